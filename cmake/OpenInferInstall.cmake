@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install: headers, library, command and the package that find_package(OpenInfer) reads.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+install(TARGETS openinfer EXPORT OpenInferTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/openinfer DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET openinfer_command)
+  install(TARGETS openinfer_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/OpenInfer)
+install(EXPORT OpenInferTargets NAMESPACE OpenInfer:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/OpenInferConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/OpenInferConfig.cmake
+                              INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/OpenInferConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/OpenInferConfig.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/OpenInferConfigVersion.cmake DESTINATION ${package_dir})

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# What every target of the project shares: language, warnings, numerics, sanitizers.
+
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  find_program(OPENINFER_CCACHE ccache)
+  if(OPENINFER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${OPENINFER_CCACHE})
+  endif()
+endif()
+
+function(openinfer_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  # The reference numerics forbid contraction of a*b+c: the same bits on every machine.
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wswitch-enum -ffp-contract=off)
+  if(PROJECT_IS_TOP_LEVEL)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  if(OPENINFER_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${OPENINFER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${OPENINFER_SANITIZE})
+  endif()
+endfunction()
