@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The index of a loop: names a layer's tensors, picks a table's entry, and converts to a scalar i32 operand.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace openinfer {
+
+struct Draft;  // a graph under construction: lib/graph/draft.h
+
+/// Number of a value within its graph.
+using ValueId = std::uint32_t;
+inline constexpr ValueId kNoValue = ~ValueId{0};
+
+/// scale·l + offset, where l is the index of an enclosing loop; a plain integer is an Index without a loop.
+class Index {
+ public:
+  Index(std::int64_t value) : offset_(value) {}
+  Index(int value) : offset_(value) {}
+  Index(std::shared_ptr<Draft> draft, ValueId loop_index) : draft_(std::move(draft)), loop_index_(loop_index), scale_(1) {}
+
+  template <std::integral T>
+  friend Index operator+(Index i, T k) { return i.offset_ += k, i; }
+  template <std::integral T>
+  friend Index operator-(Index i, T k) { return i.offset_ -= k, i; }
+  template <std::integral T>
+  friend Index operator*(Index i, T k) { return i.scale_ *= k, i.offset_ *= k, i; }
+  template <std::integral T>
+  friend Index operator+(T k, Index i) { return i + k; }
+  template <std::integral T>
+  friend Index operator*(T k, Index i) { return i * k; }
+
+  const std::shared_ptr<Draft>& draft() const { return draft_; }  // null for a plain integer
+  ValueId loop_index() const { return loop_index_; }
+  std::int64_t scale() const { return scale_; }
+  std::int64_t offset() const { return offset_; }
+
+ private:
+  std::shared_ptr<Draft> draft_;
+  ValueId loop_index_ = kNoValue;
+  std::int64_t scale_ = 0;
+  std::int64_t offset_ = 0;
+};
+
+}  // namespace openinfer

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operators, as free functions on values. Each also has a form without its first operand that makes a Pipe:
+// x | rms_norm(w). Shapes are in (…), dtypes behind; [Cn] are the checks that infer makes, in its errors' order.
+//
+// Numbers: f16 and bf16 are computed in f32 and rounded once at the end; sums of f32 are sixteen partial sums by
+// index mod 16, added as a fixed tree; f64 stays f64. Integers wrap. Shapes broadcast as NumPy's where said.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "openinfer/graph.h"
+
+namespace openinfer {
+
+// --- elementwise arithmetic ---------------------------------------------------------------------------------------
+// result[i] = f(a[i], b[i]). Shapes: broadcast. Dtypes: equal. Errors: dtype_mismatch [C1] if the operands' dtypes
+// differ or f does not take them; shape_mismatch [C2] if the shapes do not broadcast.
+
+/// a + b, a − b, a · b.  Dtypes: f16|bf16|f32|f64 and i8…i64, u8…u64, which wrap.
+Value operator+(const Value& a, const In& b);
+Value operator-(const Value& a, const In& b);
+Value operator*(const Value& a, const In& b);
+/// a / b.  Dtypes: floats.
+Value operator/(const Value& a, const In& b);
+/// A number or a weight on the left: 1 - x, model["b"] + x.
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator+(const T& a, const In& b);
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator-(const T& a, const In& b);
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator*(const T& a, const In& b);
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator/(const T& a, const In& b);
+Value operator-(const Value& x);
+Value add(const In& a, const In& b);
+Value sub(const In& a, const In& b);
+Value mul(const In& a, const In& b);
+Value div(const In& a, const In& b);
+Pipe add(const In& b);
+Pipe sub(const In& b);
+Pipe mul(const In& b);
+Pipe div(const In& b);
+/// The smaller, the larger; a NaN in either operand gives NaN.  Dtypes: floats, integers.
+Value min(const In& a, const In& b);
+Value max(const In& a, const In& b);
+Pipe min(const In& b);
+Pipe max(const In& b);
+/// a · b + c with one rounding (f32: std::fma; f16, bf16: in f32, then rounded).  Dtypes: floats.
+Value fma(const In& a, const In& b, const In& c);
+/// −x, |x|.  Dtypes: floats, signed integers (−min and |min| wrap to min).
+Value neg(const In& x);
+Value abs(const In& x);
+Pipe neg();
+Pipe abs();
+
+/// Scalar functions.  Dtypes: floats; f16 and bf16 in f32. Definitions are C++'s of the same name.
+Value exp(const In& x);
+Value log(const In& x);
+Value sqrt(const In& x);
+Value rsqrt(const In& x);  // 1 / sqrt(x)
+Value sin(const In& x);
+Value cos(const In& x);
+Value tanh(const In& x);
+Value erf(const In& x);
+Value sigmoid(const In& x);  // 1 / (1 + exp(−x))
+Value silu(const In& x);     // x / (1 + exp(−x))
+/// x/2 · (1 + erf(x/√2)); its tanh form: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
+/// Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
+Value gelu(const In& x);
+Value gelu_tanh(const In& x);
+Value relu(const In& x);  // max(x, 0); also signed integers
+Pipe exp();
+Pipe log();
+Pipe sqrt();
+Pipe rsqrt();
+Pipe sin();
+Pipe cos();
+Pipe tanh();
+Pipe erf();
+Pipe sigmoid();
+Pipe silu();
+Pipe gelu();
+Pipe gelu_tanh();
+Pipe relu();
+
+// --- comparison and selection --------------------------------------------------------------------------------------
+
+/// a ? b as bool. Shapes: broadcast.  Dtypes: equal; floats, integers, bool.  Errors: as arithmetic's [C1] [C2].
+/// A NaN is unequal to everything and not ordered.
+Value eq(const In& a, const In& b);
+Value ne(const In& a, const In& b);
+Value lt(const In& a, const In& b);
+Value le(const In& a, const In& b);
+Value gt(const In& a, const In& b);
+Value ge(const In& a, const In& b);
+/// Logical on bool, bit by bit on integers. In the text: and, or, not.
+Value and_(const In& a, const In& b);
+Value or_(const In& a, const In& b);
+Value not_(const In& x);
+/// condition[i] ? a[i] : b[i]. Shapes: broadcast.  Dtypes: condition bool [C1]; a and b equal [C2], any plain dtype.
+Value select(const In& condition, const In& a, const In& b);
+
+// --- making and converting ------------------------------------------------------------------------------------------
+
+/// x in another dtype. Floats round to nearest, ties to even; float to integer truncates, saturates and takes NaN to
+/// 0; integer to integer wraps; to bool is x != 0. Weights of any stored format dequantise, exactly, to f32 and then
+/// round. Dtypes: from anything to plain dtypes (f64 f32 f16 bf16, i8…u64, bool) [C1]. Same dtype: x itself.
+Value cast(const In& x, DType dtype);
+Pipe cast(DType dtype);
+/// A tensor of one value, and 0, 1, 2, … along `axis`.
+/// Errors: invalid_argument [C1] if the value does not fit the dtype, [C2] if the axis is outside the shape.
+Value fill(GraphBuilder& b, Shape shape, double value, DType dtype = DType::f32, At at = {});
+Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DType::i32, At at = {});
+
+// --- moving --------------------------------------------------------------------------------------------------------
+
+/// result[i…, j…] = table[i…, ids[j…], …] along `axis`.
+/// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block format gives f32 (axis 0,
+/// two dimensions); ids i32|i64 [C1].  Errors: [C2] axis outside; [C3] a block-format table of another form;
+/// at run time invalid_argument for an id outside [0, V), with the id, its place and V.
+Value gather(const In& table, const In& ids, std::int64_t axis = 0);
+/// The same elements in another shape; one dimension may be -1.
+/// Errors: shape_mismatch [C1] if the sizes differ or cannot be shown equal.
+Value reshape(const In& x, Shape shape);
+Pipe reshape(Shape shape);
+/// Dimensions in another order; without one, the last two swapped.  Errors: [C1] not a permutation of the dimensions.
+Value transpose(const In& x, std::vector<std::int64_t> order = {});
+Pipe transpose(std::vector<std::int64_t> order = {});
+struct Range {
+  std::int64_t axis = 0;
+  Dim begin = 0;
+  Dim end = -1;  // required
+  std::int64_t step = 1;
+};
+/// x[…, begin:end:step, …] along one axis.  Errors: [C1] axis outside; [C2] not 0 ≤ begin ≤ end ≤ extent for every
+/// binding of the symbols, or step < 1.
+Value slice(const In& x, Range range);
+Pipe slice(Range range);
+/// One behind the other along `axis`.  Errors: [C1] axis outside; [C2] other extents or ranks differ; [C3] dtypes differ.
+Value concat(const std::vector<In>& parts, std::int64_t axis = 0);
+/// Repeats extents of 1 (and adds leading ones) to reach `shape`.  Errors: [C1] if x does not broadcast to it.
+Value broadcast(const In& x, Shape shape);
+
+// --- reduction -----------------------------------------------------------------------------------------------------
+
+struct Over {
+  std::vector<std::int64_t> axes = {};  // negative: from the end; none: all
+  bool keepdims = false;
+};
+/// Sum, mean, largest over `axes`.  Dtypes: floats (sums in f32, or f64); sum and max also integers.
+/// An empty sum is 0; an empty mean NaN; an empty max is an error at run time. NaN in, NaN out.
+/// Errors: invalid_argument [C1] for an axis outside or named twice; dtype_mismatch [C2].
+/// In the text: sum, mean, reduce_max.
+Value sum(const In& x, Over over = {});
+Value mean(const In& x, Over over = {});
+Value max(const In& x, Over over);
+Pipe sum(Over over = {});
+Pipe mean(Over over = {});
+/// Index (i32) of the first largest element along `axis`; a NaN counts as largest.  Errors: as sum's; empty: run time.
+Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false);
+
+// --- linear algebra ------------------------------------------------------------------------------------------------
+
+/// y[…,n] = Σ_k x[…,k] · w[…,k,n], sums in f32 (f64 for f64).
+/// Shapes: x (…, M, K) or (K), w (…, K, N) → (…, M, N); leading dimensions broadcast; a two-dimensional w serves every
+/// leading dimension of x. `transpose_w`: w is (…, N, K).
+/// Dtypes: x float; w x's dtype or, stored in the package, any float or block format [C2]. Result: x's dtype.
+/// Errors: shape_mismatch [C1] if the K differ, [C3] if leading dimensions do not broadcast or w has less than two.
+struct MatmulOptions {
+  bool transpose_w = false;
+};
+Value matmul(const In& x, const In& w, MatmulOptions options = {});
+Pipe matmul(const In& w);
+/// matmul(x, w) + b.  Shapes: x (…, K), w (K, N), b (N) [C4].  Dtypes: as matmul's; b any float.
+Value linear(const In& x, const In& w, const In& b);
+Pipe linear(const In& w, const In& b);
+
+// --- normalisation ---------------------------------------------------------------------------------------------------
+
+/// y[i] = exp(x[i] − max x) / Σ_j exp(x[j] − max x) along `axis`. A row of −∞ gives NaN.  Dtypes: floats, sums in f32.
+Value softmax(const In& x, std::int64_t axis = -1);
+Pipe softmax(std::int64_t axis = -1);
+/// y[…,i] = x[…,i] / sqrt(mean_i(x²) + eps) · w[i]
+/// Shapes: x (…, D), w (D) → (…, D).  Dtypes: x f16|bf16|f32|f64, w any float; sums in f32.
+/// Errors: shape_mismatch [C1] if w is not (D); dtype_mismatch [C2].
+/// Source: Zhang & Sennrich 2019, arXiv:1910.07467.
+Value rms_norm(const In& x, const In& w, double eps = 1e-5);
+Pipe rms_norm(const In& w, double eps = 1e-5);
+/// y[…,i] = (x[…,i] − mean) / sqrt(mean((x − mean)²) + eps) · w[i] + b[i].  Shapes, dtypes, errors: as rms_norm.
+/// Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+Value layer_norm(const In& x, const In& w, const In& b, double eps = 1e-5);
+Pipe layer_norm(const In& w, const In& b, double eps = 1e-5);
+
+// --- attention -------------------------------------------------------------------------------------------------------
+
+struct Rope {
+  std::int64_t head_dim = 0;         // required
+  double theta = 10000.0;
+  std::int64_t rotary_dim = 0;       // the first of each head are rotated; 0: all of head_dim
+  std::string scaling = "none";      // none | linear | llama3
+  double factor = 1.0;               // linear, llama3
+  double low_freq_factor = 1.0;      // llama3
+  double high_freq_factor = 4.0;     // llama3
+  std::int64_t original_context = 8192;  // llama3
+};
+/// Rotates pairs (x[i], x[i + r/2]), i < r/2, of each head's first r = rotary_dim elements by pos · f_i, where
+/// f_i = theta^(−2i/r), computed in f64 and rounded to f32, then scaled; the angle is one f32 product.
+/// Shapes: x (N, H·head_dim) or (N, H, head_dim), pos (N) i32 → x's.  Dtypes: floats.
+/// Errors: [C1] last extent no multiple of head_dim; [C2] rotary_dim odd or above head_dim; [C3] pos not i32 (N);
+/// [C4] unknown scaling, factor ≤ 0.
+/// Source: Su et al. 2021, arXiv:2104.09864; Llama-3.1's frequency bands.
+Value rope(const In& x, const In& pos, Rope options);
+Pipe rope(const In& pos, Rope options);
+
+struct Attention {
+  std::optional<In> mask = {};  // bool or u8: nonzero = may attend; float: added to the scores
+  std::optional<In> pos = {};   // rows form: i32 (N)
+  std::optional<In> slot = {};  // rows form: i32 (N)
+  bool causal = false;          // dense form: key j ≤ i + (Tk − T)
+  std::int64_t window = 0;      // > 0: only the last `window` keys up to the row's own position
+  double softcap = 0;           // > 0: scores s become softcap · tanh(s / softcap), before the mask
+  double scale = 0;             // 0: 1 / sqrt(head_dim)
+};
+/// softmax(scale · q·kᵀ, masked) · v with H query heads on Hk key heads, H a multiple of Hk (grouped-query attention).
+/// Dense form: q (B, H, T, D), k and v (B, Hk, Tk, D) → (B, H, T, D); mask broadcasts to (B, H, T, Tk).
+/// Rows form, over a cache: q (N, H·D), k and v (S, Hk, C, D) as kv_read gives them → (N, H·D). With pos, row n sees
+/// positions 0 … pos[n] of slot[n] (without slot: slot 0); without pos, all C positions of slot n (n < S). The mask
+/// broadcasts to (N, H, 1, C). A row that may attend to nothing gives zeros.
+/// Dtypes: q, k, v equal floats, or k and v another float dtype than q in rows form; sums in f32. Result: q's dtype.
+/// Errors: [C1] ranks or forms; [C2] head_dim differs; [C3] H no multiple of Hk; [C4] mask shape or dtype; [C5] pos, slot
+/// not i32 (N), or given in the dense form; [C6] window, softcap or scale negative; run time: pos ≥ C, slot ≥ S.
+Value sdpa(const In& q, const In& k, const In& v, Attention options = {});
+Value sdpa(const In& q, const In& k, const In& v, const In& mask);
+
+// --- state -----------------------------------------------------------------------------------------------------------
+
+/// Where kv_write puts its rows: `step` (scalar i32): row n goes to slot n, all at that position; else pos (N) and,
+/// if given, slot (N), without which all rows go to slot 0.
+struct KvAt {
+  In layer;
+  std::optional<In> step = {};
+  std::optional<In> pos = {};
+  std::optional<In> slot = {};
+};
+/// Stores k and v, (N, Hk·D) or (N, Hk, D), converted to the cache's dtype.
+/// Errors: [C1] not a kv_cache; [C2] shapes against the spec; [C3] neither step nor pos, or both; [C4] index dtypes and
+/// shapes; run time: layer, slot or position outside the cache, with its capacity.
+void kv_write(const State& kv, const KvAt& where, const In& k, const In& v);
+struct KvLayer {
+  In layer;
+};
+/// The layer's keys and values, (slots, heads, capacity, head_dim) each: views without a copy, valid until the next
+/// write to that state; a later use is an error.
+std::tuple<Value, Value> kv_read(const State& kv, const KvLayer& where);
+/// The contents of a tensor state, and their replacement (same dtype and shape [C1]). A value read stays what it was.
+Value state_read(const State& state, At at = {});
+void state_write(const State& state, const In& value);
+
+// --- details -----------------------------------------------------------------------------------------------------------
+
+namespace detail {
+template <class T>
+In left(const T& a, Location at) {
+  if constexpr (std::is_same_v<T, Weight>) return In(a);
+  else return In(a, At(at.file, at.line));
+}
+}  // namespace detail
+
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator+(const T& a, const In& b) { return add(detail::left(a, b.at()), b); }
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator-(const T& a, const In& b) { return sub(detail::left(a, b.at()), b); }
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator*(const T& a, const In& b) { return mul(detail::left(a, b.at()), b); }
+template <class T>
+  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
+Value operator/(const T& a, const In& b) { return div(detail::left(a, b.at()), b); }
+
+}  // namespace openinfer

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulator: runs a graph node by node in a way that is obviously right. Its numbers are the reference that every
+// compiled program is held to: weights dequantised exactly, one definition of a dot product, f32 sums in sixteen
+// partial sums, the same bits on every machine and for any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "openinfer/graph.h"
+#include "openinfer/model.h"
+#include "openinfer/tensor.h"
+
+namespace openinfer {
+
+/// What an input is set to: a tensor, a number, or a list of numbers that takes the input's dtype and, if the sizes
+/// agree, its shape. Errors at run_step: dtype_mismatch (a tensor of another dtype, or a number that the dtype cannot
+/// hold), shape_mismatch.
+class InputValue {
+ public:
+  InputValue(Tensor tensor) : tensor_(std::move(tensor)) {}
+  InputValue(int value) : integers_{value}, scalar_(true) {}
+  InputValue(std::int64_t value) : integers_{value}, scalar_(true) {}
+  InputValue(double value) : numbers_{value}, scalar_(true) {}
+  InputValue(std::initializer_list<int> values) : integers_(values.begin(), values.end()) {}
+  InputValue(std::initializer_list<double> values) : numbers_(values) {}
+  InputValue(const std::vector<std::int32_t>& values) : integers_(values.begin(), values.end()) {}
+  InputValue(std::vector<std::int64_t> values) : integers_(std::move(values)) {}
+  InputValue(const std::vector<float>& values) : numbers_(values.begin(), values.end()) {}
+  InputValue(std::vector<double> values) : numbers_(std::move(values)) {}
+
+  const std::optional<Tensor>& tensor() const { return tensor_; }
+  const std::vector<std::int64_t>& integers() const { return integers_; }
+  const std::vector<double>& numbers() const { return numbers_; }
+  bool scalar() const { return scalar_; }
+
+ private:
+  std::optional<Tensor> tensor_;
+  std::vector<std::int64_t> integers_;
+  std::vector<double> numbers_;
+  bool scalar_ = false;
+};
+using Inputs = std::vector<std::pair<std::string, InputValue>>;
+
+/// Outputs of a step by name.
+class Outputs {
+ public:
+  /// Errors: not_found, with the names there are.
+  const Tensor& operator[](std::string_view name) const;
+  const std::map<std::string, Tensor, std::less<>>& all() const { return tensors_; }
+  void set(std::string name, Tensor tensor) { tensors_.insert_or_assign(std::move(name), std::move(tensor)); }
+
+ private:
+  std::map<std::string, Tensor, std::less<>> tensors_;
+};
+
+/// One value as a watcher sees it, right after its node ran.
+struct Watched {
+  std::string_view name;
+  std::string_view op;
+  Location at;                       // the line that made it
+  std::vector<std::int64_t> indices;  // of the enclosing loops, outermost first
+  TensorView value;
+};
+using Watcher = std::function<void(const Watched&)>;
+
+struct SimOptions {
+  int threads = 0;                            // 0: all processors
+  std::map<std::string, std::int64_t> dims;   // values for symbols that inputs do not bind: {"ctx", 512}
+  bool find_nonfinite = false;                // a NaN or infinity in any float result is an Error that names its node
+};
+
+/// The contents of every state of a session.
+class StateSnapshot {
+ public:
+  struct Entry {
+    std::string name;
+    std::vector<Tensor> tensors;  // kv_cache: keys, values; tensor: itself
+  };
+  std::vector<Entry> states;
+};
+
+struct SimStats {
+  std::uint64_t steps = 0;
+  std::uint64_t nodes_run = 0;
+  std::uint64_t bytes_read = 0;   // bytes of package tensors that nodes asked for
+  std::uint64_t state_bytes = 0;  // allocated for states
+};
+
+/// Runs one graph over one package, step by step. A symbol takes its value from the inputs' shapes at each step, from
+/// SimOptions::dims, or, where only states use it, from its upper bound. One thread at a time may use a session;
+/// many sessions may share a Model and a Graph.
+/// Errors of the constructor: not_found, dtype_mismatch, shape_mismatch where the package does not have what the graph
+/// declares; invalid_argument for an unknown or out-of-bounds dimension; out_of_memory for states.
+class SimSession {
+ public:
+  SimSession(const Model& model, const Graph& graph, SimOptions options = {});
+  explicit SimSession(const Graph& graph, SimOptions options = {});
+  ~SimSession();
+  SimSession(SimSession&&) noexcept;
+  SimSession& operator=(SimSession&&) noexcept;
+
+  /// Runs what the wanted outputs (default: all) and the states' writes need, and nothing else. On an Error the
+  /// states are as they were when the failing node was reached: restore a snapshot to go on.
+  Outputs run_step(const Inputs& inputs, const std::vector<std::string>& wanted = {});
+
+  /// The same, one node at a time: begin, then next until it returns nothing, then outputs.
+  struct NodeRun {
+    std::string_view op;
+    std::vector<std::string_view> results;
+    std::vector<std::int64_t> indices;
+    Location at;
+  };
+  void begin(const Inputs& inputs, const std::vector<std::string>& wanted = {});
+  std::optional<NodeRun> next();
+  Outputs finish();  // runs what is left
+
+  /// Calls `watcher` with every value of that name (in a loop: once each turn). A name ending in .* matches a prefix.
+  /// Watched values are computed even if no output needs them. Errors: not_found, with the nearest names.
+  void watch(std::string_view name, Watcher watcher);
+  void unwatch(std::string_view name);
+
+  StateSnapshot save() const;
+  /// Errors: invalid_argument if names, dtypes or shapes differ from this session's states.
+  void restore(const StateSnapshot& snapshot);
+  void reset();             // zeros every state
+  SimSession fork() const;  // a session of its own with the same contents; costs a copy of the states
+
+  /// Writes every node run from now on as a complete event ("ph":"X") of the Trace Event Format, which Perfetto and
+  /// chrome://tracing open; the file is finished by stop_trace or the destructor. Errors: io_error.
+  void trace(const std::string& path);
+  void stop_trace();
+
+  SimStats stats() const;
+
+ private:
+  struct Impl;
+  explicit SimSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Computes one value of a graph that needs no inputs and no package: for tests and notebooks.
+///   GraphBuilder b; Tensor t = eval(b.constant({1.f, 2.f}) * 2);
+/// The builder stays open. Errors: invalid_argument if the value depends on an input or lies inside a region.
+Tensor eval(const Value& value);
+
+}  // namespace openinfer

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A graph under construction: the one place where nodes are made, names given, types inferred and scopes checked.
+// The builder (user code), the parser (text) and the rewriter all add nodes here, so that a rule exists once.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/graph/ir.h"
+
+namespace openinfer {
+
+struct Draft {
+  GraphData g;
+  bool built = false;
+
+  /// An open region: the state tokens that its next node sees, by state number; kNoValue until a node asks.
+  struct Scope {
+    RegionId region = kTopRegion;
+    std::vector<ValueId> tokens;     // current version of each state
+    std::vector<int> token_states;   // states whose token is an argument here, in order of first use
+  };
+  std::vector<Scope> scopes;  // outermost first; the last one receives nodes
+
+  Draft();
+
+  // --- declarations; all throw Error(invalid_argument) for bad or repeated names ---
+  Dim declare_dim(std::string_view name, std::int64_t min, std::int64_t max, Location at);
+  ValueId add_input(std::string_view name, TensorType type, Location at);
+  int declare_state(std::string_view name, StateSpec spec, Location at);
+  int declare_constant(std::string_view name, Tensor tensor, Location at);
+  /// The declaration with that pattern, dtypes and shape; its ranges grow to cover `ranges`.
+  int declare_weight(WeightDecl decl, Location at);
+  void add_output(std::string_view name, ValueId value, Location at);
+
+  // --- leaves: each use of a weight, constant or number is a node of its own ---
+  ValueId add_weight(int decl, std::vector<ValueId> loop_indices, std::vector<Affine> index, Location at);
+  ValueId add_constant(int decl, std::vector<ValueId> loop_indices, std::vector<Affine> index, Location at);
+  ValueId add_literal(std::variant<std::int64_t, double> number, DType dtype, Location at);
+
+  // --- nodes ---
+  /// Appends a node to the innermost open region. `operands` follow op.operands (kNoValue: absent); the token of `state`
+  /// is added here. `names`: wanted result names, "" for a name made from the op and its weights.
+  /// Returns the results without tokens.
+  std::vector<ValueId> add_node(const OpDef& op, std::vector<ValueId> operands, Attributes attributes, int state,
+                                hints hint, Location at, std::span<const std::string> names = {});
+  /// The dtype that a literal among `operands` takes (kNoValue where the literals stand).
+  static DType literal_dtype(const OpDef& op, const GraphData& g, std::span<const ValueId> operands);
+
+  // --- regions ---
+  /// Opens a loop's body. Arguments: the index, then one value for each of `init` (of its type).
+  struct OpenLoop {
+    std::int64_t from = 0, to = 0;
+    std::vector<ValueId> init;
+    std::vector<ValueId> arguments;  // index first
+    Location at;
+  };
+  OpenLoop begin_loop(std::string_view index_name, std::int64_t from, std::int64_t to, std::vector<ValueId> init,
+                      std::span<const std::string> names, Location at);
+  /// Closes it. Returns the loop's results without tokens. Errors: shape_mismatch, dtype_mismatch if a carried value
+  /// leaves with another type than it entered.
+  std::vector<ValueId> end_loop(OpenLoop loop, std::span<const ValueId> next);
+  struct OpenCond {
+    ValueId predicate = kNoValue;
+    std::vector<RegionId> regions;
+    std::vector<std::vector<ValueId>> results;
+    std::vector<Scope> closed;
+    Location at;
+  };
+  OpenCond begin_cond(ValueId predicate, Location at);
+  void begin_branch(OpenCond& cond);                                        // then, and again for else
+  void end_branch(OpenCond& cond, std::span<const ValueId> results);
+  std::vector<ValueId> end_cond(OpenCond cond, std::span<const std::string> names);
+
+  // --- queries ---
+  /// Throws unless `value` may be used in the innermost open region: "'leak' lives inside a loop that has ended; …".
+  void check_usable(ValueId value, std::string_view op, Location at) const;
+  void check_open(std::string_view what, Location at) const;  // throws after build
+  /// `wanted`, or wanted.1, wanted.2, … if taken.
+  std::string unique_name(std::string_view wanted);
+  void rename(ValueId value, std::string_view name, Location at);
+  /// "'q'", "@Wq.{l}", "0.5": how errors call a value.
+  std::string describe(ValueId value) const;
+
+  /// Fills the regions' results and captures and hands the graph over. The draft is closed.
+  std::shared_ptr<const GraphData> finish(Location at);
+
+ private:
+  std::map<std::string, int, std::less<>> names_;  // base name -> next suffix; every taken name -> its own
+  ValueId new_value(std::string_view name, TensorType type, RegionId region, NodeId node);
+  ValueId token(int state, Location at);  // of the innermost scope, opening it in the scopes around it
+  std::vector<ValueId> append(Node node, std::vector<TensorType> types, std::span<const std::string> names);
+};
+
+}  // namespace openinfer

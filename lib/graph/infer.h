@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Result types of a node: the checks that hold for every operator, then the operator's own `infer`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/graph/ir.h"
+
+namespace openinfer {
+
+/// Types of the node's results, tokens left out. Checks that required operands and attributes are there, that no other
+/// attribute is and each has its kind, that block formats stand only at `stored` operands, that hints are legal.
+/// A family operand whose members differ in dtype is inferred once for each dtype; the results must agree.
+/// Errors: as OpDef::infer, with "[op]" in front and the node's location behind.
+std::vector<TensorType> infer(const GraphData& g, const Node& node);
+
+/// How errors call a value: "'q'", "@Wq.{l}", "0.5".
+std::string describe(const GraphData& g, ValueId value);
+
+}  // namespace openinfer
