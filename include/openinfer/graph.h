@@ -38,9 +38,9 @@ class OpSet;       // the operators that a text may name: op_def.h
 /// % binds tighter than + and |: `x | silu() % h` marks silu, `a + b % h` marks b; write `(a + b) % h`.
 /// Errors: invalid_argument for an unknown variant of the op, tiles that are not 1 to 3 positive numbers, a bad name.
 struct hints {
-  std::string name = {};             // what prints, `watch` and errors call the value
-  std::optional<bool> fuse = {};     // false: keep this node a kernel of its own
-  std::string variant = {};          // one of the op's kernel variants
+  std::string name = {};          // what prints, `watch` and errors call the value
+  std::optional<bool> fuse = {};  // false: keep this node a kernel of its own
+  std::string variant = {};       // one of the op's kernel variants
   std::vector<std::int64_t> tile = {};
   bool operator==(const hints&) const = default;
 };
@@ -104,8 +104,7 @@ class In {
   In(const Weight& weight, At at = {}) : operand_(weight), at_(weight.at ? weight.at : static_cast<Location>(at)) {}
   In(const Index& index, At at = {}) : operand_(index), at_(at) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  In(T number, At at = {}) : operand_(literal(number)), at_(at) {}
+  requires std::is_arithmetic_v<T> In(T number, At at = {}) : operand_(literal(number)), at_(at) {}
 
   const std::variant<Value, Weight, Index, Literal>& operand() const { return operand_; }
   Location at() const { return at_; }
@@ -113,8 +112,10 @@ class In {
  private:
   template <class T>
   static Literal literal(T number) {
-    if constexpr (std::is_floating_point_v<T>) return {static_cast<double>(number)};
-    else return {static_cast<std::int64_t>(number)};
+    if constexpr (std::is_floating_point_v<T>)
+      return {static_cast<double>(number)};
+    else
+      return {static_cast<std::int64_t>(number)};
   }
 
   std::variant<Value, Weight, Index, Literal> operand_;
@@ -153,8 +154,8 @@ struct [[nodiscard]] Pipe {
 /// Errors: what op.infer throws, with "[op]" in front and the user's line behind; operands of different graphs, of a
 /// region that has ended, or of no graph at all; use after the graph was built. An op without operands needs `where`.
 struct ApplyTo {
-  std::optional<State> state = {};       // the state operand, for ops that read or write one
-  std::shared_ptr<Draft> draft = {};     // GraphBuilder::draft(), where no operand tells
+  std::optional<State> state = {};    // the state operand, for ops that read or write one
+  std::shared_ptr<Draft> draft = {};  // GraphBuilder::draft(), where no operand tells
 };
 std::vector<Value> apply(const OpDef& op, const std::vector<std::optional<In>>& operands, Attributes attributes = {},
                          const ApplyTo& where = {}, Location at = {});
@@ -202,7 +203,7 @@ auto carry(const T&... values) {
 
 class GraphBuilder {
  public:
-  GraphBuilder();                            // a graph without a package
+  GraphBuilder();  // a graph without a package
   explicit GraphBuilder(const Model& model);
 
   /// A named dimension. Without bounds they come from the package's dimension of that name, else [0, 2^31).
@@ -218,7 +219,7 @@ class GraphBuilder {
   template <class T>
   Table table(std::string_view name, std::vector<T> values, At at = {}) {
     const auto count = static_cast<std::int64_t>(values.size());
-    return add_table(name, Tensor(std::move(values), {count}), at);
+    return add_table(name, Tensor(values, {count}), at);
   }
   template <class T>
   Table table(std::string_view name, std::initializer_list<T> values, At at = {}) {
@@ -234,21 +235,25 @@ class GraphBuilder {
   ///   b.loop("l", 0, n, [&](Index l) { kv_write(…); });
   template <std::invocable<Index, Value> Body>
   Value loop(std::string_view name, std::int64_t from, std::int64_t to, const In& init, Body body, At at = {}) {
-    auto results = add_loop(name, from, to, {init}, [&](const Index& l, const std::vector<Value>& v) {
-      return std::vector<In>{In(body(l, v[0]), at_of(at))};
-    }, at);
+    auto results = add_loop(
+        name, from, to, {init},
+        [&](const Index& l, const std::vector<Value>& v) { return std::vector<In>{In(body(l, v[0]), at_of(at))}; }, at);
     return results[0];
   }
   template <class... Init, class Body>
-  auto loop(std::string_view name, std::int64_t from, std::int64_t to, const std::tuple<Init...>& init, Body body, At at = {}) {
+  auto loop(std::string_view name, std::int64_t from, std::int64_t to, const std::tuple<Init...>& init, Body body,
+            At at = {}) {
     return loop_many(name, from, to, init, body, at, std::index_sequence_for<Init...>{});
   }
   template <std::invocable<Index> Body>
   void loop(std::string_view name, std::int64_t from, std::int64_t to, Body body, At at = {}) {
-    add_loop(name, from, to, {}, [&](const Index& l, const std::vector<Value>&) {
-      body(l);
-      return std::vector<In>{};
-    }, at);
+    add_loop(
+        name, from, to, {},
+        [&](const Index& l, const std::vector<Value>&) {
+          body(l);
+          return std::vector<In>{};
+        },
+        at);
   }
 
   /// Runs one branch, by a scalar bool: both are part of the graph, and return values of the same types (one Value,
@@ -257,12 +262,24 @@ class GraphBuilder {
   auto cond(const In& predicate, Then then_body, Else else_body, At at = {}) {
     using Result = std::invoke_result_t<Then>;
     if constexpr (std::is_void_v<Result>) {
-      add_cond(predicate, [&] { then_body(); return std::vector<In>{}; }, [&] { else_body(); return std::vector<In>{}; }, at);
+      add_cond(
+          predicate,
+          [&] {
+            then_body();
+            return std::vector<In>{};
+          },
+          [&] {
+            else_body();
+            return std::vector<In>{};
+          },
+          at);
     } else if constexpr (std::is_convertible_v<Result, In>) {
-      return add_cond(predicate, [&] { return std::vector<In>{In(then_body(), at_of(at))}; },
-                      [&] { return std::vector<In>{In(else_body(), at_of(at))}; }, at)[0];
+      return add_cond(
+          predicate, [&] { return std::vector<In>{In(then_body(), at_of(at))}; },
+          [&] { return std::vector<In>{In(else_body(), at_of(at))}; }, at)[0];
     } else {
-      auto results = add_cond(predicate, [&] { return to_vector(then_body()); }, [&] { return to_vector(else_body()); }, at);
+      auto results = add_cond(
+          predicate, [&] { return to_vector(then_body()); }, [&] { return to_vector(else_body()); }, at);
       return to_tuple(results, std::make_index_sequence<std::tuple_size_v<Result>>{});
     }
   }
@@ -280,7 +297,8 @@ class GraphBuilder {
   Table add_table(std::string_view name, Tensor values, At at);
   std::vector<Value> add_loop(std::string_view name, std::int64_t from, std::int64_t to, const std::vector<In>& init,
                               const detail::LoopBody& body, Location at);
-  std::vector<Value> add_cond(const In& predicate, const detail::Branch& then_body, const detail::Branch& else_body, Location at);
+  std::vector<Value> add_cond(const In& predicate, const detail::Branch& then_body, const detail::Branch& else_body,
+                              Location at);
 
   template <class Tuple>
   static std::vector<In> to_vector(const Tuple& values) {
@@ -293,9 +311,9 @@ class GraphBuilder {
   template <class Tuple, class Body, std::size_t... I>
   auto loop_many(std::string_view name, std::int64_t from, std::int64_t to, const Tuple& init, Body& body, At at,
                  std::index_sequence<I...> order) {
-    auto results = add_loop(name, from, to, to_vector(init), [&](const Index& l, const std::vector<Value>& v) {
-      return to_vector(body(l, v[I]...));
-    }, at);
+    auto results = add_loop(
+        name, from, to, to_vector(init),
+        [&](const Index& l, const std::vector<Value>& v) { return to_vector(body(l, v[I]...)); }, at);
     return to_tuple(results, order);
   }
 

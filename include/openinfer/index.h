@@ -20,18 +20,29 @@ class Index {
  public:
   Index(std::int64_t value) : offset_(value) {}
   Index(int value) : offset_(value) {}
-  Index(std::shared_ptr<Draft> draft, ValueId loop_index) : draft_(std::move(draft)), loop_index_(loop_index), scale_(1) {}
+  Index(std::shared_ptr<Draft> draft, ValueId loop_index)
+      : draft_(std::move(draft)), loop_index_(loop_index), scale_(1) {}
 
   template <std::integral T>
-  friend Index operator+(Index i, T k) { return i.offset_ += k, i; }
+  friend Index operator+(Index i, T k) {
+    return i.offset_ += k, i;
+  }
   template <std::integral T>
-  friend Index operator-(Index i, T k) { return i.offset_ -= k, i; }
+  friend Index operator-(Index i, T k) {
+    return i.offset_ -= k, i;
+  }
   template <std::integral T>
-  friend Index operator*(Index i, T k) { return i.scale_ *= k, i.offset_ *= k, i; }
+  friend Index operator*(Index i, T k) {
+    return i.scale_ *= k, i.offset_ *= k, i;
+  }
   template <std::integral T>
-  friend Index operator+(T k, Index i) { return i + k; }
+  friend Index operator+(T k, Index i) {
+    return i + k;
+  }
   template <std::integral T>
-  friend Index operator*(T k, Index i) { return i * k; }
+  friend Index operator*(T k, Index i) {
+    return i * k;
+  }
 
   const std::shared_ptr<Draft>& draft() const { return draft_; }  // null for a plain integer
   ValueId loop_index() const { return loop_index_; }

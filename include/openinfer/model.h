@@ -28,7 +28,7 @@ class Model;
 /// Operators take it as an operand; GraphBuilder::value turns it into a Value.
 struct Weight {
   std::shared_ptr<const Model> model;
-  std::string pattern;             // "Wq.{}": one {} for each index
+  std::string pattern;  // "Wq.{}": one {} for each index
   std::vector<Index> indices;
   Location at;
 };
@@ -37,11 +37,11 @@ struct Weight {
 struct TensorInfo {
   std::string_view key;
   DType dtype = DType::f32;
-  Extents shape;            // logical
-  bool transposed = false;  // the last two dimensions are stored swapped
-  std::string_view layout;  // "rows" or "panel16"
+  Extents shape;              // logical
+  bool transposed = false;    // the last two dimensions are stored swapped
+  std::string_view layout;    // "rows" or "panel16"
   std::string_view alias_of;  // empty, or the key whose bytes these are
-  bool splat = false;       // one value repeated; has no bytes of its own
+  bool splat = false;         // one value repeated; has no bytes of its own
   std::uint64_t size_bytes = 0;
   std::uint64_t offset = 0;  // within its file
   std::uint32_t shard = 0;   // 0 is the main file
@@ -68,8 +68,7 @@ class Model {
 
   struct Key {
     template <class S>
-      requires std::convertible_to<S, std::string_view>
-    Key(const S& text, At at = {}) : text(text), at(at) {}
+    requires std::convertible_to<S, std::string_view> Key(const S& text, At at = {}) : text(text), at(at) {}
     std::string_view text;
     Location at;
   };
@@ -78,7 +77,9 @@ class Model {
   /// The family of tensors whose keys `pattern` makes; each {} takes one index.
   /// A loop's index is resolved, and every member checked, when an operator takes the weight.
   template <class... Indices>
-  Weight operator()(Key pattern, const Indices&... indices) const { return family(pattern, {Index(indices)...}); }
+  Weight operator()(Key pattern, const Indices&... indices) const {
+    return family(pattern, {Index(indices)...});
+  }
 
   /// Metadata: T is bool, std::int64_t, double, std::string or a vector of one of them. Integers and floats widen;
   /// nothing narrows. Errors: not_found, dtype_mismatch.

@@ -47,7 +47,7 @@ enum class StateUse { none, read, write };
 struct Traits {
   bool elementwise = false;  // result[i] depends on operands[i] alone
   bool reduction = false;
-  bool view = false;         // moves or renames elements only
+  bool view = false;  // moves or renames elements only
   bool commutative = false;
   StateUse state = StateUse::none;
 };
@@ -149,13 +149,13 @@ struct OpDef {
   std::vector<OperandSpec> operands = {};
   std::vector<AttributeSpec> attributes = {};
   Traits traits = {};
-  InferFn infer = nullptr;          // operand types + attributes -> result types; throws Error
-  ReferenceFn reference = nullptr;  // naive loops: the meaning of the op
-  GradientFn gradient = nullptr;    // null: not differentiable
-  DecomposeFn decompose = nullptr;  // null: primitive
-  LowerFn lower = nullptr;          // null: must decompose, or runs only in the simulator
-  CostFn cost = nullptr;            // null: operands read once, results written once, no FLOPs
-  std::string_view symbol = {};     // infix spelling in the text: "+"
+  InferFn infer = nullptr;                      // operand types + attributes -> result types; throws Error
+  ReferenceFn reference = nullptr;              // naive loops: the meaning of the op
+  GradientFn gradient = nullptr;                // null: not differentiable
+  DecomposeFn decompose = nullptr;              // null: primitive
+  LowerFn lower = nullptr;                      // null: must decompose, or runs only in the simulator
+  CostFn cost = nullptr;                        // null: operands read once, results written once, no FLOPs
+  std::string_view symbol = {};                 // infix spelling in the text: "+"
   std::vector<std::string_view> variants = {};  // kernel variants that a hint may name
 };
 

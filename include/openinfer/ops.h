@@ -28,17 +28,13 @@ Value operator*(const Value& a, const In& b);
 Value operator/(const Value& a, const In& b);
 /// A number or a weight on the left: 1 - x, model["b"] + x.
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator+(const T& a, const In& b);
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator+(const T& a, const In& b);
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator-(const T& a, const In& b);
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator-(const T& a, const In& b);
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator*(const T& a, const In& b);
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator*(const T& a, const In& b);
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator/(const T& a, const In& b);
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator/(const T& a, const In& b);
 Value operator-(const Value& x);
 Value add(const In& a, const In& b);
 Value sub(const In& a, const In& b);
@@ -144,7 +140,8 @@ struct Range {
 /// binding of the symbols, or step < 1.
 Value slice(const In& x, Range range);
 Pipe slice(Range range);
-/// One behind the other along `axis`.  Errors: [C1] axis outside; [C2] other extents or ranks differ; [C3] dtypes differ.
+/// One behind the other along `axis`.  Errors: [C1] axis outside; [C2] other extents or ranks differ; [C3] dtypes
+/// differ.
 Value concat(const std::vector<In>& parts, std::int64_t axis = 0);
 /// Repeats extents of 1 (and adds leading ones) to reach `shape`.  Errors: [C1] if x does not broadcast to it.
 Value broadcast(const In& x, Shape shape);
@@ -202,13 +199,13 @@ Pipe layer_norm(const In& w, const In& b, double eps = 1e-5);
 // --- attention -------------------------------------------------------------------------------------------------------
 
 struct Rope {
-  std::int64_t head_dim = 0;         // required
+  std::int64_t head_dim = 0;  // required
   double theta = 10000.0;
-  std::int64_t rotary_dim = 0;       // the first of each head are rotated; 0: all of head_dim
-  std::string scaling = "none";      // none | linear | llama3
-  double factor = 1.0;               // linear, llama3
-  double low_freq_factor = 1.0;      // llama3
-  double high_freq_factor = 4.0;     // llama3
+  std::int64_t rotary_dim = 0;           // the first of each head are rotated; 0: all of head_dim
+  std::string scaling = "none";          // none | linear | llama3
+  double factor = 1.0;                   // linear, llama3
+  double low_freq_factor = 1.0;          // llama3
+  double high_freq_factor = 4.0;         // llama3
   std::int64_t original_context = 8192;  // llama3
 };
 /// Rotates pairs (x[i], x[i + r/2]), i < r/2, of each head's first r = rotary_dim elements by pos · f_i, where
@@ -235,8 +232,8 @@ struct Attention {
 /// positions 0 … pos[n] of slot[n] (without slot: slot 0); without pos, all C positions of slot n (n < S). The mask
 /// broadcasts to (N, H, 1, C). A row that may attend to nothing gives zeros.
 /// Dtypes: q, k, v equal floats, or k and v another float dtype than q in rows form; sums in f32. Result: q's dtype.
-/// Errors: [C1] ranks or forms; [C2] head_dim differs; [C3] H no multiple of Hk; [C4] mask shape or dtype; [C5] pos, slot
-/// not i32 (N), or given in the dense form; [C6] window, softcap or scale negative; run time: pos ≥ C, slot ≥ S.
+/// Errors: [C1] ranks or forms; [C2] head_dim differs; [C3] H no multiple of Hk; [C4] mask shape or dtype; [C5] pos,
+/// slot not i32 (N), or given in the dense form; [C6] window, softcap or scale negative; run time: pos ≥ C, slot ≥ S.
 Value sdpa(const In& q, const In& k, const In& v, Attention options = {});
 Value sdpa(const In& q, const In& k, const In& v, const In& mask);
 
@@ -264,27 +261,34 @@ std::tuple<Value, Value> kv_read(const State& kv, const KvLayer& where);
 Value state_read(const State& state, At at = {});
 void state_write(const State& state, const In& value);
 
-// --- details -----------------------------------------------------------------------------------------------------------
+// --- details
+// -----------------------------------------------------------------------------------------------------------
 
 namespace detail {
 template <class T>
 In left(const T& a, Location at) {
-  if constexpr (std::is_same_v<T, Weight>) return In(a);
-  else return In(a, At(at.file, at.line));
+  if constexpr (std::is_same_v<T, Weight>)
+    return In(a);
+  else
+    return In(a, At(at.file, at.line));
 }
 }  // namespace detail
 
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator+(const T& a, const In& b) { return add(detail::left(a, b.at()), b); }
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator+(const T& a, const In& b) {
+  return add(detail::left(a, b.at()), b);
+}
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator-(const T& a, const In& b) { return sub(detail::left(a, b.at()), b); }
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator-(const T& a, const In& b) {
+  return sub(detail::left(a, b.at()), b);
+}
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator*(const T& a, const In& b) { return mul(detail::left(a, b.at()), b); }
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator*(const T& a, const In& b) {
+  return mul(detail::left(a, b.at()), b);
+}
 template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>)
-Value operator/(const T& a, const In& b) { return div(detail::left(a, b.at()), b); }
+requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator/(const T& a, const In& b) {
+  return div(detail::left(a, b.at()), b);
+}
 
 }  // namespace openinfer

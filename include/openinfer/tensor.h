@@ -25,11 +25,16 @@ std::string to_string(const Extents& extents);  // "(3, 576)"
 
 template <class T>
 constexpr DType dtype_of() {
-  if constexpr (std::is_same_v<T, bool>) return DType::boolean;
-  else if constexpr (std::is_same_v<T, Half>) return DType::f16;
-  else if constexpr (std::is_same_v<T, BFloat16>) return DType::bf16;
-  else if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else if constexpr (std::is_same_v<T, double>) return DType::f64;
+  if constexpr (std::is_same_v<T, bool>)
+    return DType::boolean;
+  else if constexpr (std::is_same_v<T, Half>)
+    return DType::f16;
+  else if constexpr (std::is_same_v<T, BFloat16>)
+    return DType::bf16;
+  else if constexpr (std::is_same_v<T, float>)
+    return DType::f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::f64;
   else {
     static_assert(std::is_integral_v<T>, "no dtype for this type");
     constexpr DType kSigned[] = {DType::i8, DType::i16, DType::i32, DType::i64};
@@ -50,7 +55,9 @@ struct TensorView {
 
   std::int64_t count() const { return element_count(shape); }
   template <class T>
-  const T* as() const { return reinterpret_cast<const T*>(data); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data);
+  }
 };
 
 /// The same for bytes that may be written.
@@ -61,7 +68,9 @@ struct TensorSpan {
 
   std::int64_t count() const { return element_count(shape); }
   template <class T>
-  T* as() const { return reinterpret_cast<T*>(data); }
+  T* as() const {
+    return reinterpret_cast<T*>(data);
+  }
 };
 
 /// An owning tensor: a value type whose copies share bytes until one of them is written.
@@ -71,11 +80,13 @@ class Tensor {
   /// Zeros. Errors: invalid_argument for negative extents, overflow, partial blocks; out_of_memory.
   Tensor(DType dtype, Extents shape);
   template <class T>
-  Tensor(std::vector<T> values, Extents shape) : Tensor(dtype_of<T>(), std::move(shape), values.data(), values.size()) {}
+  requires(!std::is_same_v<T, bool>) Tensor(const std::vector<T>& values, Extents shape)
+      : Tensor(dtype_of<T>(), std::move(shape), values.data(), values.size()) {}
   template <class T>
-  Tensor(std::initializer_list<T> values) : Tensor(dtype_of<T>(), {static_cast<std::int64_t>(values.size())}, values.begin(), values.size()) {}
+  Tensor(std::initializer_list<T> values)
+      : Tensor(dtype_of<T>(), {static_cast<std::int64_t>(values.size())}, values.begin(), values.size()) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   static Tensor scalar(T value) { return Tensor(dtype_of<T>(), {}, &value, 1); }
 
   DType dtype() const { return dtype_; }

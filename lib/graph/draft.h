@@ -21,8 +21,8 @@ struct Draft {
   /// An open region: the state tokens that its next node sees, by state number; kNoValue until a node asks.
   struct Scope {
     RegionId region = kTopRegion;
-    std::vector<ValueId> tokens;     // current version of each state
-    std::vector<int> token_states;   // states whose token is an argument here, in order of first use
+    std::vector<ValueId> tokens;    // current version of each state
+    std::vector<int> token_states;  // states whose token is an argument here, in order of first use
   };
   std::vector<Scope> scopes;  // outermost first; the last one receives nodes
 
@@ -43,9 +43,9 @@ struct Draft {
   ValueId add_literal(std::variant<std::int64_t, double> number, DType dtype, Location at);
 
   // --- nodes ---
-  /// Appends a node to the innermost open region. `operands` follow op.operands (kNoValue: absent); the token of `state`
-  /// is added here. `names`: wanted result names, "" for a name made from the op and its weights.
-  /// Returns the results without tokens.
+  /// Appends a node to the innermost open region. `operands` follow op.operands (kNoValue: absent); the token of
+  /// `state` is added here. `names`: wanted result names, "" for a name made from the op and its weights. Returns the
+  /// results without tokens.
   std::vector<ValueId> add_node(const OpDef& op, std::vector<ValueId> operands, Attributes attributes, int state,
                                 hints hint, Location at, std::span<const std::string> names = {});
   /// The dtype that a literal among `operands` takes (kNoValue where the literals stand).
@@ -72,7 +72,7 @@ struct Draft {
     Location at;
   };
   OpenCond begin_cond(ValueId predicate, Location at);
-  void begin_branch(OpenCond& cond);                                        // then, and again for else
+  void begin_branch(OpenCond& cond);  // then, and again for else
   void end_branch(OpenCond& cond, std::span<const ValueId> results);
   std::vector<ValueId> end_cond(OpenCond cond, std::span<const std::string> names);
 

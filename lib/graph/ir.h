@@ -62,10 +62,10 @@ struct Affine {
 };
 
 struct ValueInfo {
-  std::string name;      // unique in the graph; "" only for leaves
-  TensorType type;       // of a token: unused
-  int state = -1;        // ≥ 0: a token of that state
-  NodeId node = kNoNode;  // the producer; kNoNode for a region's argument
+  std::string name;              // unique in the graph; "" only for leaves
+  TensorType type;               // of a token: unused
+  int state = -1;                // ≥ 0: a token of that state
+  NodeId node = kNoNode;         // the producer; kNoNode for a region's argument
   RegionId region = kTopRegion;  // where it is defined
   /// Only in family leaves: the dtypes that members may have (type.dtype is the first of them).
   std::vector<DType> dtypes;
@@ -75,10 +75,10 @@ struct Node {
   const OpDef* op = nullptr;
   std::vector<ValueId> operands;  // by op->operands (kNoValue: absent); a state op's token comes last
   Attributes attributes;
-  std::vector<ValueId> results;  // a state writer's new token comes last
-  std::vector<RegionId> regions;  // loop: body; cond: then, else
-  int decl = -1;                  // leaf: the weight or constant
-  std::vector<Affine> index;      // leaf: one per operand
+  std::vector<ValueId> results;                // a state writer's new token comes last
+  std::vector<RegionId> regions;               // loop: body; cond: then, else
+  int decl = -1;                               // leaf: the weight or constant
+  std::vector<Affine> index;                   // leaf: one per operand
   std::variant<std::int64_t, double> literal;  // leaf `literal`
   hints hint;
   Location at;
@@ -86,10 +86,11 @@ struct Node {
 
 /// A sequence of nodes. Arguments: of the top region the inputs and then the states' first tokens; of a loop's body
 /// the index (i32), the carried values and the carried tokens; of a branch the tokens.
-/// Results: of the top region the outputs and the last tokens; of a body what the next turn gets; of a branch its values and tokens.
+/// Results: of the top region the outputs and the last tokens; of a body what the next turn gets; of a branch its
+/// values and tokens.
 struct Region {
   std::vector<ValueId> arguments;
-  std::vector<NodeId> nodes;     // in order
+  std::vector<NodeId> nodes;  // in order
   std::vector<ValueId> results;
   std::vector<ValueId> captures;  // values of outer regions used in here or deeper, sorted
   RegionId parent = kTopRegion;
@@ -107,7 +108,7 @@ struct GraphData {
   std::vector<Node> nodes;
   std::vector<Region> regions;
   std::shared_ptr<const std::vector<std::string>> files;  // storage of Locations that a text named
-  std::optional<Model> model;  // what it was built over, if anything
+  std::optional<Model> model;                             // what it was built over, if anything
 
   const Region& top() const { return regions[kTopRegion]; }
 };
