@@ -35,7 +35,7 @@ template <class T>
 requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator*(const T& a, const In& b);
 template <class T>
 requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator/(const T& a, const In& b);
-Value operator-(const Value& x);
+Value operator-(const In& x);
 Value add(const In& a, const In& b);
 Value sub(const In& a, const In& b);
 Value mul(const In& a, const In& b);

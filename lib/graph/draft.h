@@ -48,8 +48,12 @@ struct Draft {
   /// results without tokens.
   std::vector<ValueId> add_node(const OpDef& op, std::vector<ValueId> operands, Attributes attributes, int state,
                                 hints hint, Location at, std::span<const std::string> names = {});
-  /// The dtype that a literal among `operands` takes (kNoValue where the literals stand).
-  static DType literal_dtype(const OpDef& op, const GraphData& g, std::span<const ValueId> operands);
+  /// The dtype of a number at operand `which`: that of the first other operand that shares its dtype, if this one does
+  /// (f32 for a block format); else i32 for an integer and f32 for a fraction. Literals' places hold kNoValue.
+  static DType literal_dtype(const OpDef& op, const GraphData& g, std::span<const ValueId> operands, std::size_t which,
+                             const std::variant<std::int64_t, double>& number);
+  /// Merges a hint into the node that made `value`; a name in it renames the value.
+  void add_hint(ValueId value, const hints& hint);
 
   // --- regions ---
   /// Opens a loop's body. Arguments: the index, then one value for each of `init` (of its type).
@@ -89,11 +93,22 @@ struct Draft {
   /// Fills the regions' results and captures and hands the graph over. The draft is closed.
   std::shared_ptr<const GraphData> finish(Location at);
 
+  /// [from, to) of the loop with that index, open or closed; nothing if the value is no loop's index.
+  std::optional<std::pair<std::int64_t, std::int64_t>> loop_range(ValueId index) const;
+
  private:
-  std::map<std::string, int, std::less<>> names_;  // base name -> next suffix; every taken name -> its own
-  ValueId new_value(std::string_view name, TensorType type, RegionId region, NodeId node);
-  ValueId token(int state, Location at);  // of the innermost scope, opening it in the scopes around it
-  std::vector<ValueId> append(Node node, std::vector<TensorType> types, std::span<const std::string> names);
+  std::map<std::string, int, std::less<>> names_;  // every taken name, with the suffix to try next
+  std::map<ValueId, std::pair<std::int64_t, std::int64_t>> loop_ranges_;
+
+  ValueId new_value(std::string name, TensorType type, RegionId region, NodeId node);
+  ValueId new_token(int state, RegionId region, NodeId node);
+  ValueId token(int state);  // the current one of the innermost scope
+  RegionId push_region();
+  NodeId append(Node node);
+  std::vector<ValueId> append_leaf(Node node, TensorType type, std::vector<DType> dtypes);
+  std::vector<ValueId> join_tokens(NodeId node, std::span<const int> states);
+  void check_name(std::string_view what, std::string_view name, Location at) const;
+  void check_fresh_views(const OpDef& op, std::span<const ValueId> operands, Location at) const;
 };
 
 }  // namespace openinfer
