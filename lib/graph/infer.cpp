@@ -13,8 +13,7 @@ using Presence = OperandSpec::Presence;
 class NodeContext final : public InferContext {
  public:
   NodeContext(const GraphData& g, const Node& node, std::size_t count) : g_(g), node_(node), count_(count) {
-    for (std::size_t i = 0; i < count; ++i)
-      types_.push_back(has(i) ? g.values[node.operands[i]].type : TensorType{});
+    for (std::size_t i = 0; i < count; ++i) types_.push_back(has(i) ? g.values[node.operands[i]].type : TensorType{});
   }
 
   const OpDef& op() const override { return *node_.op; }
@@ -39,8 +38,10 @@ class NodeContext final : public InferContext {
 std::pair<std::int64_t, std::int64_t> NodeContext::bounds(const Dim& dim) const {
   Dim low = dim.constant(), high = dim.constant();
   for (const auto& term : dim.terms()) {
-    const auto decl = std::find_if(g_.dims.begin(), g_.dims.end(), [&](const DimDecl& d) { return d.name == term.symbol; });
-    if (decl == g_.dims.end()) fail(ErrorCode::invalid_argument, fmt::format("dimension '{}' is not declared", term.symbol));
+    const auto decl =
+        std::find_if(g_.dims.begin(), g_.dims.end(), [&](const DimDecl& d) { return d.name == term.symbol; });
+    if (decl == g_.dims.end())
+      fail(ErrorCode::invalid_argument, fmt::format("dimension '{}' is not declared", term.symbol));
     low = low + Dim(term.factor > 0 ? decl->min : decl->max) * term.factor;
     high = high + Dim(term.factor > 0 ? decl->max : decl->min) * term.factor;
   }
@@ -68,7 +69,9 @@ void check_symbols(const NodeContext& context, const Attribute& value) {
 
 void check_attributes(const NodeContext& context, const Node& node) {
   const auto& specs = node.op->attributes;
-  for (const auto& [name, value] : node.attributes.entries()) {
+  for (const auto& attribute : node.attributes.entries()) {
+    const std::string& name = attribute.first;
+    const Attribute& value = attribute.second;
     const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto& s) { return s.name == name; });
     if (spec == specs.end()) context.fail(ErrorCode::invalid_argument, fmt::format("has no attribute '{}'", name));
     if (!has_kind(value, spec->kind))
@@ -80,9 +83,7 @@ void check_attributes(const NodeContext& context, const Node& node) {
       context.fail(ErrorCode::invalid_argument, fmt::format("needs the attribute '{}'", spec.name));
 }
 
-const OperandSpec& spec_of(const OpDef& op, std::size_t i) {
-  return op.operands[std::min(i, op.operands.size() - 1)];
-}
+const OperandSpec& spec_of(const OpDef& op, std::size_t i) { return op.operands[std::min(i, op.operands.size() - 1)]; }
 
 void check_operands(const NodeContext& context, const GraphData& g, const Node& node, std::size_t count) {
   const OpDef& op = *node.op;
@@ -115,11 +116,13 @@ void check_hint(const NodeContext& context, const Node& node) {
   const auto& variants = node.op->variants;
   if (!node.hint.variant.empty() && std::find(variants.begin(), variants.end(), node.hint.variant) == variants.end())
     context.fail(ErrorCode::invalid_argument,
-                 variants.empty() ? fmt::format("has no kernel variants; the hint asks for '{}'", node.hint.variant)
-                                  : fmt::format("has no variant '{}'; it has {}", node.hint.variant, fmt::join(variants, ", ")));
+                 variants.empty()
+                     ? fmt::format("has no kernel variants; the hint asks for '{}'", node.hint.variant)
+                     : fmt::format("has no variant '{}'; it has {}", node.hint.variant, fmt::join(variants, ", ")));
   const auto& tile = node.hint.tile;
   if (tile.size() > 3 || std::any_of(tile.begin(), tile.end(), [](std::int64_t t) { return t < 1; }))
-    context.fail(ErrorCode::invalid_argument, fmt::format("a tile is 1 to 3 positive numbers, not [{}]", fmt::join(tile, ", ")));
+    context.fail(ErrorCode::invalid_argument,
+                 fmt::format("a tile is 1 to 3 positive numbers, not [{}]", fmt::join(tile, ", ")));
 }
 
 std::string index_text(const GraphData& g, ValueId loop_index, Affine affine) {
@@ -127,8 +130,7 @@ std::string index_text(const GraphData& g, ValueId loop_index, Affine affine) {
 }
 
 std::string leaf_text(const GraphData& g, const Node& leaf) {
-  if (leaf.op == &literal_op())
-    return std::visit([](auto number) { return fmt::format("{}", number); }, leaf.literal);
+  if (leaf.op == &literal_op()) return std::visit([](auto number) { return fmt::format("{}", number); }, leaf.literal);
   if (leaf.op == &constant_op())
     return "#" + g.constants[leaf.decl].name +
            (leaf.operands.empty() ? "" : "[" + index_text(g, leaf.operands[0], leaf.index[0]) + "]");

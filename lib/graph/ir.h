@@ -73,15 +73,15 @@ struct ValueInfo {
 
 struct Node {
   const OpDef* op = nullptr;
-  std::vector<ValueId> operands;  // by op->operands (kNoValue: absent); a state op's token comes last
-  Attributes attributes;
-  std::vector<ValueId> results;                // a state writer's new token comes last
-  std::vector<RegionId> regions;               // loop: body; cond: then, else
-  int decl = -1;                               // leaf: the weight or constant
-  std::vector<Affine> index;                   // leaf: one per operand
-  std::variant<std::int64_t, double> literal;  // leaf `literal`
-  hints hint;
-  Location at;
+  std::vector<ValueId> operands = {};  // by op->operands (kNoValue: absent); a state op's token comes last
+  Attributes attributes = {};
+  std::vector<ValueId> results = {};                // a state writer's new token comes last
+  std::vector<RegionId> regions = {};               // loop: body; cond: then, else
+  int decl = -1;                                    // leaf: the weight or constant
+  std::vector<Affine> index = {};                   // leaf: one per operand
+  std::variant<std::int64_t, double> literal = {};  // leaf `literal`
+  hints hint = {};
+  Location at = {};
 };
 
 /// A sequence of nodes. Arguments: of the top region the inputs and then the states' first tokens; of a loop's body

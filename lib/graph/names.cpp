@@ -7,8 +7,8 @@
 namespace openinfer {
 namespace {
 
-constexpr std::array<std::string_view, 18> kWords = {"oig",   "dim",  "weight", "state", "const", "graph",
-                                                     "for",   "in",   "carry",  "next",  "if",    "else",
+constexpr std::array<std::string_view, 18> kWords = {"oig",    "dim", "weight", "state", "const", "graph",
+                                                     "for",    "in",  "carry",  "next",  "if",    "else",
                                                      "return", "at",  "true",   "false", "inf",   "nan"};
 constexpr std::size_t kMaxLength = 255;
 

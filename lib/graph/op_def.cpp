@@ -10,7 +10,8 @@ const Attribute& given_or_fallback(const OpDef& op, const Attributes& attributes
   if (const Attribute* given = attributes.find(name)) return *given;
   for (const AttributeSpec& spec : op.attributes)
     if (spec.name == name && spec.fallback) return *spec.fallback;
-  fail(ErrorCode::internal, "[{}] infer or reference asks for the attribute '{}', which it does not declare", op.name, name);
+  fail(ErrorCode::internal, "[{}] infer or reference asks for the attribute '{}', which it does not declare", op.name,
+       name);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operators that are structure rather than mathematics. They have no infer and no reference: leaves carry their type,
-// and regions are run by whoever walks them.
+// The operators that are structure rather than mathematics. They have no infer and no reference: leaves carry their
+// type, and regions are run by whoever walks them.
 #include "lib/graph/ir.h"
 
 namespace openinfer {
@@ -21,10 +21,10 @@ const OpDef& literal_op() {
 }
 
 const OpDef& loop_op() {
-  static const OpDef def{.name = "loop",
-                         .operands = {{.name = "init", .presence = OperandSpec::Presence::variadic}},
-                         .attributes = {{.name = "from", .kind = AttributeKind::integer},
-                                        {.name = "to", .kind = AttributeKind::integer}}};
+  static const OpDef def{
+      .name = "loop",
+      .operands = {{.name = "init", .presence = OperandSpec::Presence::variadic}},
+      .attributes = {{.name = "from", .kind = AttributeKind::integer}, {.name = "to", .kind = AttributeKind::integer}}};
   return def;
 }
 

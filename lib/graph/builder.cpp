@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/graph/builder.h"
+
+#include <algorithm>
+
+#include "lib/base/checked.h"
+#include "lib/graph/draft.h"
+#include "lib/graph/verify.h"
+
+namespace openinfer {
+namespace {
+
+constexpr auto kInvalid = ErrorCode::invalid_argument;
+constexpr std::int64_t kMaxFamily = 1 << 20;
+
+/// The {} of a weight's pattern, numbers filled in and loops' indices left as {} with their ranges.
+struct Family {
+  std::string pattern;
+  std::vector<ValueId> loop_indices;
+  std::vector<Affine> index;
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;  // half-open, of scale·l + offset
+};
+
+std::pair<std::int64_t, std::int64_t> range_of(const Draft& draft, const Weight& weight, const Index& i) {
+  const auto loop = draft.loop_range(i.loop_index());
+  if (!loop) fail_at(weight.at, kInvalid, "[weight] an index of \"{}\" is no loop's index", weight.pattern);
+  if (loop->first == loop->second) return {0, 0};
+  const std::int64_t a = checked_add(checked_multiply(loop->first, i.scale()), i.offset());
+  const std::int64_t b = checked_add(checked_multiply(loop->second - 1, i.scale()), i.offset());
+  return {std::min(a, b), std::max(a, b) + 1};
+}
+
+Family resolve_pattern(const Draft& draft, const Weight& weight) {
+  Family family;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < weight.pattern.size(); ++i) {
+    if (weight.pattern.compare(i, 2, "{}") != 0) {
+      family.pattern += weight.pattern[i];
+      continue;
+    }
+    if (next == weight.indices.size())
+      fail_at(weight.at, kInvalid, "[weight] \"{}\" has more {{}} than indices", weight.pattern);
+    const Index& index = weight.indices[next++];
+    if (!index.draft()) {
+      family.pattern += std::to_string(index.offset());
+    } else {
+      if (index.draft().get() != &draft)
+        fail_at(weight.at, kInvalid, "[weight] an index of \"{}\" belongs to another graph", weight.pattern);
+      family.pattern += "{}";
+      family.loop_indices.push_back(index.loop_index());
+      family.index.push_back({index.scale(), index.offset()});
+      family.ranges.push_back(range_of(draft, weight, index));
+    }
+    ++i;
+  }
+  if (next != weight.indices.size())
+    fail_at(weight.at, kInvalid, "[weight] \"{}\" has {} {{}} and {} indices", weight.pattern, next,
+            weight.indices.size());
+  return family;
+}
+
+/// Calls f with the key of every member.
+template <class F>
+void for_each_key(const Family& family, std::string prefix, std::size_t from, std::size_t depth, const F& f) {
+  const auto at = family.pattern.find("{}", from);
+  if (at == family.pattern.npos) return f(prefix + family.pattern.substr(from));
+  prefix += family.pattern.substr(from, at - from);
+  for (std::int64_t i = family.ranges[depth].first; i < family.ranges[depth].second; ++i)
+    for_each_key(family, prefix + std::to_string(i), at + 2, depth + 1, f);
+}
+
+WeightDecl declare_family(const Weight& weight, const Family& family) {
+  std::int64_t count = 1;
+  for (const auto& [from, to] : family.ranges) count = checked_multiply(count, to - from);
+  if (count > kMaxFamily) fail_at(weight.at, kInvalid, "[weight] \"{}\" would have {} members", weight.pattern, count);
+  if (count == 0)
+    fail_at(weight.at, kInvalid, "[weight] the loop that indexes \"{}\" never turns, so that no member is named",
+            weight.pattern);
+  WeightDecl decl{family.pattern, family.ranges, {}, {}};
+  std::string first;
+  for_each_key(family, "", 0, 0, [&](const std::string& key) {
+    const TensorInfo tensor = weight.model->tensor({key, At(weight.at.file, weight.at.line)});
+    const Shape shape(tensor.shape.begin(), tensor.shape.end());
+    if (first.empty()) first = key, decl.shape = shape;
+    if (shape != decl.shape)
+      fail_at(weight.at, ErrorCode::shape_mismatch, "[weight] a family has one shape: \"{}\" is {} and \"{}\" is {}",
+              first, to_string(decl.shape), key, to_string(shape));
+    decl.dtypes.push_back(tensor.dtype);
+  });
+  std::sort(decl.dtypes.begin(), decl.dtypes.end());
+  decl.dtypes.erase(std::unique(decl.dtypes.begin(), decl.dtypes.end()), decl.dtypes.end());
+  return decl;
+}
+
+ValueId add_weight(Draft& draft, const Weight& weight) {
+  if (!weight.model) fail_at(weight.at, kInvalid, "[weight] \"{}\" belongs to no model", weight.pattern);
+  if (!draft.g.model) draft.g.model = *weight.model;
+  if (!(*draft.g.model == *weight.model))
+    fail_at(weight.at, kInvalid, "[weight] \"{}\" belongs to another model than the graph", weight.pattern);
+  Family family = resolve_pattern(draft, weight);
+  const int decl = draft.declare_weight(declare_family(weight, family), weight.at);
+  return draft.add_weight(decl, std::move(family.loop_indices), std::move(family.index), weight.at);
+}
+
+/// scale·l + offset as nodes on i32 scalars.
+ValueId add_index(Draft& draft, const Index& index, Location at) {
+  if (!index.draft()) return draft.add_literal(index.offset(), DType::i32, at);
+  if (index.draft().get() != &draft) fail_at(at, kInvalid, "[index] a loop's index belongs to another graph");
+  ValueId value = index.loop_index();
+  const auto combine = [&](std::string_view op, std::int64_t number) {
+    const ValueId literal = draft.add_literal(number, DType::i32, at);
+    value = draft.add_node(*OpSet::builtin().find(op), {value, literal}, {}, -1, {}, at)[0];
+  };
+  if (index.scale() != 1) combine("mul", index.scale());
+  if (index.offset() != 0) combine("add", index.offset());
+  return value;
+}
+
+std::shared_ptr<Draft> draft_of(const In& operand) {
+  if (const auto* value = std::get_if<Value>(&operand.operand())) return value->draft();
+  if (const auto* index = std::get_if<Index>(&operand.operand())) return index->draft();
+  return nullptr;
+}
+
+}  // namespace
+
+std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<std::optional<In>>& operands,
+                                const ApplyTo& where, Location at) {
+  std::shared_ptr<Draft> draft = where.draft ? where.draft : where.state ? where.state->draft() : nullptr;
+  for (const auto& operand : operands) {
+    if (!operand) continue;
+    if (const auto* value = std::get_if<Value>(&operand->operand()); value && !*value)
+      fail_at(at, kInvalid, "[{}] an operand is an empty Value: it was never given one", op);
+    const auto own = draft_of(*operand);
+    if (!own) continue;
+    if (draft && own != draft) {
+      const auto* value = std::get_if<Value>(&operand->operand());
+      fail_at(operand->at(), kInvalid, "[{}] operand {} belongs to another graph", op,
+              value && !own->built ? own->describe(value->id()) : "of this call");
+    }
+    draft = own;
+  }
+  if (!draft)
+    fail_at(at, kInvalid,
+            "[{}] none of the operands belongs to a graph: turn one into a value with GraphBuilder::value(…)", op);
+  return draft;
+}
+
+ValueId to_value(Draft& draft, const In& operand) {
+  if (const auto* value = std::get_if<Value>(&operand.operand())) return value->id();
+  if (const auto* weight = std::get_if<Weight>(&operand.operand())) return add_weight(draft, *weight);
+  if (const auto* index = std::get_if<Index>(&operand.operand())) return add_index(draft, *index, operand.at());
+  const auto& number = std::get<Literal>(operand.operand()).value;
+  return draft.add_literal(number, std::holds_alternative<double>(number) ? DType::f32 : DType::i32, operand.at());
+}
+
+GraphBuilder::GraphBuilder() : draft_(std::make_shared<Draft>()) {}
+GraphBuilder::GraphBuilder(const Model& model) : GraphBuilder() { draft_->g.model = model; }
+
+Dim GraphBuilder::dim(std::string_view name, At at) {
+  const auto known = draft_->g.model ? draft_->g.model->find_dim(name) : std::nullopt;
+  if (known) return draft_->declare_dim(name, known->min, known->max, at);
+  return draft_->declare_dim(name, 0, (std::int64_t{1} << 31) - 1, at);
+}
+
+Dim GraphBuilder::dim(std::string_view name, std::int64_t min, std::int64_t max, At at) {
+  return draft_->declare_dim(name, min, max, at);
+}
+
+Value GraphBuilder::input(std::string_view name, DType dtype, Shape shape, At at) {
+  return {draft_, draft_->add_input(name, {dtype, std::move(shape)}, at)};
+}
+
+State GraphBuilder::state(std::string_view name, StateSpec spec, At at) {
+  return {draft_, draft_->declare_state(name, std::move(spec), at)};
+}
+
+Value GraphBuilder::constant(Tensor tensor, At at) {
+  const std::string name = fmt::format("c{}", draft_->g.constants.size());
+  return constant(name, std::move(tensor), at);
+}
+
+Value GraphBuilder::constant(std::string_view name, Tensor tensor, At at) {
+  return {draft_, draft_->add_constant(draft_->declare_constant(name, std::move(tensor), at), {}, {}, at)};
+}
+
+Table GraphBuilder::add_table(std::string_view name, Tensor values, At at) {
+  return {draft_, draft_->declare_constant(name, std::move(values), at)};
+}
+
+Value GraphBuilder::value(const In& operand) {
+  draft_of("value", {operand}, {.draft = draft_}, operand.at());
+  return {draft_, to_value(*draft_, operand)};
+}
+
+std::vector<Value> GraphBuilder::add_loop(std::string_view name, std::int64_t from, std::int64_t to,
+                                          const std::vector<In>& init, const detail::LoopBody& body, Location at) {
+  std::vector<std::optional<In>> operands(init.begin(), init.end());
+  draft_of("loop", operands, {.draft = draft_}, at);
+  std::vector<ValueId> ids;
+  for (const In& v : init) ids.push_back(to_value(*draft_, v));
+  auto loop = draft_->begin_loop(name, from, to, std::move(ids), {}, at);
+  std::vector<Value> arguments;
+  for (std::size_t i = 1; i < loop.arguments.size(); ++i) arguments.emplace_back(draft_, loop.arguments[i]);
+  const std::vector<In> next = body(Index(draft_, loop.arguments[0]), arguments);
+  draft_of("loop", {next.begin(), next.end()}, {.draft = draft_}, at);
+  std::vector<ValueId> next_ids;
+  for (const In& v : next) next_ids.push_back(to_value(*draft_, v));
+  std::vector<Value> results;
+  for (ValueId id : draft_->end_loop(std::move(loop), next_ids)) results.emplace_back(draft_, id);
+  return results;
+}
+
+std::vector<Value> GraphBuilder::add_cond(const In& predicate, const detail::Branch& then_body,
+                                          const detail::Branch& else_body, Location at) {
+  draft_of("cond", {predicate}, {.draft = draft_}, at);
+  auto cond = draft_->begin_cond(to_value(*draft_, predicate), at);
+  for (const detail::Branch* body : {&then_body, &else_body}) {
+    draft_->begin_branch(cond);
+    const std::vector<In> values = (*body)();
+    draft_of("cond", {values.begin(), values.end()}, {.draft = draft_}, at);
+    std::vector<ValueId> ids;
+    for (const In& v : values) ids.push_back(to_value(*draft_, v));
+    draft_->end_branch(cond, ids);
+  }
+  std::vector<Value> results;
+  for (ValueId id : draft_->end_cond(std::move(cond), {})) results.emplace_back(draft_, id);
+  return results;
+}
+
+void GraphBuilder::output(std::string_view name, const In& value, At at) {
+  draft_of("output", {value}, {.draft = draft_}, at);
+  draft_->add_output(name, to_value(*draft_, value), at);
+}
+
+Graph GraphBuilder::build() {
+  auto data = draft_->finish({});
+  verify(*data);
+  return Graph(std::move(data));
+}
+
+}  // namespace openinfer

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what users write as an operand to a value of the graph.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "openinfer/graph.h"
+
+namespace openinfer {
+
+/// The graph that the operands belong to. Errors: none of them belongs to one, or they belong to two.
+std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<std::optional<In>>& operands,
+                                const ApplyTo& where, Location at);
+/// The operand as a value of the draft: a weight, an index or a number becomes leaves (a number alone is f32 or i32).
+ValueId to_value(Draft& draft, const In& operand);
+
+}  // namespace openinfer

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small handles of the DSL and how an operator call becomes a node.
+#include <algorithm>
+
+#include "lib/base/fail.h"
+#include "lib/graph/builder.h"
+#include "lib/graph/draft.h"
+
+namespace openinfer {
+namespace {
+
+constexpr auto kInvalid = ErrorCode::invalid_argument;
+
+const ValueInfo& info_of(const std::shared_ptr<Draft>& draft, ValueId id) {
+  if (!draft) fail(kInvalid, "[value] this Value is empty: it was never given one");
+  draft->check_open("value", {});
+  return draft->g.values.at(id);
+}
+
+}  // namespace
+
+const TensorType& Value::type() const { return info_of(draft_, id_).type; }
+const std::string& Value::name() const { return info_of(draft_, id_).name; }
+
+const StateSpec& State::spec() const {
+  draft_->check_open("state", {});
+  return draft_->g.states.at(decl_).spec;
+}
+
+Attributes::Attributes(std::initializer_list<std::pair<std::string_view, Attribute>> entries) {
+  for (const auto& [name, value] : entries) set(name, value);
+}
+
+const Attribute* Attributes::find(std::string_view name) const {
+  const auto at =
+      std::lower_bound(entries_.begin(), entries_.end(), name, [](const auto& e, auto n) { return e.first < n; });
+  return at != entries_.end() && at->first == name ? &at->second : nullptr;
+}
+
+void Attributes::set(std::string_view name, Attribute value) {
+  const auto at =
+      std::lower_bound(entries_.begin(), entries_.end(), name, [](const auto& e, auto n) { return e.first < n; });
+  if (at != entries_.end() && at->first == name)
+    at->second = std::move(value);
+  else
+    entries_.emplace(at, std::string(name), std::move(value));
+}
+
+std::string StateSpec::to_string() const {
+  if (kind == Kind::kv_cache && shape.size() == 5)
+    return fmt::format("kv_cache({}, layers={}, slots={}, heads={}, capacity={}, head_dim={})", openinfer::name(dtype),
+                       shape[0].to_string(), shape[1].to_string(), shape[2].to_string(), shape[3].to_string(),
+                       shape[4].to_string());
+  std::string dims = openinfer::to_string(shape);
+  dims.front() = '[', dims.back() = ']';
+  return fmt::format("tensor({}, shape={})", openinfer::name(dtype), dims);
+}
+
+StateSpec kv_cache(KvCache spec) {
+  return {StateSpec::Kind::kv_cache, spec.dtype, {spec.layers, spec.slots, spec.heads, spec.capacity, spec.head_dim}};
+}
+
+StateSpec tensor_state(DType dtype, Shape shape) { return {StateSpec::Kind::tensor, dtype, std::move(shape)}; }
+
+std::vector<Value> apply(const OpDef& op, const std::vector<std::optional<In>>& operands, Attributes attributes,
+                         const ApplyTo& where, Location at) {
+  for (const auto& operand : operands)
+    if (operand && !at) at = operand->at();
+  const auto draft = draft_of(op.name, operands, where, at);
+  std::vector<ValueId> ids(operands.size(), kNoValue);
+  for (std::size_t i = 0; i < operands.size(); ++i)
+    if (operands[i] && !std::holds_alternative<Literal>(operands[i]->operand()))
+      ids[i] = to_value(*draft, *operands[i]);
+  const auto others = ids;
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (!operands[i]) continue;
+    if (const auto* literal = std::get_if<Literal>(&operands[i]->operand()))
+      ids[i] = draft->add_literal(literal->value, Draft::literal_dtype(op, draft->g, others, i, literal->value),
+                                  operands[i]->at());
+  }
+  const int state = where.state ? where.state->decl() : -1;
+  std::vector<Value> results;
+  for (ValueId id : draft->add_node(op, std::move(ids), std::move(attributes), state, {}, at))
+    results.emplace_back(draft, id);
+  return results;
+}
+
+Value operator|(const In& x, const Pipe& pipe) {
+  if (!pipe.op) fail_at(x.at(), kInvalid, "[|] the pipe is empty");
+  std::vector<std::optional<In>> operands = {x};
+  operands.insert(operands.end(), pipe.rest.begin(), pipe.rest.end());
+  auto results = apply(*pipe.op, operands, pipe.attributes, {}, x.at());
+  if (results.size() != 1)
+    fail_at(x.at(), kInvalid, "[{}] has {} results and cannot be piped", pipe.op->name, results.size());
+  return results[0] % pipe.hint;
+}
+
+Value operator%(const Value& value, const hints& hint) {
+  if (!value) fail(kInvalid, "[hints] the value is empty");
+  if (hint != hints{}) value.draft()->add_hint(value.id(), hint);
+  return value;
+}
+
+Pipe operator%(Pipe pipe, const hints& hint) {
+  if (!hint.name.empty()) pipe.hint.name = hint.name;
+  if (hint.fuse) pipe.hint.fuse = hint.fuse;
+  if (!hint.variant.empty()) pipe.hint.variant = hint.variant;
+  if (!hint.tile.empty()) pipe.hint.tile = hint.tile;
+  return pipe;
+}
+
+Value Table::operator[](const Index& index) const {
+  if (index.draft())
+    return {draft_, draft_->add_constant(decl_, {index.loop_index()}, {{index.scale(), index.offset()}}, {})};
+  const Tensor& table = draft_->g.constants.at(decl_).tensor;
+  const std::int64_t row = index.offset();
+  if (table.shape().empty() || row < 0 || row >= table.shape()[0])
+    fail(kInvalid, "[table] #{} has {} entries and no entry {}", draft_->g.constants[decl_].name,
+         table.shape().empty() ? 0 : table.shape()[0], row);
+  return {draft_, draft_->add_constant(decl_, {}, {{0, row}}, {})};
+}
+
+const GraphData& Graph::data() const {
+  if (!data_) fail(kInvalid, "[graph] this Graph is empty: build one with graph(model, …)");
+  return *data_;
+}
+
+std::vector<std::pair<std::string, TensorType>> Graph::inputs() const {
+  std::vector<std::pair<std::string, TensorType>> result;
+  for (std::size_t i = 0; i < data().inputs.size(); ++i)
+    result.emplace_back(data().inputs[i], data().values[data().top().arguments[i]].type);
+  return result;
+}
+
+std::vector<std::pair<std::string, TensorType>> Graph::outputs() const {
+  std::vector<std::pair<std::string, TensorType>> result;
+  for (const OutputDecl& o : data().outputs) result.emplace_back(o.name, data().values[o.value].type);
+  return result;
+}
+
+}  // namespace openinfer
