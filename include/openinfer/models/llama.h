@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A llama-style decoder as ordinary user code: copy it and change it. Computes in f32 whatever the weights are stored as.
+//
+// Rows, not batches: row n is token tok[n] at position pos[n] of the sequence in slot[n]; logits come for `rows` alone.
+// Decoding is N = 1; a prompt is N rows of one slot; several sequences are rows of several slots.
+// Source: Touvron et al. 2023, arXiv:2302.13971; grouped queries: arXiv:2305.13245.
+#pragma once
+
+#include "openinfer/openinfer.h"
+
+namespace openinfer::models {
+
+inline Rope llama_rope(const Model& model) {
+  return {.head_dim = model.meta<std::int64_t>("head_dim"),
+          .theta = model.meta<double>("rope_theta"),
+          .rotary_dim = model.find_meta<std::int64_t>("rope_dim").value_or(0),
+          .scaling = model.find_meta<std::string>("rope_scaling.type").value_or("none"),
+          .factor = model.find_meta<double>("rope_scaling.factor").value_or(1),
+          .low_freq_factor = model.find_meta<double>("rope_scaling.low_freq_factor").value_or(1),
+          .high_freq_factor = model.find_meta<double>("rope_scaling.high_freq_factor").value_or(4),
+          .original_context = model.find_meta<std::int64_t>("rope_scaling.original_ctx_len").value_or(8192)};
+}
+
+/// Inputs: tok, pos, slot i32[N], rows i32[R].  Output: logits f32[R, vocab].  State: kv.
+/// Errors: not_found if the package lacks a hyperparameter or a tensor of a llama.
+inline Graph llama(const Model& model, DType kv_dtype = f32) {
+  const auto n_layers = model.meta<std::int64_t>("n_layers");
+  const auto n_kv_heads = model.meta<std::int64_t>("n_kv_heads");
+  const auto ctx_len = model.meta<std::int64_t>("ctx_len");
+  const auto eps = model.meta<double>("rms_norm_eps");
+  const Rope rotary = llama_rope(model);
+
+  return graph(model, [&](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 512), R = b.dim("R", 1, 512), slots = b.dim("slots", 1, 64), ctx = b.dim("ctx", 1, ctx_len);
+    auto tok = b.input("tok", i32, {N}), pos = b.input("pos", i32, {N}), slot = b.input("slot", i32, {N});
+    auto rows = b.input("rows", i32, {R});
+    auto kv = b.state("kv", kv_cache({.layers = n_layers, .slots = slots, .capacity = ctx, .heads = n_kv_heads,
+                                      .head_dim = rotary.head_dim, .dtype = kv_dtype}));
+
+    auto x = gather(model["tok_embeddings"], tok) | cast(f32) % hints{.name = "x"};
+    x = b.loop("l", 0, n_layers, x, [&](Index l, Value x) {
+      auto h = x | rms_norm(model("attn_norm.{}", l), eps);
+      auto q = matmul(h, model("Wq.{}", l)) | rope(pos, rotary) % hints{.name = "q"};
+      auto k = matmul(h, model("Wk.{}", l)) | rope(pos, rotary) % hints{.name = "k"};
+      auto v = matmul(h, model("Wv.{}", l)) % hints{.name = "v"};
+      kv_write(kv, {.layer = l, .pos = pos, .slot = slot}, k, v);
+      auto [ks, vs] = kv_read(kv, {.layer = l});
+      auto a = sdpa(q, ks, vs, {.pos = pos, .slot = slot}) % hints{.name = "attention"};
+      x = (x + matmul(a, model("Wo.{}", l))) % hints{.name = "residual"};
+
+      h = x | rms_norm(model("mlp_norm.{}", l), eps);
+      auto gate = matmul(h, model("Wgate.{}", l)) | silu() % hints{.name = "gate"};
+      auto up = matmul(h, model("Wup.{}", l));
+      return x + matmul(gate * up, model("Wdown.{}", l));
+    });
+    x = gather(x, rows) | rms_norm(model["final_norm"], eps);
+    b.output("logits", matmul(x, model["lm_head"]) % hints{.name = "logits"});
+  });
+}
+
+}  // namespace openinfer::models
