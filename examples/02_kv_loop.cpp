@@ -19,8 +19,12 @@ int main(int argc, char** argv) try {
     auto tok = b.input("tok", i32, {B});
     auto step = b.input("step", i32, {});
     auto mask = b.input("mask", u8, {B, 1, 1, ctx});
-    auto kv = b.state("kv", kv_cache({.layers = n_layers, .slots = B, .capacity = ctx, .heads = n_kv_heads,
-                                      .head_dim = head_dim, .dtype = f16}));
+    auto kv = b.state("kv", kv_cache({.layers = n_layers,
+                                      .slots = B,
+                                      .capacity = ctx,
+                                      .heads = n_kv_heads,
+                                      .head_dim = head_dim,
+                                      .dtype = f16}));
 
     auto x = gather(model["tok_embeddings"], tok) | cast(f16);
 

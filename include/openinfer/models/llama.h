@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A llama-style decoder as ordinary user code: copy it and change it. Computes in f32 whatever the weights are stored as.
+// A llama-style decoder as ordinary user code: copy it and change it. Computes in f32 whatever the weights are stored
+// as.
 //
 // Rows, not batches: row n is token tok[n] at position pos[n] of the sequence in slot[n]; logits come for `rows` alone.
 // Decoding is N = 1; a prompt is N rows of one slot; several sequences are rows of several slots.
@@ -34,8 +35,12 @@ inline Graph llama(const Model& model, DType kv_dtype = f32) {
     auto N = b.dim("N", 1, 512), R = b.dim("R", 1, 512), slots = b.dim("slots", 1, 64), ctx = b.dim("ctx", 1, ctx_len);
     auto tok = b.input("tok", i32, {N}), pos = b.input("pos", i32, {N}), slot = b.input("slot", i32, {N});
     auto rows = b.input("rows", i32, {R});
-    auto kv = b.state("kv", kv_cache({.layers = n_layers, .slots = slots, .capacity = ctx, .heads = n_kv_heads,
-                                      .head_dim = rotary.head_dim, .dtype = kv_dtype}));
+    auto kv = b.state("kv", kv_cache({.layers = n_layers,
+                                      .slots = slots,
+                                      .capacity = ctx,
+                                      .heads = n_kv_heads,
+                                      .head_dim = rotary.head_dim,
+                                      .dtype = kv_dtype}));
 
     auto x = gather(model["tok_embeddings"], tok) | cast(f32) % hints{.name = "x"};
     x = b.loop("l", 0, n_layers, x, [&](Index l, Value x) {

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// What users see of the builder: types, names, regions, tokens, and its errors with their own line.
+#include <openinfer/openinfer.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "lib/graph/ir.h"
+
+using namespace openinfer;
+
+namespace {
+
+/// The message of the Error that f throws; the test fails if it throws none.
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    REQUIRE(e.code() != ErrorCode::internal);
+    return e.what();
+  }
+  FAIL("no error was thrown");
+  return {};
+}
+
+std::string here(int line) { return " at builder_test.cpp:" + std::to_string(line); }
+
+const Node& node_of(const GraphData& g, std::string_view op) {
+  for (const Node& n : g.nodes)
+    if (n.op->name == op) return n;
+  FAIL("no node " << op);
+  return g.nodes[0];
+}
+
+}  // namespace
+
+TEST_CASE("types_are_inferred_while_building") {
+  GraphBuilder b;
+  auto N = b.dim("N", 1, 8);
+  auto x = b.input("x", f32, {N, 4});
+  CHECK((x + 1).type().to_string() == "f32[N, 4]");
+  CHECK(gt(x, 0).dtype() == boolean);
+  CHECK((x | cast(f16)).type().to_string() == "f16[N, 4]");
+  CHECK(reshape(x, {2, N, -1}).type().to_string() == "f32[2, N, 2]");
+}
+
+TEST_CASE("values_are_named_and_names_are_unique") {
+  GraphBuilder b;
+  auto x = b.input("x", f32, {2});
+  auto y = exp(x), z = exp(x);
+  CHECK(y.name() == "exp");
+  CHECK(z.name() == "exp.1");
+  CHECK(((x + y) % hints{.name = "sum_of_both"}).name() == "sum_of_both");
+  CHECK((x | silu() % hints{.name = "gate"}).name() == "gate");
+}
+
+TEST_CASE("a_loop_is_one_region_and_carries_state_by_itself") {
+  Graph g = graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {2});
+    auto s = b.state("s", tensor_state(f32, {2}));
+    x = b.loop("l", 0, 30, x, [&](Index, Value x) {
+      state_write(s, state_read(s) + x);
+      return x * 2;
+    });
+    b.output("y", x);
+  });
+  const Node& loop = node_of(g.data(), "loop");
+  const Region& body = g.data().regions[loop.regions.at(0)];
+  CHECK(g.data().regions.size() == 2);
+  CHECK(body.arguments.size() == 3);  // l, x, $s
+  CHECK(g.data().values[body.arguments[2]].state == 0);
+  CHECK(loop.operands.size() == 2);                                       // x, $s
+  CHECK(g.data().values[g.data().top().results.back()].node != kNoNode);  // the last token comes out of the loop
+  CHECK(body.captures.empty());
+}
+
+TEST_CASE("captures_are_explicit_through_nested_regions") {
+  Graph g = graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {});
+    auto k = exp(x);
+    x = b.loop("i", 0, 2, x,
+               [&](Index, Value x) { return b.loop("j", 0, 2, x, [&](Index, Value x) { return x + k; }); });
+    b.output("y", x);
+  });
+  REQUIRE(g.data().regions.size() == 3);
+  const ValueId k = node_of(g.data(), "exp").results[0];
+  CHECK(g.data().regions[1].captures == std::vector<ValueId>{k});
+  CHECK(g.data().regions[2].captures == std::vector<ValueId>{k});
+}
+
+TEST_CASE("both_branches_join_the_states_that_one_of_them_writes") {
+  Graph g = graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {});
+    auto s = b.state("s", tensor_state(f32, {}));
+    auto y = b.cond(
+        gt(x, 0),
+        [&] {
+          state_write(s, x);
+          return x + 1;
+        },
+        [&] { return x; });
+    b.output("y", y);
+  });
+  const Node& cond = node_of(g.data(), "cond");
+  for (RegionId r : cond.regions) {
+    CHECK(g.data().regions[r].arguments.size() == 1);
+    CHECK(g.data().regions[r].results.size() == 2);
+  }
+}
+
+TEST_CASE("errors_name_the_op_and_the_users_line") {
+  GraphBuilder b;
+  auto x = b.input("x", f32, {2, 576});
+  auto w = b.input("w", f32, {1536, 576});
+  CHECK_THAT(
+      error_of([&] { (void)matmul(x, w); }),
+      Catch::StartsWith("[matmul] K differs: lhs (2, 576) vs rhs (1536, 576)") && Catch::EndsWith(here(__LINE__ - 1)));
+  CHECK_THAT(error_of([&] { (void)(x + w); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
+  CHECK_THAT(error_of([&] { (void)(x | cast(f16) | add(x)); }),
+             Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
+}
+
+TEST_CASE("a_value_cannot_leave_its_loop_unreturned") {
+  GraphBuilder b;
+  auto x = b.input("x", f32, {2});
+  Value leak;
+  x = b.loop("l", 0, 3, x, [&](Index, Value x) {
+    leak = exp(x) % hints{.name = "leak"};
+    return x;
+  });
+  CHECK(error_of([&] { (void)(x + leak); }) ==
+        "[add] 'leak' lives inside a loop that has ended; return it from the body to carry it out" +
+            here(__LINE__ - 1));
+}
+
+TEST_CASE("carried_values_keep_their_type") {
+  GraphBuilder b;
+  auto N = b.dim("N", 1, 8);
+  auto x = b.input("x", f32, {N, 576});
+  const std::string message = error_of([&] {
+    (void)b.loop("l", 0, 3, x, [&](Index, Value x) { return slice(x, {.axis = 1, .begin = 0, .end = 192}); });
+  });
+  CHECK_THAT(message,
+             Catch::StartsWith("[loop] carried 'x.1' enters as f32[N, 576] and leaves the body as f32[N, 192]"));
+}
+
+TEST_CASE("misuse_is_refused") {
+  GraphBuilder a, b;
+  auto x = a.input("x", f32, {2});
+  auto y = b.input("y", f32, {2});
+  CHECK(error_of([&] { (void)(x * y); }) == "[mul] operand 'y' belongs to another graph" + here(__LINE__));
+  CHECK_THAT(error_of([&] { (void)(x + Value()); }), Catch::Contains("empty Value"));
+  CHECK_THAT(error_of([&] { (void)a.input("for", f32, {}); }), Catch::Contains("'for' is no name"));
+  CHECK_THAT(error_of([&] { (void)a.input("x", f32, {}); }), Catch::Contains("'x' is taken"));
+  CHECK_THAT(error_of([&] { (void)a.dim("N", 5, 2); }), Catch::Contains("[5, 2]"));
+  CHECK_THAT(error_of([&] { (void)((x + 0.5) % hints{.tile = {0}}); }), Catch::Contains("tile"));
+  a.output("y", x + 1);
+  CHECK_THAT(error_of([&] { a.output("y", x); }), Catch::Contains("declared twice"));
+  Graph g = a.build();
+  CHECK_THAT(error_of([&] { (void)(x + 1); }), Catch::Contains("[add] the graph is built"));
+  CHECK_THAT(error_of([&] { (void)x.type(); }), Catch::Contains("is built"));
+  CHECK_THAT(error_of([&] { (void)GraphBuilder().build(); }), Catch::Contains("no output"));
+  CHECK_THAT(error_of([&] { (void)Graph().data(); }), Catch::Contains("empty"));
+}
+
+TEST_CASE("a_cache_view_is_stale_after_the_next_write") {
+  GraphBuilder b;
+  auto kv = b.state("kv", kv_cache({.layers = 1, .slots = 2, .capacity = 8, .heads = 1, .head_dim = 4}));
+  auto x = b.input("x", f32, {2, 4});
+  auto step = b.input("step", i32, {});
+  kv_write(kv, {.layer = 0, .step = step}, x, x);
+  auto [k, v] = kv_read(kv, {.layer = 0});
+  kv_write(kv, {.layer = 0, .step = step}, x, x);
+  CHECK_THAT(error_of([&] { (void)reshape(k, {64}); }),
+             Catch::Contains("was read before a later write to $kv; read it again"));
+}
+
+TEST_CASE("tables_check_the_loop_that_indexes_them") {
+  GraphBuilder b;
+  auto x = b.input("x", i32, {});
+  auto window = b.table("window", {0, 512, 0});
+  auto y = b.loop("l", 0, 3, x, [&](Index l, Value x) { return x + window[l]; });
+  CHECK(y.type().to_string() == "i32[]");
+  CHECK_THAT(error_of([&] { (void)b.loop("l", 0, 4, x, [&](Index l, Value x) { return x + window[l]; }); }),
+             Catch::Contains("#window has entries 0..2 and the loop asks for 0..3"));
+}
