@@ -1,0 +1,598 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OPNF packages in Python: a streaming writer and a strict reader. The format is formats/opnf/spec.md.
+
+    w = Writer("model.oinf")
+    w.meta("n_layers", 30)                       # int -> i64, float -> f64, str, bool, lists, numpy arrays and scalars
+    w.tokenizer("tokens", ["a", "b"])
+    w.dim("ctx", 1, 8192)                        # w.dim("n_layers", 30): a fixed value
+    w.kv_cache("kv", layers=30, slots="slots", heads=3, capacity="ctx", head_dim=64, dtype="f32")
+    w.graph("main", text)
+    w.tensor("Wq.0", "f16", (576, 576), array)   # or bytes, or a function that returns an iterable of bytes-like chunks
+    w.alias("lm_head", "tok_embeddings", shape=(576, 49152), transposed=True)
+    w.splat("zeros", "f32", (4096, 4096), struct.pack("<f", 0))
+    w.write(progress=lambda done, total: None)   # atomic: streams in key order; on any error nothing is left behind
+
+The bytes equal those of the C++ writer (formats/opnf/writer.h) for the same contents.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import struct
+from dataclasses import dataclass
+from typing import Callable, Iterable
+
+import numpy as np
+import xxhash
+
+# name: (code, elements of a block, bytes of a block)
+DTYPES = {
+    "f64": (1, 1, 8), "f32": (2, 1, 4), "f16": (3, 1, 2), "bf16": (4, 1, 2), "f8e4m3": (5, 1, 1), "f8e5m2": (6, 1, 1),
+    "i1": (16, 8, 1), "i2": (17, 4, 1), "i4": (18, 2, 1), "i8": (19, 1, 1), "i16": (20, 1, 2), "i32": (21, 1, 4),
+    "i64": (22, 1, 8), "u1": (32, 8, 1), "u2": (33, 4, 1), "u4": (34, 2, 1), "u8": (35, 1, 1), "u16": (36, 1, 2),
+    "u32": (37, 1, 4), "u64": (38, 1, 8), "bool": (48, 1, 1), "t1": (49, 5, 1), "t2": (50, 4, 1),
+    "q4_0": (64, 32, 18), "q4_1": (65, 32, 20), "q5_0": (66, 32, 22), "q5_1": (67, 32, 24), "q8_0": (68, 32, 34),
+    "q2_k": (69, 256, 84), "q3_k": (70, 256, 110), "q4_k": (71, 256, 144), "q5_k": (72, 256, 176),
+    "q6_k": (73, 256, 210), "mxfp4": (74, 32, 17), "iq4_nl": (80, 32, 18), "iq4_xs": (81, 256, 136),
+    "iq2_xxs": (82, 256, 66), "iq2_xs": (83, 256, 74), "iq2_s": (84, 256, 82), "iq3_xxs": (85, 256, 98),
+    "iq3_s": (86, 256, 110), "iq1_s": (87, 256, 50), "iq1_m": (88, 256, 56), "tq1_0": (89, 256, 54),
+    "tq2_0": (90, 256, 66), "q8_1": (91, 32, 36), "q8_k": (92, 256, 292),
+}
+DTYPE_OF_CODE = {code: name for name, (code, _, _) in DTYPES.items()}
+PANEL16 = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0")
+NUMPY = {"f64": "<f8", "f32": "<f4", "f16": "<f2", "bf16": "<u2", "i8": "i1", "i16": "<i2", "i32": "<i4", "i64": "<i8",
+         "u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8", "bool": "u1"}
+MAGIC, SHARD_MAGIC, ENDIAN = b"OINF\r\n\x1a\n", b"OINS\r\n\x1a\n", 0x01020304
+METADATA, DIMS, STATES, TOKENIZER, GRAPH, TENSORS, KEYHASH, SHARDS, DATA = range(1, 10)
+SECTION_NAMES = dict(enumerate("METADATA DIMS STATES TOKENIZER GRAPH TENSORS KEYHASH SHARDS DATA".split(), 1))
+FILE_ORDER = (METADATA, DIMS, STATES, SHARDS, TENSORS, KEYHASH, TOKENIZER, GRAPH, DATA)
+IN_INDEX = (METADATA, DIMS, STATES, SHARDS, TENSORS)
+REQUIRED = IN_INDEX + (DATA,)
+STRING, SCALAR, ARRAY, TENSOR = 128, 0, 1, 2
+NONE = 0xFFFFFFFF
+LAYOUTS = ("rows", "panel16")
+DATA_ROW, SPLAT, ALIAS = 0, 1, 2
+HEADER_SIZE, ENTRY_SIZE, ROW_SIZE, PAGE = 64, 40, 48, 4096
+MAX_STRING = 1 << 24
+KEY = re.compile(r"[A-Za-z0-9._/-]{1,255}\Z")
+DIM_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._/-]{0,254}\Z")
+
+
+class OpnfError(Exception):
+    """What is wrong, where, and the remedy where there is one."""
+
+
+def align(x: int, a: int) -> int:
+    return -(-x // a) * a
+
+
+def xxh64(data, seed: int = 0) -> int:
+    return xxhash.xxh64_intdigest(data, seed)
+
+
+def check_key(key: str, what: str = "key") -> str:
+    if not isinstance(key, str) or not KEY.match(key):
+        raise OpnfError(f"{what} {key!r}: 1 to 255 characters of A-Za-z0-9._/- are allowed (see escape_key)")
+    return key
+
+
+def escape_key(name: str) -> str:
+    """A foreign name as a key, reversibly: other bytes become -xHH, and so does a '-' before an 'x'."""
+    raw, out = name.encode("utf-8", "surrogateescape"), []
+    for i, byte in enumerate(raw):
+        plain = chr(byte) if byte < 128 and re.match(r"[A-Za-z0-9._/-]", chr(byte)) else None
+        out.append(f"-x{byte:02X}" if plain is None or (plain == "-" and raw[i + 1 : i + 2] == b"x") else plain)
+    return check_key("".join(out))
+
+
+def unescape_key(key: str) -> str:
+    raw = re.sub(rb"-x([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), key.encode())
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def stored_shape(shape: tuple, transposed: bool) -> tuple:
+    if not transposed:
+        return tuple(shape)
+    if len(shape) < 2:
+        raise OpnfError(f"a transposed tensor needs two dimensions, the shape is {shape}")
+    return (*shape[:-2], shape[-1], shape[-2])
+
+
+def tensor_bytes(dtype: str, shape: tuple, transposed: bool = False, layout: str = "rows") -> int:
+    """Stored bytes of a tensor; every rule about dtype, shape and layout is checked here."""
+    if dtype not in DTYPES:
+        raise OpnfError(f"unknown dtype {dtype!r}")
+    if layout not in LAYOUTS:
+        raise OpnfError(f"unknown layout {layout!r}")
+    if len(shape) > 8 or any(not 0 <= d < 1 << 62 for d in shape):
+        raise OpnfError(f"shape {shape}: at most 8 dimensions, none negative")
+    _, block, size = DTYPES[dtype]
+    stored = stored_shape(shape, transposed)
+    last = stored[-1] if stored else 1
+    if last % block:
+        raise OpnfError(f"{dtype} needs a last stored dimension that is a multiple of {block}, the stored shape is {stored}")
+    if layout == "panel16" and (dtype not in PANEL16 or len(stored) < 2 or stored[-2] % 16):
+        raise OpnfError(f"layout panel16 takes {', '.join(PANEL16)} with 16·n rows, not {dtype} {stored}")
+    nbytes = math.prod(stored) // block * size
+    if nbytes >= 1 << 63:
+        raise OpnfError(f"{dtype} {shape} takes more than 2^63 bytes")
+    return nbytes
+
+
+# ---- map sections -------------------------------------------------------------------------------------------------
+
+def _string_array(values: list) -> bytes:
+    blobs = [_utf8(v) for v in values]
+    ends = np.cumsum([len(b) for b in blobs], dtype=np.uint64)
+    if len(ends) and int(ends[-1]) > NONE:
+        raise OpnfError("a string array holds at most 4 GiB")
+    return ends.astype("<u4").tobytes() + b"".join(blobs)
+
+
+def _utf8(text: str) -> bytes:
+    raw = text.encode("utf-8")
+    if len(raw) > MAX_STRING:
+        raise OpnfError(f"a string has {len(raw)} bytes, at most {MAX_STRING} are allowed")
+    return raw
+
+
+def _numbers(values: np.ndarray, dtype: str) -> bytes:
+    return np.ascontiguousarray(values, dtype=NUMPY[dtype]).tobytes()
+
+
+def _dtype_of_numpy(array: np.ndarray) -> str:
+    name = {"b": "bool", "f": f"f{array.itemsize * 8}", "i": f"i{array.itemsize * 8}", "u": f"u{array.itemsize * 8}"}.get(array.dtype.kind)
+    if name not in NUMPY:
+        raise OpnfError(f"no dtype for numpy's {array.dtype}")
+    return name
+
+
+def _bf16_bits(values) -> np.ndarray:
+    """Rounds to nearest even; 16-bit unsigned input is taken as bits."""
+    array = np.asarray(values)
+    if array.dtype == np.uint16:
+        return array
+    bits = array.astype("<f4").view("<u4").astype(np.uint64)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return np.where((bits & 0x7FFFFFFF) > 0x7F800000, (bits >> 16) | 0x40, rounded).astype("<u2")
+
+
+def encode_value(key: str, value, dtype: str | None) -> tuple:
+    """(type code, form, rank, count, bytes) of a value; dtype overrides what Python's type suggests."""
+    try:
+        return _encode_value(value, dtype)
+    except (OpnfError, OverflowError, TypeError, ValueError) as e:
+        raise OpnfError(f"value of {key!r}: {e}") from None
+
+
+def _encode_value(value, dtype):
+    if isinstance(value, str):
+        return STRING, SCALAR, 0, 1, _utf8(value)
+    listed = isinstance(value, (list, tuple))
+    if listed and (dtype == "string" or (value and dtype is None and all(isinstance(v, str) for v in value))):
+        return STRING, ARRAY, 0, len(value), _string_array(list(value))
+    if dtype is not None and dtype not in NUMPY:
+        raise OpnfError(f"dtype {dtype!r} cannot be a value's")
+    if not isinstance(value, (np.ndarray, np.generic)):
+        kinds = {type(v) for v in value} if listed else {type(value)}
+        if not kinds <= {bool, int, float}:
+            raise OpnfError(f"cannot hold a value of type {', '.join(sorted(k.__name__ for k in kinds))}")
+        if not kinds and dtype is None:
+            raise OpnfError("an empty list needs a dtype")
+        if bool in kinds and len(kinds) > 1:
+            raise OpnfError("mixes bool and numbers")
+        dtype = dtype or ("bool" if bool in kinds else "f64" if float in kinds else "i64")
+        value = np.array(value, dtype="f8" if dtype == "bf16" else NUMPY[dtype])
+    array = np.asarray(value)
+    dtype = dtype or _dtype_of_numpy(array)
+    if dtype == "bf16":
+        array = _bf16_bits(array)
+    elif dtype == "bool":
+        array = array.astype(bool)
+    raw = _numbers(array, dtype)
+    code = DTYPES[dtype][0]
+    if array.ndim == 1 or listed:
+        return code, ARRAY, 0, array.size, raw
+    if array.ndim == 0:
+        return code, SCALAR, 0, 1, raw
+    if array.ndim > 8:
+        raise OpnfError(f"has {array.ndim} dimensions, at most 8 are allowed")
+    return code, TENSOR, array.ndim, array.size, struct.pack(f"<{array.ndim}Q", *array.shape) + raw
+
+
+def encode_map(values: dict) -> bytes:
+    """values: key -> (type code, form, rank, count, bytes)."""
+    keys = sorted(values)
+    key_at = 8 + 32 * len(keys)
+    end = key_at + sum(len(k) for k in keys)
+    table, payload = [struct.pack("<II", len(keys), 0)], []
+    for key in keys:
+        code, form, rank, count, raw = values[key]
+        at = align(end, 8)
+        table.append(struct.pack("<IBBBBQQQ", key_at, len(key), code, form, rank, at, count, len(raw)))
+        payload.append(b"\0" * (at - end) + raw)
+        key_at, end = key_at + len(key), at + len(raw)
+    return b"".join(table) + "".join(keys).encode() + b"".join(payload)
+
+
+# ---- tensors ------------------------------------------------------------------------------------------------------
+
+@dataclass
+class Quantisation:
+    """value = (q - zero_point) * scale; axis counts stored dimensions. granularity: tensor, channel or group."""
+    scale: str
+    zero_point: str | None = None
+    granularity: str = "tensor"
+    axis: int = 0
+    group_size: int = 0
+
+
+@dataclass
+class _Row:
+    key: str
+    dtype: str
+    shape: tuple
+    kind: int = DATA_ROW
+    transposed: bool = False
+    layout: str = "rows"
+    source: object = None  # array, bytes, function -> chunks; splat: one block
+    target: str = ""
+    quant: Quantisation | None = None
+    nbytes: int = 0
+    shard: int = 0
+    offset: int = 0
+    checksum: int = 0
+
+
+class _Temporary:
+    """A file that exists under another name until commit() renames it; discard() removes it."""
+
+    def __init__(self, path: str):
+        folder, name = os.path.split(path)
+        self.path = path
+        self.temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        try:
+            fd = os.open(self.temporary, flags, 0o666)
+        except FileExistsError:  # left by a killed process that had our id
+            os.unlink(self.temporary)
+            fd = os.open(self.temporary, flags, 0o666)
+        self.file = os.fdopen(fd, "w+b", buffering=1 << 20)
+
+    def commit(self):
+        os.replace(self.temporary, self.path)
+
+    def finish(self, size: int):
+        self.file.flush()
+        self.file.truncate(size)
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def discard(self):
+        for step in (self.file.close, lambda: os.unlink(self.temporary)):
+            try:
+                step()
+            except OSError:
+                pass
+
+
+class Writer:
+    def __init__(self, path, *, alignment: int = 256, shard_size: int | None = None):
+        if alignment & (alignment - 1) or not 64 <= alignment <= 1 << 20:
+            raise OpnfError(f"alignment {alignment}: a power of two from 64 to 2^20 is needed")
+        self.path, self.alignment, self.shard_size = os.fspath(path), alignment, shard_size
+        self._maps = {kind: {} for kind in (METADATA, DIMS, STATES, TOKENIZER, GRAPH)}
+        self._rows: dict[str, _Row] = {}
+        self._size_names: list = []  # (state, dimension name) to check at the end
+
+    def _put(self, kind: int, key: str, value, dtype=None):
+        check_key(key, f"{SECTION_NAMES[kind]} key")
+        if key in self._maps[kind]:
+            raise OpnfError(f"{SECTION_NAMES[kind]} has {key!r} already")
+        self._maps[kind][key] = encode_value(key, value, dtype)
+
+    def meta(self, key: str, value, dtype: str | None = None):
+        self._put(METADATA, key, value, dtype)
+
+    def tokenizer(self, key: str, value, dtype: str | None = None):
+        self._put(TOKENIZER, key, value, dtype)
+
+    def graph(self, name: str, text: str):
+        self._put(GRAPH, name, str(text))
+
+    def dim(self, name: str, low: int, high: int | None = None):
+        high = low if high is None else high
+        if not DIM_NAME.match(name) or not 0 <= low <= high < 1 << 62:
+            raise OpnfError(f"dimension {name!r} [{low}, {high}]: a name that begins with a letter and 0 <= min <= max < 2^62 are needed")
+        self._put(DIMS, name, [low, high], "i64")
+
+    def _state(self, name: str, layout: str, dtype: str, sizes: Iterable):
+        if "/" in name or dtype not in DTYPES:
+            raise OpnfError(f"state {name!r} of {dtype!r}: no '/' in the name, and a known dtype is needed")
+        sizes = [str(s) for s in sizes]
+        if len(sizes) > 8:
+            raise OpnfError(f"state {name!r} has {len(sizes)} dimensions, at most 8 are allowed")
+        self._size_names += [(name, s) for s in sizes if not _is_size(s)]
+        self._put(STATES, f"{name}/dtype", dtype)
+        self._put(STATES, f"{name}/layout", layout)
+        self._put(STATES, f"{name}/shape", sizes, "string")
+
+    def kv_cache(self, name: str, *, layers, slots, heads, capacity, head_dim, dtype: str = "f32"):
+        """Each size is a number or the name of a dimension."""
+        self._state(name, "kv_cache", dtype, (layers, slots, heads, capacity, head_dim))
+
+    def tensor_state(self, name: str, dtype: str, shape: Iterable):
+        self._state(name, "tensor", dtype, shape)
+
+    def _add(self, row: _Row):
+        check_key(row.key, "tensor key")
+        if row.key in self._rows:
+            raise OpnfError(f"there is a tensor {row.key!r} already")
+        try:
+            row.shape = tuple(int(d) for d in row.shape)
+            if row.kind != ALIAS:
+                row.nbytes = tensor_bytes(row.dtype, row.shape, row.transposed, row.layout)
+        except OpnfError as e:
+            raise OpnfError(f"tensor {row.key!r}: {e}") from None
+        self._rows[row.key] = row
+
+    def tensor(self, key: str, dtype: str, shape, source, *, transposed: bool = False, layout: str = "rows",
+               quant: Quantisation | None = None):
+        """source: the stored bytes as array, bytes-like, or a function that returns an iterable of bytes-like chunks."""
+        self._add(_Row(key, dtype, shape, DATA_ROW, transposed, layout, source, quant=quant))
+
+    def splat(self, key: str, dtype: str, shape, block: bytes, *, transposed: bool = False, quant: Quantisation | None = None):
+        """Every element is the same: block holds the bytes of one block (one element of a plain dtype)."""
+        self._add(_Row(key, dtype, shape, SPLAT, transposed, source=bytes(block), quant=quant))
+        if len(block) != DTYPES[dtype][2]:
+            raise OpnfError(f"splat {key!r}: a block of {dtype} has {DTYPES[dtype][2]} bytes, not {len(block)}")
+
+    def alias(self, key: str, target: str, *, shape=None, transposed: bool | None = None):
+        """The bytes of `target` under another name; shape and transposed default to the target's."""
+        self._add(_Row(key, "", shape if shape is not None else (), ALIAS, target=target))
+        self._rows[key].source = (shape is not None, transposed)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def data_bytes(self) -> int:
+        return sum(r.nbytes for r in self._rows.values() if r.kind == DATA_ROW)
+
+    # -- resolving and checking before the first byte is written
+
+    def _resolve_alias(self, row: _Row):
+        target, seen = row, {row.key}
+        while target.kind == ALIAS:
+            following = self._rows.get(target.target)
+            if following is None:
+                raise OpnfError(f"alias {target.key!r} points to {target.target!r}, which does not exist")
+            if following.key in seen:
+                raise OpnfError(f"alias {row.key!r} leads back to {following.key!r}")
+            seen.add(following.key)
+            target = following
+        has_shape, transposed = row.source
+        row.dtype, row.layout, row.nbytes, row.target = target.dtype, target.layout, target.nbytes, target.key
+        row.shape = row.shape if has_shape else target.shape
+        row.transposed = target.transposed if transposed is None else transposed
+        if stored_shape(row.shape, row.transposed) != stored_shape(target.shape, target.transposed):
+            raise OpnfError(f"alias {row.key!r} {row.shape} does not fit the stored shape of {target.key!r} {target.shape}")
+
+    def _check_quant(self, row: _Row):
+        q, stored = row.quant, stored_shape(row.shape, row.transposed)
+        where = f"quantisation of {row.key!r}"
+        if not re.match(r"[iu]\d", row.dtype):
+            raise OpnfError(f"{where}: {row.dtype} is not an integer dtype")
+        if q.granularity == "tensor":
+            wanted, ok = (), q.axis == 0 and q.group_size == 0
+        elif q.granularity == "channel":
+            ok = q.axis < len(stored) and q.group_size == 0
+            wanted = stored[q.axis : q.axis + 1]
+        else:
+            ok = q.granularity == "group" and q.axis < len(stored) and q.group_size > 0 and stored[q.axis] % q.group_size == 0
+            wanted = ok and (*stored[: q.axis], stored[q.axis] // q.group_size, *stored[q.axis + 1 :])
+        if not ok:
+            raise OpnfError(f"{where}: {q} does not fit the stored shape {stored}")
+        for name, floating in ((q.scale, True), (q.zero_point, False)):
+            if name is None:
+                continue
+            other = self._rows.get(name)
+            if other is None:
+                raise OpnfError(f"{where}: there is no tensor {name!r}")
+            kinds = r"(b?f|f8)" if floating else r"(b?f|f8|[iu]\d)"
+            if not re.match(kinds, other.dtype) or other.shape != wanted or other.transposed or other.layout != "rows" or other.quant:
+                raise OpnfError(f"{where}: {name!r} must be a plain {'floating' if floating else 'numeric'} tensor {wanted}, it is {other.dtype} {other.shape}")
+
+    def _lay_out(self, start: int) -> dict:
+        """Gives every data row its file and offset; returns file number -> end."""
+        ends = {}
+        number, cursor = (1, PAGE) if self.shard_size else (0, start)
+        for row in self._sorted():
+            if row.kind != DATA_ROW:
+                continue
+            row.offset = align(cursor, self.alignment)
+            if self.shard_size and number in ends and row.offset + row.nbytes > self.shard_size:
+                number, row.offset = number + 1, PAGE
+            row.shard, cursor = number, row.offset + row.nbytes
+            ends[number] = cursor
+        return ends
+
+    def _sorted(self) -> list:
+        return [self._rows[k] for k in sorted(self._rows)]
+
+    def _encode_tensors(self) -> bytes:
+        rows = self._sorted()
+        number = {r.key: i for i, r in enumerate(rows)}
+        table, quants, patterns, dims, key_at = [], [], [], [], 0
+        pattern_bytes = 0
+        for r in rows:
+            if r.quant:
+                q = r.quant
+                quants.append(struct.pack("<IIBBHIQ", number[q.scale], number[q.zero_point] if q.zero_point is not None else NONE,
+                                          ("tensor", "channel", "group").index(q.granularity) + 1, q.axis, 0, 0, q.group_size))
+            offset = pattern_bytes if r.kind == SPLAT else r.offset
+            table.append(struct.pack("<IBBBBIBBHQQQII", key_at, len(r.key), DTYPES[r.dtype][0], len(r.shape), r.kind, len(dims),
+                                     LAYOUTS.index(r.layout), int(r.transposed), r.shard, offset, r.nbytes, r.checksum,
+                                     number[r.target] if r.kind == ALIAS else 0, len(quants) if r.quant else 0))
+            if r.kind == SPLAT:
+                patterns.append(r.source.ljust(align(len(r.source), 8), b"\0"))
+                pattern_bytes += len(patterns[-1])
+            dims += r.shape
+            key_at += len(r.key)
+        header = struct.pack("<8I", len(rows), ROW_SIZE, len(dims), len(quants), pattern_bytes, key_at, self.alignment, 0)
+        return b"".join([header, *table, struct.pack(f"<{len(dims)}Q", *dims), *quants, *patterns, *(r.key.encode() for r in rows)])
+
+    def _encode_keyhash(self) -> bytes:
+        rows = self._sorted()
+        if not rows:
+            return b""
+        mask = max(2, 1 << (2 * len(rows) - 1).bit_length()) - 1
+        slots = [0] * (mask + 1)
+        for number, row in enumerate(rows, 1):
+            h = xxh64(row.key.encode())
+            at = h & mask
+            while slots[at]:
+                at = (at + 1) & mask
+            slots[at] = h >> 32 << 32 | number
+        return np.array(slots, dtype="<u8").tobytes()
+
+    def _sections(self, shards: bytes) -> tuple:
+        """The encoded sections, their places, and where they end."""
+        bodies = {kind: encode_map(values) for kind, values in self._maps.items() if values}
+        bodies[SHARDS], bodies[TENSORS], bodies[KEYHASH] = shards, self._encode_tensors(), self._encode_keyhash()
+        kinds = [k for k in FILE_ORDER if bodies.get(k)]
+        has_data = not self.shard_size and any(r.kind == DATA_ROW for r in self._rows.values())
+        cursor, places = HEADER_SIZE + ENTRY_SIZE * (len(kinds) + has_data), {}
+        for kind in kinds:
+            places[kind] = align(cursor, 64 if kind == TENSORS else 8)
+            cursor = places[kind] + len(bodies[kind])
+        if has_data:
+            places[DATA] = align(cursor, PAGE)
+        return bodies, places, cursor
+
+    def _encode_index(self, shards: bytes, file_size: int) -> bytes:
+        """Everything before DATA, with checksums."""
+        bodies, places, end = self._sections(shards)
+        out = bytearray(end)
+        for i, (kind, at) in enumerate(places.items()):
+            body = bodies.get(kind, b"")
+            length = file_size - at if kind == DATA else len(body)
+            alignment = PAGE if kind == DATA else 64 if kind == TENSORS else 8
+            struct.pack_into("<IIQQQII", out, HEADER_SIZE + ENTRY_SIZE * i, kind, int(kind in REQUIRED), at, length,
+                             0 if kind == DATA else xxh64(body), alignment, 0)
+            out[at : at + len(body)] = body
+        index_end = places[TENSORS] + len(bodies[TENSORS])
+        struct.pack_into("<8sIHHIIQQQQ", out, 0, MAGIC, ENDIAN, 1, 0, HEADER_SIZE, len(places), file_size or end, 0, 0, index_end)
+        struct.pack_into("<Q", out, 56, xxh64(memoryview(out)[HEADER_SIZE:index_end], xxh64(bytes(out[:56]))))
+        return bytes(out)
+
+    def _manifest(self, hashes: list, ends: dict) -> bytes:
+        if not self.shard_size or not ends:
+            return b""
+        return encode_map({"hashes": encode_value("hashes", hashes, "u64"), "names": encode_value("names", self._shard_names(ends), "string"),
+                           "sizes": encode_value("sizes", [ends[i] for i in sorted(ends)], "u64")})
+
+    def _shard_names(self, ends: dict) -> list:
+        stem = os.path.basename(self.path).removesuffix(".oinf")
+        if not re.match(r"(?!\.)[A-Za-z0-9._-]{1,240}\Z", stem):
+            raise OpnfError(f"a sharded package needs a file name of A-Za-z0-9._-, not {stem!r}")
+        return [f"{stem}.{i:05}.oins" for i in sorted(ends)]
+
+    def write(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Streams every tensor in key order. Errors: OpnfError, OSError; nothing is left behind."""
+        for row in self._rows.values():
+            if row.kind == ALIAS:
+                self._resolve_alias(row)
+        for row in self._rows.values():
+            if row.quant:
+                self._check_quant(row)
+        for state, name in self._size_names:
+            if name not in self._maps[DIMS]:
+                raise OpnfError(f"state {state!r} names the dimension {name!r}, which is not declared")
+        ends = self._lay_out(PAGE)  # number of shards first: the manifest's size moves the data of no shard
+        manifest = self._manifest([0] * len(ends), ends)
+        _, places, end = self._sections(manifest)
+        ends = self._lay_out(places.get(DATA, PAGE))
+        self._write_files(ends, manifest, ends.get(0, end), progress)
+
+    def _write_files(self, ends: dict, manifest: bytes, main_size: int, progress):
+        total, done, hashes = self.data_bytes(), 0, []
+        files, renamed = [], []
+        try:
+            files.append(_Temporary(self.path))
+            names = self._shard_names(ends) if manifest else []
+            for number, name in enumerate(names, 1):
+                files.append(_Temporary(os.path.join(os.path.dirname(self.path), name)))
+                hashes.append(_Hashed(files[number].file, struct.pack("<8sIHHIIQ", SHARD_MAGIC, ENDIAN, 1, 0, number, 0, ends[number])))
+            for row in self._sorted():
+                if row.kind == DATA_ROW:
+                    out = hashes[row.shard - 1] if row.shard else _Plain(files[0].file)
+                    out.seek(row.offset)
+                    row.checksum = self._stream(row, out, lambda n: progress and progress(done + n, total))
+                    done += row.nbytes
+            for number, out in enumerate(hashes, 1):
+                out.seek(ends[number])
+                files[number].finish(ends[number])
+            files[0].file.seek(0)
+            files[0].file.write(self._encode_index(self._manifest([h.hash.intdigest() for h in hashes], ends), main_size))
+            files[0].finish(main_size)
+            for file in files[1:] + files[:1]:
+                file.commit()
+                renamed.append(file)
+            _sync_folder(self.path)
+        except BaseException:
+            for file in files:
+                file.discard()
+            for file in renamed:
+                os.unlink(file.path)
+            raise
+
+    def _stream(self, row: _Row, out, report) -> int:
+        source = row.source() if callable(row.source) else (row.source,)
+        written, checksum = 0, xxhash.xxh64()
+        for chunk in source:
+            array = np.ascontiguousarray(chunk) if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype="u1")
+            raw = memoryview(array.reshape(-1).view("u1"))
+            written += len(raw)
+            if written > row.nbytes:
+                break
+            checksum.update(raw)
+            out.write(raw)
+            report(written)
+        if written != row.nbytes:
+            raise OpnfError(f"tensor {row.key!r}: {row.dtype} {row.shape} needs {row.nbytes} bytes, the source gave {written}{'+' if written > row.nbytes else ''}")
+        return checksum.intdigest()
+
+
+class _Plain:
+    def __init__(self, file):
+        self.seek, self.write = file.seek, file.write
+
+
+class _Hashed:
+    """A shard on its way: hashed from the first byte to the last, gaps included."""
+
+    def __init__(self, file, header: bytes):
+        self.file, self.hash, self.at = file, xxhash.xxh64(), 0
+        self.write(header)
+
+    def write(self, raw):
+        self.hash.update(raw)
+        self.file.write(raw)
+        self.at += len(raw)
+
+    def seek(self, to: int):
+        self.write(b"\0" * (to - self.at))
+
+
+def _is_size(text: str) -> bool:
+    return re.match(r"(0|[1-9][0-9]{0,18})\Z", text) is not None and int(text) < 1 << 62
+
+
+def _sync_folder(path: str):
+    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
