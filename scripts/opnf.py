@@ -115,9 +115,10 @@ def tensor_bytes(dtype: str, shape: tuple, transposed: bool = False, layout: str
         raise OpnfError(f"{dtype} needs a last stored dimension that is a multiple of {block}, the stored shape is {stored}")
     if layout == "panel16" and (dtype not in PANEL16 or len(stored) < 2 or stored[-2] % 16):
         raise OpnfError(f"layout panel16 takes {', '.join(PANEL16)} with 16·n rows, not {dtype} {stored}")
-    nbytes = math.prod(stored) // block * size
-    if nbytes >= 1 << 63:
-        raise OpnfError(f"{dtype} {shape} takes more than 2^63 bytes")
+    count = math.prod(stored)
+    nbytes = count // block * size
+    if max(count, nbytes) >= 1 << 63:
+        raise OpnfError(f"{dtype} {shape} takes 2^63 bytes or elements, or more")
     return nbytes
 
 
@@ -413,7 +414,7 @@ class Writer:
                 continue
             row.offset = align(cursor, self.alignment)
             if self.shard_size and number in ends and row.offset + row.nbytes > self.shard_size:
-                number, row.offset = number + 1, PAGE
+                number, row.offset = number + 1, align(PAGE, self.alignment)
             row.shard, cursor = number, row.offset + row.nbytes
             ends[number] = cursor
         return ends

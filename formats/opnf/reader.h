@@ -17,7 +17,7 @@
 
 namespace opnf {
 
-enum class Code { corrupt, io, not_found, unsupported, wrong_type };
+enum class Code { corrupt, io, not_found, unsupported, wrong_type, invalid_argument };
 
 class Error : public std::runtime_error {
  public:

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checks that need O(data): what spec.md marks (verify). Opening has already checked the structure.
+#pragma once
+
+#include <functional>
+
+#include "formats/opnf/reader.h"
+
+namespace opnf {
+
+/// Every checksum, the zeros between tensors, the key hash, UTF-8, string arrays, bools and ternary digits. Reads each
+/// file once or twice in pieces. Errors: corrupt, with the first difference; io.
+void verify(const Reader& package, const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {});
+
+bool is_utf8(std::string_view text);
+
+}  // namespace opnf
