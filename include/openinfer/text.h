@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text in and out of a model: tokenizer, streaming decoder, chat template, sampler. A program goes
+// messages -> ChatTemplate -> Tokenizer -> model -> Sampler -> StreamDecoder -> terminal.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "openinfer/error.h"
+
+namespace openinfer {
+
+using TokenId = std::int32_t;
+
+/// Kinds of tokens; the numbers are GGUF's `tokenizer.ggml.token_type`.
+enum class TokenType : std::int32_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+
+/// How an added token (control or user_defined) takes the text around it; the meaning is that of `tokenizers`.
+struct AddedToken {
+  TokenId id = 0;
+  bool lstrip = false;       // swallows white space before it
+  bool rstrip = false;       // swallows white space behind it
+  bool single_word = false;  // only where no word character touches it
+  bool normalized = false;   // looked for in the normalised text
+};
+
+/// A tokenizer as plain data: what a package, a GGUF file or a tokenizer.json say. Checked by Tokenizer.
+struct TokenizerSpec {
+  std::string model = "gpt2";             // byte-level BPE; the only model known today
+  std::string pre;                        // pre-tokenizer: smollm, gpt2, llama-bpe, qwen2 or an alias of one
+  std::vector<std::string> tokens;        // by id, spelt in GPT-2's byte alphabet
+  std::vector<std::int32_t> token_types;  // TokenType of each; empty: all normal
+  std::vector<float> scores;              // unused by BPE
+  std::vector<std::string> merges;        // "left right", best first
+  std::optional<TokenId> bos, eos, unk, pad, sep, cls;
+  std::vector<TokenId> eos_ids;  // further tokens that end a generation
+  bool add_bos = false;
+  bool add_eos = false;
+  bool add_space_prefix = false;  // text that does not start with a space gets one
+  std::string normalizer;         // "" or "nfc"
+  std::string chat_template;      // Jinja; empty if there is none
+  std::vector<AddedToken> added;  // control and user_defined tokens with a flag set; absent ones have none
+};
+
+struct EncodeOptions {
+  bool add_special = true;    // what the spec's add_bos and add_eos ask for
+  bool parse_special = true;  // text that spells a control token becomes that token; turn off for untrusted text
+  /// A byte that the vocabulary cannot spell (see Tokenizer::missing_bytes). `drop` is what `tokenizers` and
+  /// llama.cpp do with such vocabularies; `refuse` throws invalid_argument.
+  enum class MissingByte { drop, unk, refuse } missing_byte = MissingByte::drop;
+};
+
+/// Text <-> token ids, id for id what the `tokenizers` library gives for the same vocabulary, merges and
+/// pre-tokenizer. Bytes that are not UTF-8 are tokens of the byte alphabet and come back unchanged.
+/// A cheap handle: copies share one immutable table and may be used from any thread.
+class Tokenizer {
+ public:
+  /// Errors: unsupported (unknown model, pre-tokenizer or normalizer; the known ones are listed);
+  /// invalid_argument (empty vocabulary, duplicate token, merge of unknown pieces, id out of range, lengths differ).
+  explicit Tokenizer(TokenizerSpec spec);
+
+  std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const;
+
+  /// The text of those tokens; byte sequences that are not UTF-8 become U+FFFD, one for each maximal part of a
+  /// character (Unicode 3.9, as Rust's from_utf8_lossy). Errors: invalid_argument with the id and the vocabulary size.
+  std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
+  /// The same without the replacement: any bytes.
+  std::string decode_bytes(std::span<const TokenId> ids, bool skip_special = false) const;
+  /// The bytes that one token stands for.
+  std::string_view piece(TokenId id) const;
+
+  std::size_t vocab_size() const;
+  /// The id of a token as the vocabulary spells it ("<|im_end|>", "Ġthe").
+  std::optional<TokenId> find(std::string_view token) const;
+  bool is_control(TokenId id) const;
+  /// Does this token end a generation (eos or one of eos_ids)?
+  bool is_end(TokenId id) const;
+  /// Bytes that no token of the vocabulary spells, ascending.
+  const std::string& missing_bytes() const;
+  /// Everything but the token strings and merges, which the tokenizer has taken over.
+  const TokenizerSpec& spec() const;
+
+  struct Table;  // lib/text
+
+ private:
+  std::shared_ptr<const Table> table_;
+};
+
+/// Text from ids that arrive one by one: push() returns only whole UTF-8 characters, finish() what is left.
+/// All parts together equal Tokenizer::decode of all ids.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = true)
+      : tokenizer_(std::move(tokenizer)), skip_special_(skip_special) {}
+  std::string push(TokenId id);
+  std::string finish();
+
+ private:
+  Tokenizer tokenizer_;
+  bool skip_special_;
+  std::string pending_;  // at most three bytes: the start of a character
+};
+
+struct ChatMessage {
+  std::string role;  // "system", "user", "assistant", "tool"
+  std::string content;
+  std::string extra_json;  // empty, or an object whose members join the message: {"tool_calls": [...]}
+};
+
+struct ChatOptions {
+  bool add_generation_prompt = true;
+  std::string bos_token;
+  std::string eos_token;
+  std::string tools_json;  // empty, or an array of tool descriptions
+  std::string extra_json;  // empty, or an object with further variables: {"enable_thinking": false}
+  /// What strftime_now prints, in UTC; unset: the present, in local time.
+  std::optional<std::chrono::system_clock::time_point> now;
+};
+
+/// Bounds of one rendering: templates come with checkpoints and are not trusted.
+struct ChatLimits {
+  std::size_t output_bytes = std::size_t{64} << 20;
+  std::size_t work = std::size_t{1} << 28;  // evaluated nodes plus bytes produced on the way
+};
+
+/// A chat template in the subset of Jinja that published templates use, rendered as `transformers` does: trim_blocks,
+/// lstrip_blocks, loop controls, raise_exception, strftime_now. Immutable; may be used from any thread.
+class ChatTemplate {
+ public:
+  /// Errors: unsupported or invalid_argument with line:column of the construct.
+  explicit ChatTemplate(std::string_view source, ChatLimits limits = {});
+
+  /// Errors: invalid_argument (raise_exception's message, a wrong type, malformed JSON; with line:column),
+  /// out_of_memory (a limit).
+  std::string apply(std::span<const ChatMessage> messages, const ChatOptions& options = {}) const;
+  /// The same with every variable given as one JSON object: {"messages": [...], "add_generation_prompt": true, …}.
+  std::string render(std::string_view variables_json,
+                     std::optional<std::chrono::system_clock::time_point> now = {}) const;
+
+  struct Program;  // lib/text/jinja
+
+ private:
+  std::shared_ptr<const Program> program_;
+};
+
+struct SamplerOptions {
+  float temperature = 0.0f;  // 0: greedy; the filters then change nothing
+  std::int32_t top_k = 0;    // keep the k largest; 0: all
+  float top_p = 1.0f;        // keep the fewest whose probabilities sum to at least p; 1: all
+  float min_p = 0.0f;        // keep those with at least min_p times the largest probability; 0: all
+  std::uint64_t seed = 0;
+};
+
+/// Draws the next token. Order: temperature, top-k, top-p, min-p, each on what the one before left, which is the order
+/// of `transformers` (llama.cpp filters first and divides by the temperature last). Equal logits: lower id first.
+/// Reproducible: PCG32 and the order of summation are written out in lib/text/sampler.cpp; the only function of
+/// the platform's library is exp, so two platforms could differ only where a draw falls within its last ulp.
+class Sampler {
+ public:
+  /// Errors: invalid_argument for an option out of its range.
+  explicit Sampler(SamplerOptions options = {});
+  /// Errors: invalid_argument for no logits, a NaN or +inf (with its index), or all -inf.
+  TokenId next(std::span<const float> logits);
+
+  struct Candidate {
+    TokenId id;
+    double probability;
+  };
+  /// What next() would draw from: most probable first; probabilities sum to 1.
+  std::vector<Candidate> distribution(std::span<const float> logits) const;
+
+ private:
+  SamplerOptions options_;
+  std::uint64_t state_ = 0;
+};
+
+}  // namespace openinfer

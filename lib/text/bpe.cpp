@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/text/bpe.h"
+
+#include <algorithm>
+#include <bit>
+#include <queue>
+
+#include "lib/base/fail.h"
+
+namespace openinfer::text {
+
+namespace {
+
+/// Words up to this many symbols are merged by looking at all pairs again and again: O(n²), but faster while n is
+/// small. Longer ones use a queue: O(n log n).
+constexpr std::size_t kShortWord = 32;
+
+TokenId piece_id(const std::unordered_map<std::string_view, TokenId>& ids, std::string_view piece,
+                 std::string_view merge, std::size_t rank) {
+  const auto found = ids.find(piece);
+  if (found == ids.end())
+    fail(ErrorCode::invalid_argument, "[tokenizer] merge {} (\"{}\") needs \"{}\", which is not in the vocabulary",
+         rank, merge, piece);
+  return found->second;
+}
+
+}  // namespace
+
+MergeTable::MergeTable(std::size_t count) : slots_(std::bit_ceil(2 * count + 1)), mask_(slots_.size() - 1) {}
+
+void MergeTable::add(TokenId left, TokenId right, Merge merge) {
+  const std::uint64_t key = key_of(left, right);
+  std::size_t slot = hash(key) & mask_;
+  while (slots_[slot].key != kFree && slots_[slot].key != key) slot = (slot + 1) & mask_;
+  slots_[slot] = {key, merge};
+}
+
+Bpe::Bpe(const std::vector<std::string>& merges, const std::unordered_map<std::string_view, TokenId>& ids)
+    : table_(merges.size()) {
+  std::string joined;
+  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+    const std::string_view merge = merges[rank];
+    const auto space = merge.find(' ', 1);
+    if (space == merge.npos || space + 1 == merge.size())
+      fail(ErrorCode::invalid_argument, "[tokenizer] merge {} (\"{}\") is not two pieces with a space between", rank,
+           merge);
+    const auto left = merge.substr(0, space), right = merge.substr(space + 1);
+    joined.assign(left).append(right);
+    table_.add(piece_id(ids, left, merge, rank), piece_id(ids, right, merge, rank),
+               {static_cast<std::uint32_t>(rank), piece_id(ids, joined, merge, rank)});
+  }
+}
+
+void Bpe::encode(std::string_view word, std::span<const TokenId, 256> byte_tokens, std::vector<TokenId>& out) const {
+  std::array<TokenId, kShortWord> near;
+  std::vector<TokenId> far;
+  TokenId* symbols = near.data();
+  if (word.size() > kShortWord) {
+    far.resize(word.size());
+    symbols = far.data();
+  }
+  std::size_t count = 0;
+  for (const char c : word)
+    if (const TokenId id = byte_tokens[static_cast<unsigned char>(c)]; id >= 0) symbols[count++] = id;
+  if (count <= kShortWord) return merge_short({symbols, count}, out);
+  merge_long({symbols, count}, out);
+}
+
+void Bpe::merge_short(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
+  std::array<MergeTable::Merge, kShortWord> merges;  // of the pair (i, i + 1); the last stays "none"
+  std::size_t count = symbols.size();
+  for (std::size_t i = 0; i + 1 < count; ++i) merges[i] = table_.find(symbols[i], symbols[i + 1]);
+  while (count > 1) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i + 1 < count; ++i)
+      if (merges[i].rank < merges[best].rank) best = i;
+    if (merges[best].rank == UINT32_MAX) break;
+    symbols[best] = merges[best].joined;
+    std::copy(symbols.begin() + best + 2, symbols.begin() + count, symbols.begin() + best + 1);
+    std::copy(merges.begin() + best + 1, merges.begin() + (count - 1), merges.begin() + best);
+    --count;
+    if (best > 0) merges[best - 1] = table_.find(symbols[best - 1], symbols[best]);
+    if (best + 1 < count) merges[best] = table_.find(symbols[best], symbols[best + 1]);
+  }
+  out.insert(out.end(), symbols.begin(), symbols.begin() + count);
+}
+
+void Bpe::merge_long(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
+  struct Candidate {
+    std::uint32_t rank;
+    std::uint32_t left;  // index of the left symbol
+    std::uint32_t right;
+    TokenId left_id, right_id;  // what stood there: if it changed since, the candidate is void
+    TokenId joined;
+    bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
+  };
+  if (symbols.size() >= UINT32_MAX) fail(ErrorCode::unsupported, "[tokenizer] a word of {} bytes", symbols.size());
+  const auto count = static_cast<std::uint32_t>(symbols.size());
+  std::vector<std::uint32_t> next(count), previous(count);
+  std::vector<Candidate> candidates;
+  candidates.reserve(count);
+  const auto candidate = [&](std::uint32_t left, std::uint32_t right, auto&& use) {
+    const auto merge = table_.find(symbols[left], symbols[right]);
+    if (merge.rank != UINT32_MAX) use(Candidate{merge.rank, left, right, symbols[left], symbols[right], merge.joined});
+  };
+  for (std::uint32_t i = 0; i < count; ++i) {
+    next[i] = i + 1;
+    previous[i] = i - 1;
+    if (i + 1 < count) candidate(i, i + 1, [&](Candidate c) { candidates.push_back(c); });
+  }
+  std::priority_queue<Candidate> queue({}, std::move(candidates));
+  while (!queue.empty()) {
+    const Candidate top = queue.top();
+    queue.pop();
+    if (symbols[top.left] != top.left_id || symbols[top.right] != top.right_id || next[top.left] != top.right) continue;
+    symbols[top.left] = top.joined;
+    symbols[top.right] = -1;
+    next[top.left] = next[top.right];
+    if (next[top.left] < count) {
+      previous[next[top.left]] = top.left;
+      candidate(top.left, next[top.left], [&](Candidate c) { queue.push(c); });
+    }
+    if (top.left > 0) candidate(previous[top.left], top.left, [&](Candidate c) { queue.push(c); });
+  }
+  for (std::uint32_t i = 0; i < count; i = next[i]) out.push_back(symbols[i]);
+}
+
+}  // namespace openinfer::text

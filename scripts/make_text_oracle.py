@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the oracle data of lib/text with the libraries it is held to: tokenizers, jinja2, numpy.
+
+    scripts/make_text_oracle.py tables         lib/text/unicode_tables.h, oracle/unicode_classes.json
+    scripts/make_text_oracle.py tokens [GGUF]  corpus.json, small_vocab.json, small_ids.json; smollm2_ids.json with a GGUF
+    scripts/make_text_oracle.py templates      oracle/templates.json from tests/text/templates/
+    scripts/make_text_oracle.py sampling       oracle/sampling.json
+    scripts/make_text_oracle.py speed GGUF FILE   seconds that tokenizers needs for FILE, single-threaded
+
+Not run in CI: its output is checked in. Needs Python 3.11, tokenizers 0.23, jinja2 3.1, numpy, gguf.
+"""
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["RAYON_NUM_THREADS"] = "1"
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests/text"
+ORACLE = TESTS / "oracle"
+
+GPT2_PAIRS = r"'s|'t|'re|'ve|'m|'ll|'d"
+LLAMA3 = (rf"(?i:{GPT2_PAIRS})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+PRE = ["smollm", "gpt2", "llama-bpe", "qwen2"]
+
+
+def ranges(points):
+    out = []
+    for point in sorted(points):
+        if out and out[-1][1] == point - 1:
+            out[-1][1] = point
+        else:
+            out.append([point, point])
+    return out
+
+
+def write_json(name, value):
+    ORACLE.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    (ORACLE / name).write_text(text + "\n")
+    print(f"{name}: {len(text)} bytes", file=sys.stderr)
+
+
+# ---- Unicode: what the library's regex engine, digit splitter and normalizer know ----
+
+def scalar_values():
+    return [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+
+
+def regex_class(pattern):
+    from tokenizers import Regex, pre_tokenizers
+    split = pre_tokenizers.Split(Regex(pattern), "removed")
+    found = set()
+    points = scalar_values()
+    for start in range(0, len(points), 65536):
+        chunk = points[start:start + 65536]
+        kept = set()
+        for _, (first, last) in split.pre_tokenize_str("".join(map(chr, chunk))):
+            kept.update(range(first, last))
+        found.update(chunk[i] for i in range(len(chunk)) if i not in kept)
+    return found
+
+
+def digit_class():
+    from tokenizers import pre_tokenizers
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    found = set()
+    points = scalar_values()
+    for start in range(0, len(points), 4096):
+        text = "a" + "a".join(map(chr, points[start:start + 4096])) + "a"
+        found.update(ord(word) for word, _ in digits.pre_tokenize_str(text) if len(word) == 1 and word != "a")
+    return found
+
+
+def nfc_boundaries():
+    """Code points that Unicode 14 reorders or composes and the library's older normalizer leaves alone."""
+    import unicodedata
+    from tokenizers import normalizers
+    nfc = normalizers.NFC()
+    found = set()
+    for point in scalar_values():
+        probe = "a" + chr(point) + "\u0323\u0301"
+        if nfc.normalize_str(probe) != unicodedata.normalize("NFC", probe):
+            found.add(point)
+        whole = unicodedata.normalize("NFD", chr(point))
+        if len(whole) > 1 and nfc.normalize_str(whole) != unicodedata.normalize("NFC", whole):
+            found.add(ord(whole[-1]))
+    return found
+
+
+def tables():
+    import unicodedata
+    if unicodedata.unidata_version != "14.0.0":
+        sys.exit(f"needs a Python with Unicode 14 (3.11), this one has {unicodedata.unidata_version}")
+    letters, numbers, spaces, digits = regex_class(r"\p{L}"), regex_class(r"\p{N}"), regex_class(r"\s"), digit_class()
+    known = {kind: {c for c in scalar_values() if unicodedata.category(chr(c))[0] == kind} for kind in "LN"}
+    assert not known["L"] - letters and not known["N"] - numbers
+    write_json("unicode_classes.json", {"letters": ranges(letters), "numbers": ranges(numbers),
+                                        "spaces": ranges(spaces), "digits": ranges(digits)})
+    parts = [
+        ("kLettersSinceUnicode14", letters - known["L"],
+         "\\p{L} of the library's regex engine (Unicode 16) that Unicode 14 lacks."),
+        ("kNumbersSinceUnicode14", numbers - known["N"], "\\p{N} of the same."),
+        ("kDigitsSinceUnicode14", digits - known["N"], "What its digit splitter takes (Unicode 17) beyond Unicode 14."),
+        ("kNfcBoundaries", nfc_boundaries(),
+         "Marks newer than its normalizer's Unicode 9: they neither move nor compose there, so text is\n"
+         "/// normalised in parts between them."),
+    ]
+    lines = ["// SPDX-License-Identifier: Apache-2.0",
+             "// Where the `tokenizers` library's Unicode differs from that of PCRE2 and utf8proc.",
+             "// Written by scripts/make_text_oracle.py tables.", "#pragma once", "", "#include <cstdint>", "",
+             "namespace openinfer::text {", "", "struct CodePointRange {", "  std::uint32_t first, last;", "};", ""]
+    for name, points, comment in parts:
+        row = ", ".join(f"{{0x{a:X}, 0x{b:X}}}" for a, b in ranges(points))
+        lines += [f"/// {comment}", f"inline constexpr CodePointRange {name}[] = {{{row}}};", ""]
+    lines += ["}  // namespace openinfer::text", ""]
+    (ROOT / "lib/text/unicode_tables.h").write_text("\n".join(lines))
+
+
+# ---- tokens ----
+
+def build(vocab, merges, pre, types, *, nfc=False, space_prefix=False, flags=()):
+    """The library's tokenizer for a vocabulary; control and user-defined tokens are added tokens."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+    pairs = [tuple(m.split(" ", 1)) for m in merges]
+    tok = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate(vocab)}, merges=pairs,
+                               ignore_merges=pre == "llama-bpe"))
+    if pre in ("gpt2", "smollm"):
+        steps = [pre_tokenizers.ByteLevel(add_prefix_space=space_prefix, use_regex=True)]
+        if pre == "smollm":
+            steps.insert(0, pre_tokenizers.Digits(individual_digits=True))
+    else:
+        steps = [pre_tokenizers.Split(Regex(LLAMA3 if pre == "llama-bpe" else QWEN2), "isolated"),
+                 pre_tokenizers.ByteLevel(add_prefix_space=space_prefix, use_regex=False)]
+    tok.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    tok.decoder = decoders.ByteLevel()
+    if nfc:
+        tok.normalizer = normalizers.NFC()
+    flags = {f["id"]: f for f in flags}
+    for kind, special in ((3, True), (4, False)):
+        added = []
+        for i, t in enumerate(vocab):
+            if types[i] == kind:
+                flag = {k: v for k, v in flags.get(i, {}).items() if k != "id"}
+                added.append(AddedToken(t, special=special, **({"normalized": False} | flag)))
+        (tok.add_special_tokens if special else tok.add_tokens)(added)
+    return tok
+
+
+def encode_all(tok, texts):
+    """Ids with control tokens read from the text, and without where that differs: [[ids, ids or null], ...]."""
+    out = []
+    for text in texts:
+        tok.encode_special_tokens = False
+        parsed = tok.encode(text, add_special_tokens=False).ids
+        tok.encode_special_tokens = True
+        plain = tok.encode(text, add_special_tokens=False).ids
+        out.append([parsed, None if plain == parsed else plain])
+    tok.encode_special_tokens = False
+    return out
+
+
+def small_vocab(texts):
+    """About 1,500 tokens trained on the corpus; like SmolLM2's, it lacks the bytes that its text lacks."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    control = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im|>", "<tool>"]
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = set(pre_tokenizers.ByteLevel.alphabet())
+    absent = {"\u0104", "\u0106", "\u0113", "\u00c0", "\u00f5", "\u00f6"}  # bytes 04 06 13 C0 F5 F6
+    trainer = trainers.BpeTrainer(vocab_size=1500, special_tokens=control, initial_alphabet=sorted(alphabet - absent),
+                                  show_progress=False)
+    tok.train_from_iterator(texts, trainer)
+    data = json.loads(tok.to_str())["model"]
+    vocab = sorted(data["vocab"], key=data["vocab"].get)
+    assert not absent & set(vocab), absent & set(vocab)
+    user = ["<tool>er", "\u00e9\u00a9", "  \n", "caf\u00e9", "<\u0167>"]
+    types = [3 if t in control else 1 for t in vocab] + [4] * len(user)
+    return vocab + user, types, [" ".join(m) for m in data["merges"]]
+
+
+def random_sequences(tok, count, size, seed):
+    """Size leaves out the user-defined tokens: the library reads their accented letters as bytes, we as text."""
+    import numpy as np
+    rng = np.random.default_rng(seed)
+    rows = [rng.integers(0, size, rng.integers(1, 24)).tolist() for _ in range(count)]
+    rows += [(rng.integers(0, 240, rng.integers(1, 16))).tolist() for _ in range(count)]  # single bytes, mostly
+    return [[ids, tok.decode(ids, skip_special_tokens=False), tok.decode(ids, skip_special_tokens=True)] for ids in rows]
+
+
+def tokens(gguf_path=None):
+    from text_corpus import corpus
+    texts = corpus()
+    write_json("corpus.json", texts)
+    vocab, types, merges = small_vocab([t for t in texts if not set(t) & set("\x04\x06\x13")])
+    write_json("small_vocab.json", {"tokens": vocab, "types": types, "merges": merges})
+    flags = [{"id": vocab.index("<|im_start|>"), "rstrip": True}, {"id": vocab.index("<|im_end|>"), "lstrip": True},
+             {"id": vocab.index("<tool>er"), "single_word": True, "lstrip": True, "rstrip": True},
+             {"id": vocab.index("caf\u00e9"), "normalized": True}]
+    ids = {pre: encode_all(build(vocab, merges, pre, types), texts) for pre in PRE}
+    probes = [t for t in texts if len(t) < 200]
+    ids["nfc"] = [[t, *row] for t, row in zip(probes, encode_all(build(vocab, merges, "qwen2", types, nfc=True), probes))
+                  if row != ids["qwen2"][texts.index(t)]]
+    tagged = [t for t in probes if "<" in t or "caf" in t]
+    ids["flags"] = [[t, *row] for t, row in zip(tagged, encode_all(
+        build(vocab, merges, "qwen2", types, nfc=True, flags=flags), tagged))]
+    ids["flag_list"] = flags
+    ids["space_prefix"] = [[t, *row] for t, row in zip(tagged, encode_all(
+        build(vocab, merges, "gpt2", types, space_prefix=True), tagged))]
+    ids["decode"] = random_sequences(build(vocab, merges, "gpt2", types), 100, types.index(4), 7)
+    write_json("small_ids.json", ids)
+    if gguf_path:
+        vocab, types, merges = gguf_vocab(gguf_path)
+        full = {"vocab_size": len(vocab), "smollm": encode_all(build(vocab, merges, "smollm", types), texts)}
+        write_json("smollm2_ids.json", full)
+
+
+def gguf_vocab(path):
+    import gguf
+    fields = gguf.GGUFReader(path).fields
+    read = lambda key: fields["tokenizer.ggml." + key].contents()
+    return read("tokens"), read("token_type"), read("merges")
+
+
+def speed(gguf_path, text_path):
+    vocab, types, merges = gguf_vocab(gguf_path)
+    tok = build(vocab, merges, "smollm", types)
+    text = Path(text_path).read_text()
+    for _ in range(3):
+        start = time.perf_counter()
+        count = len(tok.encode(text, add_special_tokens=False).ids)
+        print(f"{count} tokens in {time.perf_counter() - start:.3f} s")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(TESTS))
+    jobs = {"tables": tables, "tokens": tokens, "speed": speed}
+    if len(sys.argv) < 2 or sys.argv[1] not in jobs:
+        sys.exit(__doc__)
+    jobs[sys.argv[1]](*sys.argv[2:])
