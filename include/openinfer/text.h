@@ -48,6 +48,10 @@ struct TokenizerSpec {
   std::vector<AddedToken> added;  // control and user_defined tokens with a flag set; absent ones have none
 };
 
+class Model;
+/// What the package says of its tokenizer. Errors: not_found if it has none; dtype_mismatch for a key of another type.
+TokenizerSpec tokenizer_spec(const Model& model);
+
 struct EncodeOptions {
   bool add_special = true;    // what the spec's add_bos and add_eos ask for
   bool parse_special = true;  // text that spells a control token becomes that token; turn off for untrusted text

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/nearest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace openinfer {
+namespace {
+
+/// Levenshtein distance.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string did_you_mean(std::string_view wanted, std::span<const std::string_view> names) {
+  constexpr std::size_t kShown = 3, kLongest = 64;
+  std::vector<std::pair<std::size_t, std::string_view>> near;
+  for (std::string_view name : names) {
+    if (name.size() > kLongest || wanted.size() > kLongest) continue;
+    const std::size_t distance = edit_distance(wanted, name);
+    if (distance <= std::max<std::size_t>(1, std::max(wanted.size(), name.size()) / 3))
+      near.emplace_back(distance, name);
+  }
+  std::sort(near.begin(), near.end());
+  if (near.size() > kShown) near.resize(kShown);
+  std::string text;
+  for (const auto& entry : near) text += fmt::format("{}'{}'", text.empty() ? "; did you mean " : " or ", entry.second);
+  return text.empty() ? text : text + "?";
+}
+
+}  // namespace openinfer

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The remedy in "no such name" errors: what the caller may have meant.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace openinfer {
+
+/// "; did you mean 'matmul'?" with up to three of `names` by edit distance, or "" if none is near.
+std::string did_you_mean(std::string_view wanted, std::span<const std::string_view> names);
+
+}  // namespace openinfer

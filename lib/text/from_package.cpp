@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tokenizer section of a package as a TokenizerSpec. Ids and lengths are checked by Tokenizer itself.
+#include "lib/base/fail.h"
+#include "openinfer/model.h"
+#include "openinfer/text.h"
+
+namespace openinfer {
+namespace {
+
+template <class To, class From>
+std::vector<To> narrowed(const Model& model, std::string_view key) {
+  const auto values = model.find_tokenizer<std::vector<From>>(key);
+  if (!values) return {};
+  return std::vector<To>(values->begin(), values->end());
+}
+
+/// Ids beyond 32 bits become -1, which Tokenizer refuses as out of range.
+std::optional<TokenId> id(const Model& model, std::string_view key) {
+  const auto value = model.find_tokenizer<std::int64_t>(key);
+  if (!value) return std::nullopt;
+  return *value == static_cast<TokenId>(*value) ? static_cast<TokenId>(*value) : -1;
+}
+
+bool flag(const Model& model, std::string_view key) { return model.find_tokenizer<bool>(key).value_or(false); }
+
+std::string text(const Model& model, std::string_view key) {
+  return model.find_tokenizer<std::string>(key).value_or("");
+}
+
+}  // namespace
+
+TokenizerSpec tokenizer_spec(const Model& model) {
+  if (!model.has_tokenizer())
+    fail(ErrorCode::not_found, "{}: the package has no tokenizer; give token ids instead of text", model.path());
+  TokenizerSpec spec;
+  spec.model = model.find_tokenizer<std::string>("model").value_or("bpe");
+  spec.pre = text(model, "pre");
+  spec.tokens = model.find_tokenizer<std::vector<std::string>>("tokens").value_or(std::vector<std::string>());
+  spec.token_types = narrowed<std::int32_t, std::int64_t>(model, "token_types");
+  spec.scores = narrowed<float, double>(model, "scores");
+  spec.merges = model.find_tokenizer<std::vector<std::string>>("merges").value_or(std::vector<std::string>());
+  spec.bos = id(model, "bos_id");
+  spec.eos = id(model, "eos_id");
+  spec.unk = id(model, "unk_id");
+  spec.pad = id(model, "pad_id");
+  spec.sep = id(model, "sep_id");
+  spec.cls = id(model, "cls_id");
+  spec.eos_ids = narrowed<TokenId, std::int64_t>(model, "eos_ids");
+  spec.add_bos = flag(model, "add_bos");
+  spec.add_eos = flag(model, "add_eos");
+  spec.add_space_prefix = flag(model, "add_space_prefix");
+  spec.normalizer = text(model, "normalizer");
+  spec.chat_template = text(model, "chat_template");
+  return spec;
+}
+
+}  // namespace openinfer
