@@ -11,7 +11,6 @@ namespace openinfer {
 namespace {
 
 constexpr auto kInvalid = ErrorCode::invalid_argument;
-constexpr std::int64_t kMaxFamily = 1 << 20;
 
 /// The {} of a weight's pattern, numbers filled in and loops' indices left as {} with their ranges.
 struct Family {

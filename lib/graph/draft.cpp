@@ -3,7 +3,9 @@
 #include "lib/graph/draft.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "lib/base/checked.h"
 #include "lib/base/fail.h"
 #include "lib/graph/infer.h"
 #include "lib/graph/names.h"
@@ -195,18 +197,23 @@ ValueId Draft::add_constant(int decl, std::vector<ValueId> loop_indices, std::ve
   check_open("constant", at);
   const Tensor& tensor = g.constants.at(decl).tensor;
   Shape shape(tensor.shape().begin(), tensor.shape().end());
-  if (!loop_indices.empty()) {
-    if (shape.empty()) fail_at(at, kInvalid, "[table] #{} is a scalar and takes no index", g.constants[decl].name);
-    check_usable(loop_indices[0], "table", at);
-    const auto range = loop_range(loop_indices[0]);
-    if (!range)
-      fail_at(at, kInvalid, "[table] #{} is indexed by {}, which is no loop's index", g.constants[decl].name,
-              describe(loop_indices[0]));
-    const std::int64_t first = range->first * index[0].scale + index[0].offset;
-    const std::int64_t last = (range->second - 1) * index[0].scale + index[0].offset;
-    if (range->first < range->second && (std::min(first, last) < 0 || std::max(first, last) >= shape[0].constant()))
-      fail_at(at, kInvalid, "[table] #{} has entries 0..{} and the loop asks for {}..{}", g.constants[decl].name,
-              shape[0].constant() - 1, std::min(first, last), std::max(first, last));
+  if (!index.empty()) {
+    const std::string& name = g.constants[decl].name;
+    if (shape.empty()) fail_at(at, kInvalid, "[table] #{} is a scalar and takes no index", name);
+    std::pair<std::int64_t, std::int64_t> range = {0, 1};
+    if (!loop_indices.empty()) {
+      check_usable(loop_indices[0], "table", at);
+      const auto loop = loop_range(loop_indices[0]);
+      if (!loop)
+        fail_at(at, kInvalid, "[table] #{} is indexed by {}, which is no loop's index", name,
+                describe(loop_indices[0]));
+      range = *loop;
+    }
+    const std::int64_t first = checked_add(checked_multiply(range.first, index[0].scale), index[0].offset);
+    const std::int64_t last = checked_add(checked_multiply(range.second - 1, index[0].scale), index[0].offset);
+    if (range.first < range.second && (std::min(first, last) < 0 || std::max(first, last) >= shape[0].constant()))
+      fail_at(at, kInvalid, "[table] #{} has {} entries and entry {} is asked for", name, shape[0].constant(),
+              std::min(first, last) < 0 ? std::min(first, last) : std::max(first, last));
     shape.erase(shape.begin());
   }
   Node node{
@@ -300,6 +307,9 @@ void Draft::add_hint(ValueId value, const hints& hint) {
   if (v.node == kNoNode) fail(kInvalid, "[hints] {} is an input, not the result of an operator", describe(value));
   Node& node = g.nodes[v.node];
   check_open("hints", node.at);
+  if (!node.regions.empty() && (hint.fuse || !hint.variant.empty() || !hint.tile.empty()))
+    fail_at(node.at, kInvalid, "[hints] {} comes out of a loop or branch, which takes no hint but a name",
+            describe(value));
   if (hint.fuse) node.hint.fuse = hint.fuse;
   if (!hint.variant.empty()) node.hint.variant = hint.variant;
   if (!hint.tile.empty()) node.hint.tile = hint.tile;
@@ -307,11 +317,25 @@ void Draft::add_hint(ValueId value, const hints& hint) {
   if (!hint.name.empty()) rename(value, hint.name, node.at);
 }
 
+/// A loop's result and its body's argument share one name.
+ValueId Draft::loop_twin(ValueId result) const {
+  const NodeId n = g.values[result].node;
+  if (n == kNoNode || g.nodes[n].op != &loop_op()) return kNoValue;
+  const auto& results = g.nodes[n].results;
+  return g.regions[g.nodes[n].regions[0]]
+      .arguments[std::find(results.begin(), results.end(), result) - results.begin() + 1];
+}
+
 void Draft::rename(ValueId value, std::string_view name, Location at) {
   check_name("name", name, at);
   if (g.values.at(value).name.empty()) fail_at(at, kInvalid, "[name] {} cannot be named", describe(value));
-  names_.erase(g.values[value].name);
+  const std::string old = std::exchange(g.values[value].name, {});
+  const auto has_old = [&](const ValueInfo& v) { return v.name == old; };
+  ValueId twin = loop_twin(value);
+  if (twin != kNoValue) g.values[twin].name.clear();
+  if (std::none_of(g.values.begin(), g.values.end(), has_old)) names_.erase(old);
   g.values[value].name = unique_name(name);
+  if (twin != kNoValue) g.values[twin].name = g.values[value].name;
 }
 
 }  // namespace openinfer

@@ -103,6 +103,7 @@ struct Draft {
   ValueId new_value(std::string name, TensorType type, RegionId region, NodeId node);
   ValueId new_token(int state, RegionId region, NodeId node);
   ValueId token(int state);  // the current one of the innermost scope
+  ValueId loop_twin(ValueId result) const;
   RegionId push_region();
   NodeId append(Node node);
   std::vector<ValueId> append_leaf(Node node, TensorType type, std::vector<DType> dtypes);

@@ -4,6 +4,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/graph/draft.h"
+#include "lib/graph/loop_names.h"
 
 namespace openinfer {
 namespace {
@@ -27,6 +28,16 @@ void find_captures(GraphData& g) {
   for (Region& region : g.regions) {
     std::sort(region.captures.begin(), region.captures.end());
     region.captures.erase(std::unique(region.captures.begin(), region.captures.end()), region.captures.end());
+  }
+}
+
+/// A family may have grown after a leaf named it: every use has the dtypes of all members.
+void refresh_families(GraphData& g) {
+  for (const Node& n : g.nodes) {
+    if (n.op != &weight_op()) continue;
+    ValueInfo& value = g.values[n.results[0]];
+    value.dtypes = g.weights[n.decl].dtypes;
+    value.type.dtype = value.dtypes.front();
   }
 }
 
@@ -88,7 +99,9 @@ Draft::OpenLoop Draft::begin_loop(std::string_view index_name, std::int64_t from
     const ValueInfo& v = g.values[loop.init[i]];
     const std::string wanted = i < names.size() && !names[i].empty() ? names[i] : v.name.empty() ? "carried" : v.name;
     check_name("loop", wanted, at);
-    loop.arguments.push_back(new_value(unique_name(wanted), TensorType(v.type), region, kNoNode));
+    // A carried value keeps its name, in the loop and behind it; finish() separates them where that would mislead.
+    const std::string own = wanted == v.name ? wanted : unique_name(wanted);
+    loop.arguments.push_back(new_value(own, TensorType(v.type), region, kNoNode));
   }
   g.regions[region].arguments = loop.arguments;
   return loop;
@@ -207,6 +220,8 @@ std::shared_ptr<const GraphData> Draft::finish(Location at) {
   for (const OutputDecl& output : g.outputs) top.results.push_back(output.value);
   for (ValueId token : scopes[0].tokens) top.results.push_back(token);
   find_captures(g);
+  refresh_families(g);
+  separate_loop_names(g, [&](std::string_view wanted) { return unique_name(wanted); });
   built = true;
   return std::make_shared<const GraphData>(std::move(g));
 }

@@ -133,7 +133,9 @@ std::string leaf_text(const GraphData& g, const Node& leaf) {
   if (leaf.op == &literal_op()) return std::visit([](auto number) { return fmt::format("{}", number); }, leaf.literal);
   if (leaf.op == &constant_op())
     return "#" + g.constants[leaf.decl].name +
-           (leaf.operands.empty() ? "" : "[" + index_text(g, leaf.operands[0], leaf.index[0]) + "]");
+           (leaf.index.empty()      ? ""
+            : leaf.operands.empty() ? fmt::format("[{}]", leaf.index[0].offset)
+                                    : "[" + index_text(g, leaf.operands[0], leaf.index[0]) + "]");
   std::string text = "@";
   std::size_t next = 0;
   const std::string& pattern = g.weights[leaf.decl].pattern;

@@ -62,7 +62,7 @@ struct Affine {
 };
 
 struct ValueInfo {
-  std::string name;              // unique in the graph; "" only for leaves
+  std::string name;              // unique in the graph, but for what loops carry (loop_names.h); "" only for leaves
   TensorType type;               // of a token: unused
   int state = -1;                // ≥ 0: a token of that state
   NodeId node = kNoNode;         // the producer; kNoNode for a region's argument
@@ -78,7 +78,7 @@ struct Node {
   std::vector<ValueId> results = {};                // a state writer's new token comes last
   std::vector<RegionId> regions = {};               // loop: body; cond: then, else
   int decl = -1;                                    // leaf: the weight or constant
-  std::vector<Affine> index = {};                   // leaf: one per operand
+  std::vector<Affine> index = {};                   // leaf: one per operand; of #table[3] just {0, 3}
   std::variant<std::int64_t, double> literal = {};  // leaf `literal`
   hints hint = {};
   Location at = {};
@@ -107,8 +107,9 @@ struct GraphData {
   std::vector<ValueInfo> values;
   std::vector<Node> nodes;
   std::vector<Region> regions;
-  std::shared_ptr<const std::vector<std::string>> files;  // storage of Locations that a text named
-  std::optional<Model> model;                             // what it was built over, if anything
+  /// Storage of the Locations of a parsed graph; first the text itself, whose lines to_text does not repeat.
+  std::shared_ptr<const std::vector<std::string>> files;
+  std::optional<Model> model;  // what it was built over, if anything
 
   const Region& top() const { return regions[kTopRegion]; }
 };
