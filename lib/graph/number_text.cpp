@@ -36,9 +36,9 @@ struct FloatFormat {
   Bits (*to_bits)(Wide);
   Wide (*to_wide)(Bits);
 };
-constexpr FloatFormat<std::uint64_t, double> kF64{
-    0x7ff8000000000000u, 0x7ff0000000000000u, [](double v) { return std::bit_cast<std::uint64_t>(v); },
-    [](std::uint64_t b) { return std::bit_cast<double>(b); }};
+constexpr FloatFormat<std::uint64_t, double> kF64{0x7ff8000000000000u, 0x7ff0000000000000u,
+                                                  [](double v) { return std::bit_cast<std::uint64_t>(v); },
+                                                  [](std::uint64_t b) { return std::bit_cast<double>(b); }};
 constexpr FloatFormat<std::uint32_t, float> kF32{0x7fc00000u, 0x7f800000u,
                                                  [](float v) { return std::bit_cast<std::uint32_t>(v); },
                                                  [](std::uint32_t b) { return std::bit_cast<float>(b); }};

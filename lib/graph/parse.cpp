@@ -94,7 +94,8 @@ std::int64_t Parser::integer() {
   const std::string digits = sign + std::string(token_.text);
   std::int64_t value = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (token_.kind != Kind::number || read.ptr != digits.data() + digits.size() || read.ec == std::errc::invalid_argument)
+  if (token_.kind != Kind::number || read.ptr != digits.data() + digits.size() ||
+      read.ec == std::errc::invalid_argument)
     refuse("expected an integer but {}", found());
   if (read.ec != std::errc()) refuse("{} does not fit 64 bits", digits);
   advance();

@@ -114,7 +114,8 @@ StateSpec Parser::state_spec() {
     spec.shape = take("shape");
   } else {
     spec.kind = StateSpec::Kind::kv_cache;
-    for (std::string_view name : {"layers", "slots", "heads", "capacity", "head_dim"}) spec.shape.push_back(take(name)[0]);
+    for (std::string_view name : {"layers", "slots", "heads", "capacity", "head_dim"})
+      spec.shape.push_back(take(name)[0]);
   }
   if (!sizes.empty()) refuse("a {} has no size '{}'", kind, sizes.begin()->first);
   return spec;

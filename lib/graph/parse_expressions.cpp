@@ -29,8 +29,7 @@ Parser::Call Parser::expression() {
   const Atom left = atom();
   const std::string symbol(token_.text);
   infix.op = token_.kind == Kind::symbol ? ops_.find_symbol(symbol) : nullptr;
-  if (!infix.op || infix.op->operands.size() != 2)
-    refuse("expected an operator such as +, or a call, but {}", found());
+  if (!infix.op || infix.op->operands.size() != 2) refuse("expected an operator such as +, or a call, but {}", found());
   advance();
   infix.operands = {left, atom()};
   return infix;
@@ -231,7 +230,8 @@ std::vector<ValueId> Parser::values_of(const Call& call) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!call.operands[i] || !call.operands[i]->is_number) continue;
     const Atom& number = *call.operands[i];
-    const DType dtype = number.dtype ? *number.dtype : Draft::literal_dtype(*call.op, draft_.g, others, i, number.number);
+    const DType dtype =
+        number.dtype ? *number.dtype : Draft::literal_dtype(*call.op, draft_.g, others, i, number.number);
     values[i] = draft_.add_literal(number.number, dtype, here());
   }
   return values;

@@ -96,7 +96,8 @@ std::vector<Parser::Reference> Parser::references(bool in_carry) {
       advance();
     } else {
       const std::string_view name = token_.text;
-      if (token_.kind == Kind::name && repeated(name)) refuse("'{}' stands here twice; write {}.1 = {}", name, name, name);
+      if (token_.kind == Kind::name && repeated(name))
+        refuse("'{}' stands here twice; write {}.1 = {}", name, name, name);
       r.name = expect_name("a name");
       const bool given = in_carry && accept("=");
       if (!in_carry || given) check_new(name);

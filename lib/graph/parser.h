@@ -140,8 +140,8 @@ class Parser {
   const OpSet& ops_;
   std::size_t text_bytes_;
   Draft draft_;
-  std::vector<Names> scopes_;             // what a name means, innermost last
-  Names names_;                           // every name of a value that was ever defined
+  std::vector<Names> scopes_;  // what a name means, innermost last
+  Names names_;                // every name of a value that was ever defined
   std::map<std::string, int, std::less<>> weights_, states_, constants_;
   std::vector<std::pair<std::string_view, TensorType>> outputs_;
 };

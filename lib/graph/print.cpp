@@ -108,8 +108,8 @@ class Printer {
   }
 
   void constant(const ConstantDecl& c) {
-    std::string line = fmt::format("const #{} : {}[{}] = {{", c.name, name(c.tensor.dtype()),
-                                   fmt::join(c.tensor.shape(), ", "));
+    std::string line =
+        fmt::format("const #{} : {}[{}] = {{", c.name, name(c.tensor.dtype()), fmt::join(c.tensor.shape(), ", "));
     const auto count = static_cast<std::size_t>(c.tensor.count());
     for (std::size_t i = 0; i < count; ++i) {
       const std::string element = element_text(c.tensor.dtype(), c.tensor.bytes(), i) + (i + 1 < count ? "," : "");
@@ -127,8 +127,7 @@ class Printer {
     for (std::size_t i = 0; i < g_.inputs.size(); ++i)
       inputs.push_back(g_.inputs[i] + ": " + g_.values[g_.top().arguments[i]].type.to_string());
     for (const OutputDecl& o : g_.outputs) outputs.push_back(o.name + ": " + g_.values[o.value].type.to_string());
-    std::string line =
-        fmt::format("graph ({}) -> ({}) {{", fmt::join(inputs, ", "), fmt::join(outputs, ", "));
+    std::string line = fmt::format("graph ({}) -> ({}) {{", fmt::join(inputs, ", "), fmt::join(outputs, ", "));
     if (width(line) > kWidth)
       line = fmt::format("graph (\n    {}\n) -> (\n    {}\n) {{", fmt::join(inputs, ",\n    "),
                          fmt::join(outputs, ",\n    "));
@@ -322,8 +321,8 @@ class Printer {
     carried += states_of(node);
     if (!carried.empty()) carried.replace(0, 1, " carry");
     const std::string at = place(node.at);
-    out_ += fmt::format("{}for {} in {}..{}{}{} {{\n", std::string(2 * depth, ' '),
-                        g_.values[region.arguments[0]].name, std::get<std::int64_t>(*node.attributes.find("from")),
+    out_ += fmt::format("{}for {} in {}..{}{}{} {{\n", std::string(2 * depth, ' '), g_.values[region.arguments[0]].name,
+                        std::get<std::int64_t>(*node.attributes.find("from")),
                         std::get<std::int64_t>(*node.attributes.find("to")), carried, at.empty() ? "" : " " + at);
     body(node.regions[0], depth + 1);
     next(region, count, depth + 1);
