@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verifier's parts: tables.cpp checks numbers and declarations, so that the walk over regions may trust them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lib/graph/ir.h"
+
+namespace openinfer {
+
+/// Every number within its table, every node and value in exactly one place, every declaration well-formed.
+void verify_tables(const GraphData& g);
+/// Throws unless every symbol of the dimension is declared.
+void verify_symbols(const GraphData& g, const Dim& dim, std::string_view what, Location at);
+/// Leaves: declared index ranges, tables' bounds, literals that their dtype can hold.
+using LoopRanges = std::map<ValueId, std::pair<std::int64_t, std::int64_t>>;
+void verify_leaf(const GraphData& g, const Node& node, const LoopRanges& loops);
+
+}  // namespace openinfer
