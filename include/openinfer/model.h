@@ -112,7 +112,8 @@ class Model {
   std::optional<NamedDim> find_dim(std::string_view name) const;
 
   std::vector<std::string_view> state_names() const;
-  /// The spec that the package gives for that state; sizes named after a dimension are Dim symbols.
+  /// The spec that the package gives for that state; sizes named after a dimension are Dim symbols (numbers if it is
+  /// fixed).
   StateSpec state_spec(Key name) const;
 
   /// Graph texts that the package carries: (name, .oig text).

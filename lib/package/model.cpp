@@ -1,222 +1,195 @@
 // SPDX-License-Identifier: Apache-2.0
+// Model: tensors, metadata, dimensions, states and graphs of an open package.
 #include "openinfer/model.h"
 
-#include <algorithm>
-
 #include "formats/opnf/verify.h"
-#include "lib/base/fail.h"
-#include "lib/base/nearest.h"
 #include "lib/package/package.h"
+#include "lib/package/suggest.h"
+#include "lib/package/values.h"
 
 namespace openinfer {
 namespace {
 
-TensorInfo to_info(const opnf::Reader& reader, const opnf::Tensor& tensor) {
-  TensorInfo result;
-  result.key = tensor.key;
-  result.dtype = static_cast<DType>(tensor.dtype->code);
-  result.shape.assign(tensor.shape.begin(), tensor.shape.end());
-  result.transposed = tensor.transposed;
-  result.layout = tensor.layout == opnf::Layout::rows ? "rows" : "panel16";
-  const opnf::Tensor target = reader.tensor(tensor.target);
-  if (tensor.kind == opnf::Kind::alias) result.alias_of = target.key;
-  result.splat = target.kind == opnf::Kind::splat;
-  result.size_bytes = tensor.nbytes;
-  result.offset = target.offset;
-  result.shard = target.shard;
-  return result;
+TensorInfo describe(const opnf::Reader& reader, std::size_t row) {
+  const opnf::Tensor t = reader.tensor(row);
+  TensorInfo info;
+  info.key = t.key;
+  info.dtype = static_cast<DType>(t.dtype->code);  // one table: tests/formats/opnf/reader_test.cpp
+  info.shape.assign(t.shape.begin(), t.shape.end());
+  info.transposed = t.transposed;
+  info.layout = t.layout == opnf::Layout::rows ? "rows" : "panel16";
+  info.alias_of = t.kind == opnf::Kind::alias ? reader.tensor(t.target).key : std::string_view();
+  info.splat = !t.pattern.empty();
+  info.size_bytes = t.nbytes;
+  info.offset = t.offset;
+  info.shard = t.shard;
+  return info;
 }
 
-Model::NamedDim to_dim(const opnf::Value& value) {
-  const auto bounds = value.array<std::int64_t>(static_cast<std::uint8_t>(DType::i64));
+std::vector<MetaEntry> entries(const opnf::Map& map) {
+  std::vector<MetaEntry> out;
+  for (std::size_t i = 0; i < map.size(); ++i) out.push_back({map[i].key, map[i].type_name(), print(map[i])});
+  return out;
+}
+
+std::string suggest_key(std::string_view wanted, const opnf::Map& map) {
+  std::vector<std::string_view> keys;
+  for (std::size_t i = 0; i < map.size(); ++i) keys.push_back(map[i].key);
+  return suggest(wanted, keys);
+}
+
+template <class T>
+std::optional<T> find_value(const opnf::Map& map, Model::Key key) {
+  return translated(
+      [&]() -> std::optional<T> {
+        const auto value = map.find(key.text);
+        return value ? std::optional<T>(convert<T>(*value)) : std::nullopt;
+      },
+      key.at);
+}
+
+Model::NamedDim named_dim(const opnf::Value& value) {
+  const auto bounds = value.array<std::int64_t>(value.type);
   return {value.key, bounds[0], bounds[1]};
-}
-
-/// A size of a state spec: a number or the name of a dimension.
-Dim to_size(std::string_view text) {
-  if (text.empty() || text.front() < '0' || text.front() > '9') return Dim::symbol(text);
-  std::int64_t value = 0;
-  for (char c : text) value = value * 10 + (c - '0');  // the reader has bounded it
-  return value;
-}
-
-template <class Name>
-std::string suggestions(const opnf::Map& map, std::string_view wanted, Name name) {
-  std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < map.size(); ++i) names.push_back(name(map[i].key));
-  return did_you_mean(wanted, names);
 }
 
 }  // namespace
 
-void rethrow(const opnf::Error& error, const std::string& path) {
-  const auto code = [&] {
-    switch (error.code()) {
-      case opnf::Code::corrupt: return ErrorCode::corrupt_package;
-      case opnf::Code::io: return ErrorCode::io_error;
-      case opnf::Code::not_found: return ErrorCode::not_found;
-      case opnf::Code::unsupported: return ErrorCode::unsupported;
-      case opnf::Code::wrong_type: return ErrorCode::dtype_mismatch;
-      case opnf::Code::invalid_argument: return ErrorCode::invalid_argument;
-    }
-    return ErrorCode::internal;
-  }();
-  const std::string_view what = error.what();
-  if (what.find(path) != what.npos) fail(code, "{}", what);
-  fail(code, "{}: {}", path, what);
-}
-
-std::string hint_for_missing(const opnf::Reader& reader, std::string_view key) {
-  const auto digits = key.find_last_not_of("0123456789") + 1;
-  std::int64_t count = 0;
-  if (digits < key.size())
-    while (reader.find(std::string(key.substr(0, digits)) + std::to_string(count))) ++count;
-  if (count > 0) return fmt::format(" (the family has 0..{})", count - 1);
-  std::vector<std::string_view> keys;
-  for (std::size_t i = 0; i < std::min<std::size_t>(reader.tensor_count(), 10000); ++i)
-    keys.push_back(reader.tensor(i).key);
-  return did_you_mean(key, keys);
-}
-
 Model ModelLoader::open(const std::string& path, Model::ReadMode mode) {
-  return translated(path, [&] {
-    auto package = std::make_shared<Model::Package>(
-        opnf::Reader::open(path, mode == Model::ReadMode::map ? opnf::Reader::Mode::map : opnf::Reader::Mode::pread));
-    package->path = path;
-    return Model(std::move(package));
-  });
+  return Model(std::make_shared<const Model::Package>(path, mode));
 }
 
-Weight Model::operator[](Key key) const { return family(key, {}); }
+Weight Model::operator[](Key key) const {
+  package_->row(key);
+  return {std::make_shared<const Model>(*this), std::string(key.text), {}, key.at};
+}
 
 Weight Model::family(Key pattern, std::vector<Index> indices) const {
-  Weight weight{std::make_shared<const Model>(*this), std::string(pattern.text), std::move(indices), pattern.at};
-  if (weight.indices.empty()) tensor(pattern);
-  return weight;
+  return {std::make_shared<const Model>(*this), std::string(pattern.text), std::move(indices), pattern.at};
 }
 
+template <class T>
+std::optional<T> Model::find_meta(Key key) const {
+  return find_value<T>(package_->reader.metadata(), key);
+}
+template <class T>
+std::optional<T> Model::find_tokenizer(Key key) const {
+  return find_value<T>(package_->checked_tokenizer(), key);
+}
+#define OPENINFER_META(T)                                    \
+  template std::optional<T> Model::find_meta(Key key) const; \
+  template std::optional<T> Model::find_tokenizer(Key key) const;
+OPENINFER_META(bool)
+OPENINFER_META(std::int64_t)
+OPENINFER_META(double)
+OPENINFER_META(std::string)
+OPENINFER_META(std::vector<bool>)
+OPENINFER_META(std::vector<std::int64_t>)
+OPENINFER_META(std::vector<double>)
+OPENINFER_META(std::vector<std::string>)
+#undef OPENINFER_META
+
+void Model::no_meta(Key key) const {
+  fail_at(key.at, ErrorCode::not_found, "[model] no metadata \"{}\"{}", key.text,
+          suggest_key(key.text, package_->reader.metadata()));
+}
+
+bool Model::has_tokenizer() const { return package_->reader.tokenizer().size() != 0; }
 bool Model::contains(std::string_view key) const { return package_->reader.find(key).has_value(); }
-
-TensorInfo Model::tensor(Key key) const {
-  const opnf::Reader& reader = package_->reader;
-  const auto row = reader.find(key.text);
-  if (!row)
-    fail_at(key.at, ErrorCode::not_found, "[model] no tensor \"{}\"{}", key.text, hint_for_missing(reader, key.text));
-  return to_info(reader, reader.tensor(*row));
-}
-
+TensorInfo Model::tensor(Key key) const { return describe(package_->reader, package_->row(key)); }
 std::size_t Model::tensor_count() const { return package_->reader.tensor_count(); }
 
 std::vector<TensorInfo> Model::tensors() const {
-  std::vector<TensorInfo> result;
-  for (std::size_t i = 0; i < tensor_count(); ++i)
-    result.push_back(to_info(package_->reader, package_->reader.tensor(i)));
-  return result;
+  std::vector<TensorInfo> out;
+  out.reserve(tensor_count());
+  for (std::size_t i = 0; i < tensor_count(); ++i) out.push_back(describe(package_->reader, i));
+  return out;
+}
+
+std::vector<MetaEntry> Model::metadata() const {
+  return translated([&] { return entries(package_->reader.metadata()); });
+}
+std::vector<MetaEntry> Model::tokenizer_metadata() const {
+  return translated([&] { return entries(package_->checked_tokenizer()); });
 }
 
 std::vector<SectionInfo> Model::sections() const {
-  std::vector<SectionInfo> result;
+  std::vector<SectionInfo> out;
   for (const opnf::SectionEntry& s : package_->reader.sections()) {
-    const auto kind = opnf::section_name(s.kind);
-    result.push_back({kind.empty() ? "unknown" : kind, {}, s.offset, s.length});
+    const std::string_view name = opnf::section_name(s.kind);
+    out.push_back({name.empty() ? "unknown" : name, "", s.offset, s.length});
   }
-  return result;
+  return out;
 }
 
 std::vector<Model::NamedDim> Model::dims() const {
-  return translated(path(), [&] {
-    std::vector<NamedDim> result;
-    for (std::size_t i = 0; i < package_->reader.dims().size(); ++i)
-      result.push_back(to_dim(package_->reader.dims()[i]));
-    return result;
-  });
+  const opnf::Map& map = package_->reader.dims();
+  std::vector<NamedDim> out;
+  for (std::size_t i = 0; i < map.size(); ++i) out.push_back(named_dim(map[i]));
+  return out;
 }
 
 std::optional<Model::NamedDim> Model::find_dim(std::string_view name) const {
-  return translated(path(), [&] {
-    const auto found = package_->reader.dims().find(name);
-    return found ? std::optional(to_dim(*found)) : std::nullopt;
-  });
+  const auto value = package_->reader.dims().find(name);
+  return value ? std::optional(named_dim(*value)) : std::nullopt;
 }
 
 std::vector<std::string_view> Model::state_names() const {
-  std::vector<std::string_view> names;
-  const opnf::Map& states = package_->reader.states();
-  for (std::size_t i = 0; i < states.size(); ++i)
-    if (const auto key = states[i].key; key.ends_with("/dtype")) names.push_back(key.substr(0, key.size() - 6));
-  return names;
+  const opnf::Map& map = package_->reader.states();
+  std::vector<std::string_view> out;  // three entries a state, NAME/dtype first
+  for (std::size_t i = 0; i < map.size(); i += 3) out.push_back(map[i].key.substr(0, map[i].key.find('/')));
+  return out;
 }
 
 StateSpec Model::state_spec(Key name) const {
-  const opnf::Map& states = package_->reader.states();
-  const std::string prefix = std::string(name.text) + "/";
-  const auto layout = states.find(prefix + "layout");
-  if (!layout) {
-    const auto names = state_names();
-    fail_at(name.at, ErrorCode::not_found, "[model] the package specifies no state \"{}\"{}", name.text,
-            did_you_mean(name.text, names));
-  }
-  return translated(path(), [&] {
+  const opnf::Map& map = package_->reader.states();
+  const auto shape = map.find(std::string(name.text) + "/shape");
+  if (!shape)
+    fail_at(name.at, ErrorCode::not_found, "[model] no state \"{}\"{}", name.text, suggest(name.text, state_names()));
+  return translated([&] {
     StateSpec spec;
-    spec.kind = layout->string() == "kv_cache" ? StateSpec::Kind::kv_cache : StateSpec::Kind::tensor;
-    spec.dtype =
-        dtype_from_name(states.at(prefix + "dtype").string()).value_or(DType::f32);  // the reader knows the name
-    const opnf::Strings sizes = states.at(prefix + "shape").strings();
-    for (std::size_t i = 0; i < sizes.size(); ++i) spec.shape.push_back(to_size(sizes[i]));
+    spec.kind = map.at(std::string(name.text) + "/layout").string() == "kv_cache" ? StateSpec::Kind::kv_cache
+                                                                                  : StateSpec::Kind::tensor;
+    spec.dtype = static_cast<DType>(opnf::find_dtype_named(map.at(std::string(name.text) + "/dtype").string())->code);
+    const opnf::Strings sizes = shape->strings();
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const auto dim = find_dim(sizes[i]);
+      if (!dim)
+        spec.shape.push_back(static_cast<std::int64_t>(std::stoll(std::string(sizes[i]))));
+      else
+        spec.shape.push_back(dim->min == dim->max ? Dim(dim->min) : Dim::symbol(sizes[i]));
+    }
     return spec;
   });
 }
 
 std::vector<std::pair<std::string_view, std::string_view>> Model::graphs() const {
-  return translated(path(), [&] {
-    std::vector<std::pair<std::string_view, std::string_view>> result;
-    const opnf::Map& graphs = package_->reader.graphs();
-    for (std::size_t i = 0; i < graphs.size(); ++i) result.emplace_back(graphs[i].key, graphs[i].string());
-    return result;
+  return translated([&] {
+    const opnf::Map& map = package_->checked_graphs();
+    std::vector<std::pair<std::string_view, std::string_view>> out;
+    for (std::size_t i = 0; i < map.size(); ++i) out.emplace_back(map[i].key, map[i].string());
+    return out;
   });
 }
 
 std::span<const std::byte> Model::bytes(std::string_view key) const {
-  return translated(path(), [&]() -> std::span<const std::byte> {
-    const opnf::Reader& reader = package_->reader;
-    const auto row = reader.find(key);
-    if (!row) fail(ErrorCode::not_found, "[model] no tensor \"{}\"{}", key, hint_for_missing(reader, key));
-    const opnf::Tensor tensor = reader.tensor(*row);
-    const bool splat = reader.tensor(tensor.target).kind == opnf::Kind::splat;
-    if (!splat && reader.mode() == opnf::Reader::Mode::map) return reader.bytes(*row);
-    const std::lock_guard lock(package_->mutex);
-    auto [buffer, fresh] = package_->buffers.try_emplace(tensor.target);
-    if (fresh) {
-      try {
-        buffer->second.resize(tensor.nbytes);
-        reader.read_tensor(*row, 0, buffer->second);
-      } catch (...) {
-        package_->buffers.erase(buffer);
-        throw;
-      }
-    }
-    return buffer->second;
-  });
+  const std::size_t row = package_->row(key);
+  const opnf::Reader& reader = package_->reader;
+  if (reader.mode() == opnf::Reader::Mode::pread || !reader.tensor(row).pattern.empty())
+    return package_->copied_bytes(row);
+  return translated([&] { return reader.bytes(row); });
 }
 
 void Model::read(std::string_view key, std::uint64_t offset, std::span<std::byte> to) const {
-  translated(path(), [&] {
-    const auto row = package_->reader.find(key);
-    if (!row) fail(ErrorCode::not_found, "[model] no tensor \"{}\"{}", key, hint_for_missing(package_->reader, key));
-    package_->reader.read_tensor(*row, offset, to);
-  });
+  const std::size_t row = package_->row(key);
+  translated([&] { package_->reader.read_tensor(row, offset, to); });
 }
 
 void Model::verify() const {
-  translated(path(), [&] { opnf::verify(package_->reader); });
+  translated([&] { opnf::verify(package_->reader); });
 }
 
 const std::string& Model::path() const { return package_->path; }
 std::uint64_t Model::fingerprint() const { return package_->reader.fingerprint(); }
-
-void Model::no_meta(Key key) const {
-  fail_at(key.at, ErrorCode::not_found, "[model] no metadata \"{}\"{}", key.text,
-          suggestions(package_->reader.metadata(), key.text, [](std::string_view k) { return k; }));
-}
 
 }  // namespace openinfer

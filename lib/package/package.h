@@ -1,44 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// An open package behind Model handles: the format's reader, and buffers for tensors that have no bytes in the mapping.
+// What a Model shares: the open reader, and the copies of tensors that have no bytes in place.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "formats/opnf/reader.h"
+#include "lib/base/fail.h"
 #include "openinfer/model.h"
 
 namespace openinfer {
 
 struct Model::Package {
-  explicit Package(opnf::Reader opened) : reader(std::move(opened)) {}
+  Package(const std::string& path, ReadMode mode);
 
-  opnf::Reader reader;
+  std::size_t row(Key key) const;  // errors: not_found with suggestions
+  const opnf::Map& checked_tokenizer() const;
+  const opnf::Map& checked_graphs() const;
+  std::span<const std::byte> copied_bytes(std::size_t row) const;
+
   std::string path;
-  /// Rows read whole: in pread mode all that were asked for, in map mode splats. Never shrinks while the package is
-  /// open.
-  mutable std::mutex mutex;
-  mutable std::map<std::size_t, std::vector<std::byte>> buffers;
+  opnf::Reader reader;
+
+ private:
+  // Sections outside the index have a checksum of their own, compared once at first use.
+  mutable std::once_flag tokenizer_checked_, graphs_checked_;
+  mutable std::mutex copies_mutex_;
+  mutable std::map<std::size_t, std::unique_ptr<std::byte[]>> copies_;
 };
 
-/// Runs f and turns the reader's errors into the library's, naming the file.
-template <class F>
-auto translated(const std::string& path, const F& f) -> decltype(f());
-[[noreturn]] void rethrow(const opnf::Error& error, const std::string& path);
+ErrorCode translate(opnf::Code code);
 
+/// Calls f; an opnf::Error becomes an Error.
 template <class F>
-auto translated(const std::string& path, const F& f) -> decltype(f()) {
+decltype(auto) translated(F&& f, Location at = {}) {
   try {
     return f();
-  } catch (const opnf::Error& error) {
-    rethrow(error, path);
+  } catch (const opnf::Error& e) {
+    fail_at(at, translate(e.code()), "[model] {}", e.what());
   }
 }
-
-/// What to say behind `no tensor "Wq.30"`: "the family has 0..29" if it is one number off, else the nearest keys.
-std::string hint_for_missing(const opnf::Reader& reader, std::string_view key);
 
 }  // namespace openinfer
