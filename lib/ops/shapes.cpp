@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ops/shapes.h"
+
+#include <fmt/format.h>
+
+namespace openinfer {
+
+Shape broadcast_shapes(const InferContext& c, std::initializer_list<std::size_t> operands) {
+  Shape result;
+  for (std::size_t i : operands) {
+    const Shape& shape = c.type(i).shape;
+    if (shape.size() > result.size()) result.insert(result.begin(), shape.size() - result.size(), Dim(1));
+    for (std::size_t d = 0; d < shape.size(); ++d) {
+      Dim& to = result[result.size() - shape.size() + d];
+      if (to == Dim(1)) to = shape[d];
+      if (shape[d] == Dim(1) || shape[d] == to) continue;
+      std::string all;
+      for (std::size_t j : operands)
+        all += fmt::format("{}{} {}", all.empty() ? "" : " and ", c.describe(j), to_string(c.type(j).shape));
+      c.fail(ErrorCode::shape_mismatch, fmt::format("shapes do not broadcast: {}; {} is neither {} nor 1", all,
+                                                    shape[d].to_string(), to.to_string()));
+    }
+  }
+  return result;
+}
+
+std::size_t axis_in(const InferContext& c, std::size_t i, std::int64_t axis) {
+  const auto rank = static_cast<std::int64_t>(c.type(i).shape.size());
+  if (axis < -rank || axis >= rank)
+    c.fail(ErrorCode::invalid_argument, fmt::format("axis {} is outside {} {}, which has {} dimensions", axis,
+                                                    c.describe(i), to_string(c.type(i).shape), rank));
+  return static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+}
+
+std::vector<std::int64_t> numbers(const InferContext& c, std::string_view attribute) {
+  std::vector<std::int64_t> result;
+  for (const Dim& d : c.dims(attribute)) {
+    if (!d.is_constant())
+      c.fail(ErrorCode::invalid_argument,
+             fmt::format("{} holds the symbol {}, not a number", attribute, d.to_string()));
+    result.push_back(d.constant());
+  }
+  return result;
+}
+
+}  // namespace openinfer
