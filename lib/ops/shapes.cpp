@@ -32,6 +32,13 @@ std::size_t axis_in(const InferContext& c, std::size_t i, std::int64_t axis) {
   return static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
 }
 
+void check_extents(const InferContext& c, const Shape& shape) {
+  for (const Dim& d : shape)
+    if (const std::int64_t low = c.bounds(d).first; low < 0)
+      c.fail(ErrorCode::invalid_argument,
+             fmt::format("the extent {} of the shape {} may be {}", d.to_string(), to_string(shape), low));
+}
+
 std::vector<std::int64_t> numbers(const InferContext& c, std::string_view attribute) {
   std::vector<std::int64_t> result;
   for (const Dim& d : c.dims(attribute)) {

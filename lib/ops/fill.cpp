@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "lib/ops/builtin.h"
+#include "lib/ops/dtypes.h"
+#include "lib/ops/shapes.h"
+#include "openinfer/ops.h"
+
+namespace openinfer {
+namespace {
+
+template <class T>
+bool fits(double value) {
+  using C = ComputeOf<T>;
+  if constexpr (std::is_floating_point_v<C>) {
+    return !std::isfinite(value) || std::isfinite(static_cast<C>(Element<T>::load(static_cast<T>(value))));
+  } else if constexpr (std::is_same_v<C, bool>) {
+    return value == 0 || value == 1;
+  } else {
+    // 2^bits is a double exactly, the largest integer below it may not be: hence <.
+    const double limit = std::ldexp(1.0, std::numeric_limits<T>::digits);
+    return value >= (std::is_signed_v<T> ? -limit : 0.0) && value < limit && value == std::trunc(value);
+  }
+}
+
+template <class T>
+T element(double value) {
+  if constexpr (std::is_same_v<T, Byte01>)
+    return {static_cast<std::uint8_t>(value != 0)};
+  else
+    return static_cast<T>(value);
+}
+
+std::vector<TensorType> infer(const InferContext& c) {
+  const DType dtype = c.dtype("dtype");
+  const double value = c.number("value");
+  if (!contains(kPlain, dtype))  // [C1]
+    c.fail(ErrorCode::dtype_mismatch, fmt::format("makes {}, not {}", dtype_names(kPlain), name(dtype)));
+  dispatch<kPlain>(dtype, [&](auto tag) {
+    if (!fits<typename decltype(tag)::Type>(value))  // [C1]
+      c.fail(ErrorCode::invalid_argument, fmt::format("{} does not fit {}", value, name(dtype)));
+  });
+  check_extents(c, c.dims("shape"));  // [C3]
+  return {{dtype, c.dims("shape")}};
+}
+
+void reference(OpRun& run) {
+  const TensorSpan out = run.out(0);
+  dispatch<kPlain>(out.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    std::fill_n(out.as<T>(), out.count(), element<T>(run.number("value")));
+  });
+}
+
+}  // namespace
+
+const OpDef& fill_op() {
+  static const OpDef op = {.name = "fill",
+                           .attributes = {{"shape", AttributeKind::dims},
+                                          {"value", AttributeKind::number},
+                                          {"dtype", AttributeKind::dtype, DType::f32}},
+                           .infer = infer,
+                           .reference = reference};
+  return op;
+}
+
+Value fill(GraphBuilder& b, Shape shape, double value, DType dtype, At at) {
+  return apply(fill_op(), {}, {{"shape", std::move(shape)}, {"value", value}, {"dtype", dtype}}, {.draft = b.draft()},
+               at)
+      .front();
+}
+
+}  // namespace openinfer

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ops/builtin.h"
+#include "lib/ops/call.h"
+#include "lib/ops/elementwise.h"
+#include "openinfer/ops.h"
+
+namespace openinfer {
+
+const OpDef& le_op() {
+  static const OpDef op = comparison<kPlain>("le", [](auto a, auto b) { return a <= b; });
+  return op;
+}
+
+Value le(const In& a, const In& b) { return call(le_op(), {a, b}); }
+
+}  // namespace openinfer

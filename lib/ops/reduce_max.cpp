@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "lib/ops/builtin.h"
+#include "lib/ops/call.h"
+#include "lib/ops/reduce.h"
+
+namespace openinfer {
+namespace {
+
+std::vector<TensorType> infer(const InferContext& c) {
+  auto result = infer_reduction(c);  // [C1]
+  check_dtype(c, 0, kNumbers);       // [C2]
+  return result;
+}
+
+void reference(OpRun& run) {
+  if (run.in(0).count() == 0 && run.out(0).count() != 0)  // [C3]
+    run.fail(ErrorCode::invalid_argument,
+             fmt::format("no elements to take the largest of: x is {}", to_string(run.in(0).shape)));
+  reduce<kNumbers>(run, [](auto x) {
+    auto largest = x[0];
+    for (const auto value : x)
+      if (largest < value || value != value) largest = value;  // a NaN stays: nothing is larger
+    return largest;
+  });
+}
+
+}  // namespace
+
+const OpDef& reduce_max_op() {
+  static const OpDef op = {
+      .name = "reduce_max",
+      .operands = {{.name = "x"}},
+      .attributes = {{"axes", AttributeKind::dims, Shape{}}, {"keepdims", AttributeKind::boolean, false}},
+      .traits = {.reduction = true},
+      .infer = infer,
+      .reference = reference,
+      .cost = reduction_cost};
+  return op;
+}
+
+Value max(const In& x, Over over) { return call(reduce_max_op(), {x}, attributes_of(over)); }
+
+}  // namespace openinfer

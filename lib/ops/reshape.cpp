@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "lib/ops/builtin.h"
+#include "lib/ops/call.h"
+#include "lib/ops/move.h"
+#include "lib/ops/shapes.h"
+#include "openinfer/ops.h"
+
+namespace openinfer {
+namespace {
+
+/// number · Π symbols: the symbolic factors are dimensions whose coefficients have no common divisor.
+struct Size {
+  std::int64_t number = 1;
+  std::vector<Dim> symbols;
+};
+
+void multiply(Size& size, const Dim& d) {
+  if (d.is_constant()) {
+    size.number *= d.constant();
+    return;
+  }
+  std::int64_t divisor = d.constant();
+  for (const Dim::Term& t : d.terms()) divisor = std::gcd(divisor, t.factor);
+  Dim primitive = d.constant() / divisor;
+  for (const Dim::Term& t : d.terms()) primitive = primitive + Dim::symbol(t.symbol) * (t.factor / divisor);
+  size.number *= divisor;
+  size.symbols.push_back(primitive);
+}
+
+/// What `shape` must have at its -1 so that the sizes agree; nothing if no dimension does for certain.
+std::optional<Dim> missing(const Shape& x, const Shape& shape, std::size_t at) {
+  Size whole, rest;
+  for (const Dim& d : x) multiply(whole, d);
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    if (d != at) multiply(rest, shape[d]);
+  if (rest.number == 0 || whole.number % rest.number != 0) return std::nullopt;
+  for (const Dim& d : rest.symbols) {
+    const auto found = std::find(whole.symbols.begin(), whole.symbols.end(), d);
+    if (found == whole.symbols.end()) return std::nullopt;
+    whole.symbols.erase(found);
+  }
+  if (whole.symbols.size() > 1) return std::nullopt;  // a product of symbols is no dimension
+  return (whole.symbols.empty() ? Dim(1) : whole.symbols.front()) * (whole.number / rest.number);
+}
+
+std::vector<TensorType> infer(const InferContext& c) {
+  const TensorType& x = c.type(0);
+  Shape shape = c.dims("shape");
+  const auto open = std::find(shape.begin(), shape.end(), Dim(-1));
+  std::optional<Dim> found;
+  if (open != shape.end() && std::count(shape.begin(), shape.end(), Dim(-1)) == 1)
+    found = missing(x.shape, shape, static_cast<std::size_t>(open - shape.begin()));
+  if (found) *open = *found;
+  if ((open != shape.end() && !found) || !same_size(x.shape, shape))  // [C1]
+    c.fail(ErrorCode::shape_mismatch, fmt::format("{} {} cannot be shown to have the size of {}", c.describe(0),
+                                                  to_string(x.shape), to_string(c.dims("shape"))));
+  check_extents(c, shape);  // [C1]
+  return {{x.dtype, shape}};
+}
+
+void reference(OpRun& run) {
+  const TensorView x = run.in(0);
+  const auto bytes = static_cast<std::size_t>(size_bytes(x.dtype, x.count()));
+  if (bytes > 0) std::memcpy(run.out(0).data, x.data, bytes);
+}
+
+}  // namespace
+
+const OpDef& reshape_op() {
+  static const OpDef op = {.name = "reshape",
+                           .operands = {{.name = "x"}},
+                           .attributes = {{"shape", AttributeKind::dims}},
+                           .traits = {.view = true},
+                           .infer = infer,
+                           .reference = reference};
+  return op;
+}
+
+Value reshape(const In& x, Shape shape) { return call(reshape_op(), {x}, {{"shape", std::move(shape)}}); }
+Pipe reshape(Shape shape) { return pipe(reshape_op(), {}, {{"shape", std::move(shape)}}); }
+
+}  // namespace openinfer

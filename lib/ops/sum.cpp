@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/dot.h"
+#include "lib/ops/builtin.h"
+#include "lib/ops/call.h"
+#include "lib/ops/reduce.h"
+
+namespace openinfer {
+namespace {
+
+std::vector<TensorType> infer(const InferContext& c) {
+  auto result = infer_reduction(c);  // [C1]
+  check_dtype(c, 0, kNumbers);       // [C2]
+  return result;
+}
+
+void reference(OpRun& run) {
+  reduce<kNumbers>(run, [](auto x) {
+    using C = std::remove_cv_t<typename decltype(x)::element_type>;
+    if constexpr (std::is_floating_point_v<C>) {
+      return sum16(x.data(), std::ssize(x));
+    } else {
+      C total{};
+      for (const C value : x) total = total + value;
+      return total;
+    }
+  });
+}
+
+}  // namespace
+
+const OpDef& sum_op() {
+  static const OpDef op = {
+      .name = "sum",
+      .operands = {{.name = "x"}},
+      .attributes = {{"axes", AttributeKind::dims, Shape{}}, {"keepdims", AttributeKind::boolean, false}},
+      .traits = {.reduction = true},
+      .infer = infer,
+      .reference = reference,
+      .cost = reduction_cost};
+  return op;
+}
+
+Value sum(const In& x, Over over) { return call(sum_op(), {x}, attributes_of(over)); }
+Pipe sum(Over over) { return pipe(sum_op(), {}, attributes_of(over)); }
+
+}  // namespace openinfer
