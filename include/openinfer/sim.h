@@ -74,9 +74,9 @@ struct Watched {
 using Watcher = std::function<void(const Watched&)>;
 
 struct SimOptions {
-  int threads = 0;                           // 0: all processors
-  std::map<std::string, std::int64_t> dims;  // values for symbols that inputs do not bind: {"ctx", 512}
-  bool find_nonfinite = false;               // a NaN or infinity in any float result is an Error that names its node
+  int threads = 0;                                // 0: all processors
+  std::map<std::string, std::int64_t> dims = {};  // values for symbols that inputs do not bind: {"ctx", 512}
+  bool find_nonfinite = false;  // a NaN or infinity in any float result is an Error that names its node
 };
 
 /// The contents of every state of a session.

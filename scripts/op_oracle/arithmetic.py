@@ -53,7 +53,7 @@ def cases(oracle):
 
 def fma(oracle):
     def one(a, b, c, dtype):
-        if not all(map(np.isfinite, (a, b, c))) or a * b == 0:
+        if not all(map(np.isfinite, (a, b, c))) or a == 0 or b == 0:
             return np.float64(a) * np.float64(b) + np.float64(c)  # no rounding to lose: NaN, infinities, zeros
         q = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
         if q == 0:

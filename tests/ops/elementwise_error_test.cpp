@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checks [Cn] that ops.h documents for elementwise operators, by message and the user's own line.
+#include "tests/ops/error_of.h"
+
+using namespace openinfer;
+using openinfer::testing::error_of;
+
+namespace {
+
+struct Fixture {
+  GraphBuilder b;
+  Dim N = b.dim("N", 1, 8);
+  Value x = b.input("x", f32, {N, 5});
+  Value y = b.input("y", f32, {3, 4});
+  Value i = b.input("i", i32, {N, 5});
+  Value u = b.input("u", u8, {5});
+  Value p = b.input("p", boolean, {N, 5});
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "arithmetic_c1") {
+  CHECK(error_of([&] { (void)(x + i); }) ==
+        "dtype_mismatch: [add] dtypes differ: 'x' f32[N, 5] and 'i' i32[N, 5]; cast one of them");
+  CHECK(error_of([&] { (void)(x - i); }).starts_with("dtype_mismatch: [sub] dtypes differ"));
+  CHECK(error_of([&] { (void)(i * x); }).starts_with("dtype_mismatch: [mul] dtypes differ"));
+  CHECK(error_of([&] { (void)(i / i); }) == "dtype_mismatch: [div] takes f16|bf16|f32|f64, not 'i' i32[N, 5]");
+  CHECK(error_of([&] { (void)(p + p); }) ==
+        "dtype_mismatch: [add] takes f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64, not 'p' bool[N, 5]");
+  CHECK(error_of([&] { (void)max(x, i); }).starts_with("dtype_mismatch: [max] dtypes differ"));
+  CHECK(error_of([&] { (void)min(p, p); }).starts_with("dtype_mismatch: [min] takes"));
+  CHECK(
+      error_of([&] { (void)fma(x, x, i); }).starts_with("dtype_mismatch: [fma] dtypes differ: 'x' f32[N, 5] and 'i'"));
+  CHECK(error_of([&] { (void)fma(i, i, i); }).starts_with("dtype_mismatch: [fma] takes f16|bf16|f32|f64, not"));
+  CHECK(error_of([&] { (void)(x | add(i)); }).starts_with("dtype_mismatch: [add]"));
+}
+
+TEST_CASE_METHOD(Fixture, "arithmetic_c2") {
+  CHECK(error_of([&] { (void)(x + y); }) ==
+        "shape_mismatch: [add] shapes do not broadcast: 'x' (N, 5) and 'y' (3, 4); 3 is neither N nor 1");
+  CHECK(error_of([&] {
+          (void)(y * b.input("z", f32, {3, 5}));
+        }).find("'y' (3, 4) and 'z' (3, 5)") != std::string::npos);
+  CHECK(error_of([&] { (void)fma(x, 2, y); }).starts_with("shape_mismatch: [fma] shapes do not broadcast: 'x' (N, 5)"));
+  CHECK(error_of([&] {
+          (void)(x - b.input("m", f32, {b.dim("M", 1, 8), 5}));
+        }).find("M is neither N nor 1") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "unary_c1") {
+  CHECK(error_of([&] { (void)-u; }) == "dtype_mismatch: [neg] takes f16|bf16|f32|f64|i8|i16|i32|i64, not 'u' u8[5]");
+  CHECK(
+      error_of([&] { (void)abs(u); }).starts_with("dtype_mismatch: [abs] takes f16|bf16|f32|f64|i8|i16|i32|i64, not"));
+  CHECK(error_of([&] { (void)relu(u); }).starts_with("dtype_mismatch: [relu]"));
+  const std::pair<const char*, Value (*)(const In&)> functions[] = {
+      {"exp", exp},   {"log", log}, {"sqrt", sqrt},       {"rsqrt", rsqrt}, {"sin", sin},   {"cos", cos},
+      {"tanh", tanh}, {"erf", erf}, {"sigmoid", sigmoid}, {"silu", silu},   {"gelu", gelu}, {"gelu_tanh", gelu_tanh}};
+  for (const auto& [name, function] : functions)
+    CHECK(error_of([&, f = function] { (void)f(i); }) ==
+          fmt::format("dtype_mismatch: [{}] takes f16|bf16|f32|f64, not 'i' i32[N, 5]", name));
+}
+
+TEST_CASE_METHOD(Fixture, "comparison_c1") {
+  CHECK(error_of([&] { (void)lt(x, i); }) ==
+        "dtype_mismatch: [lt] dtypes differ: 'x' f32[N, 5] and 'i' i32[N, 5]; cast one of them");
+  CHECK(error_of([&] {
+          (void)and_(x, x);
+        }).starts_with("dtype_mismatch: [and] takes i8|i16|i32|i64|u8|u16|u32|u64|bool"));
+  CHECK(error_of([&] { (void)or_(i, p); }).starts_with("dtype_mismatch: [or] dtypes differ"));
+  CHECK(error_of([&] { (void)not_(x); }).starts_with("dtype_mismatch: [not] takes"));
+  for (const auto f : {eq, ne, lt, le, gt, ge})
+    CHECK(error_of([&] { (void)f(x, p); }).find("dtypes differ") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "comparison_c2") {
+  CHECK(error_of([&] { (void)ge(x, y); }).starts_with("shape_mismatch: [ge] shapes do not broadcast: 'x' (N, 5)"));
+  CHECK(error_of([&] { (void)and_(i, b.input("j", i32, {7})); }).starts_with("shape_mismatch: [and]"));
+}
+
+TEST_CASE_METHOD(Fixture, "select_c1") {
+  CHECK(error_of([&] { (void)select(i, x, x); }) ==
+        "dtype_mismatch: [select] the condition must be bool, not 'i' i32[N, 5]");
+}
+
+TEST_CASE_METHOD(Fixture, "select_c2") {
+  CHECK(error_of([&] { (void)select(p, x, i); }) ==
+        "dtype_mismatch: [select] dtypes differ: 'x' f32[N, 5] and 'i' i32[N, 5]; cast one of them");
+}
+
+TEST_CASE_METHOD(Fixture, "select_c3") {
+  CHECK(error_of([&] { (void)select(p, x, y); }) ==
+        "shape_mismatch: [select] shapes do not broadcast: 'p' (N, 5) and 'x' (N, 5) and 'y' (3, 4); 3 is neither N "
+        "nor 1");
+}
