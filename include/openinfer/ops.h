@@ -44,7 +44,7 @@ Pipe add(const In& b);
 Pipe sub(const In& b);
 Pipe mul(const In& b);
 Pipe div(const In& b);
-/// The smaller, the larger; a NaN in either operand gives NaN.  Dtypes: floats, integers.
+/// The smaller, the larger; a NaN in either operand gives NaN; of −0 and +0 the first.  Dtypes: floats, integers.
 Value min(const In& a, const In& b);
 Value max(const In& a, const In& b);
 Pipe min(const In& b);
@@ -57,7 +57,8 @@ Value abs(const In& x);
 Pipe neg();
 Pipe abs();
 
-/// Scalar functions.  Dtypes: floats; f16 and bf16 in f32. Definitions are C++'s of the same name.
+/// Scalar functions.  Dtypes: floats [C1]; f16 and bf16 in f32. Definitions are C++'s of the same name, within what the
+/// C library guarantees (2 ULP); the composed ones are evaluated as written, so that silu(−∞) is NaN.
 Value exp(const In& x);
 Value log(const In& x);
 Value sqrt(const In& x);
@@ -101,7 +102,7 @@ Value ge(const In& a, const In& b);
 Value and_(const In& a, const In& b);
 Value or_(const In& a, const In& b);
 Value not_(const In& x);
-/// condition[i] ? a[i] : b[i]. Shapes: broadcast.  Dtypes: condition bool [C1]; a and b equal [C2], any plain dtype.
+/// condition[i] ? a[i] : b[i].  Shapes: broadcast [C3].  Dtypes: condition bool [C1]; a and b equal and plain [C2].
 Value select(const In& condition, const In& a, const In& b);
 
 // --- making and converting ------------------------------------------------------------------------------------------
@@ -111,8 +112,9 @@ Value select(const In& condition, const In& a, const In& b);
 /// round. Dtypes: from anything to plain dtypes (f64 f32 f16 bf16, i8…u64, bool) [C1]. Same dtype: x itself.
 Value cast(const In& x, DType dtype);
 Pipe cast(DType dtype);
-/// A tensor of one value, and 0, 1, 2, … along `axis`.
-/// Errors: invalid_argument [C1] if the value does not fit the dtype, [C2] if the axis is outside the shape.
+/// A tensor of one value, and 0, 1, 2, … along `axis` (integers wrap).  Dtypes: plain; iota not bool [C1].
+/// Errors: invalid_argument [C1] if the value does not fit the dtype (a fraction or out of range for integers, finite
+/// but infinite once rounded for floats), [C2] if the axis is outside the shape, [C3] if an extent may be negative.
 Value fill(GraphBuilder& b, Shape shape, double value, DType dtype = DType::f32, At at = {});
 Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DType::i32, At at = {});
 
@@ -124,10 +126,11 @@ Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DT
 /// at run time invalid_argument for an id outside [0, V), with the id, its place and V.
 Value gather(const In& table, const In& ids, std::int64_t axis = 0);
 /// The same elements in another shape; one dimension may be -1.
-/// Errors: shape_mismatch [C1] if the sizes differ or cannot be shown equal.
+/// Errors: shape_mismatch [C1] if the sizes differ or cannot be shown equal, or more than one dimension is -1.
 Value reshape(const In& x, Shape shape);
 Pipe reshape(Shape shape);
-/// Dimensions in another order; without one, the last two swapped.  Errors: [C1] not a permutation of the dimensions.
+/// Dimensions in another order: result extent i is x's extent order[i]; without one, the last two swapped.
+/// Errors: shape_mismatch [C1] if `order` is not a permutation of the dimensions.
 Value transpose(const In& x, std::vector<std::int64_t> order = {});
 Pipe transpose(std::vector<std::int64_t> order = {});
 struct Range {
@@ -136,14 +139,16 @@ struct Range {
   Dim end = -1;  // required
   std::int64_t step = 1;
 };
-/// x[…, begin:end:step, …] along one axis.  Errors: [C1] axis outside; [C2] not 0 ≤ begin ≤ end ≤ extent for every
-/// binding of the symbols, or step < 1.
+/// x[…, begin:end:step, …] along one axis.  Errors: invalid_argument [C1] axis outside; shape_mismatch [C2] not
+/// 0 ≤ begin ≤ end ≤ extent for every binding of the symbols, step < 1, or a step that does not divide the symbols'
+/// factors (N elements in steps of 2 have no affine size).
 Value slice(const In& x, Range range);
 Pipe slice(Range range);
-/// One behind the other along `axis`.  Errors: [C1] axis outside; [C2] other extents or ranks differ; [C3] dtypes
-/// differ.
+/// One behind the other along `axis`.  Errors: invalid_argument [C1] axis outside; shape_mismatch [C2] other extents or
+/// ranks differ; dtype_mismatch [C3] dtypes differ.
 Value concat(const std::vector<In>& parts, std::int64_t axis = 0);
-/// Repeats extents of 1 (and adds leading ones) to reach `shape`.  Errors: [C1] if x does not broadcast to it.
+/// Repeats extents of 1 (and adds leading ones) to reach `shape`.  Errors: shape_mismatch [C1] if x does not broadcast
+/// to it; invalid_argument [C2] if an extent may be negative.
 Value broadcast(const In& x, Shape shape);
 
 // --- reduction -----------------------------------------------------------------------------------------------------
@@ -153,15 +158,15 @@ struct Over {
   bool keepdims = false;
 };
 /// Sum, mean, largest over `axes`.  Dtypes: floats (sums in f32, or f64); sum and max also integers.
-/// An empty sum is 0; an empty mean NaN; an empty max is an error at run time. NaN in, NaN out.
-/// Errors: invalid_argument [C1] for an axis outside or named twice; dtype_mismatch [C2].
-/// In the text: sum, mean, reduce_max.
+/// An empty sum is 0; an empty mean NaN. NaN in, NaN out. Terms of a sum are taken row-major over the reduced axes.
+/// Errors: invalid_argument [C1] for an axis outside or named twice; dtype_mismatch [C2]; an empty max at run time
+/// [C3]. In the text: sum, mean, reduce_max.
 Value sum(const In& x, Over over = {});
 Value mean(const In& x, Over over = {});
 Value max(const In& x, Over over);
 Pipe sum(Over over = {});
 Pipe mean(Over over = {});
-/// Index (i32) of the first largest element along `axis`; a NaN counts as largest.  Errors: as sum's; empty: run time.
+/// Index (i32) of the first largest element along `axis`; a NaN counts as largest.  Errors: as max's [C1] [C2] [C3].
 Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false);
 
 // --- linear algebra ------------------------------------------------------------------------------------------------
@@ -182,12 +187,13 @@ Pipe linear(const In& w, const In& b);
 
 // --- normalisation ---------------------------------------------------------------------------------------------------
 
-/// y[i] = exp(x[i] − max x) / Σ_j exp(x[j] − max x) along `axis`. A row of −∞ gives NaN.  Dtypes: floats, sums in f32.
+/// y[i] = exp(x[i] − max x) / Σ_j exp(x[j] − max x) along `axis`. A row of −∞ gives NaN.
+/// Dtypes: floats, sums in f32.  Errors: invalid_argument [C1] axis outside; dtype_mismatch [C2].
 Value softmax(const In& x, std::int64_t axis = -1);
 Pipe softmax(std::int64_t axis = -1);
 /// y[…,i] = x[…,i] / sqrt(mean_i(x²) + eps) · w[i]
 /// Shapes: x (…, D), w (D) → (…, D).  Dtypes: x f16|bf16|f32|f64, w any float; sums in f32.
-/// Errors: shape_mismatch [C1] if w is not (D); dtype_mismatch [C2].
+/// Errors: shape_mismatch [C1] if w is not (D) or x is a scalar; dtype_mismatch [C2].
 /// Source: Zhang & Sennrich 2019, arXiv:1910.07467.
 Value rms_norm(const In& x, const In& w, double eps = 1e-5);
 Pipe rms_norm(const In& w, double eps = 1e-5);
