@@ -33,13 +33,13 @@ OPENINFER_INLINE float half_bits_to_float(std::uint32_t h) {
 
 OPENINFER_INLINE float read_half(const Byte* p) { return half_bits_to_float(read<std::uint16_t>(p)); }
 
-/// The two nibbles of n bytes: low ones first, then the high ones.
-template <int n>
-OPENINFER_INLINE void nibbles(const Byte* p, std::int32_t* q) {
-  Byte local[n];
-  std::memcpy(local, p, n);
-  for (int i = 0; i < n; ++i) q[i] = local[i] & 15;
-  for (int i = 0; i < n; ++i) q[n + i] = local[i] >> 4;
+/// y[i] = f(q) for the nibbles q of n bytes: low ones first, then the high ones. f(q, i) also gets the place.
+template <int n, class F>
+OPENINFER_INLINE void each_nibble(const Byte* p, float* y, F f) {
+  Byte q[n];
+  std::memcpy(q, p, n);
+  for (int i = 0; i < n; ++i) y[i] = f(q[i] & 15, i);
+  for (int i = 0; i < n; ++i) y[n + i] = f(q[i] >> 4, n + i);
 }
 
 }  // namespace openinfer::codec

@@ -54,13 +54,13 @@ struct Q4_K {  // half d, dmin; byte scales[12], qs[128]
     const float d = read_half(p), dmin = read_half(p + 2);
     const Byte* scales = p + 4;
     for (int pair = 0; pair < 4; ++pair) {
-      std::int32_t q[64];
-      nibbles<32>(p + 16 + 32 * pair, q);
+      Byte q[32];
+      std::memcpy(q, p + 16 + 32 * pair, 32);
       for (int half = 0; half < 2; ++half) {
         const int g = 2 * pair + half;
         const float scale = d * static_cast<float>(k_scale(scales, g));
         const float minimum = dmin * static_cast<float>(k_minimum(scales, g));
-        for (int i = 0; i < 32; ++i) y[32 * g + i] = scale * static_cast<float>(q[32 * half + i]) - minimum;
+        for (int i = 0; i < 32; ++i) y[32 * g + i] = scale * static_cast<float>(q[i] >> (4 * half) & 15) - minimum;
       }
     }
   }
@@ -74,14 +74,14 @@ struct Q5_K {  // half d, dmin; byte scales[12], qh[32], qs[128]
     Byte high[32];
     std::memcpy(high, p + 16, 32);
     for (int pair = 0; pair < 4; ++pair) {
-      std::int32_t q[64];
-      nibbles<32>(p + 48 + 32 * pair, q);
+      Byte q[32];
+      std::memcpy(q, p + 48 + 32 * pair, 32);
       for (int half = 0; half < 2; ++half) {
         const int g = 2 * pair + half;
         const float scale = d * static_cast<float>(k_scale(scales, g));
         const float minimum = dmin * static_cast<float>(k_minimum(scales, g));
         for (int i = 0; i < 32; ++i)
-          y[32 * g + i] = scale * static_cast<float>(q[32 * half + i] | (high[i] >> g & 1) << 4) - minimum;
+          y[32 * g + i] = scale * static_cast<float>((q[i] >> (4 * half) & 15) | (high[i] >> g & 1) << 4) - minimum;
       }
     }
   }

@@ -11,9 +11,7 @@ struct Q4_0 {  // half d; byte qs[16]
   static constexpr int kSize = 32, kBytes = 18;
   static OPENINFER_INLINE void decode(const Byte* p, float* y) {
     const float d = read_half(p);
-    std::int32_t q[32];
-    nibbles<16>(p + 2, q);
-    for (int i = 0; i < 32; ++i) y[i] = d * static_cast<float>(q[i] - 8);
+    each_nibble<16>(p + 2, y, [d](int q, int) { return d * static_cast<float>(q - 8); });
   }
 };
 
@@ -21,26 +19,19 @@ struct Q4_1 {  // half d, m; byte qs[16]
   static constexpr int kSize = 32, kBytes = 20;
   static OPENINFER_INLINE void decode(const Byte* p, float* y) {
     const float d = read_half(p), m = read_half(p + 2);
-    std::int32_t q[32];
-    nibbles<16>(p + 4, q);
-    for (int i = 0; i < 32; ++i) y[i] = d * static_cast<float>(q[i]) + m;
+    each_nibble<16>(p + 4, y, [d, m](int q, int) { return d * static_cast<float>(q) + m; });
   }
 };
 
-/// The fifth bits: bit i of the word belongs to element i.
-OPENINFER_INLINE void fifth_bits(const Byte* p, std::int32_t* q) {
-  const auto high = read<std::uint32_t>(p);
-  for (int i = 0; i < 32; ++i) q[i] |= static_cast<std::int32_t>((high >> i & 1u) << 4);
-}
+/// The fifth bit of element i: bit i of the word.
+OPENINFER_INLINE int fifth(std::uint32_t high, int i) { return static_cast<int>(high >> i & 1u) << 4; }
 
 struct Q5_0 {  // half d; byte qh[4], qs[16]
   static constexpr int kSize = 32, kBytes = 22;
   static OPENINFER_INLINE void decode(const Byte* p, float* y) {
     const float d = read_half(p);
-    std::int32_t q[32];
-    nibbles<16>(p + 6, q);
-    fifth_bits(p + 2, q);
-    for (int i = 0; i < 32; ++i) y[i] = d * static_cast<float>(q[i] - 16);
+    const auto high = read<std::uint32_t>(p + 2);
+    each_nibble<16>(p + 6, y, [=](int q, int i) { return d * static_cast<float>((q | fifth(high, i)) - 16); });
   }
 };
 
@@ -48,10 +39,8 @@ struct Q5_1 {  // half d, m; byte qh[4], qs[16]
   static constexpr int kSize = 32, kBytes = 24;
   static OPENINFER_INLINE void decode(const Byte* p, float* y) {
     const float d = read_half(p), m = read_half(p + 2);
-    std::int32_t q[32];
-    nibbles<16>(p + 8, q);
-    fifth_bits(p + 4, q);
-    for (int i = 0; i < 32; ++i) y[i] = d * static_cast<float>(q[i]) + m;
+    const auto high = read<std::uint32_t>(p + 4);
+    each_nibble<16>(p + 8, y, [=](int q, int i) { return d * static_cast<float>(q | fifth(high, i)) + m; });
   }
 };
 
@@ -82,9 +71,7 @@ inline constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -1
 inline constexpr float kFp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};  // e2m1, doubled
 
 OPENINFER_INLINE void scaled_codes(float d, const float* values, const Byte* p, float* y) {
-  std::int32_t q[32];
-  nibbles<16>(p, q);
-  for (int i = 0; i < 32; ++i) y[i] = d * values[q[i]];
+  each_nibble<16>(p, y, [d, values](int q, int) { return d * values[q]; });
 }
 
 struct Iq4Nl {  // half d; byte qs[16]
