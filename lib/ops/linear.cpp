@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sum of the product and the bias is rounded once to the result's dtype.
+#include <fmt/format.h>
+
+#include "lib/ops/builtin.h"
+#include "lib/ops/call.h"
+#include "lib/ops/dtypes.h"
+#include "lib/ops/product.h"
+#include "openinfer/ops.h"
+
+namespace openinfer {
+namespace {
+
+std::vector<TensorType> infer(const InferContext& c) {
+  const TensorType& w = c.type(1);
+  if (w.shape.size() != 2)  // [C3]
+    c.fail(ErrorCode::shape_mismatch, fmt::format("takes w (K, N), not {} {}", c.describe(1), to_string(w.shape)));
+  const TensorType result = infer_product(c, false);
+  if (c.type(2).shape != Shape{w.shape[1]})  // [C4]
+    c.fail(ErrorCode::shape_mismatch,
+           fmt::format("the bias {} {} is not {}, the columns of {} {}", c.describe(2), to_string(c.type(2).shape),
+                       to_string(Shape{w.shape[1]}), c.describe(1), to_string(w.shape)));
+  check_dtype(c, 2, kFloats);  // [C2]
+  return {result};
+}
+
+}  // namespace
+
+const OpDef& linear_op() {
+  static const OpDef op = {
+      .name = "linear",
+      .operands = {{.name = "x"}, {.name = "w", .stored = true}, {.name = "b"}},
+      .infer = infer,
+      .reference = [](OpRun& run) { run_product(run, false, 2); },
+      .cost = [](const InferContext& c,
+                 const std::function<std::int64_t(const Dim&)>& value) { return product_cost(c, value, false); }};
+  return op;
+}
+
+Value linear(const In& x, const In& w, const In& b) { return call(linear_op(), {x, w, b}); }
+Pipe linear(const In& w, const In& b) { return pipe(linear_op(), {w, b}); }
+
+}  // namespace openinfer

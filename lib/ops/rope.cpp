@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers: f_i = theta^(−2i/r) in f64, rounded to f32, then scaled in f32; the angle is the f32 product of the position
+// (rounded to f32) and f_i; its cosine and sine are std::cos and std::sin in the type of the sums; a rotated pair is
+// two products and their sum, each rounded.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "lib/ops/builtin.h"
+#include "lib/ops/call.h"
+#include "lib/ops/rows.h"
+#include "openinfer/ops.h"
+
+namespace openinfer {
+namespace {
+
+bool is_scaling(std::string_view name) { return name == "none" || name == "linear" || name == "llama3"; }
+
+std::vector<TensorType> infer(const InferContext& c) {
+  const TensorType& x = c.type(0);
+  const std::int64_t head_dim = c.integer("head_dim"), rotary_dim = c.integer("rotary_dim");
+  check_dtype(c, 0, kFloats);
+  if (x.shape.size() != 2 && x.shape.size() != 3)  // [C1]
+    c.fail(ErrorCode::shape_mismatch,
+           fmt::format("takes (N, H*head_dim) or (N, H, head_dim), not {} {}", c.describe(0), to_string(x.shape)));
+  const Dim& last = x.shape.back();
+  if (head_dim < 1 || !last.is_constant() || last.constant() % head_dim != 0 ||
+      (x.shape.size() == 3 && last != Dim(head_dim)))  // [C1]
+    c.fail(ErrorCode::shape_mismatch,
+           fmt::format("{} {} does not end in heads of head_dim = {}", c.describe(0), to_string(x.shape), head_dim));
+  if (rotary_dim < 0 || rotary_dim > head_dim || (rotary_dim ? rotary_dim : head_dim) % 2 != 0)  // [C2]
+    c.fail(ErrorCode::invalid_argument,
+           fmt::format("rotary_dim = {} must be even and at most head_dim = {}", rotary_dim, head_dim));
+  if (c.type(1) != TensorType{i32, {x.shape[0]}})  // [C3]
+    c.fail(ErrorCode::shape_mismatch,
+           fmt::format("pos must be {}, not {} {}", TensorType{i32, {x.shape[0]}}.to_string(), c.describe(1),
+                       c.type(1).to_string()));
+  if (!is_scaling(c.string("scaling")))  // [C4]
+    c.fail(ErrorCode::invalid_argument,
+           fmt::format("scaling is none, linear or llama3, not '{}'", c.string("scaling")));
+  for (const char* name : {"factor", "theta", "low_freq_factor", "high_freq_factor"})  // [C4]
+    if (!(c.number(name) > 0) || std::isinf(c.number(name)))
+      c.fail(ErrorCode::invalid_argument, fmt::format("{} = {} must be positive", name, c.number(name)));
+  if (c.integer("original_context") < 1)  // [C4]
+    c.fail(ErrorCode::invalid_argument,
+           fmt::format("original_context = {} must be positive", c.integer("original_context")));
+  return {x};
+}
+
+/// Llama 3.1: long wavelengths are slowed down by `factor`, short ones kept, those between blended.
+float llama3(const OpRun& run, float f) {
+  const auto factor = static_cast<float>(run.number("factor"));
+  const auto low = static_cast<float>(run.number("low_freq_factor"));
+  const auto high = static_cast<float>(run.number("high_freq_factor"));
+  const auto context = static_cast<float>(run.integer("original_context"));
+  const float wavelength = 2 * std::numbers::pi_v<float> / f;
+  if (wavelength < context / high) return f;
+  if (wavelength > context / low) return f / factor;
+  const float smooth = (context / wavelength - low) / (high - low);
+  return (1 - smooth) * (f / factor) + smooth * f;
+}
+
+std::vector<float> frequencies(const OpRun& run, std::int64_t r) {
+  std::vector<float> f(static_cast<std::size_t>(r / 2));
+  for (std::size_t i = 0; i < f.size(); ++i) {
+    f[i] = static_cast<float>(std::pow(run.number("theta"), -2.0 * static_cast<double>(i) / static_cast<double>(r)));
+    if (run.string("scaling") == "linear") f[i] = f[i] / static_cast<float>(run.number("factor"));
+    if (run.string("scaling") == "llama3") f[i] = llama3(run, f[i]);
+  }
+  return f;
+}
+
+/// Rotates each head of one row.
+template <class C>
+void rotate(std::span<C> row, std::int64_t head_dim, const std::vector<float>& f, float pos) {
+  const auto pairs = static_cast<std::int64_t>(f.size());
+  for (std::int64_t i = 0; i < pairs; ++i) {
+    const C angle = static_cast<C>(pos * f[static_cast<std::size_t>(i)]);
+    const C cosine = std::cos(angle), sine = std::sin(angle);
+    for (std::int64_t head = 0; head < static_cast<std::int64_t>(row.size()); head += head_dim) {
+      C &a = row[static_cast<std::size_t>(head + i)], &b = row[static_cast<std::size_t>(head + i + pairs)];
+      const C x = a, y = b;
+      a = x * cosine - y * sine;
+      b = y * cosine + x * sine;
+    }
+  }
+}
+
+void reference(OpRun& run) {
+  const TensorView x = run.in(0);
+  const TensorSpan y = run.out(0);
+  const auto* pos = run.in(1).as<std::int32_t>();
+  const std::int64_t head_dim = run.integer("head_dim"), rotary = run.integer("rotary_dim");
+  const std::vector<float> f = frequencies(run, rotary ? rotary : head_dim);
+  if (y.count() == 0) return;
+  const std::int64_t N = x.shape[0], width = x.count() / N;
+  with_sum_type(x.dtype, [&](auto tag) {
+    using C = typename decltype(tag)::Type;
+    run.parallel_for(N, 1 + 2048 / width, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<C> row(static_cast<std::size_t>(width));
+      for (std::int64_t n = begin; n < end; ++n) {
+        load_row<C>(x, n * width, 1, row);
+        rotate<C>(row, head_dim, f, static_cast<float>(pos[n]));
+        store_row<C>(y, n * width, 1, row);
+      }
+    });
+  });
+}
+
+}  // namespace
+
+const OpDef& rope_op() {
+  const Rope defaults;
+  static const OpDef op = {.name = "rope",
+                           .operands = {{.name = "x"}, {.name = "pos", .keyword = true, .shares_dtype = false}},
+                           .attributes = {{"head_dim", AttributeKind::integer, {}},
+                                          {"theta", AttributeKind::number, defaults.theta},
+                                          {"rotary_dim", AttributeKind::integer, defaults.rotary_dim},
+                                          {"scaling", AttributeKind::string, std::string("none")},
+                                          {"factor", AttributeKind::number, defaults.factor},
+                                          {"low_freq_factor", AttributeKind::number, defaults.low_freq_factor},
+                                          {"high_freq_factor", AttributeKind::number, defaults.high_freq_factor},
+                                          {"original_context", AttributeKind::integer, defaults.original_context}},
+                           .infer = infer,
+                           .reference = reference};
+  return op;
+}
+
+namespace {
+Attributes attributes_of(const Rope& o) {
+  Attributes a = {{"head_dim", o.head_dim}, {"theta", o.theta}};
+  if (o.rotary_dim != 0) a.set("rotary_dim", o.rotary_dim);
+  if (o.scaling == "none" && o.factor == 1.0) return a;
+  a.set("scaling", o.scaling);
+  a.set("factor", o.factor);
+  if (o.scaling != "llama3") return a;
+  a.set("low_freq_factor", o.low_freq_factor);
+  a.set("high_freq_factor", o.high_freq_factor);
+  a.set("original_context", o.original_context);
+  return a;
+}
+}  // namespace
+
+Value rope(const In& x, const In& pos, Rope options) { return call(rope_op(), {x, pos}, attributes_of(options)); }
+Pipe rope(const In& pos, Rope options) { return pipe(rope_op(), {pos}, attributes_of(options)); }
+
+}  // namespace openinfer
