@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utf8proc.h>
+
+#include <algorithm>
+
+#include "lib/text/jinja/interpreter.h"
+#include "lib/text/utf8.h"
+
+namespace openinfer::jinja {
+
+namespace {
+
+/// Python's str.isspace for one character: White_Space and the four separators of ASCII.
+bool is_python_space(std::string_view character) {
+  const auto step = text::utf8_step(character, 0);
+  return step.valid && (text::is_space(step.code_point) || (step.code_point >= 0x1C && step.code_point <= 0x1F));
+}
+
+}  // namespace
+
+std::size_t character_count(std::string_view text) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++count) at += text::utf8_step(text, at).length;
+  return count;
+}
+
+std::vector<std::string_view> characters(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (std::size_t at = 0; at < text.size(); at += out.back().size())
+    out.push_back(text.substr(at, text::utf8_step(text, at).length));
+  return out;
+}
+
+std::string_view strip(std::string_view text, const Value* set, Side side) {
+  std::vector<std::string_view> wanted;
+  if (set && set->is(Kind::string)) wanted = characters(set->string());
+  const auto goes = [&](std::string_view character) {
+    return set && set->is(Kind::string) ? std::ranges::count(wanted, character) > 0 : is_python_space(character);
+  };
+  while (side != Side::right && !text.empty()) {
+    const auto first = text.substr(0, text::utf8_step(text, 0).length);
+    if (!goes(first)) break;
+    text.remove_prefix(first.size());
+  }
+  while (side != Side::left && !text.empty()) {
+    const std::size_t last = text::utf8_previous(text, text.size());
+    if (!goes(text.substr(last))) break;
+    text = text.substr(0, last);
+  }
+  return text;
+}
+
+/// One character for one: ß stays ß in upper case.
+std::string change_case(std::string_view text, bool upper) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const auto step = text::utf8_step(text, at);
+    if (step.valid) {
+      const auto c = static_cast<utf8proc_int32_t>(step.code_point);
+      text::append_utf8(out, static_cast<std::uint32_t>(upper ? utf8proc_toupper(c) : utf8proc_tolower(c)));
+    } else {
+      out += text.substr(at, step.length);
+    }
+    at += step.length;
+  }
+  return out;
+}
+
+std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t most,
+                    Budget& budget) {
+  std::string out;
+  budget.spend(text.size());
+  std::size_t at = 0;
+  for (std::int64_t count = 0; most < 0 || count < most; ++count) {
+    const std::size_t found = from.empty() ? at : text.find(from, at);
+    if (found == text.npos || found > text.size()) break;
+    budget.spend(to.size() + 1);
+    out.append(text.substr(at, found - at)).append(to);
+    at = found + from.size();
+    if (!from.empty()) continue;
+    if (at >= text.size()) return out;
+    const std::size_t step = text::utf8_step(text, at).length;
+    out += text.substr(at, step);
+    at += step;
+  }
+  return out.append(text.substr(std::min(at, text.size())));
+}
+
+}  // namespace openinfer::jinja

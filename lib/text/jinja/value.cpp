@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/text/jinja/value.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/fail.h"
+#include "lib/text/utf8.h"
+
+namespace openinfer::jinja {
+
+void Budget::exhausted() const {
+  fail(ErrorCode::out_of_memory, "[chat template] the template needs more than its limit of {} steps", limit_);
+}
+void Budget::too_long() const {
+  fail(ErrorCode::out_of_memory, "[chat template] the output is longer than its limit of {} bytes", output_bytes_);
+}
+
+namespace {
+
+int nesting_of(const Value& value) {
+  if (value.is(Kind::list)) return value.list().nesting;
+  if (value.is(Kind::dict)) return value.dict().nesting;
+  if (value.is(Kind::loop)) return value.loop().items->nesting;
+  if (value.is(Kind::callable)) return 1 + nesting_of(value.callable().self);
+  return 0;
+}
+
+int checked_nesting(int inner) {
+  if (inner >= kMaxNesting)
+    fail(ErrorCode::invalid_argument, "[chat template] values nest more than {} deep", kMaxNesting);
+  return inner + 1;
+}
+
+std::string float_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+  std::string text = fmt::format("{}", value);  // shortest that reads back, as Python's
+  if (text.find_first_of(".e") == text.npos) text += ".0";
+  return text;
+}
+
+/// Python's str.isprintable for one character.
+bool prints(std::uint32_t c) {
+  if (c == ' ') return true;
+  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return kind != UTF8PROC_CATEGORY_CN && kind < UTF8PROC_CATEGORY_ZS;
+}
+
+std::string repr_string(std::string_view text) {
+  const char quote = text.find('\'') != text.npos && text.find('"') == text.npos ? '"' : '\'';
+  std::string out(1, quote);
+  for (std::size_t at = 0; at < text.size();) {
+    const auto step = text::utf8_step(text, at);
+    const std::uint32_t c = step.code_point;
+    if (c == static_cast<unsigned char>(quote) || c == '\\') {
+      (out += '\\') += static_cast<char>(c);
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+    } else if (!step.valid || prints(c)) {
+      out += text.substr(at, step.length);
+    } else {
+      out += c < 0x100     ? fmt::format("\\x{:02x}", c)
+             : c < 0x10000 ? fmt::format("\\u{:04x}", c)
+                           : fmt::format("\\U{:08x}", c);
+    }
+    at += step.length;
+  }
+  return out += quote;
+}
+
+std::string repr_items(const List& list, Budget& budget) {
+  std::string out = list.is_tuple ? "(" : "[";
+  for (std::size_t i = 0; i < list.items.size(); ++i) (out += i ? ", " : "") += repr(list.items[i], budget);
+  if (list.is_tuple && list.items.size() == 1) out += ',';
+  return out += list.is_tuple ? ')' : ']';
+}
+
+std::string repr_dict(const Dict& dict, Budget& budget) {
+  std::string out = "{";
+  for (std::size_t i = 0; i < dict.items.size(); ++i)
+    ((out += i ? ", " : "") += repr(dict.items[i].first, budget)).append(": ") += repr(dict.items[i].second, budget);
+  return out += '}';
+}
+
+bool equal_dicts(const Dict& a, const Dict& b, Budget& budget) {
+  if (a.items.size() != b.items.size()) return false;
+  return std::ranges::all_of(a.items, [&](const auto& x) {
+    return std::ranges::any_of(
+        b.items, [&](const auto& y) { return equal(x.first, y.first, budget) && equal(x.second, y.second, budget); });
+  });
+}
+
+}  // namespace
+
+const Value* Dict::find(std::string_view key) const {
+  for (const auto& [name, value] : items)
+    if (name.is(Kind::string) && name.string() == key) return &value;
+  return nullptr;
+}
+
+Value make_list(Values items, bool is_tuple) {
+  int inner = 0;
+  for (const Value& item : items) inner = std::max(inner, nesting_of(item));
+  return std::make_shared<const List>(List{std::move(items), is_tuple, checked_nesting(inner)});
+}
+
+Value make_dict(std::vector<std::pair<Value, Value>> items) {
+  int inner = 0;
+  for (const auto& item : items) inner = std::max(inner, nesting_of(item.second));
+  return std::make_shared<const Dict>(Dict{std::move(items), checked_nesting(inner)});
+}
+
+std::string_view type_name(const Value& value) {
+  switch (value.kind()) {
+    case Kind::undefined: return "Undefined";
+    case Kind::none: return "NoneType";
+    case Kind::boolean: return "bool";
+    case Kind::integer: return "int";
+    case Kind::floating: return "float";
+    case Kind::string: return "str";
+    case Kind::list: return value.list().is_tuple ? "tuple" : "list";
+    case Kind::dict: return "dict";
+    case Kind::name_space: return "Namespace";
+    case Kind::loop: return "LoopContext";
+    case Kind::callable: return "function";
+  }
+  return "object";
+}
+
+bool truthy(const Value& value) {
+  switch (value.kind()) {
+    case Kind::undefined:
+    case Kind::none: return false;
+    case Kind::boolean:
+    case Kind::integer:
+    case Kind::floating: return value.number() != 0;
+    case Kind::string: return !value.string().empty();
+    case Kind::list: return !value.list().items.empty();
+    case Kind::dict: return !value.dict().items.empty();
+    case Kind::name_space:
+    case Kind::loop:
+    case Kind::callable: return true;
+  }
+  return true;
+}
+
+bool equal(const Value& a, const Value& b, Budget& budget) {
+  budget.spend(1);
+  if (a.is_number() && b.is_number())
+    return a.is(Kind::floating) || b.is(Kind::floating) ? a.number() == b.number() : a.integer() == b.integer();
+  if (a.kind() != b.kind()) return false;
+  switch (a.kind()) {
+    case Kind::undefined:
+    case Kind::none: return true;
+    case Kind::string:
+      budget.spend(std::min(a.string().size(), b.string().size()) / 16);
+      return a.string() == b.string();
+    case Kind::list:
+      return a.list().is_tuple == b.list().is_tuple &&
+             std::ranges::equal(a.list().items, b.list().items,
+                                [&](const Value& x, const Value& y) { return equal(x, y, budget); });
+    case Kind::dict: return equal_dicts(a.dict(), b.dict(), budget);
+    case Kind::name_space: return &a.name_space() == &b.name_space();
+    case Kind::loop: return &a.loop() == &b.loop();
+    case Kind::callable: return a.callable().name == b.callable().name && a.callable().macro == b.callable().macro;
+    case Kind::boolean:
+    case Kind::integer:
+    case Kind::floating: break;  // above
+  }
+  return false;
+}
+
+int order(const Value& a, const Value& b, Budget& budget) {
+  budget.spend(1);
+  if (a.is_number() && b.is_number()) {
+    if (a.is(Kind::floating) || b.is(Kind::floating)) return (a.number() > b.number()) - (a.number() < b.number());
+    return (a.integer() > b.integer()) - (a.integer() < b.integer());
+  }
+  if (a.is(Kind::string) && b.is(Kind::string)) {
+    budget.spend(std::min(a.string().size(), b.string().size()) / 16);
+    return a.string().compare(b.string());  // UTF-8 keeps the order of code points
+  }
+  if (a.is(Kind::list) && b.is(Kind::list)) {
+    const auto &x = a.list().items, &y = b.list().items;
+    for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i)
+      if (!equal(x[i], y[i], budget)) return order(x[i], y[i], budget);
+    return (x.size() > y.size()) - (x.size() < y.size());
+  }
+  fail(ErrorCode::invalid_argument, "'{}' and '{}' have no order", type_name(a), type_name(b));
+}
+
+std::string to_text(const Value& value, Budget& budget) {
+  if (!value.is(Kind::string)) return repr(value, budget);
+  budget.spend(value.string().size());
+  return value.string();
+}
+
+std::string repr(const Value& value, Budget& budget) {
+  budget.spend(8);
+  switch (value.kind()) {
+    case Kind::undefined: return "";
+    case Kind::none: return "None";
+    case Kind::boolean: return value.boolean() ? "True" : "False";
+    case Kind::integer: return std::to_string(value.integer());
+    case Kind::floating: return float_text(value.number());
+    case Kind::string: budget.spend(value.string().size()); return repr_string(value.string());
+    case Kind::list: return repr_items(value.list(), budget);
+    case Kind::dict: return repr_dict(value.dict(), budget);
+    case Kind::name_space: return "<Namespace>";
+    case Kind::loop:
+      return fmt::format("<LoopContext {}/{}>", value.loop().index + 1, value.loop().items->items.size());
+    case Kind::callable: return fmt::format("<function {}>", value.callable().name);
+  }
+  return "";
+}
+
+}  // namespace openinfer::jinja
