@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/cli/architectures.h"
+
+#include <fmt/ranges.h>
+
+#include <array>
+#include <vector>
+
+#include "codegen/cli/options.h"
+#include "lib/base/fail.h"
+#include "lib/graph/ir.h"
+#include "openinfer/models/llama.h"
+
+namespace openinfer::cli {
+namespace {
+
+constexpr std::array kArchitectures = {Architecture{"llama", models::llama}};
+
+/// A text says itself which dtype its caches have.
+ChosenGraph from_text(Graph graph, std::string origin, std::optional<DType> kv_dtype) {
+  for (const auto& state : graph.data().states)
+    if (kv_dtype && state.spec.kind == StateSpec::Kind::kv_cache && state.spec.dtype != *kv_dtype)
+      fail(ErrorCode::invalid_argument, "[run] --kv-dtype {}: the {} declares ${} as {}; change it there",
+           name(*kv_dtype), origin, state.name, name(state.spec.dtype));
+  return {std::move(graph), std::move(origin)};
+}
+
+std::string known_names() {
+  std::vector<std::string_view> names;
+  for (const auto& row : kArchitectures) names.push_back(row.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+std::span<const Architecture> architectures() { return kArchitectures; }
+
+ChosenGraph choose_graph(const Model& model, const GraphChoice& choice) {
+  if (!choice.file.empty())
+    return from_text(parse_graph(read_text(choice.file), choice.file), "graph of " + choice.file, choice.kv_dtype);
+  for (const auto& [name, text] : model.graphs())
+    if (name == "main") return from_text(parse_graph(text, "main.oig"), "graph of the package", choice.kv_dtype);
+  const auto architecture = model.find_meta<std::string>("general.architecture").value_or("");
+  for (const auto& row : architectures())
+    if (row.name == architecture)
+      return {row.build(model, choice.kv_dtype.value_or(f32)), fmt::format("graph for {}", architecture)};
+  fail(ErrorCode::not_found,
+       "[graph] {} carries no graph, and general.architecture '{}' is not known here ({}): describe it in C++ and "
+       "embed its text with `openinfer pack`, or give --graph F.oig",
+       model.path(), architecture, known_names());
+}
+
+}  // namespace openinfer::cli

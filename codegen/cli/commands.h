@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of `openinfer`, one file each. add_* declares a command and its flags; when the command line chose
+// it, `action` is what main() runs. Failures are Errors; wrong usage that CLI11 cannot see is a UsageError.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <stdexcept>
+
+namespace openinfer::cli {
+
+using Action = std::function<void()>;
+
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void add_inspect(CLI::App& app, Action& action);
+void add_verify(CLI::App& app, Action& action);
+void add_tokenize(CLI::App& app, Action& action);
+void add_detokenize(CLI::App& app, Action& action);
+void add_graph(CLI::App& app, Action& action);
+void add_pack(CLI::App& app, Action& action);
+void add_run(CLI::App& app, Action& action);
+void add_convert(CLI::App& app, Action& action);
+
+/// Replaces this process by scripts/convert.py with the arguments behind `convert`; returns only by an Error.
+[[noreturn]] void exec_convert(char** arguments);
+
+}  // namespace openinfer::cli

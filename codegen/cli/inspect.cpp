@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// openinfer inspect: what a package says of itself; reads its index only.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "codegen/cli/commands.h"
+#include "codegen/cli/options.h"
+
+namespace openinfer::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string model;
+  bool tensors = false;
+  bool json = false;
+};
+
+std::string hex(std::uint64_t value) { return fmt::format("{:016x}", value); }
+
+Json entries_json(const std::vector<MetaEntry>& entries) {
+  Json json = Json::object();
+  for (const auto& entry : entries) json[std::string(entry.key)] = {{"type", entry.type}, {"value", entry.value}};
+  return json;
+}
+
+Json tensor_json(const TensorInfo& tensor) {
+  Json json = {{"key", tensor.key},       {"dtype", name(tensor.dtype)},
+               {"shape", tensor.shape},   {"size_bytes", tensor.size_bytes},
+               {"layout", tensor.layout}, {"transposed", tensor.transposed},
+               {"splat", tensor.splat},   {"shard", tensor.shard},
+               {"offset", tensor.offset}};
+  json["alias_of"] = tensor.alias_of.empty() ? Json() : Json(tensor.alias_of);
+  return json;
+}
+
+Json to_json(const Model& model) {
+  Json json;
+  json["path"] = model.path();
+  json["size_bytes"] = std::filesystem::file_size(model.path());
+  json["fingerprint"] = hex(model.fingerprint());
+  json["metadata"] = entries_json(model.metadata());
+  json["dims"] = Json::array();
+  for (const auto& dim : model.dims()) json["dims"].push_back({{"name", dim.name}, {"min", dim.min}, {"max", dim.max}});
+  json["states"] = Json::object();
+  for (const auto state : model.state_names()) json["states"][std::string(state)] = model.state_spec(state).to_string();
+  json["tokenizer"] = entries_json(model.tokenizer_metadata());
+  json["graphs"] = Json::array();
+  for (const auto& graph : model.graphs()) json["graphs"].push_back(graph.first);
+  json["sections"] = Json::array();
+  for (const auto& section : model.sections())
+    json["sections"].push_back({{"kind", section.kind},
+                                {"name", section.name},
+                                {"offset", section.offset},
+                                {"size_bytes", section.size_bytes}});
+  json["tensors"] = Json::array();
+  for (const auto& tensor : model.tensors()) json["tensors"].push_back(tensor_json(tensor));
+  return json;
+}
+
+void print_entries(std::string_view title, const std::vector<MetaEntry>& entries) {
+  if (entries.empty()) return;
+  fmt::print("{}\n", title);
+  std::size_t width = 0;
+  for (const auto& entry : entries) width = std::max(width, entry.key.size());
+  for (const auto& entry : entries) fmt::print("  {:{}}  {:8} {}\n", entry.key, width, entry.type, entry.value);
+}
+
+bool has_bytes(const TensorInfo& tensor) { return tensor.alias_of.empty() && !tensor.splat; }
+
+void print_summary(const std::vector<TensorInfo>& tensors) {
+  struct Sum {
+    std::size_t count = 0;
+    std::uint64_t size_bytes = 0;
+  };
+  std::map<std::string_view, Sum> by_dtype;
+  Sum all;
+  std::size_t without_bytes = 0;
+  for (const auto& tensor : tensors) {
+    if (!has_bytes(tensor)) {
+      ++without_bytes;
+      continue;
+    }
+    for (Sum* sum : {&by_dtype[name(tensor.dtype)], &all}) ++sum->count, sum->size_bytes += tensor.size_bytes;
+  }
+  fmt::print("tensors\n  {} of {}", all.count, size_text(all.size_bytes));
+  if (without_bytes > 0) fmt::print(", {} aliases and splats without bytes", without_bytes);
+  fmt::print("\n");
+  for (const auto& [dtype, sum] : by_dtype) fmt::print("  {:6} {:6} {}\n", dtype, sum.count, size_text(sum.size_bytes));
+}
+
+void print_tensors(const std::vector<TensorInfo>& tensors) {
+  std::size_t width = 0;
+  for (const auto& tensor : tensors) width = std::max(width, tensor.key.size());
+  for (const auto& tensor : tensors) {
+    fmt::print("  {:{}}  {:6} {:18} {:>12}", tensor.key, width, name(tensor.dtype), to_string(tensor.shape),
+               has_bytes(tensor) ? std::to_string(tensor.size_bytes) : "0");
+    if (tensor.transposed) fmt::print("  transposed");
+    if (tensor.layout != "rows") fmt::print("  {}", tensor.layout);
+    if (!tensor.alias_of.empty()) fmt::print("  alias of {}", tensor.alias_of);
+    if (tensor.splat) fmt::print("  splat");
+    fmt::print("\n");
+  }
+}
+
+void print_dims_and_states(const Model& model) {
+  if (!model.dims().empty()) fmt::print("dimensions\n");
+  for (const auto& dim : model.dims())
+    dim.min == dim.max ? fmt::print("  {} = {}\n", dim.name, dim.min)
+                       : fmt::print("  {} in {}..{}\n", dim.name, dim.min, dim.max);
+  if (!model.state_names().empty()) fmt::print("states\n");
+  for (const auto state : model.state_names()) fmt::print("  {}: {}\n", state, model.state_spec(state).to_string());
+}
+
+void print(const Model& model, bool list_tensors) {
+  fmt::print("{}: {}, fingerprint {}\n", model.path(), size_text(std::filesystem::file_size(model.path())),
+             hex(model.fingerprint()));
+  print_entries("metadata", model.metadata());
+  print_dims_and_states(model);
+  print_entries("tokenizer", model.tokenizer_metadata());
+  fmt::print("sections\n");
+  for (const auto& section : model.sections())
+    fmt::print("  {:10} {:>12} bytes at {}{}{}\n", section.kind, section.size_bytes, section.offset,
+               section.name.empty() ? "" : ": ", section.name);
+  for (const auto& graph : model.graphs())
+    fmt::print("graph\n  {}: {} bytes of text\n", graph.first, graph.second.size());
+  print_summary(model.tensors());
+  if (list_tensors) print_tensors(model.tensors());
+}
+
+void run(const Options& options) {
+  const Model model = open_model(options.model);
+  if (options.json)
+    fmt::print("{}\n", to_json(model).dump(2, ' ', false, Json::error_handler_t::replace));
+  else
+    print(model, options.tensors);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("inspect", "Show metadata, dimensions, states, sections and tensors of a package");
+  command->add_option("M", options->model, "Package (.oinf)")->required();
+  command->add_flag("--tensors", options->tensors, "List every tensor: key, dtype, shape, bytes");
+  command->add_flag("--json", options->json, "One JSON document, tensors included");
+  command->footer(
+      "Examples:\n  openinfer inspect smollm2.oinf --tensors\n  openinfer inspect smollm2.oinf --json | jq .metadata");
+  command->callback([options, &action] { action = [options] { run(*options); }; });
+}
+
+}  // namespace openinfer::cli

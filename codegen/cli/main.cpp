@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// openinfer: parses the command line, runs one command, turns failures into one line and an exit code:
+// 0 done, 1 the work failed, 2 wrong usage.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <string_view>
+
+#include "codegen/cli/commands.h"
+#include "openinfer/error.h"
+
+namespace openinfer::cli {
+namespace {
+
+int report(std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fflush(stdout);
+  fmt::print(stderr, "openinfer: error: {}\n", message);
+  return 1;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("openinfer: graphs over one memory-mapped model file");
+  app.set_version_flag("--version", OPENINFER_VERSION);
+  app.require_subcommand(1);
+  app.footer("`openinfer COMMAND --help` shows a command's flags and two examples.");
+  Action action;
+  for (auto add : {add_inspect, add_verify, add_tokenize, add_detokenize, add_graph, add_pack, add_run, add_convert})
+    add(app, action);
+  try {
+    app.parse(argc, argv);
+    action();
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const UsageError& error) {
+    fmt::print(stderr, "openinfer: {}\n", error.what());
+    return 2;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) return report("[output] standard output cannot be written");
+  return 0;
+}
+
+}  // namespace
+}  // namespace openinfer::cli
+
+int main(int argc, char** argv) {
+  using namespace openinfer::cli;
+  try {
+    if (argc > 1 && std::string_view(argv[1]) == "convert") exec_convert(argv + 2);
+    return run(argc, argv);
+  } catch (const openinfer::Error& error) {
+    return report(error.what());
+  } catch (const std::bad_alloc&) {
+    return report("[memory] the machine has no memory left for this");
+  } catch (const std::exception& error) {
+    return report(fmt::format("[internal] {}", error.what()));
+  }
+}

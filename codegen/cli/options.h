@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What several commands share: opening packages, reading text, parsing small arguments, printing sizes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "openinfer/model.h"
+#include "openinfer/text.h"
+
+namespace openinfer::cli {
+
+/// Opens a package; a file of another known kind is named and the remedy given. Errors: those of ModelLoader::open.
+Model open_model(const std::string& path);
+
+/// The package's tokenizer. Errors: not_found, if it has none, naming the command that wanted it.
+Tokenizer open_tokenizer(const Model& model, std::string_view command);
+
+/// Everything in the file, or in standard input. Errors: io_error.
+std::string read_text(const std::string& path);
+std::string read_stdin();
+
+/// "1,2,3", "1 2 3" or JSON: [1, 2, 3] or {"ids": [1, 2, 3]}. Errors: invalid_argument with the part that is no id.
+std::vector<TokenId> parse_ids(std::string_view text);
+std::string join_ids(const std::vector<TokenId>& ids);
+
+/// "NAME=VALUE". Errors: invalid_argument that names the flag.
+std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag);
+
+/// "94.2 MiB"
+std::string size_text(std::uint64_t size_bytes);
+
+}  // namespace openinfer::cli

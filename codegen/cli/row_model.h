@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drives any graph that takes rows: inputs tok, pos, slot i32[N] and rows i32[R], output logits f32[R, vocab]
+// (pos and slot may be absent, as in a graph without a cache). One sequence in slot 0, prompts in chunks of N's bound.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "openinfer/sim.h"
+#include "openinfer/text.h"
+
+namespace openinfer::cli {
+
+/// What the graph says of its rows.
+struct RowContract {
+  std::int64_t max_rows = 0;        // bound of N
+  std::int64_t max_logit_rows = 0;  // bound of R
+  std::int64_t vocab_size = 0;      // columns of logits
+  std::int64_t max_context = 0;     // bound of the caches' capacity
+  std::string context_symbol = {};  // empty: the capacity is fixed, or there is no cache
+  std::string slots_symbol = {};    // empty: fixed
+  bool caches_only = true;          // every state is a cache by position, so that a prefix can be kept
+  bool has_pos = false;
+  bool has_slot = false;
+};
+
+/// Errors: unsupported, with the graph's inputs and outputs and the way to run it all the same.
+RowContract row_contract(const Graph& graph);
+/// The part of it that the caches alone tell: of any graph.
+void read_states(const Graph& graph, RowContract& contract);
+
+class RowModel {
+ public:
+  /// `context`: positions to hold. Errors: invalid_argument if it is beyond the graph's bound; those of SimSession.
+  RowModel(const Model& model, const Graph& graph, std::int64_t context, int threads,
+           std::map<std::string, std::int64_t> dims = {});
+
+  const RowContract& contract() const { return contract_; }
+  std::int64_t context() const { return context_; }
+  SimSession& session() { return session_; }
+
+  /// Makes the cache hold exactly `ids` and returns the logits behind the last one, (1, vocab). The longest prefix
+  /// that it holds already is not computed again.
+  /// Errors: invalid_argument for an id beyond the vocabulary, or more ids than the context holds.
+  Tensor feed(std::span<const TokenId> ids);
+  /// The same from the first id on, and every row's logits in order, a chunk (rows, vocab) at a time.
+  using Chunk = std::function<void(const Tensor& logits)>;
+  Tensor feed_all(std::span<const TokenId> ids, const Chunk& chunk);
+  /// Ids computed by feed and feed_all so far.
+  std::int64_t rows_run() const { return rows_run_; }
+
+ private:
+  void check(std::span<const TokenId> ids) const;
+  void keep(std::size_t count);
+  Tensor step(std::span<const TokenId> ids, bool all_rows);
+
+  RowContract contract_;
+  std::int64_t context_;
+  SimSession session_;
+  std::vector<TokenId> held_;
+  std::int64_t rows_run_ = 0;
+};
+
+}  // namespace openinfer::cli

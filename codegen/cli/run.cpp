@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// openinfer run: declares the flags and picks the way to run.
+#include "codegen/cli/run.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "codegen/cli/commands.h"
+#include "codegen/cli/options.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::cli {
+namespace {
+
+void check_backend(const RunOptions& options) {
+  if (options.backend != "sim")
+    fail(ErrorCode::unsupported, "[run] backend {} is not in this version; use --backend sim", options.backend);
+  if (options.numerics != "strict")
+    fail(ErrorCode::unsupported, "[run] --numerics {} needs a compiled backend; sim is always strict",
+         options.numerics);
+}
+
+void check_usage(RunOptions& options) {
+  const bool tensors = !options.inputs.empty() || !options.outputs.empty();
+  if (tensors && options.outputs.empty()) throw UsageError("run: --input needs --output NAME=F.npy");
+  if (tensors && (options.prompt || options.prompt_ids || options.chat || !options.logits.empty()))
+    throw UsageError("run: --input and --output replace the prompt and its flags");
+  if (options.system && !options.chat) throw UsageError("run: --system needs --chat");
+  if (tensors || options.prompt || options.prompt_ids) return;
+  if (!isatty(STDIN_FILENO)) {
+    options.prompt = read_stdin();
+    if (options.chat && options.prompt->ends_with('\n')) options.prompt->pop_back();
+  } else if (!options.chat) {
+    throw UsageError("run: give a PROMPT, --prompt-ids, --chat, or --input and --output");
+  }
+}
+
+void execute(RunOptions options) {
+  check_backend(options);
+  check_usage(options);
+  Run run(options);
+  if (!options.outputs.empty())
+    run_tensors(run);
+  else if (options.prompt || options.prompt_ids)
+    run_text(run);
+  else
+    run_chat(run);
+}
+
+void add_text_flags(CLI::App& command, RunOptions& o) {
+  auto* prompt = command.add_option("PROMPT", o.prompt, "Text to continue; standard input when absent");
+  auto* ids = command.add_option("--prompt-ids", o.prompt_ids, "Token ids 1,2,3 instead of text")->excludes(prompt);
+  command.add_flag("--chat", o.chat, "Apply the chat template; on a terminal without PROMPT: a conversation")
+      ->excludes(ids);
+  command.add_option("--system", o.system, "System message of the chat");
+  command.add_option("-n,--max-tokens", o.generate.max_tokens, "Tokens to generate at most")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--temperature", o.sampler.temperature, "0: greedy")->capture_default_str();
+  command.add_option("--top-k", o.sampler.top_k, "Keep the k most probable tokens; 0: all");
+  command.add_option("--top-p", o.sampler.top_p, "Keep the fewest tokens whose probabilities sum to p");
+  command.add_option("--min-p", o.sampler.min_p, "Keep tokens with at least this share of the best one's probability");
+  command.add_option("--seed", o.sampler.seed, "Of the sampler")->capture_default_str();
+  command.add_flag("--ignore-eos", o.generate.ignore_eos, "Go on behind end tokens");
+  command.add_option("--stop", o.generate.stops, "End before this text; may be repeated")->allow_extra_args(false);
+  command.add_flag("--ids", o.print_ids, "Print the generated ids, comma separated, instead of text");
+  command.add_option("--logits", o.logits, "Write the logits of every prompt position, f32 (T, vocab), to F.npy");
+}
+
+void add_graph_flags(CLI::App& command, RunOptions& o) {
+  command.add_option("--backend", o.backend, "sim: the reference interpreter")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
+  command.add_option("--numerics", o.numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
+  command.add_option("--graph", o.graph, "Run this graph text (.oig) instead of the package's");
+  command.add_option("--max-context", o.max_context, "Positions that the cache holds (default: what the run needs)")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default) or f16")
+      ->check(CLI::IsMember({"f32", "f16"}));
+  command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")->allow_extra_args(false);
+  command.add_option("--output", o.outputs, "NAME=F.npy: where an output goes; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--dim", o.dims, "NAME=N: a dimension that no input tells; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--threads", o.threads, "0: all processors")->check(CLI::NonNegativeNumber);
+  command
+      .add_option("--watch", o.watch, "Print values of this name to stderr as they are computed; NAME.* is a prefix")
+      ->allow_extra_args(false);
+  command.add_option("--trace", o.trace, "Write every node run as trace events (Perfetto) to F.json");
+  command.add_option("--stats", o.stats, "Write speeds, bytes read and peak memory to F.json");
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto options = std::make_shared<RunOptions>();
+  auto* command = app.add_subcommand("run", "Generate text, or run any graph once");
+  command->add_option("M", options->model, "Package (.oinf)")->required();
+  add_text_flags(*command, *options);
+  add_graph_flags(*command, *options);
+  command->footer(
+      "Examples:\n  openinfer run smollm2.oinf --chat \"What is gravity?\" -n 64\n"
+      "  openinfer run model.oinf --graph g.oig --input x=x.npy --output y=y.npy");
+  command->callback([options, &action] { action = [options] { execute(*options); }; });
+}
+
+}  // namespace openinfer::cli

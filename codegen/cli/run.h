@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// openinfer run: its flags, and what its ways of running share (run_text.cpp, run_chat.cpp, run_tensors.cpp).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codegen/cli/architectures.h"
+#include "codegen/cli/generate.h"
+#include "codegen/cli/output_file.h"
+#include "codegen/cli/row_model.h"
+#include "openinfer/sim.h"
+#include "openinfer/text.h"
+
+namespace openinfer::cli {
+
+struct RunOptions {
+  std::string model;
+  std::optional<std::string> prompt, prompt_ids, system;
+  bool chat = false;
+  GenerateOptions generate;
+  SamplerOptions sampler;
+  bool print_ids = false;
+  std::string logits, trace, stats;  // files
+  std::string backend = "sim", numerics = "strict", kv_dtype, graph;
+  std::optional<std::int64_t> max_context;
+  std::vector<std::string> inputs, outputs, dims, watch;
+  int threads = 0;
+};
+
+/// Figures of a run, for --stats and the last line on stderr.
+struct RunStats {
+  double load_s = 0, prompt_s = 0, generate_s = 0;
+  std::int64_t prompt_tokens = 0, generate_steps = 0;
+  std::uint64_t bytes_read = 0;
+
+  void print() const;                  // one line on stderr
+  void write(OutputFile& file) const;  // JSON
+};
+
+using Clock = std::chrono::steady_clock;
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The open package, its graph, and what the flags ask to record: one for each run.
+class Run {
+ public:
+  explicit Run(const RunOptions& options);
+
+  const RunOptions& options;
+  const Clock::time_point start = Clock::now();
+  const Model model;
+  const ChosenGraph chosen;
+  RunStats stats;
+
+  std::map<std::string, std::int64_t> dims() const;  // --dim
+  /// Starts --trace and --watch on the session, and ends what load_s measures.
+  void attach(SimSession& session);
+  /// Completes the trace and the statistics.
+  void finish(SimSession& session);
+
+ private:
+  std::optional<OutputFile> trace_, stats_file_;
+};
+
+void run_text(Run& run);     // PROMPT or --prompt-ids
+void run_chat(Run& run);     // --chat without a prompt on a terminal: a conversation
+void run_tensors(Run& run);  // --input and --output
+
+/// Prints every value of that name to stderr as it is computed.
+void watch(SimSession& session, const std::string& name);
+
+/// The context to allocate: --max-context, else `wanted` cut to the graph's bound.
+/// Errors: invalid_argument if --max-context is beyond that bound.
+std::int64_t choose_context(const RunOptions& options, const RowContract& contract, std::int64_t wanted);
+
+/// The chat template applied, as ids.
+std::vector<TokenId> encode_chat(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages);
+
+/// Generates behind `ids` and prints text, or ids, to stdout as they come.
+Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId>& ids, const Tokenizer* tokenizer,
+                    Sampler& sampler);
+
+}  // namespace openinfer::cli

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every way of running shares: opening, recording, figures.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "codegen/cli/options.h"
+#include "codegen/cli/run.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::cli {
+namespace {
+
+GraphChoice graph_choice(const RunOptions& options) {
+  GraphChoice choice{.file = options.graph};
+  if (!options.kv_dtype.empty()) choice.kv_dtype = dtype_from_name(options.kv_dtype);
+  return choice;
+}
+
+std::uint64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts KiB
+}
+
+nlohmann::ordered_json rate(std::int64_t count, double seconds) {
+  if (count == 0 || seconds <= 0) return nullptr;
+  return static_cast<double>(count) / seconds;
+}
+
+}  // namespace
+
+void RunStats::print() const {
+  std::string line = fmt::format("openinfer: loaded in {:.2f} s", load_s);
+  if (prompt_tokens > 0)
+    line += fmt::format("; prompt {} tokens, {:.1f}/s", prompt_tokens, static_cast<double>(prompt_tokens) / prompt_s);
+  if (generate_steps > 0)
+    line += fmt::format("; generated at {:.1f} tokens/s", static_cast<double>(generate_steps) / generate_s);
+  fmt::print(stderr, "{}; peak memory {}\n", line, size_text(peak_resident_bytes()));
+}
+
+void RunStats::write(OutputFile& file) const {
+  nlohmann::ordered_json json;
+  json["prompt_tokens_per_s"] = rate(prompt_tokens, prompt_s);
+  json["generate_tokens_per_s"] = rate(generate_steps, generate_s);
+  json["load_s"] = load_s;
+  json["bytes_read"] = bytes_read;
+  json["peak_resident_bytes"] = peak_resident_bytes();
+  file.write(json.dump(2) + "\n");
+  file.commit();
+}
+
+Run::Run(const RunOptions& o) : options(o), model(open_model(o.model)), chosen(choose_graph(model, graph_choice(o))) {
+  if (!o.trace.empty()) trace_.emplace(o.trace);
+  if (!o.stats.empty()) stats_file_.emplace(o.stats);
+}
+
+std::map<std::string, std::int64_t> Run::dims() const {
+  std::map<std::string, std::int64_t> dims;
+  for (const auto& text : options.dims) {
+    const auto [name, value] = parse_assignment(text, "--dim");
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc() || end != value.data() + value.size())
+      fail(ErrorCode::invalid_argument, "[--dim] '{}' is not an integer", value);
+    dims.insert_or_assign(name, number);
+  }
+  return dims;
+}
+
+void Run::attach(SimSession& session) {
+  fmt::print(stderr, "openinfer: {}, backend sim (the reference interpreter)\n", chosen.origin);
+  for (const auto& name : options.watch) watch(session, name);
+  if (trace_) session.trace(trace_->write_path());
+  stats.load_s = seconds_since(start);
+}
+
+void Run::finish(SimSession& session) {
+  if (trace_) session.stop_trace(), trace_->commit();
+  stats.bytes_read = session.stats().bytes_read;
+  if (stats_file_) stats.write(*stats_file_);
+  stats.print();
+}
+
+std::int64_t choose_context(const RunOptions& options, const RowContract& contract, std::int64_t wanted) {
+  if (!options.max_context) return std::min(wanted, contract.max_context);
+  if (*options.max_context > contract.max_context)
+    fail(ErrorCode::invalid_argument, "[run] --max-context {}: this graph holds at most {}", *options.max_context,
+         contract.max_context);
+  return *options.max_context;
+}
+
+}  // namespace openinfer::cli
