@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing to build, convert and test, on Debian 12 or Ubuntu 24.04 (the package names are the same):
+# system packages with apt, as root or with sudo, and a Python environment in build/venv.
+#   scripts/setup.sh           installs; does nothing, quickly, when nothing is missing
+#   scripts/setup.sh --check   lists what is missing; exit 1 if something is
+#   scripts/setup.sh --fuzz    the same with what scripts/fuzz.sh needs (clang)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+packages=(
+  g++ cmake ninja-build ccache pkg-config                      # build
+  libfmt-dev libpcre2-dev libutf8proc-dev                      # library
+  libcli11-dev nlohmann-json3-dev                              # command
+  catch2 libxxhash-dev                                         # tests
+  python3-venv ca-certificates                                 # conversion, in build/venv
+)
+
+usage() {
+  sed -n '5,7s/^#   //p' "${BASH_SOURCE[0]}"
+}
+
+check=false
+for argument in "$@"; do
+  case "$argument" in
+    --check) check=true ;;
+    --fuzz) packages+=(clang libclang-rt-dev) ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "setup.sh: unknown argument $argument" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+say() { echo "setup: $*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+installed() {
+  [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+missing_packages() {
+  local package
+  for package in "${packages[@]}"; do
+    installed "$package" || echo "$package"
+  done
+}
+
+# The environment is whole if pip finished with these requirements, and its interpreter still runs.
+venv_ready() {
+  cmp -s scripts/requirements.txt build/venv/requirements.txt && build/venv/bin/python -c '' 2>/dev/null
+}
+
+install_packages() {
+  local as_root=()
+  if [[ $(id -u) != 0 ]]; then
+    command -v sudo >/dev/null || die "not root and no sudo; as root: apt-get install $*"
+    as_root=(sudo)
+  fi
+  say "installing $*"
+  "${as_root[@]}" apt-get update -qq >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+make_venv() {
+  say "making build/venv"
+  mkdir -p build
+  # The interpreter of the distribution: another one in PATH may come without venv.
+  local python=/usr/bin/python3
+  [[ -x $python ]] || python=python3
+  "$python" -m venv --clear build/venv >&2 || die "$python cannot make a virtual environment (python3-venv)"
+  build/venv/bin/python -m pip install --quiet --disable-pip-version-check -r scripts/requirements.txt >&2 ||
+    die "pip could not install scripts/requirements.txt into build/venv"
+  cp scripts/requirements.txt build/venv/requirements.txt
+}
+
+if command -v dpkg-query >/dev/null; then
+  mapfile -t missing < <(missing_packages)
+else
+  die "this system has no apt; install what these Debian packages hold: ${packages[*]}"
+fi
+
+if $check; then
+  for package in "${missing[@]}"; do echo "$package"; done
+  venv_ready || echo "build/venv"
+  [[ ${#missing[@]} == 0 ]] && venv_ready || exit 1
+  exit 0
+fi
+
+[[ ${#missing[@]} == 0 ]] || install_packages "${missing[@]}"
+venv_ready || make_venv
+say "everything is there"

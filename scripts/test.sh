@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Every test: installs what is missing, builds, runs unit and model tests in release, then the unit tests again under
+# AddressSanitizer and UBSan. Ends with a line "N passed, N failed"; exit 1 if a test failed or could not run.
+#   scripts/test.sh [ARGUMENTS OF CTEST]      for example: scripts/test.sh -R graph
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+jobs=$(nproc)
+passed=0
+failed=0
+export CTEST_OUTPUT_ON_FAILURE=1
+
+say() { echo "== $*"; }
+
+# run_ctest FOLDER ARGUMENTS…: adds what passed and failed to the sums.
+run_ctest() {
+  local folder=$1 log=$1/test.log status=0 total bad
+  shift
+  ctest --test-dir "$folder" -j"$jobs" --no-tests=ignore "$@" 2>&1 | tee "$log" || status=$?
+  read -r bad total < <(sed -n 's/.*, \([0-9]*\) tests\{0,1\} failed out of \([0-9]*\).*/\1 \2/p' "$log" | tail -n 1) ||
+    { bad=$((status != 0)) total=$bad; }
+  passed=$((passed + total - bad))
+  failed=$((failed + bad))
+}
+
+build() {
+  local preset=$1
+  shift
+  say "build $preset"
+  cmake --preset "$preset" --log-level=WARNING
+  cmake --build --preset "$preset" -j"$jobs" "$@"
+}
+
+scripts/setup.sh
+build release
+
+say "model"
+labels='unit|model'
+if ! scripts/demo_model.sh; then
+  say "the model tests cannot run: the demo model could not be fetched or converted (see above)"
+  labels=unit
+  failed=$((failed + 1))
+fi
+
+say "tests, release"
+run_ctest build/release -L "$labels" "$@"
+
+build asan-ubsan --target openinfer_unit_tests
+say "unit tests, AddressSanitizer and UBSan"
+run_ctest build/asan-ubsan -L unit -LE release_only "$@"
+
+echo "$passed passed, $failed failed"
+[[ $failed == 0 ]]
