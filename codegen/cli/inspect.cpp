@@ -24,9 +24,13 @@ struct Options {
 
 std::string hex(std::uint64_t value) { return fmt::format("{:016x}", value); }
 
+/// Numbers, bools and strings as themselves; what the printed form cuts (long arrays) stays text.
 Json entries_json(const std::vector<MetaEntry>& entries) {
   Json json = Json::object();
-  for (const auto& entry : entries) json[std::string(entry.key)] = {{"type", entry.type}, {"value", entry.value}};
+  for (const auto& entry : entries) {
+    auto value = Json::parse(entry.value, nullptr, false);
+    json[std::string(entry.key)] = {{"type", entry.type}, {"value", value.is_discarded() ? Json(entry.value) : value}};
+  }
   return json;
 }
 

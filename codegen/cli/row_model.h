@@ -43,9 +43,10 @@ class RowModel {
   std::int64_t context() const { return context_; }
   SimSession& session() { return session_; }
 
+  /// Errors: invalid_argument for no ids, an id beyond the vocabulary, or more ids than the context holds.
+  void check(std::span<const TokenId> ids) const;
   /// Makes the cache hold exactly `ids` and returns the logits behind the last one, (1, vocab). The longest prefix
-  /// that it holds already is not computed again.
-  /// Errors: invalid_argument for an id beyond the vocabulary, or more ids than the context holds.
+  /// that it holds already is not computed again. Errors: those of check.
   Tensor feed(std::span<const TokenId> ids);
   /// The same from the first id on, and every row's logits in order, a chunk (rows, vocab) at a time.
   using Chunk = std::function<void(const Tensor& logits)>;
@@ -54,7 +55,6 @@ class RowModel {
   std::int64_t rows_run() const { return rows_run_; }
 
  private:
-  void check(std::span<const TokenId> ids) const;
   void keep(std::size_t count);
   Tensor step(std::span<const TokenId> ids, bool all_rows);
 

@@ -87,6 +87,7 @@ void run_text(Run& run) {
   Sampler sampler(options.sampler);
   RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, std::max<std::int64_t>(1, wanted)),
                 options.threads, run.dims());
+  rows.check(ids);
   run.attach(rows.session());
   const auto start = Clock::now();
   Tensor logits = feed_prompt(run, rows, ids);

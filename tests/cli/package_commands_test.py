@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""inspect, verify, tokenize, detokenize, graph, pack: what scripts read from them."""
+
+import json
+import os
+import unittest
+
+import tiny_llama
+from harness import Case
+
+
+class PackageCommands(Case):
+    def setUp(self):
+        super().setUp()
+        tiny_llama.write(self.path("m.oinf"))
+
+    def test_inspect_json(self):
+        found = json.loads(self.text("inspect", "m.oinf", "--json"))
+        self.assertEqual(found["metadata"]["n_layers"], {"type": "i64", "value": tiny_llama.LAYERS})
+        self.assertEqual(found["metadata"]["general.architecture"], {"type": "string", "value": "llama"})
+        self.assertIn({"name": "ctx", "min": 1, "max": tiny_llama.CTX}, found["dims"])
+        self.assertTrue(found["states"]["kv"].startswith("kv_cache(f32"))
+        self.assertEqual(found["size_bytes"], os.path.getsize(self.path("m.oinf")))
+        tensors = {t["key"]: t for t in found["tensors"]}
+        self.assertEqual(list(tensors), sorted(tensors))
+        up = tensors["Wup.1"]
+        self.assertEqual((up["dtype"], up["shape"], up["size_bytes"], up["transposed"]),
+                         ("f16", [tiny_llama.D, tiny_llama.FF], 2 * tiny_llama.D * tiny_llama.FF, True))
+        self.assertEqual(tensors["lm_head"]["alias_of"], "tok_embeddings")
+        self.assertIsNone(up["alias_of"])
+        self.assertEqual(found["sections"][-1]["kind"], "DATA")
+
+    def test_inspect_text(self):
+        plain = self.text("inspect", "m.oinf")
+        self.assertIn("20 of 87.8 KiB, 1 aliases", plain)
+        self.assertNotIn("Wdown.0", plain)
+        self.assertRegex(self.text("inspect", "m.oinf", "--tensors"), r"Wdown\.0 +f32 +\(64, 32\) +8192 +transposed")
+
+    def test_verify(self):
+        self.assertIn("ok (21 tensors; structure and index)", self.text("verify", "m.oinf"))
+        self.works("verify", "m.oinf", "--deep")
+
+    def test_verify_deep_finds_a_flipped_bit(self):
+        raw = bytearray(open(self.path("m.oinf"), "rb").read())
+        raw[-1] ^= 1
+        self.write("flipped.oinf", bytes(raw))
+        self.works("verify", "flipped.oinf")
+        self.fails("verify", "flipped.oinf", "--deep", says=["tok_embeddings", "checksum"])
+
+    def test_tokenize(self):
+        self.assertEqual(self.text("tokenize", "m.oinf", "hello world<|im_end|>"), f"259,262,108,100,{tiny_llama.IM_END}\n")
+        self.assertEqual(json.loads(self.text("tokenize", "m.oinf", "hell", "--json")), {"ids": [258]})
+        self.assertEqual(self.text("tokenize", "m.oinf", ""), "\n")
+
+    def test_any_bytes_come_back(self):
+        raw = bytes(range(256)) + b"\r\n"
+        ids = self.works("tokenize", "m.oinf", stdin=raw)
+        self.assertEqual(self.works("detokenize", "m.oinf", stdin=ids), raw)
+        as_json = self.works("tokenize", "m.oinf", "--json", stdin=raw)
+        self.assertEqual(self.works("detokenize", "m.oinf", stdin=as_json), raw)
+
+    def test_detokenize_refuses(self):
+        self.fails("detokenize", "m.oinf", "1,x", says=["'x'", "not a token id"])
+        self.fails("detokenize", "m.oinf", "[1, 2.5]", says=["2.5", "not a token id"])
+        self.fails("detokenize", "m.oinf", "999999", says=["999999", str(tiny_llama.VOCAB)])
+
+    def test_graph_is_stable_text(self):
+        text = self.text("graph", "m.oinf")
+        self.assertTrue(text.startswith("oig 1\n"))
+        self.write("g.oig", text)
+        self.assertEqual(self.text("graph", "--graph", "g.oig"), text)
+        self.assertEqual(self.text("graph", "m.oinf", "--text", "-o", "out.oig"), "")
+        self.assertEqual(open(self.path("out.oig")).read(), text)
+        self.assertTrue(self.text("graph", "m.oinf", "--dot").startswith("digraph"))
+
+    def test_pack_embeds_the_graph(self):
+        self.assertEqual(self.text("pack", "m.oinf", "-o", "with.oinf"), "")
+        self.assertEqual(self.text("graph", "with.oinf"), self.text("graph", "m.oinf"))
+        self.works("verify", "with.oinf", "--deep")
+        self.assertEqual([g for g in json.loads(self.text("inspect", "with.oinf", "--json"))["graphs"]], ["main"])
+        tiny_llama.write(self.path("plain.oinf"), graph=self.text("graph", "m.oinf"))
+        self.assertEqual(open(self.path("with.oinf"), "rb").read(), open(self.path("plain.oinf"), "rb").read())
+
+    def test_pack_replaces_its_own_input(self):
+        self.works("pack", "m.oinf", "-o", "m.oinf")
+        self.works("verify", "m.oinf", "--deep")
+        self.assertEqual(self.files(), [self.path("m.oinf")])
+
+    def test_pack_refuses_a_graph_that_does_not_fit(self):
+        text = self.text("graph", "m.oinf").replace("@final_norm", "@other_norm")
+        self.write("g.oig", text)
+        self.fails("pack", "m.oinf", "--graph", "g.oig", "-o", "out.oinf", says=["other_norm"])
+        self.fails("pack", "m.oinf", "--layout", "panel16", "-o", "out.oinf", says=["panel16"])
+
+    def test_help_shows_two_examples(self):
+        for command in ("inspect", "verify", "tokenize", "detokenize", "graph", "pack", "run"):
+            shown = self.text(command, "--help").split("Examples:\n")[1].strip().splitlines()
+            self.assertEqual(len(shown), 2, command)
+
+    def test_wrong_usage(self):
+        for arguments in ([], ["frobnicate"], ["inspect"], ["inspect", "m.oinf", "--nope"], ["graph"],
+                          ["graph", "m.oinf", "--svg"], ["graph", "m.oinf", "--text", "--dot"], ["pack", "m.oinf"]):
+            self.fails(*arguments, says=[], code=2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""run: answers, logits and everything it writes, against NumPy in float64 on a tiny llama."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import unittest
+
+import numpy as np
+import tiny_llama
+from harness import COMMAND, Case
+
+# float32 against float64 over a dozen sums of at most 64 terms near 1: 1e-5 is seen, twenty times that is allowed.
+TOLERANCE = 2e-4
+PROMPT = [1, 2, 3]
+
+
+def joined(ids):
+    return ",".join(map(str, ids))
+
+
+class Run(Case):
+    def setUp(self):
+        super().setUp()
+        tiny_llama.write(self.path("m.oinf"))
+
+    def run_ids(self, *arguments, prompt=PROMPT):
+        return self.text("run", "m.oinf", "--prompt-ids", joined(prompt), "--ids", *arguments)
+
+    def test_greedy_ids(self):
+        for prompt in (PROMPT, [259, 262, 108, 100], [200]):
+            expected = joined(tiny_llama.greedy(prompt, 12)) + "\n"
+            self.assertEqual(self.run_ids("-n", 12, "--ignore-eos", "--backend", "sim", prompt=prompt), expected)
+
+    def test_says_what_runs(self):
+        self.run_ids("-n", 1)
+        self.assertIn("backend sim", self.stderr)
+
+    def test_logits_of_every_position_across_chunks(self):
+        prompt = np.random.default_rng(1).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
+        out = self.run_ids("-n", 3, "--ignore-eos", "--logits", "l.npy", prompt=prompt)
+        found = np.load(self.path("l.npy"))
+        self.assertEqual((found.dtype, found.shape), (np.float32, (600, tiny_llama.VOCAB)))
+        self.assertLess(np.abs(found - tiny_llama.logits(prompt)).max(), TOLERANCE)
+        self.assertEqual(out, joined(tiny_llama.greedy(prompt, 3)) + "\n")
+        self.assertEqual(out, self.run_ids("-n", 3, "--ignore-eos", prompt=prompt))
+
+    def test_logits_alone(self):
+        self.assertEqual(self.run_ids("-n", 0, "--logits", "l.npy"), "")
+        self.assertEqual(np.load(self.path("l.npy")).shape, (3, tiny_llama.VOCAB))
+
+    def test_text_equals_ids(self):
+        ids = self.text("tokenize", "m.oinf", "hello").strip()
+        answer = self.text("run", "m.oinf", "--prompt-ids", ids, "--ids", "-n", 20, "--ignore-eos").strip()
+        words = self.works("run", "m.oinf", "hello", "-n", 20, "--ignore-eos")
+        raw = self.works("detokenize", "m.oinf", answer)
+        self.assertEqual(words.decode(), raw.decode(errors="replace") + "\n")
+        self.assertEqual(self.works("run", "m.oinf", "-n", 20, "--ignore-eos", stdin=b"hello"), words)
+
+    def test_stop_text_and_end_token(self):
+        answer = tiny_llama.greedy(PROMPT, 12)
+        ids = [i for i in answer if 33 <= i < 94]  # printable ASCII: a byte token b is the character b
+        stop = tiny_llama.TOKENS[ids[1]].translate({})
+        text = self.text("run", "m.oinf", "--prompt-ids", joined(PROMPT), "-n", 12, "--ignore-eos")
+        cut = self.text("run", "m.oinf", "--prompt-ids", joined(PROMPT), "-n", 12, "--ignore-eos", "--stop", stop)
+        self.assertEqual(cut, text[: text.index(stop)] + "\n")
+        self.assertEqual(self.run_ids("-n", 12, "--ignore-eos", "--stop", stop), joined(answer[: answer.index(ids[1]) + 1]) + "\n")
+
+    def test_sampling_is_reproducible(self):
+        flags = ["-n", 24, "--ignore-eos", "--temperature", 2, "--top-k", 50, "--top-p", 0.95, "--min-p", 0.01]
+        first = self.run_ids(*flags, "--seed", 5)
+        self.assertEqual(first, self.run_ids(*flags, "--seed", 5, "--threads", 1))
+        self.assertNotEqual(first, self.run_ids(*flags, "--seed", 6))
+        self.assertNotEqual(first, self.run_ids("-n", 24, "--ignore-eos"))
+
+    def test_context_fills_up(self):
+        answer = tiny_llama.greedy(PROMPT, 3)
+        self.assertEqual(self.run_ids("-n", 50, "--ignore-eos", "--max-context", 5), joined(answer) + "\n")
+        self.assertIn("context of 5 is full", self.stderr)
+
+    def test_f16_cache_differs_a_little(self):
+        self.run_ids("-n", 0, "--logits", "a.npy")
+        self.run_ids("-n", 0, "--logits", "b.npy", "--kv-dtype", "f16")
+        difference = np.abs(np.load(self.path("a.npy")) - np.load(self.path("b.npy"))).max()
+        self.assertTrue(0 < difference < 0.05, difference)
+
+    def test_graph_from_a_file_and_from_the_package(self):
+        expected = self.run_ids("-n", 8)
+        self.works("graph", "m.oinf", "-o", "g.oig")
+        self.assertEqual(self.run_ids("-n", 8, "--graph", "g.oig"), expected)
+        tiny_llama.write(self.path("m.oinf"), architecture="unheard-of", graph=open(self.path("g.oig")).read())
+        self.assertEqual(self.run_ids("-n", 8), expected)
+        self.fails("run", "m.oinf", "--prompt-ids", "1", "--ids", "--kv-dtype", "f16", says=["--kv-dtype f16", "$kv", "f32"])
+
+    def test_stats(self):
+        self.run_ids("-n", 4, "--ignore-eos", "--stats", "s.json")
+        found = json.load(open(self.path("s.json")))
+        self.assertEqual(list(found), ["prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"])
+        self.assertTrue(all(value > 0 for value in found.values()), found)
+
+    def test_watch(self):
+        self.run_ids("-n", 1, "--watch", "attention", "--watch", "logits")
+        lines = [line for line in self.stderr.splitlines() if line.startswith("watch ")]
+        self.assertEqual([line.split(" f32")[0] for line in lines], ["watch attention[0]", "watch attention[1]", "watch logits"])
+        self.assertIn("(3, 32)", lines[0])
+        first = float(re.search(r": (\S+) ", lines[2])[1])
+        self.assertAlmostEqual(first, tiny_llama.logits(PROMPT)[-1, 0], delta=TOLERANCE)
+
+    def test_trace(self):
+        self.run_ids("-n", 2, "--ignore-eos", "--trace", "t.json")
+        events = json.load(open(self.path("t.json")))
+        events = events["traceEvents"] if isinstance(events, dict) else events
+        self.assertIn("sdpa", {e.get("args", {}).get("op", e["name"]) for e in events} | {e["name"] for e in events})
+        self.assertEqual(self.files(), [self.path("m.oinf"), self.path("t.json")])
+
+    def test_any_graph(self):
+        self.write("g.oig", "oig 1\ndim 0 <= N <= 64\nweight @final_norm : f32[32]\n"
+                            "graph (x: f32[N, 32]) -> (y: f32[N, 32]) {\n  y = x * @final_norm\n  return y\n}\n")
+        x = np.random.default_rng(2).normal(size=(5, 32)).astype(np.float32)
+        np.save(self.path("x.npy"), x)
+        self.assertEqual(self.text("run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output", "y=y.npy"), "")
+        np.testing.assert_array_equal(np.load(self.path("y.npy")), x * tiny_llama.weights()["final_norm"])
+        self.fails("run", "m.oinf", "--graph", "g.oig", "--prompt-ids", "1", "--ids", says=["tok, pos, slot", "x: f32[N, 32]", "--input"])
+        self.fails("run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output", "z=y.npy", says=["z"])
+
+    def test_chat_once(self):
+        rendered = "<|im_start|>system\nBe brief<|im_end|>\n<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+        flags = ["--ids", "-n", 6, "--ignore-eos"]
+        expected = self.text("run", "m.oinf", rendered, *flags)
+        self.assertEqual(self.text("run", "m.oinf", "--chat", "hello", "--system", "Be brief", *flags), expected)
+        self.assertEqual(self.text("run", "m.oinf", "--chat", "--system", "Be brief", *flags, stdin=b"hello\n"), expected)
+
+    def test_conversation_on_a_terminal(self):
+        """The second answer sees the first turn, and equals one run over the whole conversation."""
+        out = self.converse(["hello\n", "world\n", "/quit\n"], "-n", 5, "--ignore-eos", "--ids")
+        answers = [line for line in out.splitlines() if re.fullmatch(r"\d+(,\d+)+", line)]
+        self.assertEqual(len(answers), 2, out)
+        first = self.works("run", "m.oinf", "--chat", "hello", "-n", 5, "--ignore-eos").removesuffix(b"\n")
+        conversation = b"<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n" + first
+        conversation += b"<|im_end|>\n<|im_start|>user\nworld<|im_end|>\n<|im_start|>assistant\n"
+        self.assertEqual(answers[1] + "\n", self.text("run", "m.oinf", "--ids", "-n", 5, "--ignore-eos", stdin=conversation))
+
+    def converse(self, lines, *flags):
+        leader, follower = pty.openpty()
+        command = [COMMAND, "run", self.path("m.oinf"), "--chat", *map(str, flags)]
+        with subprocess.Popen(command, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            os.close(follower)
+            for line in lines:
+                self.assertTrue(self.prompted(process.stderr), "no prompt")
+                os.write(leader, line.encode())
+            out, _ = process.communicate(timeout=60)
+        os.close(leader)
+        self.assertEqual(process.returncode, 0)
+        return out.decode()
+
+    @staticmethod
+    def prompted(stream):
+        seen = b""
+        while select.select([stream], [], [], 60)[0]:
+            seen += (part := os.read(stream.fileno(), 4096))
+            if not part or seen.endswith(b"> "):
+                return bool(part)
+        return False
+
+
+if __name__ == "__main__":
+    unittest.main()

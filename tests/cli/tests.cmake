@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The command as users see it: each *_test.py runs it on packages that tiny_llama.py makes.
+if(TARGET openinfer_command)
+  add_dependencies(openinfer_unit_tests openinfer_command)
+  file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_test.py)
+  foreach(file ${cli_tests})
+    cmake_path(GET file STEM name)
+    add_test(NAME cli_${name} COMMAND ${OPENINFER_PYTHON} -B ${file})
+    set_tests_properties(cli_${name} PROPERTIES LABELS unit ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  endforeach()
+endif()
