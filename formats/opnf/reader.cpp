@@ -299,14 +299,18 @@ Map::Map(string_view name, std::span<const std::byte> section) : name_(name), by
   size_ = load<uint32_t>(base);
   if (size_ > (section.size() - 8) / 32) corrupt(name, ": ", size_, " entries cannot fit ", section.size(), " bytes");
   uint64_t key_at = 8 + 32 * size_, keys_end = key_at;
-  for (size_t i = 0; i < size_; ++i) keys_end += load<Entry>(base + 8 + 32 * i).key_length;
+  for (size_t i = 0; i < size_; ++i) {
+    const uint8_t length = load<Entry>(base + 8 + 32 * i).key_length;
+    if (!length) corrupt(name, ": entry ", i, " has an empty key");
+    keys_end += length;
+  }
   if (keys_end > section.size()) corrupt(name, ": the keys reach beyond the section");
   check_key_chars(name, {reinterpret_cast<const char*>(base) + key_at, keys_end - key_at});
   uint64_t end = keys_end;
   string_view before;
   for (size_t i = 0; i < size_; ++i) {
     const auto e = load<Entry>(base + 8 + 32 * i);
-    if (e.key_offset != key_at || !e.key_length)
+    if (e.key_offset != key_at)
       corrupt(name, ": entry ", i, " has its key at ", e.key_offset, " (", e.key_length, " bytes), expected at ",
               key_at);
     const string_view key{reinterpret_cast<const char*>(base) + key_at, e.key_length};
