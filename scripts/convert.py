@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Converts a checkpoint into a package: scripts/convert.py SRC -o M.oinf. See scripts/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import signal
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+EXAMPLES = """examples:
+  scripts/convert.py build/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf -o build/smollm2.oinf
+  scripts/convert.py my-llama/ -o my-llama.oinf --quantize q8_0 --quantize 'lm_head|embed=f16'"""
+UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]iB|B|)", text)
+    if not match or not (value := int(float(match[1]) * UNITS[match[2]])):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 64MiB or 1.5GiB")
+    return value
+
+
+def parse_arguments(arguments: list) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="convert.py", description="Converts a checkpoint into a package (.oinf).", epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", metavar="SRC", help="a GGUF file, a Hugging Face folder (config.json, safetensors) or a .safetensors file")
+    parser.add_argument("-o", "--output", metavar="M.oinf", required=True, help="the package; an old one is replaced when the new one is whole")
+    parser.add_argument("--quantize", metavar="[PATTERN=]TYPE", action="append", default=[],
+                        help="f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 for every tensor of two or more dimensions, or for those whose key or name in the "
+                             "checkpoint the regular expression finds (TYPE may then be keep); repeatable, the last pattern that matches counts")
+    parser.add_argument("--arch", metavar="A", help="the table to use (scripts/architectures/A.json); none: keep the checkpoint's own names")
+    parser.add_argument("--name", metavar="N", help="general.name of the package; default: the checkpoint's")
+    parser.add_argument("--shard-size", metavar="S", type=parse_size, help="put tensors into files of at most that size (64MiB, 1.5GiB) beside M.oinf")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of the summary")
+    return parser.parse_args(arguments)
+
+
+def convert(options: argparse.Namespace):
+    import opnf
+    from openinfer_convert import package, progress
+    from openinfer_convert.errors import ConvertError
+    from openinfer_convert.quantize import Choice
+
+    choice = Choice.parse(options.quantize)
+    start = time.monotonic()
+    try:
+        if os.path.exists(options.output) and os.path.exists(options.source) and os.path.samefile(options.output, options.source):
+            raise ConvertError(f"{options.output}: is the source itself; name another file")
+        writer = opnf.Writer(options.output, shard_size=options.shard_size)
+        report = package.build(package.open_source(options.source), writer, choice, options.arch, options.name)
+        package.check_space(options.output, writer.data_bytes())
+        bar = progress.Bar()
+        try:
+            writer.write(progress=bar)
+        finally:
+            bar.clear()
+    except (ConvertError, opnf.OpnfError) as e:
+        raise SystemExit(fail(str(e))) from None
+    doc = progress.document(report, options.output, time.monotonic() - start)
+    if options.json:
+        print(json.dumps(doc, ensure_ascii=False))
+    else:
+        print(progress.summary(doc), file=sys.stderr)
+
+
+def fail(message: str) -> int:
+    print("openinfer: error: " + " ".join(message.split()), file=sys.stderr)
+    return 1
+
+
+def use_project_python(missing: ImportError) -> int:
+    """Goes on under build/venv, which scripts/setup.sh makes with the libraries that this needs."""
+    python = ROOT / "build" / "venv" / "bin" / "python"
+    if python.exists() and pathlib.Path(sys.prefix).resolve() != (ROOT / "build" / "venv").resolve():
+        os.execv(python, [str(python), *sys.argv])
+    return fail(f"{missing}: run scripts/setup.sh, which makes build/venv with numpy, gguf, safetensors and xxhash")
+
+
+def main() -> int:
+    options = parse_arguments(sys.argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both undo what is half-made
+    try:
+        convert(options)
+    except ImportError as e:
+        return use_project_python(e)
+    except KeyboardInterrupt:
+        return fail("interrupted; nothing was written")
+    except OSError as e:
+        return fail(f"{e.filename or options.output}: {e.strerror or e}")
+    except MemoryError:
+        return fail(f"{options.source}: not enough memory")
+    except ValueError as e:
+        if type(e).__name__ != "UsageError":
+            raise
+        fail(str(e))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything together: source -> opnf.Writer. What stayed as it was, and why, is kept for the summary."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import opnf
+from . import mapping, tables
+from .errors import ConvertError, one_line
+from .gguf_source import GgufSource
+from .hf_source import HfSource
+from .quantize import Choice, quantize, why_not
+from .source import Source
+
+MAX_LIST = 64  # elements of a list that comes along under source/
+
+
+@dataclass
+class Report:
+    architecture: str = ""
+    table: str = ""
+    name: str = ""
+    has_tokenizer: bool = False
+    tensors: list = field(default_factory=list)  # Out, as written
+    quantized: dict = field(default_factory=dict)  # key -> (dtype before, dtype after)
+    stayed: dict = field(default_factory=dict)  # key -> why it is not quantised though a bare --quantize asks
+    own_names: list = field(default_factory=list)
+    ignored: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+
+def open_source(path: str) -> Source:
+    if os.path.isdir(path):
+        return HfSource(path)
+    if not os.path.isfile(path):
+        raise ConvertError(f"{path}: " + ("is neither a file nor a folder" if os.path.lexists(path) else "no such file or folder"))
+    if path.endswith(".safetensors"):
+        return HfSource(path)
+    if path.endswith(".index.json"):
+        raise ConvertError(f"{path}: name the folder instead")
+    return GgufSource(path)
+
+
+def build(source: Source, writer: opnf.Writer, choice: Choice, arch: str | None, name: str | None) -> Report:
+    """Fills the writer; reads no tensor. Errors: ConvertError, opnf.OpnfError."""
+    table = tables.find(source, arch)
+    asked = None if arch == tables.OWN_NAMES else arch
+    report = Report(architecture=asked or source.architecture or "", table=table["architecture"] if table else "", name=name or source.name)
+    values, scaling = {}, {}
+    if table:
+        values = tables.hyperparameters(table, source)
+        scaling = tables.rope_scaling(table, source, values)
+        mapped = mapping.by_table(source, table, values, scaling)
+        report.own_names, report.ignored = mapped.own_names, mapped.ignored
+    else:
+        mapped = mapping.by_own_names(source)
+    if not mapped.tensors:
+        raise ConvertError(f"{source.path}: holds no tensor")
+    _write_metadata(source, writer, report, values, scaling)
+    if table:
+        _write_dims_and_states(writer, table, values)
+    _write_tokenizer(source, writer, report)
+    _write_tensors(writer, mapped.tensors, choice, report)
+    report.notes += source.notes
+    return report
+
+
+def _write_metadata(source: Source, writer: opnf.Writer, report: Report, values: dict, scaling: dict):
+    writer.meta("general.name", report.name)
+    writer.meta("general.source", source.kind)
+    if report.architecture:
+        writer.meta("general.architecture", report.architecture)
+    for key, value in values.items():
+        writer.meta(key, value)
+    for key, value in scaling.items():
+        writer.meta(f"rope_scaling.{key}", value)
+    for key, value in sorted(source.other_metadata().items()):
+        _write_other(writer, key, value, report)
+
+
+def _write_other(writer: opnf.Writer, name: str, value, report: Report):
+    """Scalars and short lists of one kind; nothing depends on them, so what a package cannot hold is left out."""
+    if isinstance(value, (list, np.ndarray)) and len(value) > MAX_LIST:
+        return
+    try:
+        key = "source/" + opnf.escape_key(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 63:
+            writer.meta(key, value, "u64")
+        elif not isinstance(value, list) or value:
+            writer.meta(key, value)
+    except opnf.OpnfError:
+        report.notes.append(f"metadata {one_line(name)} is left out: packages cannot hold it")
+
+
+def _write_dims_and_states(writer: opnf.Writer, table: dict, values: dict):
+    for key, value in values.items():
+        if isinstance(value, int):
+            writer.dim(key, value)
+    for key, (low, high) in table["dims"].items():
+        writer.dim(key, tables.evaluate(low, values), tables.evaluate(high, values))
+    for state in table["states"]:
+        sizes = {k: v[1:] if v.startswith("@") else tables.evaluate(v, values) for k, v in state.items() if k not in ("name", "layout", "dtype")}
+        writer.kv_cache(state["name"], dtype=state["dtype"], **sizes)
+
+
+def _write_tokenizer(source: Source, writer: opnf.Writer, report: Report):
+    entries = source.tokenizer()
+    if entries is None:
+        return
+    report.has_tokenizer = True
+    for key, value in entries.items():
+        kind = {"tokens": "string", "merges": "string", "eos_ids": "i32"}.get(key)
+        if key.endswith("_id"):
+            kind = "i32"
+        writer.tokenizer(key, value, kind)
+
+
+def _write_tensors(writer: opnf.Writer, tensors: list, choice: Choice, report: Report):
+    for out in tensors:
+        wanted = choice.wanted(out.key, out.names)
+        if wanted and not out.target:
+            reason = why_not(out.rows, wanted, by_pattern=wanted != choice.bare)
+            if reason is None:
+                report.quantized[out.key] = (out.rows.dtype, wanted)
+                out.rows = quantize(out.rows, wanted, out.key)
+            else:
+                report.stayed[out.key] = reason
+        report.tensors.append(out)
+        if out.target:
+            writer.alias(out.key, out.target, shape=out.shape, transposed=out.transposed)
+        else:
+            writer.tensor(out.key, out.rows.dtype, out.shape, out.rows.chunks, transposed=out.transposed)
+    choice.check_all_matched()
+
+
+def check_space(path: str, needed: int):
+    """A full disk is better known before than after an hour."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise ConvertError(f"{folder}: no such folder to write {os.path.basename(path)} to")
+    if os.path.isdir(path):
+        raise ConvertError(f"{path}: is a folder; name a file")
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConvertError(f"{path}: needs {needed} bytes, {folder} has {free} free: No space left on device")
