@@ -142,6 +142,7 @@ std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<std::opti
   if (!draft)
     fail_at(at, kInvalid,
             "[{}] none of the operands belongs to a graph: turn one into a value with GraphBuilder::value(…)", op);
+  draft->check_open(op, at);
   return draft;
 }
 

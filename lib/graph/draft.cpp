@@ -310,10 +310,16 @@ void Draft::add_hint(ValueId value, const hints& hint) {
   if (!node.regions.empty() && (hint.fuse || !hint.variant.empty() || !hint.tile.empty()))
     fail_at(node.at, kInvalid, "[hints] {} comes out of a loop or branch, which takes no hint but a name",
             describe(value));
+  const hints before = node.hint;
   if (hint.fuse) node.hint.fuse = hint.fuse;
   if (!hint.variant.empty()) node.hint.variant = hint.variant;
   if (!hint.tile.empty()) node.hint.tile = hint.tile;
-  if (!is_leaf(node) && node.regions.empty()) infer(g, node);
+  try {
+    if (!is_leaf(node) && node.regions.empty()) infer(g, node);
+  } catch (...) {
+    node.hint = before;
+    throw;
+  }
   if (!hint.name.empty()) rename(value, hint.name, node.at);
 }
 

@@ -97,6 +97,7 @@ Value operator|(const In& x, const Pipe& pipe) {
 
 Value operator%(const Value& value, const hints& hint) {
   if (!value) fail(kInvalid, "[hints] the value is empty");
+  value.draft()->check_open("hints", {});
   if (hint != hints{}) value.draft()->add_hint(value.id(), hint);
   return value;
 }
@@ -110,6 +111,7 @@ Pipe operator%(Pipe pipe, const hints& hint) {
 }
 
 Value Table::operator[](const Index& index) const {
+  draft_->check_open("table", {});
   if (index.draft())
     return {draft_, draft_->add_constant(decl_, {index.loop_index()}, {{index.scale(), index.offset()}}, {})};
   const Tensor& table = draft_->g.constants.at(decl_).tensor;

@@ -112,12 +112,11 @@ TEST_CASE("errors_name_the_op_and_the_users_line") {
   GraphBuilder b;
   auto x = b.input("x", f32, {2, 576});
   auto w = b.input("w", f32, {1536, 576});
-  CHECK_THAT(
-      error_of([&] { (void)matmul(x, w); }),
-      Catch::StartsWith("[matmul] K differs: lhs (2, 576) vs rhs (1536, 576)") && Catch::EndsWith(here(__LINE__ - 1)));
+  // clang-format off
+  CHECK_THAT(error_of([&] { (void)matmul(x, w); }), Catch::StartsWith("[matmul] K differs: lhs (2, 576) vs rhs (1536, 576)") && Catch::EndsWith(here(__LINE__)));
   CHECK_THAT(error_of([&] { (void)(x + w); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
-  CHECK_THAT(error_of([&] { (void)(x | cast(f16) | add(x)); }),
-             Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
+  CHECK_THAT(error_of([&] { (void)(x | cast(f16) | add(x)); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
+  // clang-format on
 }
 
 TEST_CASE("a_value_cannot_leave_its_loop_unreturned") {
@@ -128,9 +127,9 @@ TEST_CASE("a_value_cannot_leave_its_loop_unreturned") {
     leak = exp(x) % hints{.name = "leak"};
     return x;
   });
-  CHECK(error_of([&] { (void)(x + leak); }) ==
-        "[add] 'leak' lives inside a loop that has ended; return it from the body to carry it out" +
-            here(__LINE__ - 1));
+  const std::string message = error_of([&] { (void)(x + leak); });
+  CHECK(message == "[add] 'leak' lives inside a loop that has ended; return it from the body to carry it out" +
+                       here(__LINE__ - 2));
 }
 
 TEST_CASE("carried_values_keep_their_type") {
@@ -140,8 +139,7 @@ TEST_CASE("carried_values_keep_their_type") {
   const std::string message = error_of([&] {
     (void)b.loop("l", 0, 3, x, [&](Index, Value x) { return slice(x, {.axis = 1, .begin = 0, .end = 192}); });
   });
-  CHECK_THAT(message,
-             Catch::StartsWith("[loop] carried 'x.1' enters as f32[N, 576] and leaves the body as f32[N, 192]"));
+  CHECK_THAT(message, Catch::StartsWith("[loop] carried 'x' enters as f32[N, 576] and leaves the body as f32[N, 192]"));
 }
 
 TEST_CASE("misuse_is_refused") {
@@ -182,5 +180,5 @@ TEST_CASE("tables_check_the_loop_that_indexes_them") {
   auto y = b.loop("l", 0, 3, x, [&](Index l, Value x) { return x + window[l]; });
   CHECK(y.type().to_string() == "i32[]");
   CHECK_THAT(error_of([&] { (void)b.loop("l", 0, 4, x, [&](Index l, Value x) { return x + window[l]; }); }),
-             Catch::Contains("#window has entries 0..2 and the loop asks for 0..3"));
+             Catch::Contains("#window has 3 entries and entry 3 is asked for"));
 }
