@@ -112,19 +112,19 @@ class StreamDecoder {
 };
 
 struct ChatMessage {
-  std::string role;  // "system", "user", "assistant", "tool"
-  std::string content;
-  std::string extra_json;  // empty, or an object whose members join the message: {"tool_calls": [...]}
+  std::string role = {};  // "system", "user", "assistant", "tool"
+  std::string content = {};
+  std::string extra_json = {};  // empty, or an object whose members join the message: {"tool_calls": [...]}
 };
 
 struct ChatOptions {
   bool add_generation_prompt = true;
-  std::string bos_token;
-  std::string eos_token;
-  std::string tools_json;  // empty, or an array of tool descriptions
-  std::string extra_json;  // empty, or an object with further variables: {"enable_thinking": false}
+  std::string bos_token = {};
+  std::string eos_token = {};
+  std::string tools_json = {};  // empty, or an array of tool descriptions
+  std::string extra_json = {};  // empty, or an object with further variables: {"enable_thinking": false}
   /// What strftime_now prints, in UTC; unset: the present, in local time.
-  std::optional<std::chrono::system_clock::time_point> now;
+  std::optional<std::chrono::system_clock::time_point> now = {};
 };
 
 /// Bounds of one rendering: templates come with checkpoints and are not trusted.
