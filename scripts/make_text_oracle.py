@@ -237,9 +237,123 @@ def speed(gguf_path, text_path):
         print(f"{count} tokens in {time.perf_counter() - start:.3f} s")
 
 
+# ---- chat templates ----
+
+NOW = 1714586520  # 2024-05-01 18:02:00 UTC
+
+
+def environment():
+    """jinja2 as transformers sets it up for chat templates (utils/chat_template_utils.py)."""
+    import datetime
+    import jinja2
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        tags = {"generation"}
+
+        def parse(self, parser):
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+            return jinja2.nodes.CallBlock(self.call_method("_support"), [], [], body).set_lineno(line)
+
+        def _support(self, caller):
+            return caller()
+
+    def raise_exception(message):
+        raise jinja2.exceptions.TemplateError(message)
+
+    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    env.filters["tojson"] = tojson
+    env.globals["raise_exception"] = raise_exception
+    now = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
+    env.globals["strftime_now"] = lambda form: now.strftime(form)
+    return env
+
+
+def render(env, source, variables):
+    """The text, or null where jinja2 raises."""
+    try:
+        return env.from_string(source).render(**json.loads(json.dumps(variables)))
+    except Exception as error:  # whatever Python raises inside of a template
+        print(f"  raises {type(error).__name__}: {error}"[:110], file=sys.stderr)
+        return None
+
+
+def templates():
+    from template_cases import BLOCKS, CONVERSATIONS, SNIPPETS, VARIABLES
+    env = environment()
+    families = {}
+    for path in sorted((TESTS / "templates").glob("*.jinja")):
+        rendered = {}
+        for name, conversation in CONVERSATIONS.items():
+            variables = {"tools": None, "bos_token": "<s>", "eos_token": "</s>"} | conversation
+            if path.stem == "llama31" and variables["tools"] is None:
+                del variables["tools"]
+            rendered[name] = render(env, path.read_text(), variables)
+        families[path.stem] = rendered
+    snippets = [[s, render(env, s, VARIABLES)] for s in SNIPPETS + BLOCKS]
+    write_json("templates.json", {"now": NOW, "conversations": CONVERSATIONS, "families": families,
+                                  "variables": VARIABLES, "snippets": snippets})
+
+
+# ---- sampling ----
+
+def sampling():
+    """The filters in plain float64 numpy over a full sort: what is left, and with which probability."""
+    import numpy as np
+    rng = np.random.default_rng(11)
+    rows = []
+    logit_sets = [rng.normal(0, 3, 50).astype(np.float32), np.array([1, 1, 1, 1], np.float32),
+                  np.array([5, -np.inf, 4.5, -np.inf, 0], np.float32), np.array([0.5], np.float32),
+                  np.round(rng.normal(0, 2, 30)).astype(np.float32), np.array([1000, 999, -1000, 998.5], np.float32)]
+    for logits in logit_sets:
+        for t, k, p, m in [(1, 0, 1, 0), (0.7, 0, 1, 0), (1.5, 5, 1, 0), (1, 0, 0.9, 0), (1, 0, 0.5, 0), (1, 0, 0, 0), (1, 0, 1, 0.1),
+                           (0.8, 10, 0.95, 0.05), (2, 3, 0.6, 0.5), (1, 1, 1, 0), (0.01, 0, 0.99, 0), (1, 1000, 1, 1)]:
+            order = np.lexsort((np.arange(len(logits)), -logits.astype(np.float64)))
+            if k:
+                order = order[:k]
+            x = logits[order].astype(np.float64)
+            q = np.exp((x - x.max()) / np.float64(np.float32(t)))
+            q /= q.sum()
+            if p < 1:
+                before = np.concatenate([[0], np.cumsum(q)[:-1]])
+                keep = (before < np.float32(p)) | (np.arange(len(q)) == 0)
+                order, q = order[keep], q[keep] / q[keep].sum()
+            if m > 0:
+                keep = q >= np.float64(np.float32(m)) * q.max()
+                order, q = order[keep], q[keep] / q[keep].sum()
+            rows.append({"logits": [None if np.isneginf(v) else float(v) for v in logits], "temperature": t, "top_k": k, "top_p": p,
+                         "min_p": m, "ids": order.tolist(), "probabilities": q.tolist()})
+    write_json("sampling.json", {"rows": rows, "pcg32": pcg32_demo()})
+
+
+def pcg32_demo(seed=42, count=8):
+    """PCG32 by its paper's definition, in Python's integers."""
+    mask, state, out = (1 << 64) - 1, 0, []
+
+    def step():
+        nonlocal state
+        old = state
+        state = (old * 6364136223846793005 + 1442695040888963407) & mask
+        word, turn = (((old >> 18) ^ old) >> 27) & 0xFFFFFFFF, old >> 59
+        return ((word >> turn) | (word << (-turn & 31))) & 0xFFFFFFFF
+
+    step()
+    state = (state + seed) & mask
+    step()
+    for _ in range(count):
+        high, low = step() >> 5, step() >> 6
+        out.append(((high << 26) | low) / 2**53)
+    return out
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(TESTS))
-    jobs = {"tables": tables, "tokens": tokens, "speed": speed}
+    jobs = {"tables": tables, "tokens": tokens, "templates": templates, "sampling": sampling, "speed": speed}
     if len(sys.argv) < 2 or sys.argv[1] not in jobs:
         sys.exit(__doc__)
     jobs[sys.argv[1]](*sys.argv[2:])

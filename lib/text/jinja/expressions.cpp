@@ -284,8 +284,7 @@ Value Interpreter::loop_attribute(const Loop& loop, std::string_view name) const
   if (name == "first") return index == 0;
   if (name == "last") return index + 1 == length;
   if (name == "length") return length;
-  if (name == "depth") return static_cast<std::int64_t>(loop.depth);
-  if (name == "depth0") return static_cast<std::int64_t>(loop.depth) - 1;
+  if (name == "depth" || name == "depth0") return name == "depth" ? 1 : 0;  // deeper only in recursive loops
   if (name == "previtem") return index > 0 ? items[loop.index - 1] : Value(Undefined{"there is no previous item"});
   if (name == "nextitem") return index + 1 < length ? items[loop.index + 1] : Value(Undefined{"there is no next item"});
   if (name == "cycle")

@@ -114,7 +114,8 @@ Value join(Interpreter& run, const Value& value, const Args& args) {
   const std::string separator = bound[0] ? to_text(*bound[0], run.budget()) : "";
   std::string out;
   bool first = true;
-  for (const Value& item : run.iterate(value)->items) {
+  const auto elements = run.iterate(value);
+  for (const Value& item : elements->items) {
     if (!std::exchange(first, false)) out += separator;
     out += to_text(bound[1] ? path(run, item, *bound[1]) : item, run.budget());
     run.budget().spend(separator.size());
@@ -175,7 +176,8 @@ Value map(Interpreter& run, const Value& value, const Args& args) {
   if (args.positional.empty()) {
     const auto bound = args.bind(run, {"attribute", "default"});
     if (!bound[0]) run.error("map needs a filter or an attribute");
-    for (const Value& item : run.iterate(value)->items) {
+    const auto elements = run.iterate(value);
+    for (const Value& item : elements->items) {
       Value found = path(run, item, *bound[0]);
       out.push_back(found.is(Kind::undefined) && bound[1] ? *bound[1] : std::move(found));
     }
@@ -183,8 +185,8 @@ Value map(Interpreter& run, const Value& value, const Args& args) {
   }
   if (!args.positional[0].is(Kind::string)) run.error("map needs the name of a filter");
   const Args rest = rest_of(args, 1);
-  for (const Value& item : run.iterate(value)->items)
-    out.push_back(apply_filter(run, args.positional[0].string(), item, rest));
+  const auto elements = run.iterate(value);
+  for (const Value& item : elements->items) out.push_back(apply_filter(run, args.positional[0].string(), item, rest));
   return make_list(std::move(out));
 }
 
@@ -196,7 +198,8 @@ Value select(Interpreter& run, const Value& value, const Args& args) {
   const bool has_test = args.positional.size() > (by_attribute ? 1 : 0);
   if (has_test && !args.positional[by_attribute].is(Kind::string)) run.error("a test is given by its name");
   Values out;
-  for (const Value& item : run.iterate(value)->items) {
+  const auto elements = run.iterate(value);
+  for (const Value& item : elements->items) {
     const Value subject = by_attribute ? path(run, item, args.positional[0]) : item;
     const bool holds =
         has_test ? apply_test(run, args.positional[by_attribute].string(), subject, rest) : truthy(subject);
@@ -290,7 +293,8 @@ Value dictsort(Interpreter& run, const Value& value, const Args& args) {
 Value unique(Interpreter& run, const Value& value, const Args& args) {
   const auto bound = args.bind(run, {"case_sensitive", "attribute"});
   Values keys, out;
-  for (const Value& item : run.iterate(value)->items) {
+  const auto elements = run.iterate(value);
+  for (const Value& item : elements->items) {
     Value key = sort_key(run, item, bound[1], bound[0] && truthy(*bound[0]));
     if (std::ranges::any_of(keys, [&](const Value& x) { return equal(x, key, run.budget()); })) continue;
     keys.push_back(std::move(key));

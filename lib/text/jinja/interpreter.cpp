@@ -116,15 +116,13 @@ std::shared_ptr<const List> Interpreter::loop_items(const Node& node, Scope& sco
 
 Interpreter::Flow Interpreter::loop(const Node& node, Scope& scope) {
   const auto items = loop_items(node, scope);
-  ++loop_depth_;
   for (std::size_t i = 0; i < items->items.size(); ++i) {
     Scope inner{&scope, {}};
-    inner.names.emplace_back("loop", std::make_shared<const Loop>(Loop{items, i, loop_depth_}));
+    inner.names.emplace_back("loop", std::make_shared<const Loop>(Loop{items, i}));
     position_ = node.at;
     bind_targets(node, inner, items->items[i]);
     if (execute(*node.children[2], inner) == Flow::break_loop) break;
   }
-  --loop_depth_;
   if (items->items.empty() && node.children[3]) {
     Scope inner{&scope, {}};
     return execute(*node.children[3], inner);

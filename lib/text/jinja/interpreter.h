@@ -118,7 +118,6 @@ class Interpreter {
   Scope globals_;
   std::string out_;
   int depth_ = 0;
-  std::size_t loop_depth_ = 0;
   std::deque<Namespace> namespaces_;  // as long as any value may point to them
 };
 

@@ -181,7 +181,8 @@ Value join_method(Interpreter& run, const Value& self, const Args& args) {
   if (!bound[0]) run.error("join needs a list");
   std::string out;
   bool first = true;
-  for (const Value& item : run.iterate(*bound[0])->items) {
+  const auto elements = run.iterate(*bound[0]);
+  for (const Value& item : elements->items) {
     if (!std::exchange(first, false)) out += self.string();
     out += text_of(run, &item, "join");
     run.budget().spend(self.string().size() + item.string().size());

@@ -193,6 +193,7 @@ int order(const Value& a, const Value& b, Budget& budget) {
 }
 
 std::string to_text(const Value& value, Budget& budget) {
+  if (value.is(Kind::undefined)) return "";
   if (!value.is(Kind::string)) return repr(value, budget);
   budget.spend(value.string().size());
   return value.string();
@@ -201,7 +202,7 @@ std::string to_text(const Value& value, Budget& budget) {
 std::string repr(const Value& value, Budget& budget) {
   budget.spend(8);
   switch (value.kind()) {
-    case Kind::undefined: return "";
+    case Kind::undefined: return "Undefined";
     case Kind::none: return "None";
     case Kind::boolean: return value.boolean() ? "True" : "False";
     case Kind::integer: return std::to_string(value.integer());

@@ -116,7 +116,6 @@ struct Callable {
 struct Loop {
   std::shared_ptr<const List> items;
   std::size_t index = 0;
-  std::size_t depth = 1;
 };
 
 Value make_list(Values items, bool is_tuple = false);
