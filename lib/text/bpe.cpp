@@ -46,8 +46,8 @@ Bpe::Bpe(const std::vector<std::string>& merges, const std::unordered_map<std::s
            merge);
     const auto left = merge.substr(0, space), right = merge.substr(space + 1);
     joined.assign(left).append(right);
-    table_.add(piece_id(ids, left, merge, rank), piece_id(ids, right, merge, rank),
-               {static_cast<std::uint32_t>(rank), piece_id(ids, joined, merge, rank)});
+    const TokenId left_id = piece_id(ids, left, merge, rank), right_id = piece_id(ids, right, merge, rank);
+    table_.add(left_id, right_id, {static_cast<std::uint32_t>(rank), piece_id(ids, joined, merge, rank)});
   }
 }
 

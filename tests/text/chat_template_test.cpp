@@ -125,7 +125,8 @@ TEST_CASE("hostile templates end in an error, soon", "[chat]") {
           "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}")
           .find(steps) != std::string::npos);
   CHECK(hostile("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").find("calls nest more than") != std::string::npos);
-  CHECK(hostile("{{ " + repeat("(", 100000) + "1" + repeat(")", 100000) + " }}").find("nest more than") != std::string::npos);
+  CHECK(hostile("{{ " + repeat("(", 100000) + "1" + repeat(")", 100000) + " }}").find("nest more than") !=
+        std::string::npos);
   CHECK(hostile("{{ " + repeat("not ", 100000) + "1 }}").find("nest more than") != std::string::npos);
   CHECK(hostile("{{ 1" + repeat(" + 1", 100000) + " }}").find("nest more than") != std::string::npos);
   CHECK(hostile("{{ s" + repeat("[0]", 100000) + " }}").find("nest more than") != std::string::npos);
