@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import gguf
 import numpy as np
 
-import opnf
+import opnf_format as opnf
 from .errors import ConvertError, one_line
 from .rows import FileRows, SourceFile
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-import opnf
+import opnf_format as opnf
 from . import rows as transforms
 from .errors import ConvertError, one_line
 from .rows import Rows

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-import opnf
+import opnf_format as opnf
 from .blocks import bad_block
 from .errors import ConvertError
-from .rows import Rows, to_f32
+from .rows import Rows, to_f32, wide
 
 TYPES = ("f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1")
 KEEP = "keep"
@@ -111,7 +111,7 @@ def encode(values: np.ndarray, dtype: str, name: str) -> np.ndarray:
         return halves.view("u1")
     kind = gguf.GGMLQuantizationType[dtype.upper()]
     if dtype == "bf16":
-        return gguf.quantize(values, kind)
+        return gguf.quantize(wide(values, 1), kind)
     if not np.isfinite(values).all():
         raise ConvertError(f"tensor {name}: holds NaN or infinity, which {dtype} cannot: keep it with --quantize '{name}=keep'")
     blocks = values.reshape(-1, opnf.DTYPES[dtype][1])
@@ -119,7 +119,7 @@ def encode(values: np.ndarray, dtype: str, name: str) -> np.ndarray:
     if ((largest > 0) & (largest < TINY)).any():
         values = np.where((largest < TINY)[:, None], np.float32(0), blocks).reshape(values.shape)
     with np.errstate(all="ignore"):
-        raw = gguf.quantize(values, kind)
+        raw = gguf.quantize(wide(values, opnf.DTYPES[dtype][1]), kind)
     if bad_block(dtype, opnf.DTYPES[dtype][2], raw) is not None:
         raise ConvertError(f"tensor {name}: {largest.max():g} is too large for the f16 scales of {dtype}: keep it with --quantize '{name}=keep'")
     return raw

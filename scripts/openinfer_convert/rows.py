@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-import opnf
+import opnf_format as opnf
 from .blocks import bad_block
 from .errors import ConvertError, one_line
 
@@ -196,4 +196,11 @@ def to_f32(rows: Rows, first: int, count: int) -> np.ndarray:
     if rows.dtype in ("f64", "f32", "f16"):
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(raw).view(opnf.NUMPY[rows.dtype]).astype("<f4")
-    return gguf.dequantize(np.ascontiguousarray(raw), gguf.GGMLQuantizationType[rows.dtype.upper()])
+    raw = wide(np.ascontiguousarray(raw), opnf.DTYPES[rows.dtype][2])
+    values = gguf.dequantize(raw, gguf.GGMLQuantizationType[rows.dtype.upper()])
+    return values.reshape(count, rows.row_elements)
+
+
+def wide(array: np.ndarray, unit: int) -> np.ndarray:
+    """The same as rows of 256 units where that divides: blocks know no rows, and the library goes 16 rows at a time."""
+    return array.reshape(-1, 256 * unit) if array.size % (256 * unit) == 0 else array

@@ -8,7 +8,7 @@ import struct
 
 from safetensors import SafetensorError, safe_open
 
-import opnf
+import opnf_format as opnf
 from .errors import ConvertError, one_line
 from .gguf_file import check_disjoint
 from .json_file import parse_json
