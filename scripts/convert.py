@@ -96,11 +96,13 @@ def main() -> int:
         return fail(f"{e.filename or options.output}: {e.strerror or e}")
     except MemoryError:
         return fail(f"{options.source}: not enough memory")
-    except ValueError as e:
-        if type(e).__name__ != "UsageError":
+    except Exception as e:  # whatever a stranger's file provokes: one line, and nothing is left behind
+        if type(e).__name__ == "UsageError":
+            fail(str(e))
+            return 2
+        if "OPENINFER_TRACE" in os.environ:
             raise
-        fail(str(e))
-        return 2
+        return fail(f"{options.source}: internal error: {type(e).__name__}: {e} (OPENINFER_TRACE=1 shows where)")
     return 0
 
 

@@ -57,6 +57,7 @@ def document(report: Report, output: str, seconds: float) -> dict:
         "tokenizer": report.has_tokenizer, "tensors": len(data), "aliases": len(report.tensors) - len(data),
         "tensor_bytes": sum(t.rows.nbytes for t in data), "dtypes": dict(sorted(dtypes.items())),
         "file_bytes": os.path.getsize(output), "shards": shards,
+        "total_bytes": os.path.getsize(output) + sum(os.path.getsize(os.path.join(folder, n)) for n in shards),
         "quantized": {k: {"from": a, "to": b} for k, (a, b) in sorted(report.quantized.items())}, "stayed": dict(sorted(report.stayed.items())),
         "own_names": sorted(report.own_names), "ignored": sorted(report.ignored), "notes": report.notes,
         "seconds": round(seconds, 3), "peak_resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -80,5 +81,5 @@ def summary(doc: dict) -> str:
         if names:
             lines.append(f"  {len(names)} tensors {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}")
     lines += [f"  note: {note}" for note in doc["notes"]]
-    lines.append(f"{doc['output']}{shards}: {size(doc['file_bytes'])} in {doc['seconds']:.1f} s, peak memory {size(doc['peak_resident_bytes'])}")
+    lines.append(f"{doc['output']}{shards}: {size(doc['total_bytes'])} in {doc['seconds']:.1f} s, peak memory {size(doc['peak_resident_bytes'])}")
     return "\n".join(lines)

@@ -58,13 +58,13 @@ class Choice:
         return choice
 
     def wanted(self, key: str, names: list) -> str | None:
-        """The dtype that the arguments ask for, or None."""
+        """The dtype that the arguments ask for, KEEP, or None."""
         found = None
         for rule in self.rules:
             if any(rule.pattern.search(n) for n in (key, *names)):
                 rule.matched += 1
                 found = rule.dtype
-        return self.bare if found is None else None if found == KEEP else found
+        return found or self.bare
 
     def check_all_matched(self):
         for rule in self.rules:
@@ -74,6 +74,8 @@ class Choice:
 
 def why_not(rows: Rows, dtype: str, by_pattern: bool) -> str | None:
     """Why a tensor cannot or should not become that dtype, or None."""
+    if dtype == KEEP:
+        return "asked to be kept"
     if rows.dtype == dtype:
         return f"is {dtype}"
     if rows.dtype not in READABLE:
