@@ -38,8 +38,8 @@ struct RunStats {
   std::int64_t prompt_tokens = 0, generate_steps = 0;
   std::uint64_t bytes_read = 0;
 
-  void print() const;                  // one line on stderr
-  void write(OutputFile& file) const;  // JSON
+  void print(const std::string& origin) const;  // one line on stderr: which graph, on what, how fast
+  void write(OutputFile& file) const;           // JSON
 };
 
 using Clock = std::chrono::steady_clock;

@@ -54,6 +54,7 @@ void run_chat(Run& run) {
   run.attach(rows.session());
   Sampler sampler(options.sampler);
   auto messages = beginning(options);
+  fmt::print(stderr, "openinfer: {}, backend sim (the reference interpreter)\n", run.chosen.origin);
   fmt::print(stderr, "openinfer: /quit or Ctrl-D ends, /reset forgets the conversation\n");
   for (std::string line; read_line(line);) {
     if (line == "/quit") break;

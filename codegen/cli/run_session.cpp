@@ -32,8 +32,9 @@ nlohmann::ordered_json rate(std::int64_t count, double seconds) {
 
 }  // namespace
 
-void RunStats::print() const {
-  std::string line = fmt::format("openinfer: loaded in {:.2f} s", load_s);
+void RunStats::print(const std::string& origin) const {
+  std::string line =
+      fmt::format("openinfer: {}, backend sim (the reference interpreter); loaded in {:.2f} s", origin, load_s);
   if (prompt_tokens > 0)
     line += fmt::format("; prompt {} tokens, {:.1f}/s", prompt_tokens, static_cast<double>(prompt_tokens) / prompt_s);
   if (generate_steps > 0)
@@ -71,7 +72,6 @@ std::map<std::string, std::int64_t> Run::dims() const {
 }
 
 void Run::attach(SimSession& session) {
-  fmt::print(stderr, "openinfer: {}, backend sim (the reference interpreter)\n", chosen.origin);
   for (const auto& name : options.watch) watch(session, name);
   if (trace_) session.trace(trace_->write_path());
   stats.load_s = seconds_since(start);
@@ -81,7 +81,7 @@ void Run::finish(SimSession& session) {
   if (trace_) session.stop_trace(), trace_->commit();
   stats.bytes_read = session.stats().bytes_read;
   if (stats_file_) stats.write(*stats_file_);
-  stats.print();
+  stats.print(chosen.origin);
 }
 
 std::int64_t choose_context(const RunOptions& options, const RowContract& contract, std::int64_t wanted) {

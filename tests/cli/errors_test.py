@@ -18,7 +18,7 @@ class Errors(Case):
         return name
 
     def test_file_cut_in_half(self):
-        raw = open(self.path(self.package()), "rb").read()
+        raw = self.read(self.package())
         for size in (len(raw) // 2, 100, 3, 0):
             self.write("cut.oinf", raw[:size])
             self.fails("run", "cut.oinf", *IDS, says=["cut.oinf"])
@@ -104,7 +104,7 @@ class Errors(Case):
         self.package()
         self.write("out.npy", "precious")
         self.fails("run", "m.oinf", "--prompt-ids", "70000", "--ids", "--logits", "out.npy", says=["70000"])
-        self.assertEqual(open(self.path("out.npy")).read(), "precious")
+        self.assertEqual(self.read("out.npy").decode(), "precious")
 
     def test_npy_inputs(self):
         self.package()
@@ -136,7 +136,7 @@ class Errors(Case):
 
     def npy(self, array):
         np.save(self.path("made.npy"), array)
-        raw = open(self.path("made.npy"), "rb").read()
+        raw = self.read("made.npy")
         os.unlink(self.path("made.npy"))
         return raw
 

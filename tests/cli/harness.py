@@ -25,6 +25,10 @@ class Case(unittest.TestCase):
             file.write(content if isinstance(content, bytes) else content.encode())
         return self.path(name)
 
+    def read(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
     def run_cli(self, *arguments, stdin=b""):
         done = subprocess.run([COMMAND, *map(str, arguments)], input=stdin, capture_output=True, cwd=self.folder, timeout=300)
         return done.returncode, done.stdout, done.stderr.decode()

@@ -41,7 +41,7 @@ class PackageCommands(Case):
         self.works("verify", "m.oinf", "--deep")
 
     def test_verify_deep_finds_a_flipped_bit(self):
-        raw = bytearray(open(self.path("m.oinf"), "rb").read())
+        raw = bytearray(self.read("m.oinf"))
         raw[-1] ^= 1
         self.write("flipped.oinf", bytes(raw))
         self.works("verify", "flipped.oinf")
@@ -70,7 +70,7 @@ class PackageCommands(Case):
         self.write("g.oig", text)
         self.assertEqual(self.text("graph", "--graph", "g.oig"), text)
         self.assertEqual(self.text("graph", "m.oinf", "--text", "-o", "out.oig"), "")
-        self.assertEqual(open(self.path("out.oig")).read(), text)
+        self.assertEqual(self.read("out.oig").decode(), text)
         self.assertTrue(self.text("graph", "m.oinf", "--dot").startswith("digraph"))
 
     def test_pack_embeds_the_graph(self):
@@ -79,7 +79,7 @@ class PackageCommands(Case):
         self.works("verify", "with.oinf", "--deep")
         self.assertEqual([g for g in json.loads(self.text("inspect", "with.oinf", "--json"))["graphs"]], ["main"])
         tiny_llama.write(self.path("plain.oinf"), graph=self.text("graph", "m.oinf"))
-        self.assertEqual(open(self.path("with.oinf"), "rb").read(), open(self.path("plain.oinf"), "rb").read())
+        self.assertEqual(self.read("with.oinf"), self.read("plain.oinf"))
 
     def test_pack_replaces_its_own_input(self):
         self.works("pack", "m.oinf", "-o", "m.oinf")

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "scripts"
 import opnf  # noqa: E402
 
 LAYERS, D, HEADS, KV_HEADS, HEAD_DIM, FF, CTX = 2, 32, 4, 2, 8, 64, 1024
+NUMPY = {"f32": "<f4", "f16": "<f2", "i32": "<i4"}
 THETA, EPS = 10000.0, 1e-5
 SPECIAL = ["<|im_start|>", "<|im_end|>"]
 MERGES = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or"]
@@ -76,7 +77,7 @@ def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llam
             continue
         dtype = (dtypes or {}).get(key, stored(key, value))
         matrix = value.ndim == 2 and key != "tok_embeddings"
-        w.tensor(key, dtype, value.shape[::-1] if matrix else value.shape, value.astype(opnf.NUMPY[dtype]), transposed=matrix)
+        w.tensor(key, dtype, value.shape[::-1] if matrix else value.shape, value.astype(NUMPY[dtype]), transposed=matrix)
     if "lm_head" not in leave_out:
         w.alias("lm_head", "tok_embeddings", shape=(D, VOCAB), transposed=True)
     w.write()
