@@ -435,6 +435,9 @@ struct Reader::Package {
     files[0].read(offset, copy);
     return copy;
   }
+  void check_index_not_cut() const {  // the index itself is used in place
+    if (mode == Mode::map) files[0].check_not_cut();
+  }
   string_view key(const Row& row) const { return {keys + row.key_offset, row.key_length}; }
   std::span<const uint64_t> shape(const Row& row) const { return {row_dims + row.dims_offset, row.rank}; }
   std::array<uint64_t, 8> stored_shape(const Row& row) const {
@@ -832,17 +835,19 @@ std::optional<size_t> Reader::find(string_view key) const {
 }
 
 std::span<const std::byte> Reader::bytes(size_t i) const {
+  const Package& p = *package_;
+  p.check_index_not_cut();
   const Tensor t = tensor(i);
   if (!t.pattern.empty())
     fail(Code::unsupported, quoted(t.key), " is a splat and has no bytes in place; read_tensor makes them");
-  const File& file = package_->files[t.shard];
-  if (package_->mode != Mode::map)
+  if (p.mode != Mode::map)
     fail(Code::unsupported, quoted(t.key), ": the package is open in pread mode; read_tensor copies");
-  file.check_not_cut();
-  return {file.mapped + t.offset, t.nbytes};
+  if (t.shard) p.files[t.shard].check_not_cut();
+  return {p.files[t.shard].mapped + t.offset, t.nbytes};
 }
 
 void Reader::read_tensor(size_t i, uint64_t offset, std::span<std::byte> to) const {
+  package_->check_index_not_cut();
   const Tensor t = tensor(i);
   if (offset > t.nbytes || to.size() > t.nbytes - offset)
     fail(Code::io, quoted(t.key), ": ", to.size(), " bytes at ", offset, " lie beyond its ", t.nbytes);
