@@ -24,6 +24,8 @@ using std::size_t, std::string, std::string_view, std::uint16_t, std::uint32_t, 
 
 constexpr uint64_t kMaxDim = std::uint64_t{1} << 62, kMaxBytes = std::uint64_t{1} << 63;
 constexpr uint64_t kPage = 4096, kMaxSection = 0xFFFFFFFF, kMaxString = 1 << 24;
+constexpr uint64_t kCopied =
+    1 << 20;  // sections up to this size are copied: as fast, and nobody can change or cut them
 constexpr uint32_t kNone = 0xFFFFFFFF, kEndian = 0x01020304, kSectionKinds = 10;
 
 // ---- messages: built on failure only ----
@@ -59,16 +61,23 @@ bool power_of_two_in(uint64_t x, uint64_t low, uint64_t high) {
 bool all_zero(const std::byte* from, uint64_t size) {
   return std::all_of(from, from + size, [](std::byte b) { return b == std::byte{0}; });
 }
-bool key_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '-' && c <= '9') ||
-         c == '_';  // '-' '.' '/' 0-9 are neighbours
+bool key_char(char c) {  // without a branch, and in bytes, so that compilers vectorise the loop below
+  const auto u = static_cast<uint8_t>(c);
+  const bool letter = static_cast<uint8_t>((u | 32) - 'a') < 26,
+             rest = static_cast<uint8_t>(u - '-') < 13;  // - . / 0-9
+  return letter | rest | (u == '_');
 }
 void check_key_chars(string_view what, string_view keys) {
-  int bad = 0;  // without a branch, so that compilers vectorise it
-  for (const char c : keys) bad |= !key_char(c);
-  if (!bad) return;
-  const auto at = std::find_if_not(keys.begin(), keys.end(), key_char);
-  corrupt(what, ": byte ", static_cast<int>(static_cast<unsigned char>(*at)), " in a key; A-Za-z0-9._/- are allowed");
+  constexpr size_t kChunk = 64;
+  size_t at = 0;
+  for (; at + kChunk <= keys.size(); at += kChunk) {
+    uint8_t good = 1;
+    for (size_t i = 0; i < kChunk; ++i) good &= key_char(keys[at + i]);
+    if (!good) break;
+  }
+  const auto bad = std::find_if_not(keys.begin() + static_cast<std::ptrdiff_t>(at), keys.end(), key_char);
+  if (bad == keys.end()) return;
+  corrupt(what, ": byte ", static_cast<int>(static_cast<uint8_t>(*bad)), " in a key; A-Za-z0-9._/- are allowed");
 }
 bool is_name(string_view s) { return !s.empty() && s.size() <= 255 && std::all_of(s.begin(), s.end(), key_char); }
 
@@ -413,7 +422,7 @@ struct File {
 struct Reader::Package {
   Mode mode;
   std::vector<File> files;
-  std::vector<std::unique_ptr<uint64_t[]>> copies;  // pread mode: what map mode would use in place
+  std::vector<std::unique_ptr<uint64_t[]>> copies;  // of sections that are not used in place
   std::array<std::span<const std::byte>, kSectionKinds> known{};
   std::span<const SectionEntry> sections;
   Header header{};
@@ -429,7 +438,7 @@ struct Reader::Package {
 
   std::span<const std::byte> fetch(uint64_t offset, uint64_t size) {  // callers have checked the range
     if (size > kMaxSection) corrupt("a section of ", size, " bytes; at most ", kMaxSection, " are allowed");
-    if (mode == Mode::map) return {files[0].mapped + offset, size};
+    if (mode == Mode::map && size > kCopied) return {files[0].mapped + offset, size};
     copies.push_back(std::make_unique_for_overwrite<uint64_t[]>(size / 8 + 1));
     const std::span<std::byte> copy{reinterpret_cast<std::byte*>(copies.back().get()), size};
     files[0].read(offset, copy);
@@ -488,7 +497,7 @@ void Reader::Package::read_header() {
     corrupt("says its index ends at ", h.index_end, " of ", size, " bytes");
   if (mode == Mode::map) files[0].map();
 #ifdef MADV_POPULATE_READ  // one call instead of a page fault for every 64 KiB; only a hint
-  if (mode == Mode::map && h.index_end > 1 << 17)
+  if (mode == Mode::map && h.index_end > kCopied)
     ::madvise(const_cast<std::byte*>(files[0].mapped), h.index_end, MADV_POPULATE_READ);
 #endif
   const auto index = fetch(0, h.index_end);

@@ -154,9 +154,9 @@ struct Tensor {
 
 class Reader {
  public:
-  /// map: sections and tensors are used in place; bytes() and read_tensor() notice a file that was cut, but nothing may
-  /// change it while it is open. pread: sections are copied, tensors read on request, nothing is mapped, so that a file
-  /// that shrinks under us is an Error and never a SIGBUS.
+  /// map: tensors, and sections above 1 MiB, are used in place. bytes() and read_tensor() notice a file that was cut,
+  /// but nothing may change it while it is open. pread: sections are copied, tensors read on request, nothing is
+  /// mapped, so that a file that shrinks under us is an Error and never a SIGBUS.
   enum class Mode { map, pread };
 
   /// Errors: io (absent, a directory, unreadable), corrupt (what is wrong and where), unsupported (version, feature).
