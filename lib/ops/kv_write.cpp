@@ -69,19 +69,19 @@ void reference(OpRun& run) {
   const std::int64_t N = run.in(kKeys).shape[0], D = cache.head_dim;
   const std::int64_t layer = index_at(run, kLayer, 0, cache.layers, "layer");
   const std::vector<Place> to = places(run, cache, N);
-  const std::int64_t from_bytes[] = {size_bytes(run.in(kKeys).dtype, D), size_bytes(run.in(kValues).dtype, D)};
+  const TensorView rows[] = {run.in(kKeys), run.in(kValues)};
+  const std::int64_t from_bytes[] = {size_bytes(rows[0].dtype, D), size_bytes(rows[1].dtype, D)};
   const std::int64_t to_bytes = size_bytes(state[0].dtype, 1);
   // Rows of one head in order: of two rows for the same place the later one stays.
   run.parallel_for(cache.heads, 1 + 4096 / (N * D + 1), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head)
-      for (std::int64_t n = 0; n < N; ++n)
-        for (std::size_t which : {kKeys, kValues}) {
-          const TensorView rows = run.in(which);
-          const Place& place = to[static_cast<std::size_t>(n)];
-          const std::int64_t first = cache.first(layer, place.slot, head) + place.position * D;
-          convert_elements(rows.dtype, rows.data + (n * cache.heads + head) * from_bytes[which], state[which].dtype,
-                           state[which].data + first * to_bytes, D);
-        }
+      for (std::int64_t n = 0; n < N; ++n) {
+        const Place& place = to[static_cast<std::size_t>(n)];
+        const std::int64_t first = cache.first(layer, place.slot, head) + place.position * D;
+        for (std::size_t i : {0u, 1u})
+          convert_elements(rows[i].dtype, rows[i].data + (n * cache.heads + head) * from_bytes[i], state[i].dtype,
+                           state[i].data + first * to_bytes, D);
+      }
   });
 }
 

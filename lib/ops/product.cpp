@@ -125,7 +125,7 @@ class WeightTile {
       return {storage_.data(), count, stride_};
     }
     const std::int64_t row = matrix * p_.N + first;
-    if (m_.dtype == dtype_of<Acc>() && stride_ == p_.K)
+    if (m_.dtype == dtype_of<Acc>() && stride_ == p_.K && p_.K > 0)
       return {reinterpret_cast<const Acc*>(run_.stored_rows(1, row, count)), count, stride_};
     decode_rows(run_, 1, m_, row, count, storage_.data(), stride_);
     return {storage_.data(), count, stride_};

@@ -180,8 +180,12 @@ class Attend {
   Attend(OpRun& run, const Problem& p)
       : run_(run),
         p_(p),
+        q_(run.in(kQuery)),
+        k_(run.in(kKeys)),
+        v_(run.in(kValues)),
+        y_(run.out(0)),
         stride_(padded16(p.D)),
-        in_place_(run.in(kKeys).dtype == dtype_of<C>() && stride_ == p.D),
+        in_place_(k_.dtype == dtype_of<C>() && stride_ == p.D),
         query_(static_cast<std::size_t>(stride_)),
         rows_(static_cast<std::size_t>(in_place_ ? 0 : kChunk * stride_)),
         scores_(static_cast<std::size_t>(p.keys)),
@@ -193,17 +197,16 @@ class Attend {
     const std::int64_t block = (reach.block * p_.Hk + head / (p_.H / p_.Hk)) * p_.keys;  // its first row of keys
     const std::int64_t at =
         p_.dense ? ((row / p_.T * p_.H + head) * p_.T + row % p_.T) * p_.D : (row * p_.H + head) * p_.D;
-    load_row<C>(run_.in(kQuery), at, 1, {query_.data(), static_cast<std::size_t>(p_.D)});
+    load_row<C>(q_, at, 1, {query_.data(), static_cast<std::size_t>(p_.D)});
     score(reach, block, row, head);
     const C total = weigh(reach);
     std::vector<C> y = weighted_values(reach, block);
     for (C& value : y) value = total == 0 ? C(0) : value / total;
-    store_row<C>(run_.out(0), at, 1, y);
+    store_row<C>(y_, at, 1, y);
   }
 
  private:
-  Rows<C> load(std::size_t operand, std::int64_t first, std::int64_t count) {
-    const TensorView x = run_.in(operand);
+  Rows<C> load(const TensorView& x, std::int64_t first, std::int64_t count) {
     if (in_place_) return {x.as<C>() + first * p_.D, count, p_.D};
     for (std::int64_t r = 0; r < count; ++r)
       load_row<C>(x, (first + r) * p_.D, 1, {rows_.data() + r * stride_, static_cast<std::size_t>(p_.D)});
@@ -214,7 +217,7 @@ class Attend {
     const C scale = static_cast<C>(p_.scale), softcap = static_cast<C>(p_.softcap);
     for (std::int64_t j = reach.begin; j < reach.end; j += kChunk) {
       const std::int64_t count = std::min(kChunk, reach.end - j);
-      dot_tile({query_.data(), 1, stride_}, load(kKeys, block + j, count), stride_, scores_.data() + j, kChunk);
+      dot_tile({query_.data(), 1, stride_}, load(k_, block + j, count), stride_, scores_.data() + j, kChunk);
     }
     const std::span<C> s = seen(reach);
     for (C& x : s) {
@@ -243,7 +246,7 @@ class Attend {
     std::fill(partial_.begin(), partial_.end(), C(0));
     for (std::int64_t j = reach.begin; j < reach.end; j += kChunk) {
       const std::int64_t count = std::min(kChunk, reach.end - j);
-      add_weighted_rows(scores_.data() + j, skip_.get() + j, j, load(kValues, block + j, count), p_.D, partial_.data());
+      add_weighted_rows(scores_.data() + j, skip_.get() + j, j, load(v_, block + j, count), p_.D, partial_.data());
     }
     std::vector<C> y(static_cast<std::size_t>(p_.D));
     for (std::int64_t d = 0; d < p_.D; ++d) {
@@ -261,6 +264,8 @@ class Attend {
 
   OpRun& run_;
   const Problem& p_;
+  const TensorView q_, k_, v_;
+  const TensorSpan y_;
   std::int64_t stride_;
   bool in_place_;
   std::vector<C> query_, rows_, scores_;  // query and rows: padded with zeros

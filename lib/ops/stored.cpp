@@ -22,6 +22,7 @@ StoredMatrix::StoredMatrix(const TensorView& view) : dtype(view.dtype) {
 template <class T>
 void decode_rows(const OpRun& run, std::size_t operand, const StoredMatrix& m, std::int64_t first, std::int64_t count,
                  T* to, std::int64_t stride) {
+  if (count == 0 || m.length == 0) return;
   const std::byte* bytes = run.stored_rows(operand, first, count);
   if (stride == m.length) return dequantize(m.dtype, bytes, to, count * m.length);
   for (std::int64_t r = 0; r < count; ++r) dequantize(m.dtype, bytes + r * m.row_bytes, to + r * stride, m.length);
