@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/sim/cells.h"
+
+#include <cstring>
+
+#include "lib/base/fail.h"
+
+namespace openinfer {
+namespace {
+
+/// (…, C, R) stored as (…, R, C) turned to its logical order.
+Tensor turn(const StoredTensor& t, const std::byte* from) {
+  const std::int64_t rows = t.shape[t.shape.size() - 2];
+  const std::int64_t columns = t.shape.back();
+  const auto width = static_cast<std::size_t>(info(t.dtype).block_bytes);
+  Tensor to(t.dtype, t.shape);
+  std::byte* out = to.mutable_bytes().data();
+  const std::int64_t matrices = rows * columns == 0 ? 0 : to.count() / (rows * columns);
+  for (std::int64_t m = 0; m < matrices; ++m, from += static_cast<std::size_t>(rows * columns) * width)
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < columns; ++c, out += width)
+        std::memcpy(out, from + static_cast<std::size_t>(c * rows + r) * width, width);
+  return to;
+}
+
+}  // namespace
+
+Cells::Cells(std::shared_ptr<const Program> program)
+    : program_(std::move(program)), cells_(program_->g().values.size()), seen_(program_->weights.tensors().size()) {}
+
+void Cells::set(ValueId v, Tensor tensor) {
+  Cell& cell = cells_[v];
+  cell.view = tensor.view();
+  cell.owner = std::move(tensor);
+  cell.owned = true;
+  cell.weight = Cell::kNoWeight;
+}
+
+void Cells::set_weight(ValueId v, std::uint32_t weight) {
+  clear(v);
+  cells_[v].weight = weight;
+}
+
+void Cells::clear_all() {
+  for (Cell& cell : cells_) cell = Cell{};
+}
+
+const std::byte* Cells::stored_bytes(std::uint32_t weight) {
+  Seen& seen = seen_[weight];
+  if (seen.stored) return seen.stored;
+  const StoredTensor& t = program_->weights.tensors()[weight];
+  const auto bytes = program_->model->bytes(t.key);
+  if (bytes.size() < static_cast<std::size_t>(t.size_bytes))
+    fail(ErrorCode::corrupt_package, "[model] \"{}\" has {} bytes; its shape needs {}", t.key, bytes.size(),
+         t.size_bytes);
+  return seen.stored = bytes.data();
+}
+
+TensorView Cells::dense_weight(std::uint32_t weight) {
+  const StoredTensor& t = program_->weights.tensors()[weight];
+  if (!t.transposed || t.shape.size() < 2) return {t.dtype, t.shape, stored_bytes(weight), false};
+  if (info(t.dtype).block_size != 1)
+    fail(ErrorCode::unsupported, "[model] \"{}\" is stored as transposed {} and wanted dense; cast it to f32 first",
+         t.key, name(t.dtype));
+  Seen& seen = seen_[weight];
+  if (!seen.has_dense) {
+    seen.dense = turn(t, stored_bytes(weight));
+    seen.has_dense = true;
+  }
+  return seen.dense.view();
+}
+
+OperandBytes Cells::operand(ValueId v, bool stored) {
+  Cell& cell = cells_[v];
+  OperandBytes operand;
+  operand.present = true;
+  operand.stored = stored;
+  if (cell.weight != Cell::kNoWeight) {
+    const StoredTensor& t = program_->weights.tensors()[cell.weight];
+    operand.counts = true;
+    if (stored) {
+      operand.data = stored_bytes(cell.weight);
+      operand.dtype = t.dtype;
+      operand.shape = &t.shape;
+      operand.transposed = t.transposed;
+      operand.rows = t.rows;
+      operand.row_bytes = t.row_bytes;
+      return operand;
+    }
+    if (!cell.view.data) cell.view = dense_weight(cell.weight);
+    bytes_read.fetch_add(static_cast<std::uint64_t>(t.size_bytes), std::memory_order_relaxed);
+  }
+  operand.data = cell.view.data;
+  operand.dtype = cell.view.dtype;
+  operand.shape = &cell.view.shape;
+  if (stored) {
+    const std::int64_t width = cell.view.shape.empty() ? 1 : cell.view.shape.back();
+    operand.rows = width == 0 ? 0 : cell.view.count() / width;
+    operand.row_bytes = width % info(cell.view.dtype).block_size == 0 ? size_bytes(cell.view.dtype, width) : 0;
+  }
+  return operand;
+}
+
+TensorView Cells::dense(ValueId v) {
+  Cell& cell = cells_[v];
+  if (cell.weight != Cell::kNoWeight && !cell.view.data) cell.view = dense_weight(cell.weight);
+  return cell.view;
+}
+
+Tensor Cells::tensor(ValueId v) {
+  const TensorView view = dense(v);
+  const Tensor& owner = cells_[v].owner;
+  const bool whole = cells_[v].owned && owner.bytes().data() == view.data && owner.shape() == view.shape;
+  if (whole && owner.dtype() == view.dtype) return owner;
+  Tensor copy(view.dtype, view.shape);
+  const auto to = copy.mutable_bytes();
+  if (!to.empty()) std::memcpy(to.data(), view.data, to.size());
+  return copy;
+}
+
+}  // namespace openinfer

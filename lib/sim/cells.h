@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a step keeps its values: one cell for each value of the graph. Regions never run inside themselves, so one cell
+// is enough; a loop's turn writes over the last one's.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lib/sim/program.h"
+
+namespace openinfer {
+
+struct Cell {
+  static constexpr std::uint32_t kNoWeight = ~std::uint32_t{0};
+
+  TensorView view;  // data null: no value, or a weight that nobody has looked at
+  Tensor owner;     // keeps view's bytes; not for views of states and of the package
+  bool owned = false;
+  std::uint32_t weight = kNoWeight;  // a handle: the tensor's number in Program::weights
+};
+
+/// What a node reads: a tensor's type and bytes, as rows for operands that take it as it is stored.
+struct OperandBytes {
+  bool present = false;
+  bool stored = false;  // read through stored_rows
+  DType dtype = DType::f32;
+  const Extents* shape = nullptr;
+  bool transposed = false;
+  const std::byte* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t row_bytes = 0;  // 0: only all rows at once
+  bool counts = false;         // bytes of the package
+};
+
+class Cells {
+ public:
+  explicit Cells(std::shared_ptr<const Program> program);
+
+  Cell& operator[](ValueId v) { return cells_[v]; }
+  void set(ValueId v, Tensor tensor);
+  void set_weight(ValueId v, std::uint32_t weight);
+  void clear(ValueId v) { cells_[v] = Cell{}; }
+  void clear_all();
+
+  /// The value as an operand: the first time, this is where a weight's bytes are looked up.
+  OperandBytes operand(ValueId v, bool stored);
+  /// The value row-major and of its own type, whatever it is made of. Errors: unsupported for a transposed block
+  /// format.
+  TensorView dense(ValueId v);
+  /// The same as a tensor that outlives the step.
+  Tensor tensor(ValueId v);
+  /// Bytes of package tensors that were asked for; counted by nodes' threads.
+  std::atomic<std::uint64_t> bytes_read{0};
+
+ private:
+  /// A weight that this session has looked at: its stored bytes and, if somebody needs it so, its dense form.
+  struct Seen {
+    const std::byte* stored = nullptr;
+    Tensor dense;
+    bool has_dense = false;
+  };
+
+  const std::byte* stored_bytes(std::uint32_t weight);
+  TensorView dense_weight(std::uint32_t weight);
+
+  std::shared_ptr<const Program> program_;
+  std::vector<Cell> cells_;
+  std::vector<Seen> seen_;
+};
+
+}  // namespace openinfer

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which values and nodes some roots depend on, through loops and branches: a loop's carried value is needed only if
+// somebody wants what it ends as, or a turn uses it.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "lib/graph/ir.h"
+
+namespace openinfer {
+
+struct Demand {
+  std::vector<bool> values;
+  std::vector<bool> nodes;
+};
+
+Demand find_demand(const GraphData& g, std::span<const ValueId> roots);
+
+}  // namespace openinfer

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of one node, as its reference implementation sees it. Made once for each session and pointed at node after
+// node: nothing of it is allocated anew.
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "lib/sim/binding.h"
+#include "lib/sim/cells.h"
+#include "lib/sim/schedule.h"
+#include "lib/sim/state_store.h"
+#include "lib/sim/thread_pool.h"
+
+namespace openinfer {
+
+class NodeRun final : public OpRun {
+ public:
+  struct Session {
+    const GraphData& g;
+    Cells& cells;
+    StateStore& states;
+    const Binding& binding;
+    ThreadPool& pool;
+    const std::vector<Extents>& extents;  // by value, under the current binding
+  };
+  explicit NodeRun(const Session& session) : s_(session) {}
+
+  /// Runs the node's reference; its results are in the cells then. A result with `escapes` is never a view of a state.
+  void run(const Node& node, const std::vector<bool>& escapes);
+
+  const OpDef& op() const override { return *node_->op; }
+  std::size_t operand_count() const override { return operands_.size(); }
+  bool has(std::size_t i) const override { return i < operands_.size() && operands_[i].present; }
+  TensorView in(std::size_t i) const override;
+  const std::byte* stored_rows(std::size_t i, std::int64_t first, std::int64_t count) const override;
+  TensorSpan out(std::size_t i) override;
+  void set_view(std::size_t i, TensorView view) override;
+  std::span<TensorSpan> state() override;
+  const Attributes& attributes() const override { return node_->attributes; }
+  std::int64_t value(const Dim& dim) const override { return s_.binding.value(dim); }
+  void parallel_for(std::int64_t n, std::int64_t grain,
+                    const std::function<void(std::int64_t, std::int64_t)>& f) const override {
+    s_.pool.parallel_for(n, grain, f);
+  }
+  Location at() const override { return node_->at; }
+
+ private:
+  struct Result {
+    ValueId value = kNoValue;
+    Tensor tensor;
+    TensorView view;
+    enum class Made { nothing, tensor, view } made = Made::nothing;
+  };
+
+  void take_operands();
+  void finish_result(std::size_t i, bool escapes);
+  void share_operand(const Result& result);
+
+  Session s_;
+  const Node* node_ = nullptr;
+  std::vector<OperandBytes> operands_;
+  std::vector<Result> results_;
+  std::mutex results_mutex_;  // out() may be first called from inside a parallel loop
+};
+
+}  // namespace openinfer

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/sim/number.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "openinfer/half.h"
+
+namespace openinfer {
+namespace {
+
+template <class T>
+bool put(T value, std::byte* to) {
+  std::memcpy(to, &value, sizeof value);
+  return true;
+}
+
+std::optional<std::int64_t> whole(Number number) {
+  if (const auto* integer = std::get_if<std::int64_t>(&number)) return *integer;
+  const double value = std::get<double>(number);
+  // 2^63 itself is a double that no i64 holds; the comparison also refuses a NaN.
+  if (!(value >= -0x1p63 && value < 0x1p63) || value != std::floor(value)) return std::nullopt;
+  return static_cast<std::int64_t>(value);
+}
+
+template <class T>
+bool put_integer(Number number, std::byte* to) {
+  const auto value = whole(number);
+  if (!value || (std::is_unsigned_v<T> && *value < 0)) return false;
+  if constexpr (sizeof(T) < sizeof(std::int64_t))
+    if (*value < std::numeric_limits<T>::min() || *value > std::numeric_limits<T>::max()) return false;
+  return put(static_cast<T>(*value), to);
+}
+
+double real(Number number) {
+  return std::visit([](auto n) { return static_cast<double>(n); }, number);
+}
+
+/// A finite number that becomes infinite is one that the dtype cannot hold.
+template <class Rounded>
+bool put_rounded(double value, Rounded rounded, std::byte* to) {
+  if (std::isfinite(value) && !std::isfinite(static_cast<double>(rounded))) return false;
+  return put(rounded, to);
+}
+
+}  // namespace
+
+bool store_number(Number number, DType dtype, std::byte* to) {
+  const double value = real(number);
+  if (dtype == DType::f64) return put(value, to);
+  if (dtype == DType::f32) return put_rounded(value, static_cast<float>(value), to);
+  if (dtype == DType::f16) return put_rounded(value, Half(static_cast<float>(value)), to);
+  if (dtype == DType::bf16) return put_rounded(value, BFloat16(static_cast<float>(value)), to);
+  if (dtype == DType::i8) return put_integer<std::int8_t>(number, to);
+  if (dtype == DType::i16) return put_integer<std::int16_t>(number, to);
+  if (dtype == DType::i32) return put_integer<std::int32_t>(number, to);
+  if (dtype == DType::i64) return put_integer<std::int64_t>(number, to);
+  if (dtype == DType::u8) return put_integer<std::uint8_t>(number, to);
+  if (dtype == DType::u16) return put_integer<std::uint16_t>(number, to);
+  if (dtype == DType::u32) return put_integer<std::uint32_t>(number, to);
+  if (dtype == DType::u64) return put_integer<std::uint64_t>(number, to);
+  if (dtype == DType::boolean && (value == 0 || value == 1)) return put(static_cast<std::uint8_t>(value), to);
+  return false;
+}
+
+std::string to_string(Number number) {
+  return std::visit([](auto n) { return fmt::format("{}", n); }, number);
+}
+
+}  // namespace openinfer

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session's parts: what SimSession forwards to.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/sim/machine.h"
+#include "lib/sim/trace.h"
+#include "lib/sim/watches.h"
+#include "openinfer/sim.h"
+
+namespace openinfer {
+
+struct SimSession::Impl {
+ public:
+  Impl(std::shared_ptr<const Program> program, SimOptions options);
+
+  void begin(const Inputs& inputs, const std::vector<std::string>& wanted);
+  NodeId next();  // kNoNode at the end
+  Outputs finish();
+  SimSession::NodeRun describe(NodeId node) const;
+  std::unique_ptr<Impl> fork() const;
+
+  std::shared_ptr<const Program> program_;
+  SimOptions options_;
+  Binding binding_;
+  StateStore states_;
+  ThreadPool pool_;
+  Machine machine_;
+  Watches watches_;
+  std::unique_ptr<TraceWriter> trace_;
+  SimStats stats_;
+
+ private:
+  std::vector<std::size_t> find_outputs(const std::vector<std::string>& wanted) const;
+  std::shared_ptr<const Schedule> schedule(const std::vector<std::size_t>& outputs, const Watches::Table& watched);
+  Machine::Listener listener(std::shared_ptr<const Watches::Table> watched);
+  void call_watchers(const Watches::Table& watched, ValueId v, std::string_view op, Location at);
+  void ran(NodeId node);
+  void check_finite(const Node& node);
+  [[noreturn]] void fail_in(NodeId node, const Error& error, const std::string& loops) const;
+
+  using ScheduleKey = std::pair<std::vector<ValueId>, std::vector<ValueId>>;
+  std::map<ScheduleKey, std::shared_ptr<const Schedule>> schedules_;
+  std::vector<std::size_t> wanted_;  // outputs of the step under way
+  bool stepping_ = false;
+  NodeId running_ = kNoNode;  // the node whose reference is at work
+  TraceWriter::Clock::time_point node_start_;
+};
+
+}  // namespace openinfer

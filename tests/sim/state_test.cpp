@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// What persists between steps.
+#include <unistd.h>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <fstream>
+
+#include "test_ops.h"
+
+using namespace sim_test;
+using Catch::Contains;
+
+namespace {
+
+/// h ← h + x; y = h before, z = h after.
+Graph accumulator() {
+  return graph([](GraphBuilder& b) {
+    auto n = b.dim("B", 1, 64);
+    auto x = b.input("x", f32, {n, 2});
+    auto h = b.state("h", tensor_state(f32, {n, 2}));
+    auto before = same(peek(h));
+    b.output("y", before);
+    poke(h, plus(before, x));
+    b.output("z", peek(h));
+  });
+}
+
+std::vector<float> step(SimSession& sim, std::vector<float> x, const char* out = "z") {
+  const auto rows = static_cast<std::int64_t>(x.size() / 2);
+  return floats(sim.run_step({{"x", Tensor(x, {rows, 2})}})[out]);
+}
+
+std::int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace
+
+TEST_CASE("a state persists, and a value read stays what it was") {
+  SimSession sim(accumulator());
+  CHECK(step(sim, {1, 2}) == std::vector<float>{1, 2});
+  const auto out = sim.run_step({{"x", row({10, 20})}});
+  CHECK(floats(out["y"]) == std::vector<float>{1, 2});
+  CHECK(floats(out["z"]) == std::vector<float>{11, 22});
+  CHECK(sim.stats().state_bytes == 8);
+}
+
+TEST_CASE("state writes happen whatever outputs are wanted") {
+  SimSession sim(accumulator());
+  sim.run_step({{"x", row({1, 2})}}, {"y"});
+  CHECK(step(sim, {0, 0}) == std::vector<float>{1, 2});
+}
+
+TEST_CASE("save, restore and reset") {
+  SimSession sim(accumulator());
+  const auto empty = sim.save();
+  step(sim, {1, 2});
+  const auto saved = sim.save();
+  CHECK(saved.states.at(0).name == "h");
+  CHECK(floats(saved.states.at(0).tensors.at(0)) == std::vector<float>{1, 2});
+  CHECK(step(sim, {1, 1}) == std::vector<float>{2, 3});
+  CHECK(floats(saved.states[0].tensors[0]) == std::vector<float>{1, 2});
+  sim.restore(saved);
+  CHECK(step(sim, {1, 1}) == std::vector<float>{2, 3});
+  sim.restore(empty);
+  CHECK(step(sim, {1, 1}) == std::vector<float>{1, 1});
+  sim.reset();
+  CHECK(step(sim, {5, 5}) == std::vector<float>{5, 5});
+}
+
+TEST_CASE("restore refuses what is not this session's") {
+  SimSession sim(accumulator());
+  step(sim, {1, 2});
+  auto other = sim.save();
+  other.states[0].name = "g";
+  CHECK(error_of([&] { sim.restore(other); }) == "[restore] the snapshot has $g where the session has $h");
+  other.states[0].name = "h";
+  other.states[0].tensors[0] = Tensor(f32, {3, 2});
+  CHECK(error_of([&] { sim.restore(other); }) ==
+        "[restore] $h is f32(3, 2) in the snapshot and f32(1, 2) in the session");
+  CHECK(error_of([&] { sim.restore({}); }) == "[restore] the snapshot has 0 states and the session 1");
+  CHECK(step(sim, {0, 0}) == std::vector<float>{1, 2});
+}
+
+TEST_CASE("a fork goes its own way") {
+  SimSession sim(accumulator());
+  step(sim, {1, 2});
+  SimSession fork = sim.fork();
+  CHECK(step(fork, {10, 10}) == std::vector<float>{11, 12});
+  CHECK(step(sim, {1, 1}) == std::vector<float>{2, 3});
+  CHECK(step(fork, {1, 1}) == std::vector<float>{12, 13});
+}
+
+TEST_CASE("a state's symbol that inputs bind is fixed by the first step") {
+  SimSession sim(accumulator());
+  step(sim, {1, 2, 3, 4});
+  CHECK_THAT(error_of([&] {
+               step(sim, {1, 2});
+             }),
+             Contains("[input] dimension 0 of 'x' is 1, not B (B = 2 from state $h, which was made with it)"));
+  SimSession fixed(accumulator(), {.dims = {{"B", 3}}});
+  CHECK(fixed.stats().state_bytes == 24);
+  CHECK_THAT(error_of([&] { step(fixed, {1, 2}); }), Contains("B = 3 from the session's options"));
+}
+
+TEST_CASE("a state in a loop is one state") {
+  SimSession sim(graph([](GraphBuilder& b) {
+    auto h = b.state("h", tensor_state(f32, {1}));
+    b.loop("l", 0, 4, [&](Index) { poke(h, plus(same(peek(h)), 1.0)); });
+    b.output("y", peek(h));
+  }));
+  CHECK(floats(sim.run_step({})["y"]) == std::vector<float>{4});
+  CHECK(floats(sim.run_step({})["y"]) == std::vector<float>{8});
+}
+
+TEST_CASE("capacity that nobody touches costs no memory, in forks and snapshots neither") {
+  constexpr std::int64_t kMany = std::int64_t{1} << 28;  // 1 GiB of f32
+  const auto g = graph([](GraphBuilder& b) {
+    auto big = b.state("big", tensor_state(f32, {kMany}));
+    static_cast<void>(big);
+    auto h = b.state("h", tensor_state(f32, {1}));
+    poke(h, plus(same(peek(h)), 1.0));
+    b.output("y", peek(h));
+  });
+  const auto before = resident_bytes();
+  SimSession sim(g);
+  sim.run_step({});
+  const auto fork = sim.fork();
+  const auto saved = sim.save();
+  CHECK(sim.stats().state_bytes == 4 * kMany + 4);
+  CHECK(resident_bytes() - before < (64 << 20));
+}
+
+TEST_CASE("a state that does not fit is an error that names it") {
+  const auto too_large = [](std::int64_t n, std::int64_t m) {
+    return error_of([&] {
+      SimSession(graph([&](GraphBuilder& b) {
+        auto h = b.state("huge", tensor_state(f32, {n, m}));
+        b.output("y", peek(h));
+      }));
+    });
+  };
+  CHECK_THAT(too_large(std::int64_t{1} << 30, std::int64_t{1} << 30),
+             Contains("[state] $huge tensor(f32, shape=[1073741824, 1073741824])"));
+  CHECK_THAT(too_large(std::int64_t{1} << 40, std::int64_t{1} << 40), Contains("[state] $huge"));
+}
+
+TEST_CASE("after an error the states are as the failing node found them") {
+  SimSession sim(graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1});
+    auto h = b.state("h", tensor_state(f32, {1}));
+    poke(h, plus(same(peek(h)), x));
+    b.output("y", checked(same(peek(h))));
+  }));
+  CHECK(floats(sim.run_step({{"x", {1.0}}})["y"]) == std::vector<float>{1});
+  const auto saved = sim.save();
+  CHECK_THAT(error_of([&] { sim.run_step({{"x", {-5.0}}}); }), Contains("is negative"));
+  CHECK(floats(sim.save().states[0].tensors[0]) == std::vector<float>{-4});
+  sim.restore(saved);
+  CHECK(floats(sim.run_step({{"x", {1.0}}})["y"]) == std::vector<float>{2});
+}
