@@ -26,7 +26,7 @@ Tensor turn(const StoredTensor& t, const std::byte* from) {
 }  // namespace
 
 Cells::Cells(std::shared_ptr<const Program> program)
-    : program_(std::move(program)), cells_(program_->g().values.size()), seen_(program_->weights.tensors().size()) {}
+    : program_(std::move(program)), cells_(program_->g().values.size()), turned_(program_->weights.tensors().size()) {}
 
 void Cells::set(ValueId v, Tensor tensor) {
   Cell& cell = cells_[v];
@@ -45,15 +45,14 @@ void Cells::clear_all() {
   for (Cell& cell : cells_) cell = Cell{};
 }
 
-const std::byte* Cells::stored_bytes(std::uint32_t weight) {
-  Seen& seen = seen_[weight];
-  if (seen.stored) return seen.stored;
+/// Asked for at each use, not kept: the package looks whether its file was cut meanwhile.
+const std::byte* Cells::stored_bytes(std::uint32_t weight) const {
   const StoredTensor& t = program_->weights.tensors()[weight];
   const auto bytes = program_->model->bytes(t.key);
   if (bytes.size() < static_cast<std::size_t>(t.size_bytes))
     fail(ErrorCode::corrupt_package, "[model] \"{}\" has {} bytes; its shape needs {}", t.key, bytes.size(),
          t.size_bytes);
-  return seen.stored = bytes.data();
+  return bytes.data();
 }
 
 TensorView Cells::dense_weight(std::uint32_t weight) {
@@ -62,12 +61,9 @@ TensorView Cells::dense_weight(std::uint32_t weight) {
   if (info(t.dtype).block_size != 1)
     fail(ErrorCode::unsupported, "[model] \"{}\" is stored as transposed {} and wanted dense; cast it to f32 first",
          t.key, name(t.dtype));
-  Seen& seen = seen_[weight];
-  if (!seen.has_dense) {
-    seen.dense = turn(t, stored_bytes(weight));
-    seen.has_dense = true;
-  }
-  return seen.dense.view();
+  std::optional<Tensor>& turned = turned_[weight];
+  if (!turned) turned = turn(t, stored_bytes(weight));
+  return turned->view();
 }
 
 OperandBytes Cells::operand(ValueId v, bool stored) {

@@ -56,19 +56,12 @@ class Cells {
   std::atomic<std::uint64_t> bytes_read{0};
 
  private:
-  /// A weight that this session has looked at: its stored bytes and, if somebody needs it so, its dense form.
-  struct Seen {
-    const std::byte* stored = nullptr;
-    Tensor dense;
-    bool has_dense = false;
-  };
-
-  const std::byte* stored_bytes(std::uint32_t weight);
+  const std::byte* stored_bytes(std::uint32_t weight) const;
   TensorView dense_weight(std::uint32_t weight);
 
   std::shared_ptr<const Program> program_;
   std::vector<Cell> cells_;
-  std::vector<Seen> seen_;
+  std::vector<std::optional<Tensor>> turned_;  // by weight: the dense form of a transposed one that somebody needed
 };
 
 }  // namespace openinfer

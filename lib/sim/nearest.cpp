@@ -3,37 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <numeric>
-#include <utility>
+#include "lib/base/nearest.h"
 
 namespace openinfer {
-namespace {
-
-constexpr std::size_t kShortList = 4;
-
-/// Levenshtein distance.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
 
 std::string nearest_hint(std::string_view wanted, const std::vector<std::string_view>& names) {
+  constexpr std::size_t kShortList = 4;
   if (names.empty()) return {};
   if (names.size() <= kShortList) return fmt::format("; there is '{}'", fmt::join(names, "', '"));
-  const auto closer = [&](std::string_view a, std::string_view b) { return distance(wanted, a) < distance(wanted, b); };
-  return fmt::format("; the nearest is '{}'", *std::min_element(names.begin(), names.end(), closer));
+  return did_you_mean(wanted, names);
 }
 
 }  // namespace openinfer

@@ -8,7 +8,7 @@
 
 namespace openinfer {
 
-/// "; the nearest is 'tok'", or "; there are 'tok', 'pos'" where the list is short; empty without names.
+/// "; there is 'tok', 'pos'" where the list is short, else "; did you mean 'tok'?", or nothing if none is near.
 std::string nearest_hint(std::string_view wanted, const std::vector<std::string_view>& names);
 
 }  // namespace openinfer

@@ -28,15 +28,6 @@ std::string dtype_list(const std::vector<DType>& dtypes) {
   return text;
 }
 
-/// " (the family has 0..29)": the members from the range's start that the package does have.
-std::string family_extent(const Model& model, const WeightDecl& decl) {
-  if (decl.ranges.size() != 1) return {};
-  const std::int64_t from = decl.ranges[0].first;
-  std::int64_t end = from;
-  while (model.contains(key_of(decl, {end}))) ++end;
-  return end == from ? " (the family has none)" : fmt::format(" (the family has {}..{})", from, end - 1);
-}
-
 Extents stored_shape(const TensorInfo& tensor) {
   Extents shape = tensor.shape;
   if (tensor.transposed && shape.size() >= 2) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
@@ -62,8 +53,6 @@ StoredTensor describe(const TensorInfo& tensor) {
 }
 
 StoredTensor find_tensor(const Model& model, const WeightDecl& decl, const std::string& key, Location at) {
-  if (!decl.ranges.empty() && !model.contains(key))
-    fail_at(at, ErrorCode::not_found, "[model] no tensor \"{}\"{}", key, family_extent(model, decl));
   const TensorInfo tensor = model.tensor({key, At(at.file, at.line)});
   if (std::find(decl.dtypes.begin(), decl.dtypes.end(), tensor.dtype) == decl.dtypes.end())
     fail_at(at, ErrorCode::dtype_mismatch, "[model] \"{}\" is {} in the package; the graph declares {}", key,

@@ -78,17 +78,25 @@ TEST_CASE("watch matches a prefix, arguments and outputs, and makes run what nob
         w.value.dtype == f32 ? w.value.as<float>()[0] : static_cast<float>(w.value.as<std::int32_t>()[0]);
     seen.push_back({std::string(w.name), std::string(w.op), w.indices, value});
   };
-  sim.watch("x", note_all);
+  sim.watch("x", note_all);  // the input, what the loop carries by that name, and what it ends as
   sim.watch("l", note_all);
-  sim.watch("y", note_all);  // the output's name; the value's own is x.2
   sim.run_step({{"x", {1.0}}});
   CHECK(seen == std::vector<Seen>{{"x", "input", {}, 1},
                                   {"l", "loop", {2}, 2},
+                                  {"x", "loop", {2}, 1},
                                   {"l", "loop", {3}, 3},
+                                  {"x", "loop", {3}, 3},
                                   {"l", "loop", {4}, 4},
-                                  {"x.2", "loop", {}, 15}});
+                                  {"x", "loop", {4}, 7},
+                                  {"x", "loop", {}, 15}});
+  sim.unwatch("x");
+  sim.unwatch("l");
+  seen.clear();
+  sim.watch("y", note_all);  // no value has that name, an output does
+  sim.run_step({{"x", {1.0}}});
+  CHECK(seen == std::vector<Seen>{{"x", "loop", {}, 15}});
   CHECK_THAT(error_of([&] { sim.watch("twise", note); }),
-             Contains("[watch] the graph has no value 'twise'; the nearest is 'twice'"));
+             Contains("[watch] the graph has no value 'twise'; did you mean 'twice'?"));
 }
 
 TEST_CASE("what a watcher throws comes out, and the session goes on") {
