@@ -11,6 +11,8 @@ namespace openinfer {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+// Of one tensor: far above what a machine has, far below what an address holds. Beyond it callocs answer as they like.
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 40;
 
 /// A copy of its own that leaves pages of zeros untouched, so that unused capacity stays unused in it too.
 Tensor copy_sparse(const Tensor& from) {
@@ -42,6 +44,9 @@ std::vector<Tensor> make_tensors(const StateDecl& decl, const Extents& extents) 
   const std::size_t count = decl.spec.kind == StateSpec::Kind::kv_cache ? 2 : 1;
   std::vector<Tensor> tensors;
   try {
+    const std::int64_t bytes = size_bytes(decl.spec.dtype, element_count(extents));
+    if (bytes > kMostBytes)
+      fail(ErrorCode::out_of_memory, "needs {} bytes, a tensor of a state may have {}", bytes, kMostBytes);
     for (std::size_t i = 0; i < count; ++i) tensors.emplace_back(decl.spec.dtype, extents);
   } catch (const Error& e) {
     fail(e.code(), "[state] ${} {} as {}: {}; smaller dimensions can be set in the session's options", decl.name,
