@@ -172,6 +172,7 @@ class Graph {
 
   /// Errors: invalid_argument for an empty Graph.
   const GraphData& data() const;
+  const std::shared_ptr<const GraphData>& shared() const { return data_; }
   /// Names and types, in order.
   std::vector<std::pair<std::string, TensorType>> inputs() const;
   std::vector<std::pair<std::string, TensorType>> outputs() const;
