@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
+add_test(NAME layers COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/scripts/check_layers.py ${PROJECT_SOURCE_DIR})
+add_test(NAME layers_self_test COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/scripts/check_layers.py --self-test)
+set_tests_properties(layers layers_self_test PROPERTIES LABELS unit)
