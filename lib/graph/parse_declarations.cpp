@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/graph/parser.h"
+#include "lib/graph/verifier.h"
 
 namespace openinfer {
 
@@ -74,6 +75,7 @@ void Parser::weight() {
     fail_at(line, kInvalid, "[weight] @{} names a dtype twice", decl.pattern);
   decl.shape = shape();
   if (weights_.contains(decl.pattern)) fail_at(line, kInvalid, "[weight] @{} is declared twice", decl.pattern);
+  verify_weight_decl(decl, line);
   const std::string pattern = decl.pattern;
   weights_[pattern] = draft_.declare_weight(std::move(decl), line);
 }
@@ -86,7 +88,9 @@ void Parser::state() {
   const std::string name(token_.text);
   advance();
   expect(":");
-  states_[name] = draft_.declare_state(name, state_spec(), line);
+  StateSpec spec = state_spec();
+  for (const Dim& d : spec.shape) verify_symbols(draft_.g, d, "state $" + name, line);
+  states_[name] = draft_.declare_state(name, std::move(spec), line);
 }
 
 StateSpec Parser::state_spec() {
@@ -168,7 +172,9 @@ void Parser::parameters() {
     const Location line = here();
     const std::string_view name = expect_name("an input's name");
     expect(":");
-    define(name, draft_.add_input(name, type(), line));
+    TensorType input = type();
+    for (const Dim& d : input.shape) verify_symbols(draft_.g, d, fmt::format("input '{}'", name), line);
+    define(name, draft_.add_input(name, std::move(input), line));
     check_size();
   }
   expect(")");
@@ -179,6 +185,7 @@ void Parser::parameters() {
     const std::string_view name = expect_name("an output's name");
     expect(":");
     outputs_.emplace_back(name, type());
+    check_size();
   }
   expect(")");
   expect("{");

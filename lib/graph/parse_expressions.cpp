@@ -4,6 +4,7 @@
 
 #include "lib/base/nearest.h"
 #include "lib/graph/parser.h"
+#include "lib/graph/verify.h"
 
 namespace openinfer {
 namespace {
@@ -71,6 +72,7 @@ void Parser::argument(Call& call, std::size_t& position) {
   const bool more = !op.operands.empty() && is_variadic(op.operands.back()) && position + 1 >= op.operands.size();
   if (position >= op.operands.size() ? !more : is_keyword_operand(op.operands[position]))
     refuse("{} has no operand at place {}; write name=value", op.name, position + 1);
+  if (position == kMaxOperands) refuse("{} is given more than {} operands", op.name, kMaxOperands);
   if (position == call.operands.size()) call.operands.emplace_back();
   call.operands[position++] = atom();
 }

@@ -26,6 +26,7 @@ void Parser::check_size() const {
   limit(draft_.g.inputs.size() + draft_.g.dims.size(), kMaxDeclarations, "inputs and dimensions");
   limit(draft_.g.weights.size() + draft_.g.constants.size(), kMaxNodes / 16, "weights and constants");
   limit(draft_.g.states.size(), kMaxDeclarations, "states");
+  limit(outputs_.size(), kMaxDeclarations, "outputs");
 }
 
 void Parser::check_new(std::string_view name) const {

@@ -14,6 +14,7 @@ namespace openinfer {
 
 /// Every number within its table, every node and value in exactly one place, every declaration well-formed.
 void verify_tables(const GraphData& g);
+void verify_weight_decl(const WeightDecl& decl, Location at);
 /// Throws unless every symbol of the dimension is declared.
 void verify_symbols(const GraphData& g, const Dim& dim, std::string_view what, Location at);
 /// Leaves: declared index ranges, tables' bounds, literals that their dtype can hold.

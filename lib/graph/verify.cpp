@@ -85,7 +85,10 @@ class Walk {
     if (v >= g_.values.size() || !visible_[v])
       fail_at(at, kInvalid, "[verify] value {} is used before or outside of where it is defined", v);
     check_view(v, region, at);
-    for (RegionId r = region; r != value(v).region; r = g_.regions[r].parent) regions_[r].captures.insert(v);
+    for (RegionId r = region; r != value(v).region; r = g_.regions[r].parent) {
+      OPENINFER_ASSERT(r != kTopRegion);  // what is visible is defined here or around here
+      regions_[r].captures.insert(v);
+    }
   }
 
   void use_token(ValueId v, RegionId region, const Node& node) {
@@ -160,16 +163,25 @@ class Walk {
     for (NodeId id : g_.regions[region].nodes) {
       if (nodes_[id]) fail(kInvalid, "[verify] node {} stands in two places", id);
       nodes_[id] = true;
-      const Node& node = g_.nodes[id];
-      if (is_leaf(node))
-        leaf(node, id, region);
-      else if (node.op == &loop_op())
-        loop(node, id, region, depth);
-      else if (node.op == &cond_op())
-        cond(node, id, region, depth);
-      else
-        operation(node, id, region);
+      try {
+        this->node(id, region, depth);
+      } catch (const Error& e) {
+        if (!e.where().empty()) throw;
+        throw Error(e.code(), e.message(), g_.nodes[id].at);
+      }
     }
+  }
+
+  void node(NodeId id, RegionId region, int depth) {
+    const Node& node = g_.nodes[id];
+    if (is_leaf(node))
+      leaf(node, id, region);
+    else if (node.op == &loop_op())
+      loop(node, id, region, depth);
+    else if (node.op == &cond_op())
+      cond(node, id, region, depth);
+    else
+      operation(node, id, region);
   }
 
   void leaf(const Node& node, NodeId id, RegionId region) {
@@ -255,6 +267,7 @@ class Walk {
     if (body.arguments.size() != count + 1 || body.results.size() != count || node.results.size() != count)
       refuse(node, "carries {} values in, {} through, {} on and {} out", count, body.arguments.size(),
              body.results.size(), node.results.size());
+    for (ValueId v : node.operands) use(v, region, node.at);
     enter(body_id, region, id);
     const ValueInfo& index = value(body.arguments[0]);
     if (index.state >= 0 || index.type != TensorType{DType::i32, {}}) refuse(node, "its index is no i32");
@@ -283,7 +296,6 @@ class Walk {
 
   void carry_in(const Node& node, std::size_t i, bool is_value, RegionId region, RegionId body) {
     const ValueId init = node.operands[i], argument = g_.regions[body].arguments[i + 1];
-    use(init, region, node.at);
     if (!is_value) {
       use_token(init, region, node);
       if (value(argument).state != value(init).state) refuse(node, "joins different states");

@@ -11,7 +11,8 @@ namespace openinfer {
 inline constexpr int kMaxNesting = 64;
 inline constexpr std::size_t kMaxNodes = std::size_t{1} << 18;
 inline constexpr std::size_t kMaxRegions = std::size_t{1} << 14;
-inline constexpr std::size_t kMaxDeclarations = 1024;  // of dimensions, inputs, states
+inline constexpr std::size_t kMaxDeclarations = 1024;  // of dimensions, inputs, outputs, states
+inline constexpr std::size_t kMaxOperands = 4096;      // of one operator
 inline constexpr std::int64_t kMaxFamily = std::int64_t{1} << 20;
 
 /// Throws Error for the first broken rule: numbers out of range; a value used before, or outside, where it is defined;

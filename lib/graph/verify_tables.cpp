@@ -14,6 +14,14 @@ namespace {
 
 constexpr auto kInvalid = ErrorCode::invalid_argument;
 
+void verify_dtypes(const WeightDecl& w, Location at) {
+  for (DType d : w.dtypes) info(d);
+  const bool sorted = std::is_sorted(w.dtypes.begin(), w.dtypes.end()) &&
+                      std::adjacent_find(w.dtypes.begin(), w.dtypes.end()) == w.dtypes.end();
+  if (w.dtypes.empty() || !sorted || (w.ranges.empty() && w.dtypes.size() > 1))
+    fail_at(at, kInvalid, "[verify] weight @{}: dtypes are sorted and differ; more than one needs a family", w.pattern);
+}
+
 class Tables {
  public:
   explicit Tables(const GraphData& g) : g_(g) {}
@@ -50,7 +58,7 @@ class Tables {
     limit(g_.weights.size() + g_.constants.size(), kMaxNodes / 16, "weights and constants");
     limit(g_.dims.size() + g_.inputs.size(), kMaxDeclarations, "dimensions and inputs");
     limit(g_.states.size(), kMaxDeclarations, "states");
-    limit(g_.outputs.size(), kMaxNodes, "outputs");
+    limit(g_.outputs.size(), kMaxDeclarations, "outputs");
     if (g_.regions.empty()) fail(kInvalid, "[verify] the graph has no region");
   }
 
@@ -69,44 +77,8 @@ class Tables {
   }
 
   void weight(const WeightDecl& w) {
-    constexpr std::size_t kMaxKey = 255;
-    std::size_t places = 0;
-    for (std::size_t i = 0; i < w.pattern.size(); ++i) {
-      const char c = w.pattern[i];
-      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                         std::string_view("_./-").find(c) != std::string_view::npos;
-      if (plain) continue;
-      if (w.pattern.compare(i, 2, "{}") != 0)
-        fail(kInvalid, "[verify] weight '{}': a key has letters, digits and . _ / - only", w.pattern);
-      ++places, ++i;
-    }
-    if (w.pattern.empty() || w.pattern.size() > kMaxKey)
-      fail(kInvalid, "[verify] a weight's key has {} bytes; 1 to {} are possible", w.pattern.size(), kMaxKey);
-    if (places != w.ranges.size())
-      fail(kInvalid, "[verify] weight @{} has {} ranges for {} places", w.pattern, w.ranges.size(), places);
+    verify_weight_decl(w, {});
     if (!weights_.insert(w.pattern).second) fail(kInvalid, "[verify] weight @{} is declared twice", w.pattern);
-    std::int64_t members = 1;
-    for (const auto& [from, to] : w.ranges) {
-      if (from < 0 || to <= from || to - from > kMaxFamily)
-        fail(kInvalid, "[verify] weight @{} runs over {}..{}", w.pattern, from, to);
-      members = checked_multiply(members, to - from);
-      if (members > kMaxFamily) fail(kInvalid, "[verify] weight @{} has more than {} members", w.pattern, kMaxFamily);
-    }
-    dtypes(w);
-    std::int64_t count = 1;
-    for (const Dim& d : w.shape) {
-      if (!d.is_constant() || d.constant() < 0)
-        fail(kInvalid, "[verify] weight @{} has the shape {}; numbers are needed", w.pattern, to_string(w.shape));
-      count = checked_multiply(count, d.constant());
-    }
-  }
-
-  static void dtypes(const WeightDecl& w) {
-    for (DType d : w.dtypes) info(d);
-    const bool sorted = std::is_sorted(w.dtypes.begin(), w.dtypes.end()) &&
-                        std::adjacent_find(w.dtypes.begin(), w.dtypes.end()) == w.dtypes.end();
-    if (w.dtypes.empty() || !sorted || (w.ranges.empty() && w.dtypes.size() > 1))
-      fail(kInvalid, "[verify] weight @{}: dtypes are sorted and differ; more than one needs a family", w.pattern);
   }
 
   void state(const StateDecl& s) {
@@ -118,7 +90,6 @@ class Tables {
       fail(kInvalid, "[verify] state ${}: a kv_cache has a float dtype and five sizes", s.name);
     for (const Dim& d : spec.shape) verify_symbols(g_, d, "state $" + s.name, {});
   }
-
   void constant(const ConstantDecl& c) {
     fresh_name("constant", c.name, constants_);
     if (info(c.tensor.dtype()).block_size != 1)
@@ -131,6 +102,9 @@ class Tables {
   void node(NodeId id) {
     const Node& n = g_.nodes[id];
     if (!n.op) fail(kInvalid, "[verify] node {} has no operator", id);
+    if (n.operands.size() > kMaxOperands && n.regions.empty())
+      fail_at(n.at, kInvalid, "[{}] has {} operands; at most {} are possible", n.op->name, n.operands.size(),
+              kMaxOperands);
     for (ValueId v : n.operands)
       if (v != kNoValue) within("an operand", v, g_.values.size());
     for (ValueId v : n.results) {
@@ -240,6 +214,39 @@ void verify_weight(const GraphData& g, const Node& node, const ValueInfo& value,
 }  // namespace
 
 void verify_tables(const GraphData& g) { Tables(g).check(); }
+
+void verify_weight_decl(const WeightDecl& w, Location at) {
+  constexpr std::size_t kMaxKey = 255;
+  std::size_t places = 0;
+  for (std::size_t i = 0; i < w.pattern.size(); ++i) {
+    const char c = w.pattern[i];
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("_./-").find(c) != std::string_view::npos;
+    if (plain) continue;
+    if (w.pattern.compare(i, 2, "{}") != 0)
+      fail_at(at, kInvalid, "[verify] weight '{}': a key has letters, digits and . _ / - only", w.pattern);
+    ++places, ++i;
+  }
+  if (w.pattern.empty() || w.pattern.size() > kMaxKey)
+    fail_at(at, kInvalid, "[verify] a weight's key has {} bytes; 1 to {} are possible", w.pattern.size(), kMaxKey);
+  if (places != w.ranges.size())
+    fail_at(at, kInvalid, "[verify] weight @{} has {} ranges for {} places", w.pattern, w.ranges.size(), places);
+  std::int64_t members = 1;
+  for (const auto& [from, to] : w.ranges) {
+    if (from < 0 || to <= from || to - from > kMaxFamily)
+      fail_at(at, kInvalid, "[verify] weight @{} runs over {}..{}", w.pattern, from, to);
+    members = checked_multiply(members, to - from);
+    if (members > kMaxFamily)
+      fail_at(at, kInvalid, "[verify] weight @{} has more than {} members", w.pattern, kMaxFamily);
+  }
+  verify_dtypes(w, at);
+  std::int64_t count = 1;
+  for (const Dim& d : w.shape) {
+    if (!d.is_constant() || d.constant() < 0)
+      fail_at(at, kInvalid, "[verify] weight @{} has the shape {}; numbers are needed", w.pattern, to_string(w.shape));
+    count = checked_multiply(count, d.constant());
+  }
+}
 
 void verify_symbols(const GraphData& g, const Dim& dim, std::string_view what, Location at) {
   for (const Dim::Term& t : dim.terms())
