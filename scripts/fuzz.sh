@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs libFuzzer targets: scripts/fuzz.sh [TARGET] [SECONDS]
+# TARGET is X of tests/fuzz/X_fuzz.cpp (default: each), SECONDS the time for each (default 60). New inputs go to
+# build/fuzz/corpus/X; a crash is left in build/fuzz/crashes and its input printed. Examples:
+#   scripts/fuzz.sh                     scripts/fuzz.sh opnf_reader 600
+set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '3,6s/^# //p' "$0"; exit 0 ;; esac
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+target=${1:-all}
+seconds=${2:-60}
+[[ $seconds =~ ^[0-9]+$ ]] || { echo "fuzz.sh: error: SECONDS is a number, not '$seconds'" >&2; exit 2; }
+targets=()
+for source in tests/fuzz/*_fuzz.cpp; do
+  name=$(basename "$source" _fuzz.cpp)
+  [[ $target == all || $target == "$name" ]] && targets+=("$name")
+done
+[[ ${#targets[@]} -gt 0 ]] || { echo "fuzz.sh: error: there is no tests/fuzz/${target}_fuzz.cpp" >&2; exit 2; }
+
+cmake --preset fuzz >/dev/null
+cmake --build --preset fuzz --target "${targets[@]/%/_fuzz}"
+mkdir -p build/fuzz/crashes
+for name in "${targets[@]}"; do
+  mkdir -p "build/fuzz/corpus/$name"
+  echo "fuzz.sh: $name for $seconds s" >&2
+  "build/fuzz/bin/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/crashes/$name-" "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+done
