@@ -78,7 +78,7 @@ class GgufFile:
 
     def _read_header(self, cursor: Cursor) -> tuple:
         if self.file.size < 24 or cursor.take(4, "the magic") != b"GGUF":
-            cursor.fail("not a GGUF file (its magic is not 'GGUF', or it is shorter than a header)")
+            cursor.fail("not a GGUF file: its magic is not 'GGUF' (GGUF files, .safetensors files and Hugging Face folders are read)")
         version = cursor.number("I", "the version")
         if version not in (2, 3):
             big = version & 0xFFFF == 0

@@ -32,9 +32,12 @@ def read_tokenizer(folder: str, config: dict, generation: dict, notes: list) -> 
     model = spec.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), (dict, list)):
         raise ConvertError(f"{path}: has no model with a vocabulary")
+    kind = model.setdefault("type", "BPE")
+    if not isinstance(kind, str) or not isinstance(model.get("merges") or [], list):
+        raise ConvertError(f"{path}: the model's type is no name or its merges are no list")
     settings = read_json(folder, "tokenizer_config.json")
     out = _vocabulary(path, model, _dicts(spec.get("added_tokens")), config.get("vocab_size"))
-    out["model"] = MODELS.get(model.get("type") or "BPE", str(model.get("type")).lower())
+    out["model"] = MODELS.get(kind, kind.lower())
     out |= _pre_tokenizer(spec, model) | _merges(path, model, notes) | _normalizer(spec.get("normalizer"))
     ids = {t: i for i, t in enumerate(out["tokens"])}
     special = read_json(folder, "special_tokens_map.json") | settings
@@ -121,7 +124,7 @@ def _pre_tokenizer(spec: dict, model: dict) -> dict:
     }
     steps = _steps(spec.get("pre_tokenizer"))
     for (name, ignore_merges), wanted in known.items():
-        if plain and model.get("type", "BPE") == "BPE" and steps == wanted and bool(model.get("ignore_merges")) == ignore_merges:
+        if plain and model["type"] == "BPE" and steps == wanted and bool(model.get("ignore_merges")) == ignore_merges:
             return {"pre": name}
     return {"pre": "custom", "pre_json": json.dumps(spec.get("pre_tokenizer"), sort_keys=True, ensure_ascii=False)}
 

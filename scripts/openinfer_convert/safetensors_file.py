@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index of one .safetensors file: the safetensors library validates the header, this file checks again what the
-converter relies on and says where each tensor lies (the library would map the file and has no numpy bf16)."""
+"""The index of one .safetensors file: where each tensor lies, and what the converter relies on, checked with
+messages that name the tensor; then the safetensors library has its say on the header (it would map the file to read it,
+and has no numpy bf16)."""
 
 from __future__ import annotations
 
@@ -26,6 +27,11 @@ def read_safetensors(path: str) -> dict:
     header.pop("__metadata__", None)
     tensors = {name: _rows(file, name, entry) for name, entry in header.items()}
     check_disjoint(path, tensors)
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as e:
+        raise ConvertError(f"{path}: {one_line(e)}") from None
     return tensors
 
 
@@ -44,11 +50,6 @@ def _read_header(file: SourceFile) -> dict:
             entry["data_offsets"] = [8 + size + o for o in entry["data_offsets"]]
     if 8 + size + max(ends, default=0) != file.size:
         raise ConvertError(f"{file.path}: its tensors end at byte {8 + size + max(ends, default=0)}, the file has {file.size}: it is cut or corrupt")
-    try:
-        with safe_open(file.path, framework="numpy"):
-            pass
-    except (SafetensorError, OSError) as e:
-        raise ConvertError(f"{file.path}: {one_line(e)}") from None
     return header
 
 

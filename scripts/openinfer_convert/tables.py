@@ -107,9 +107,9 @@ def rope_scaling(table: dict, source: Source, values: dict) -> dict:
     factor = _first(source, rule[source.kind]["factor"])
     if kind is None:
         kind = "linear" if source.kind == "gguf" and factor not in (None, 0, 1) else "none"
-    kind = {"default": "none"}.get(kind, kind)
     if not isinstance(kind, str):
         raise ConvertError(f"{source.path}: the kind of rope scaling is {one_line(kind)}, not a name")
+    kind = "none" if kind == "default" else kind
     out = {"type": kind}
     for key, names in rule[source.kind].items():
         value = _first(source, names)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tokenizer.json and its companions -> the tokenizer section."""
+import json
+import unittest
+
+import checkpoints as c
+import numpy as np
+from checkpoints import safetensors
+
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+# As the published tokenizer.json files of Llama 3 and Qwen 2 have them.
+LLAMA3 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+
+def split(regex: str) -> dict:
+    return {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False},
+                                                  BYTE_LEVEL | {"use_regex": False}]}
+
+
+def added(number: int, content: str, **flags) -> dict:
+    return {"id": number, "content": content, "special": True, "lstrip": False, "rstrip": False, "single_word": False, "normalized": False} | flags
+
+
+class Tokenizer(c.Case):
+    def setUp(self):
+        super().setUp()
+        safetensors.numpy.save_file({"a": np.zeros(1)}, self.folder / "model.safetensors")
+        self.spec = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}, "pre_tokenizer": BYTE_LEVEL,
+                     "added_tokens": [added(3, "<s>"), added(5, "<t>", special=False)]}
+
+    def section(self, config=None, **files) -> dict:
+        c.write_json(self.folder, "tokenizer.json", self.spec)
+        c.write_json(self.folder, "config.json", {"model_type": "other"} | (config or {}))
+        for name, value in files.items():
+            c.write_json(self.folder, name + ".json", value)
+        return self.convert(self.folder).tokenizer
+
+    def test_vocabulary_types_and_merges(self):
+        t = self.section(config={"vocab_size": 8})
+        self.assertEqual(t["tokens"], ["a", "b", "ab", "<s>", "[PAD4]", "<t>", "[PAD6]", "[PAD7]"])
+        self.assertEqual(t["token_types"].tolist(), [1, 1, 1, 3, 5, 4, 5, 5])
+        self.assertEqual((t["model"], t["merges"], t["add_bos"]), ("bpe", ["a b"], False))
+        self.assertNotIn("added_ids", t)
+
+    def test_flags_of_added_tokens(self):
+        self.spec["added_tokens"][0]["lstrip"] = True
+        self.spec["added_tokens"].append(added(6, "<u>", normalized=True, single_word=True, rstrip=True))
+        t = self.section()
+        self.assertEqual(t["added_ids"].tolist(), [3, 6])
+        self.assertEqual({k: t[f"added_{k}"].tolist() for k in ("lstrip", "rstrip", "single_word", "normalized")},
+                         {"lstrip": [1, 0], "rstrip": [0, 1], "single_word": [0, 1], "normalized": [0, 1]})
+
+    def test_merges_as_pairs(self):
+        self.spec["model"]["merges"] = [["a", "b"]]
+        self.assertEqual(self.section()["merges"], ["a b"])
+        self.spec["model"]["merges"] = [["a ", "b"]]
+        t = self.section()
+        self.assertEqual((t["pre"], t.get("merges")), ("custom", None))
+
+    def test_pre_tokenizers(self):
+        digits = {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, BYTE_LEVEL]}
+        for pre, ignore_merges, expected in ((BYTE_LEVEL, False, "gpt2"), (digits, False, "smollm"), (split(LLAMA3), True, "llama-bpe"), (split(QWEN2), False, "qwen2"),
+                                             (split(LLAMA3), False, "custom"), (split(LLAMA3 + "|x"), True, "custom"), (BYTE_LEVEL | {"add_prefix_space": True}, False, "custom"),
+                                             ({"type": "Whitespace"}, False, "custom"), (None, False, "custom")):
+            self.spec["pre_tokenizer"], self.spec["model"]["ignore_merges"] = pre, ignore_merges
+            t = self.section()
+            self.assertEqual(t["pre"], expected, pre)
+            self.assertEqual(json.loads(t.get("pre_json", "0")), pre if expected == "custom" else 0)
+
+    def test_settings_that_change_words_make_it_custom(self):
+        for key, value in (("byte_fallback", True), ("continuing_subword_prefix", "##"), ("end_of_word_suffix", "</w>"), ("dropout", 0.1)):
+            self.spec["model"][key] = value
+            self.assertEqual(self.section()["pre"], "custom", key)
+            del self.spec["model"][key]
+
+    def test_other_models(self):
+        self.spec["model"] = {"type": "Unigram", "vocab": [["a", -1.5], ["b", -2]]}
+        t = self.section()
+        self.assertEqual((t["model"], t["tokens"][:2], t["scores"].tolist()[:3]), ("unigram", ["a", "b"], [-1.5, -2.0, 0.0]))
+        self.spec["model"] = {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "[UNK]"}
+        self.assertEqual(self.section()["model"], "wordpiece")
+
+    def test_normalizer(self):
+        self.assertNotIn("normalizer", self.section())
+        self.spec["normalizer"] = {"type": "NFC"}
+        self.assertEqual(self.section()["normalizer"], "nfc")
+        self.spec["normalizer"] = {"type": "Lowercase"}
+        self.assertEqual(json.loads(self.section()["normalizer"]), {"type": "Lowercase"})
+
+    def test_special_ids(self):
+        t = self.section(config={"eos_token_id": 1, "pad_token_id": 99, "unk_token_id": 0}, generation_config={"eos_token_id": [5, 1]},
+                         special_tokens_map={"eos_token": "<t>"}, tokenizer_config={"eos_token": {"content": "<s>"}, "bos_token": "a"})
+        self.assertEqual((t["bos_id"], t["eos_id"], t["unk_id"], t.get("pad_id"), t["eos_ids"].tolist()), (0, 3, 0, None, [1, 3, 5]))
+
+    def test_begin_and_end_by_the_post_processor(self):
+        def single(*ids):
+            return {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}} if i == "A" else {"SpecialToken": {"id": i, "type_id": 0}} for i in ids]}
+
+        self.spec["post_processor"] = {"type": "Sequence", "processors": [{"type": "ByteLevel"}, single("<s>", "A")]}
+        t = self.section()
+        self.assertEqual((t["add_bos"], t["bos_id"], t["add_eos"]), (True, 3, False))
+        self.spec["post_processor"] = single("<s>", "A", "<t>")
+        t = self.section()
+        self.assertEqual((t["add_bos"], t["bos_id"], t["add_eos"], t["eos_id"], t["pre"]), (True, 3, True, 5, "gpt2"))
+        self.spec["post_processor"] = single("<s>", "a", "A")
+        self.assertEqual(self.section()["pre"], "custom")
+
+    def test_chat_template(self):
+        self.assertEqual(self.section(tokenizer_config={"chat_template": "{{ 1 }}"})["chat_template"], "{{ 1 }}")
+        several = [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]
+        self.assertEqual(self.section(tokenizer_config={"chat_template": several})["chat_template"], "d")
+        (self.folder / "chat_template.jinja").write_text("{{ 'ü' }}\n", "utf-8")
+        self.assertEqual(self.section()["chat_template"], "{{ 'ü' }}\n")
+
+    def test_hostile_vocabularies(self):
+        for vocab, message in (({"a": -1}, "token 'a' has the id -1"), ({"a": 2**40}, "a number below"), ({"a": "0"}, "has the id 0"), ({"a": True}, "has the id True"),
+                               ({"a": 0, "b": 0}, "'b' and 'a' both have the id 0"), (7, "no model with a vocabulary")):
+            self.spec["model"]["vocab"] = vocab
+            c.write_json(self.folder, "tokenizer.json", self.spec)
+            self.refused(self.folder, message)
+        self.spec["model"] = {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}
+        c.write_json(self.folder, "tokenizer.json", self.spec)
+        self.refused(self.folder, "the merge 'a b c' is not a pair")
+
+    def test_no_tokenizer(self):
+        self.assertEqual(self.convert(self.folder).tokenizer, {})
+        (self.folder / "vocab.txt").write_text("a\n")
+        self.assertEqual(self.convert(self.folder).tokenizer, {})
+        self.assertIn("without tokenizer.json", self.report.notes[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
