@@ -42,6 +42,24 @@ def parse_arguments(arguments: list) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+class Interruptible:
+    """Ctrl-C and SIGTERM while the package is written: raised between two chunks, where the writer can undo what it
+    has made, and nowhere else. A package whose last chunk is written is finished."""
+
+    def __init__(self, bar):
+        self.bar, self.asked = bar, False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number, frame):
+        self.asked = True
+
+    def __call__(self, done: int, total: int):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.bar(done, total)
+
+
 def convert(options: argparse.Namespace):
     import opnf
     from openinfer_convert import package, progress
@@ -58,7 +76,7 @@ def convert(options: argparse.Namespace):
         package.check_space(options.output, writer.data_bytes())
         bar = progress.Bar()
         try:
-            writer.write(progress=bar)
+            writer.write(progress=Interruptible(bar))
         finally:
             bar.clear()
     except (ConvertError, opnf.OpnfError) as e:
@@ -85,7 +103,7 @@ def use_project_python(missing: ImportError) -> int:
 
 def main() -> int:
     options = parse_arguments(sys.argv[1:])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both undo what is half-made
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         convert(options)
     except ImportError as e:

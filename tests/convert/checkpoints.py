@@ -58,7 +58,8 @@ class Case(unittest.TestCase):
 
 
 def command(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-B", str(SCRIPTS / "convert.py"), *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+    arguments = [a if isinstance(a, bytes) else str(a) for a in arguments]
+    return subprocess.run([sys.executable, "-B", str(SCRIPTS / "convert.py"), *arguments], capture_output=True, text=True, timeout=120, **options)
 
 
 def values(p: Package, key: str) -> np.ndarray:

