@@ -27,6 +27,25 @@ std::string text(const Model& model, std::string_view key) {
   return model.find_tokenizer<std::string>(key).value_or("");
 }
 
+/// added_ids names the tokens that have a flag; each flag is a list in the same order.
+std::vector<AddedToken> added_tokens(const Model& model) {
+  const auto ids = narrowed<TokenId, std::int64_t>(model, "added_ids");
+  std::vector<AddedToken> out;
+  for (const TokenId id : ids) out.push_back({.id = id});
+  const auto read = [&](std::string_view key, bool AddedToken::*flag) {
+    const auto values = model.find_tokenizer<std::vector<bool>>(key).value_or(std::vector<bool>(ids.size()));
+    if (values.size() != ids.size())
+      fail(ErrorCode::corrupt_package, "{}: tokenizer's {} has {} elements, added_ids has {}", model.path(), key,
+           values.size(), ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) out[i].*flag = values[i];
+  };
+  read("added_lstrip", &AddedToken::lstrip);
+  read("added_rstrip", &AddedToken::rstrip);
+  read("added_single_word", &AddedToken::single_word);
+  read("added_normalized", &AddedToken::normalized);
+  return out;
+}
+
 }  // namespace
 
 TokenizerSpec tokenizer_spec(const Model& model) {
@@ -51,6 +70,7 @@ TokenizerSpec tokenizer_spec(const Model& model) {
   spec.add_space_prefix = flag(model, "add_space_prefix");
   spec.normalizer = text(model, "normalizer");
   spec.chat_template = text(model, "chat_template");
+  spec.added = added_tokens(model);
   return spec;
 }
 

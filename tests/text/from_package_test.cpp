@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// tokenizer_spec: every key of the package's tokenizer section arrives in its field.
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "formats/opnf/writer.h"
+#include "openinfer/model.h"
+#include "openinfer/text.h"
+
+using namespace openinfer;
+
+namespace {
+
+template <class T>
+void put_array(opnf::Writer& w, const char* key, std::string_view dtype, const std::vector<T>& values) {
+  w.put(opnf::Section::tokenizer, key, opnf::encode_array(dtype, values.size(), std::as_bytes(std::span(values))));
+}
+
+/// A package with that many flags for two added tokens.
+Model packaged(std::size_t flags) {
+  const auto path = std::filesystem::temp_directory_path() / "openinfer_from_package_test.oinf";
+  opnf::Writer w(path.string());
+  const auto put = [&](const char* key, const auto& value) {
+    w.put(opnf::Section::tokenizer, key, opnf::encode(value));
+  };
+  const std::vector<std::string> tokens = {"a", "b", "<s>"}, merges = {"a b"};
+  put("model", "bpe"), put("pre", "gpt2"), put("normalizer", "nfc"), put("chat_template", "{{ 1 }}");
+  put("tokens", std::span(tokens)), put("merges", std::span(merges));
+  put("bos_id", 2), put("eos_id", 1), put("unk_id", 0), put("add_bos", true), put("add_eos", false);
+  put_array<std::int32_t>(w, "token_types", "i32", {1, 1, 3});
+  put_array<std::int32_t>(w, "eos_ids", "i32", {0, 1});
+  put_array<std::int32_t>(w, "added_ids", "i32", {1, 2});
+  put_array<std::uint8_t>(w, "added_lstrip", "bool", std::vector<std::uint8_t>(flags, 1));
+  put_array<std::uint8_t>(w, "added_rstrip", "bool", {0, 1});
+  put_array<std::uint8_t>(w, "added_normalized", "bool", {1, 0});
+  w.write();
+  Model model = ModelLoader::open(path.string());
+  std::filesystem::remove(path);
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("a package's tokenizer section becomes a TokenizerSpec", "[tokenizer]") {
+  const TokenizerSpec spec = tokenizer_spec(packaged(2));
+  CHECK(spec.model == "bpe");
+  CHECK(spec.pre == "gpt2");
+  CHECK(spec.normalizer == "nfc");
+  CHECK(spec.chat_template == "{{ 1 }}");
+  CHECK(spec.tokens == std::vector<std::string>{"a", "b", "<s>"});
+  CHECK(spec.token_types == std::vector<std::int32_t>{1, 1, 3});
+  CHECK(spec.merges == std::vector<std::string>{"a b"});
+  CHECK(spec.bos == 2);
+  CHECK(spec.eos == 1);
+  CHECK(spec.unk == 0);
+  CHECK(!spec.pad);
+  CHECK(spec.eos_ids == std::vector<TokenId>{0, 1});
+  CHECK(spec.add_bos);
+  CHECK_FALSE(spec.add_eos);
+  REQUIRE(spec.added.size() == 2);
+  const AddedToken &first = spec.added[0], &second = spec.added[1];
+  CHECK((first.id == 1 && first.lstrip && !first.rstrip && !first.single_word && first.normalized));
+  CHECK((second.id == 2 && second.lstrip && second.rstrip && !second.single_word && !second.normalized));
+}
+
+TEST_CASE("flags of another length than added_ids are a corrupt package", "[tokenizer]") {
+  CHECK_THROWS_WITH(tokenizer_spec(packaged(3)), Catch::Contains("added_lstrip has 3 elements, added_ids has 2"));
+}
