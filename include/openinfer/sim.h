@@ -84,7 +84,7 @@ class StateSnapshot {
  public:
   struct Entry {
     std::string name;
-    std::vector<Tensor> tensors;  // kv_cache: keys, values; tensor: itself
+    std::vector<Tensor> tensors;  // kv_cache: keys, values; tensor: itself; none before its size is known
   };
   std::vector<Entry> states;
 };
@@ -97,8 +97,10 @@ struct SimStats {
 };
 
 /// Runs one graph over one package, step by step. A symbol takes its value from the inputs' shapes at each step, from
-/// SimOptions::dims, or, where only states use it, from its upper bound. One thread at a time may use a session;
-/// many sessions may share a Model and a Graph.
+/// SimOptions::dims, or, where no input has it, from its upper bound. A state gets its size when the session is made,
+/// or at the first step if inputs tell it, and keeps it; capacity that nobody has written takes no memory.
+/// A step needs the inputs that its wanted outputs and the states' writes depend on; others may be left out.
+/// One thread at a time may use a session; many sessions may share a Model and a Graph.
 /// Errors of the constructor: not_found, dtype_mismatch, shape_mismatch where the package does not have what the graph
 /// declares; invalid_argument for an unknown or out-of-bounds dimension; out_of_memory for states.
 class SimSession {
@@ -124,16 +126,20 @@ class SimSession {
   std::optional<NodeRun> next();
   Outputs finish();  // runs what is left
 
-  /// Calls `watcher` with every value of that name (in a loop: once each turn). A name ending in .* matches a prefix.
-  /// Watched values are computed even if no output needs them. Errors: not_found, with the nearest names.
+  /// From the next step on, calls `watcher` with every value of that name: inputs, results, a loop's index and what it
+  /// carries (once each turn) and ends as. "x.*" means x, x.1, x.2, …; an output's name means its value if no value has
+  /// that name. Watched values are computed even if no output needs them; in a branch not taken there are none. A
+  /// watcher may throw, which ends the step, and may not run steps. Errors: not_found, with the nearest names.
   void watch(std::string_view name, Watcher watcher);
   void unwatch(std::string_view name);
 
+  /// A copy of every state; pages that are still zero are not copied.
   StateSnapshot save() const;
   /// Errors: invalid_argument if names, dtypes or shapes differ from this session's states.
   void restore(const StateSnapshot& snapshot);
-  void reset();             // zeros every state
-  SimSession fork() const;  // a session of its own with the same contents; costs a copy of the states
+  void reset();  // zeros every state; sizes stay
+  /// A session of its own with the same options and contents, without watchers and trace; costs a copy of the states.
+  SimSession fork() const;
 
   /// Writes every node run from now on as a complete event ("ph":"X") of the Trace Event Format, which Perfetto and
   /// chrome://tracing open; the file is finished by stop_trace or the destructor. Errors: io_error.

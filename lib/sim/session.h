@@ -48,6 +48,7 @@ struct SimSession::Impl {
   std::map<ScheduleKey, std::shared_ptr<const Schedule>> schedules_;
   std::vector<std::size_t> wanted_;  // outputs of the step under way
   bool stepping_ = false;
+  bool inside_ = false;
   NodeId running_ = kNoNode;  // the node whose reference is at work
   TraceWriter::Clock::time_point node_start_;
 };

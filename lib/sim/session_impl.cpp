@@ -9,6 +9,21 @@
 #include "lib/sim/session.h"
 
 namespace openinfer {
+namespace {
+
+/// Set while a step is at work, so that a watcher that asks for another one gets an Error.
+class Inside {
+ public:
+  explicit Inside(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Inside() { flag_ = false; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
 
 SimSession::Impl::Impl(std::shared_ptr<const Program> program, SimOptions options)
     : program_(std::move(program)),
@@ -29,6 +44,8 @@ std::unique_ptr<SimSession::Impl> SimSession::Impl::fork() const {
 }
 
 void SimSession::Impl::begin(const Inputs& inputs, const std::vector<std::string>& wanted) {
+  if (inside_) fail(ErrorCode::invalid_argument, "[sim] a watcher cannot begin a step of the session that calls it");
+  const Inside guard(inside_);
   stepping_ = false;
   machine_.end();
   wanted_ = find_outputs(wanted);
@@ -115,6 +132,8 @@ void SimSession::Impl::check_finite(const Node& node) {
 
 NodeId SimSession::Impl::next() {
   if (!stepping_) fail(ErrorCode::invalid_argument, "[sim] no step was begun: call begin first");
+  if (inside_) fail(ErrorCode::invalid_argument, "[sim] a watcher cannot step the session that calls it");
+  const Inside guard(inside_);
   running_ = kNoNode;
   try {
     return machine_.next();

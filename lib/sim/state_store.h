@@ -8,6 +8,7 @@
 
 #include "lib/graph/ir.h"
 #include "lib/sim/binding.h"
+#include "lib/sim/zero_pages.h"
 #include "openinfer/sim.h"
 
 namespace openinfer {
@@ -24,7 +25,8 @@ class StateStore {
   std::span<TensorSpan> tensors(int state) { return states_[static_cast<std::size_t>(state)].spans; }
 
   StateSnapshot save() const;
-  /// Errors: invalid_argument if names, dtypes or shapes differ.
+  /// In place, as reset is: views of a step under way stay valid. A state that was saved before it had a size becomes
+  /// zeros. Errors: invalid_argument if names, dtypes or shapes differ.
   void restore(const StateSnapshot& snapshot);
   void reset();
   void copy_from(const StateStore& other);  // of the same graph
@@ -32,11 +34,11 @@ class StateStore {
 
  private:
   struct State {
-    std::vector<Tensor> tensors;  // empty until its symbols are bound
-    std::vector<TensorSpan> spans;
+    std::vector<ZeroPages> pages;   // empty until its symbols are bound; stays where it is from then on
+    std::vector<TensorSpan> spans;  // over pages
   };
 
-  void set(std::size_t state, std::vector<Tensor> tensors);
+  void make(std::size_t state, const Extents& extents);
   void check(std::size_t state, const StateSnapshot::Entry& entry) const;
 
   const GraphData& g_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 #include "lib/base/fail.h"
 
@@ -39,7 +40,11 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::start() {
-  while (static_cast<int>(workers_.size()) < threads_ - 1) workers_.emplace_back([this] { work(); });
+  try {
+    while (static_cast<int>(workers_.size()) < threads_ - 1) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& e) {
+    fail(ErrorCode::out_of_memory, "[sim] cannot start thread {} of {}: {}", workers_.size() + 2, threads_, e.what());
+  }
 }
 
 void ThreadPool::parallel_for(std::int64_t n, std::int64_t grain, const Body& f) {

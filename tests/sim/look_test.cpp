@@ -107,6 +107,23 @@ TEST_CASE("what a watcher throws comes out, and the session goes on") {
   CHECK(floats(sim.run_step({{"x", {1.0}}})["y"]) == std::vector<float>{15});
 }
 
+TEST_CASE("a watcher cannot step the session that calls it") {
+  SimSession sim(looped());
+  sim.watch("twice", [&](const Watched&) { sim.run_step({{"x", {1.0}}}); });
+  CHECK_THAT(error_of([&] { sim.run_step({{"x", {1.0}}}); }), Contains("[sim] a watcher cannot begin a step"));
+  sim.unwatch("twice");
+  sim.watch("twice", [&](const Watched&) { sim.next(); });
+  CHECK_THAT(error_of([&] { sim.run_step({{"x", {1.0}}}); }), Contains("[sim] a watcher cannot step"));
+  sim.unwatch("twice");
+  int calls = 0;
+  sim.watch("twice", [&](const Watched&) {
+    if (calls++ == 0) sim.unwatch("twice");  // takes effect with the next step
+  });
+  sim.run_step({{"x", {1.0}}});
+  sim.run_step({{"x", {1.0}}});
+  CHECK(calls == 3);
+}
+
 TEST_CASE("a step runs node by node") {
   SimSession sim(looped());
   CHECK_THAT(error_of([&] { sim.next(); }), Contains("[sim] no step was begun"));

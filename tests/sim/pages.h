@@ -12,19 +12,6 @@
 
 namespace sim_test {
 
-// ThreadSanitizer's calloc writes its zeros, so that nothing can be said of pages that nobody touched.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kCallocTouches = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kCallocTouches = true;
-#else
-inline constexpr bool kCallocTouches = false;
-#endif
-#else
-inline constexpr bool kCallocTouches = false;
-#endif
-
 /// Pages of these bytes that this process has mapped in, by /proc/self/pagemap (bit 63: present). Unlike mincore it
 /// does not count what the file's cache holds because somebody else, or the test itself, wrote it.
 inline std::size_t present_pages(std::span<const std::byte> bytes) {
