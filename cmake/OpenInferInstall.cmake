@@ -7,6 +7,12 @@ install(TARGETS openinfer EXPORT OpenInferTargets ARCHIVE DESTINATION ${CMAKE_IN
 install(DIRECTORY include/openinfer DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET openinfer_command)
   install(TARGETS openinfer_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # What `openinfer convert` runs; it needs Python with scripts/requirements.txt.
+  set(scripts_dir ${CMAKE_INSTALL_DATADIR}/openinfer/scripts)
+  install(PROGRAMS scripts/convert.py DESTINATION ${scripts_dir})
+  file(GLOB modules CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/opnf*.py)
+  install(FILES ${modules} scripts/requirements.txt DESTINATION ${scripts_dir})
+  install(DIRECTORY scripts/openinfer_convert scripts/architectures DESTINATION ${scripts_dir} PATTERN __pycache__ EXCLUDE)
 endif()
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/OpenInfer)
 install(EXPORT OpenInferTargets NAMESPACE OpenInfer:: DESTINATION ${package_dir})

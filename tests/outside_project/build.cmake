@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# Builds project/ against OpenInfer and compares what it prints. cmake -P with WAY (find_package or add_subdirectory),
+# SOURCE and BINARY of OpenInfer, WORK (an own folder), GENERATOR and COMPILER.
+set(project ${CMAKE_CURRENT_LIST_DIR}/project)
+set(options -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
+
+if(WAY STREQUAL "find_package")
+  file(REMOVE_RECURSE ${WORK})
+  execute_process(COMMAND ${CMAKE_COMMAND} --install ${BINARY} --prefix ${WORK}/prefix OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  list(APPEND options -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+  foreach(file bin/openinfer include/openinfer/models/llama.h share/openinfer/scripts/convert.py)
+    if(NOT EXISTS ${WORK}/prefix/${file})
+      message(FATAL_ERROR "${file} was not installed")
+    endif()
+  endforeach()
+else()
+  # Quick to compile rather than quick to run; a second run compiles only what changed.
+  list(APPEND options -D OPENINFER_SOURCE=${SOURCE} -D CMAKE_CXX_FLAGS=-O0)
+endif()
+
+execute_process(COMMAND ${CMAKE_COMMAND} -S ${project} -B ${WORK}/build ${options} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK}/build --parallel OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${WORK}/build/outside OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+if(NOT printed STREQUAL "y = 42 -1\n")
+  message(FATAL_ERROR "the outside program printed '${printed}'")
+endif()
