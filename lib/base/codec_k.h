@@ -50,18 +50,17 @@ OPENINFER_INLINE int k_minimum(const Byte* s, int g) {
 
 struct Q4_K {  // half d, dmin; byte scales[12], qs[128]
   static constexpr int kSize = 256, kBytes = 144;
+  template <bool kWide>
   static OPENINFER_INLINE void decode(const Byte* p, float* y) {
     const float d = read_half(p), dmin = read_half(p + 2);
-    const Byte* scales = p + 4;
-    for (int pair = 0; pair < 4; ++pair) {
-      Byte q[32];
-      std::memcpy(q, p + 16 + 32 * pair, 32);
-      for (int half = 0; half < 2; ++half) {
-        const int g = 2 * pair + half;
-        const float scale = d * static_cast<float>(k_scale(scales, g));
-        const float minimum = dmin * static_cast<float>(k_minimum(scales, g));
-        for (int i = 0; i < 32; ++i) y[32 * g + i] = scale * static_cast<float>(q[i] >> (4 * half) & 15) - minimum;
-      }
+    for (int g = 0; g < 8; ++g) {  // 32 elements: the low, then the high nibbles of 32 bytes
+      const float scale = d * static_cast<float>(k_scale(p + 4, g));
+      const float minimum = dmin * static_cast<float>(k_minimum(p + 4, g));
+      each_byte<kWide, 32>(p + 16 + 32 * (g / 2), g % 2 * 4, 15, y + 32 * g,
+                           [=](const auto& q, const auto&, auto& out) OPENINFER_INLINE_LAMBDA {
+                             to_float(q, out);
+                             out = scale * out - minimum;
+                           });
     }
   }
 };
@@ -73,35 +72,35 @@ struct Q5_K {  // half d, dmin; byte scales[12], qh[32], qs[128]
     const Byte* scales = p + 4;
     Byte high[32];
     std::memcpy(high, p + 16, 32);
-    for (int pair = 0; pair < 4; ++pair) {
+    for (int g = 0; g < 8; ++g) {
       Byte q[32];
-      std::memcpy(q, p + 48 + 32 * pair, 32);
-      for (int half = 0; half < 2; ++half) {
-        const int g = 2 * pair + half;
-        const float scale = d * static_cast<float>(k_scale(scales, g));
-        const float minimum = dmin * static_cast<float>(k_minimum(scales, g));
-        for (int i = 0; i < 32; ++i)
-          y[32 * g + i] = scale * static_cast<float>((q[i] >> (4 * half) & 15) | (high[i] >> g & 1) << 4) - minimum;
-      }
+      std::memcpy(q, p + 48 + 32 * (g / 2), 32);
+      const float scale = d * static_cast<float>(k_scale(scales, g));
+      const float minimum = dmin * static_cast<float>(k_minimum(scales, g));
+      for (int i = 0; i < 32; ++i)
+        y[32 * g + i] = scale * static_cast<float>((q[i] >> (g % 2 * 4) & 15) | (high[i] >> g & 1) << 4) - minimum;
     }
   }
 };
 
 struct Q6_K {  // byte ql[128], qh[64]; int8 scales[16]; half d
   static constexpr int kSize = 256, kBytes = 210;
+  template <bool kWide>
   static OPENINFER_INLINE void decode(const Byte* p, float* y) {
     const float d = read_half(p + 208);
     for (int g = 0; g < 16; ++g) {  // of each half: 32 elements per nibble plane of ql and pair plane of qh
       const int half = g / 8, quarter = g / 2 % 4, part = 16 * (g % 2);
-      Byte low[16], high[16];
-      std::memcpy(low, p + 64 * half + 32 * (quarter % 2) + part, 16);
-      std::memcpy(high, p + 128 + 32 * half + part, 16);
+      const Byte* low = p + 64 * half + 32 * (quarter % 2) + part;
+      const Byte* high = p + 128 + 32 * half + part;
       const float scale = d * static_cast<float>(static_cast<std::int8_t>(p[192 + g]));
-      const int low_shift = 4 * (quarter / 2), high_shift = 2 * quarter;
-      for (int i = 0; i < 16; ++i) {
-        const int q = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
-        y[16 * g + i] = scale * static_cast<float>(q - 32);
-      }
+      Byte six[16];
+      for (int i = 0; i < 16; ++i)
+        six[i] = static_cast<Byte>((low[i] >> (4 * (quarter / 2)) & 15) | (high[i] >> (2 * quarter) & 3) << 4);
+      each_byte<kWide, 16>(six, 0, 63, y + 16 * g, [=](const auto& q, const auto&, auto& out) OPENINFER_INLINE_LAMBDA {
+        const std::decay_t<decltype(q)> centred = q - 32;
+        to_float(centred, out);
+        out = scale * out;
+      });
     }
   }
 };

@@ -26,9 +26,7 @@ OPENINFER_INLINE void each(const Byte* src, T* dst, std::int64_t count, F to_flo
   for (; i + kChunk <= count; i += kChunk) {
     S from[kChunk];
     std::memcpy(from, src + i * static_cast<std::int64_t>(sizeof(S)), sizeof from);
-    T to[kChunk];
-    for (int j = 0; j < kChunk; ++j) to[j] = to_float(from[j]);
-    std::memcpy(dst + i, to, sizeof to);
+    for (int j = 0; j < kChunk; ++j) dst[i + j] = to_float(from[j]);
   }
   for (; i < count; ++i) dst[i] = to_float(read<S>(src + i * static_cast<std::int64_t>(sizeof(S))));
 }

@@ -14,20 +14,28 @@ namespace {
 
 using codec::Byte;
 
-template <class Codec>
-OPENINFER_INLINE void blocks(const Byte* src, float* dst, std::int64_t count) {
+// By way of a local array, which cannot overlap the source: compilers make vectors of the codec's loops then.
+template <class Codec, class T>
+void blocks(const Byte* src, T* dst, std::int64_t count) {
   for (std::int64_t b = 0; b < count / Codec::kSize; ++b) {
     float y[Codec::kSize];
     Codec::decode(src + b * Codec::kBytes, y);
-    std::memcpy(dst + b * Codec::kSize, y, sizeof y);
+    std::copy(y, y + Codec::kSize, dst + b * Codec::kSize);
   }
 }
-/// By way of f32, which holds every element of a block format.
-template <class Codec>
-OPENINFER_INLINE void blocks(const Byte* src, double* dst, std::int64_t count) {
+
+template <class Codec, bool kWide>
+OPENINFER_INLINE void fast_blocks(const Byte* src, float* dst, std::int64_t count) {
+  for (std::int64_t b = 0; b < count / Codec::kSize; ++b)
+    Codec::template decode<kWide>(src + b * Codec::kBytes, dst + b * Codec::kSize);
+}
+
+// f64 results of a block format are its f32 results.
+template <class Codec, bool kWide>
+OPENINFER_INLINE void fast_blocks(const Byte* src, double* dst, std::int64_t count) {
   for (std::int64_t b = 0; b < count / Codec::kSize; ++b) {
     float y[Codec::kSize];
-    Codec::decode(src + b * Codec::kBytes, y);
+    Codec::template decode<kWide>(src + b * Codec::kBytes, y);
     std::copy(y, y + Codec::kSize, dst + b * Codec::kSize);
   }
 }
@@ -42,46 +50,45 @@ OPENINFER_INLINE void bfloats(const Byte* src, T* dst, std::int64_t count) {
   codec::each<std::uint16_t>(src, dst, count, [](std::uint16_t b) { return static_cast<T>(bfloat_to_float(b)); });
 }
 
-// The formats that most weights have: compiled for every instruction set. False: not one of them.
-template <class T>
-OPENINFER_INLINE bool decode_common(DType dtype, const Byte* src, T* dst, std::int64_t count) {
+// The formats that most weights have: compiled for every instruction set.
+template <bool kWide, class T>
+OPENINFER_INLINE void decode_common(DType dtype, const Byte* src, T* dst, std::int64_t count) {
   switch (static_cast<int>(dtype)) {
-    case static_cast<int>(DType::f16): return halves(src, dst, count), true;
-    case static_cast<int>(DType::bf16): return bfloats(src, dst, count), true;
-    case static_cast<int>(DType::q4_0): return blocks<codec::Q4_0>(src, dst, count), true;
-    case static_cast<int>(DType::q4_1): return blocks<codec::Q4_1>(src, dst, count), true;
-    case static_cast<int>(DType::q5_0): return blocks<codec::Q5_0>(src, dst, count), true;
-    case static_cast<int>(DType::q5_1): return blocks<codec::Q5_1>(src, dst, count), true;
-    case static_cast<int>(DType::q8_0): return blocks<codec::Q8_0>(src, dst, count), true;
-    case static_cast<int>(DType::q4_k): return blocks<codec::Q4_K>(src, dst, count), true;
-    case static_cast<int>(DType::q5_k): return blocks<codec::Q5_K>(src, dst, count), true;
-    case static_cast<int>(DType::q6_k): return blocks<codec::Q6_K>(src, dst, count), true;
+    case static_cast<int>(DType::f16): return halves(src, dst, count);
+    case static_cast<int>(DType::bf16): return bfloats(src, dst, count);
+    case static_cast<int>(DType::q4_0): return fast_blocks<codec::Q4_0, kWide>(src, dst, count);
+    case static_cast<int>(DType::q4_1): return fast_blocks<codec::Q4_1, kWide>(src, dst, count);
+    case static_cast<int>(DType::q5_0): return fast_blocks<codec::Q5_0, kWide>(src, dst, count);
+    case static_cast<int>(DType::q5_1): return fast_blocks<codec::Q5_1, kWide>(src, dst, count);
+    case static_cast<int>(DType::q8_0): return fast_blocks<codec::Q8_0, kWide>(src, dst, count);
+    case static_cast<int>(DType::q4_k): return fast_blocks<codec::Q4_K, kWide>(src, dst, count);
+    case static_cast<int>(DType::q6_k): return fast_blocks<codec::Q6_K, kWide>(src, dst, count);
   }
-  return false;
 }
 
 #if OPENINFER_HAS_X86_SIMD
 template <class T>
-OPENINFER_AVX2 bool common_avx2(DType dtype, const Byte* src, T* dst, std::int64_t count) {
-  return decode_common(dtype, src, dst, count);
+OPENINFER_AVX2 void common_avx2(DType dtype, const Byte* src, T* dst, std::int64_t count) {
+  decode_common<true>(dtype, src, dst, count);
 }
 template <class T>
-OPENINFER_AVX512 bool common_avx512(DType dtype, const Byte* src, T* dst, std::int64_t count) {
-  return decode_common(dtype, src, dst, count);
+OPENINFER_AVX512 void common_avx512(DType dtype, const Byte* src, T* dst, std::int64_t count) {
+  decode_common<true>(dtype, src, dst, count);
 }
 #endif
 
 template <class T>
-bool common(DType dtype, const Byte* src, T* dst, std::int64_t count) {
+void common(Simd level, DType dtype, const Byte* src, T* dst, std::int64_t count) {
 #if OPENINFER_HAS_X86_SIMD
-  if (simd_level() == Simd::avx512) return common_avx512(dtype, src, dst, count);
-  if (simd_level() == Simd::avx2) return common_avx2(dtype, src, dst, count);
+  if (level == Simd::avx512) return common_avx512(dtype, src, dst, count);
+  if (level == Simd::avx2) return common_avx2(dtype, src, dst, count);
 #endif
-  return decode_common(dtype, src, dst, count);
+  static_cast<void>(level);
+  decode_common<false>(dtype, src, dst, count);
 }
 
 template <class T>
-void decode(DType dtype, const Byte* src, T* dst, std::int64_t count) {
+void decode(Simd level, DType dtype, const Byte* src, T* dst, std::int64_t count) {
   switch (dtype) {
     case DType::f64: return codec::numbers<double>(src, dst, count);
     case DType::f32: return codec::numbers<float>(src, dst, count);
@@ -106,6 +113,7 @@ void decode(DType dtype, const Byte* src, T* dst, std::int64_t count) {
     case DType::t2: return codec::two_bit(src, dst, count);
     case DType::q2_k: return blocks<codec::Q2_K>(src, dst, count);
     case DType::q3_k: return blocks<codec::Q3_K>(src, dst, count);
+    case DType::q5_k: return blocks<codec::Q5_K>(src, dst, count);
     case DType::mxfp4: return blocks<codec::Mxfp4>(src, dst, count);
     case DType::iq4_nl: return blocks<codec::Iq4Nl>(src, dst, count);
     case DType::iq4_xs: return blocks<codec::Iq4Xs>(src, dst, count);
@@ -128,22 +136,28 @@ void decode(DType dtype, const Byte* src, T* dst, std::int64_t count) {
     case DType::q5_1:
     case DType::q8_0:
     case DType::q4_k:
-    case DType::q5_k:
-    case DType::q6_k: static_cast<void>(common(dtype, src, dst, count)); return;
+    case DType::q6_k: return common(level, dtype, src, dst, count);
   }
 }
 
 template <class T>
-void checked(DType dtype, const std::byte* src, T* dst, std::int64_t count) {
+void checked(Simd level, DType dtype, const std::byte* src, T* dst, std::int64_t count) {
   const DTypeInfo& row = info(dtype);
   if (row.kind == DTypeKind::block && count % row.block_size != 0)
     fail(ErrorCode::internal, "dequantize: {} elements are no whole number of {} blocks", count, row.name);
-  decode(dtype, reinterpret_cast<const Byte*>(src), dst, count);
+  decode(level, dtype, reinterpret_cast<const Byte*>(src), dst, count);
 }
 
 }  // namespace
 
-void dequantize(DType dtype, const std::byte* src, float* dst, std::int64_t count) { checked(dtype, src, dst, count); }
-void dequantize(DType dtype, const std::byte* src, double* dst, std::int64_t count) { checked(dtype, src, dst, count); }
+void dequantize(DType dtype, const std::byte* src, float* dst, std::int64_t count) {
+  checked(simd_level(), dtype, src, dst, count);
+}
+void dequantize(DType dtype, const std::byte* src, double* dst, std::int64_t count) {
+  checked(simd_level(), dtype, src, dst, count);
+}
+void dequantize_detail::dequantize(Simd level, DType dtype, const std::byte* src, float* dst, std::int64_t count) {
+  checked(level, dtype, src, dst, count);
+}
 
 }  // namespace openinfer

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lib/base/simd.h"
 #include "openinfer/dtype.h"
 
 namespace openinfer {
@@ -17,5 +18,11 @@ namespace openinfer {
 void dequantize(DType dtype, const std::byte* src, float* dst, std::int64_t count);
 /// The same in f64: f64, i32 and u32 are exact as well.
 void dequantize(DType dtype, const std::byte* src, double* dst, std::int64_t count);
+
+namespace dequantize_detail {
+/// The instruction set by hand: for tests that hold all of them to the same bits. `level` must not exceed
+/// simd_level().
+void dequantize(Simd level, DType dtype, const std::byte* src, float* dst, std::int64_t count);
+}  // namespace dequantize_detail
 
 }  // namespace openinfer

@@ -14,6 +14,7 @@ Simd simd_level();
 }  // namespace openinfer
 
 #define OPENINFER_INLINE inline __attribute__((always_inline))
+#define OPENINFER_INLINE_LAMBDA __attribute__((always_inline))  // behind a lambda's parameters
 #if defined(__x86_64__) && defined(__GNUC__)
 #define OPENINFER_HAS_X86_SIMD 1
 #define OPENINFER_AVX2 __attribute__((target("avx2")))

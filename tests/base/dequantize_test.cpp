@@ -84,6 +84,12 @@ TEST_CASE("every block format dequantises to the bits of the gguf library") {
     const auto random =
         random_bytes(format["seed"].get<std::uint64_t>(), static_cast<std::size_t>(blocks * info(dtype).block_bytes));
     const auto many = bits_of(decode(dtype, random.data(), blocks * info(dtype).block_size));
+    for (Simd level : {Simd::generic, Simd::avx2, Simd::avx512}) {
+      if (level > simd_level()) continue;
+      std::vector<float> y(many.size());
+      dequantize_detail::dequantize(level, dtype, random.data(), y.data(), static_cast<std::int64_t>(y.size()));
+      CHECK(bits_of(y) == many);
+    }
     CHECK(fmt::format("{:016x}", XXH64(many.data(), many.size() * 4, 0)) == format["xxh64"].get<std::string>());
   }
   CHECK(block_formats == 24);  // all of dtype.h
