@@ -25,8 +25,9 @@ build() {
   cmake --build --preset release -j"$(nproc)" --target openinfer_command openinfer_examples
 }
 
+# The page that the README points to: examples/03_llama.cpp.
 answer() {
-  "$command" run "$package" --chat "$question" -n 96 | tee build/models/answer.txt
+  build/release/bin/example_03_llama "$package" "$question" 96 | tee build/models/answer.txt
 }
 
 size() { du -hL --apparent-size "$1" | cut -f 1; }

@@ -22,6 +22,12 @@ inline Rope llama_rope(const Model& model) {
           .original_context = model.find_meta<std::int64_t>("rope_scaling.original_ctx_len").value_or(8192)};
 }
 
+/// x · W + b of layer l, with b where the checkpoint has one: W is "Wq.{}", b is "bq.{}" for name q.
+inline Value project(const Model& model, const Value& x, const std::string& name, const Index& l) {
+  const std::string w = "W" + name + ".{}", b = "b" + name + ".{}";
+  return model.contains("b" + name + ".0") ? linear(x, model(w, l), model(b, l)) : matmul(x, model(w, l));
+}
+
 /// Inputs: tok, pos, slot i32[N], rows i32[R].  Output: logits f32[R, vocab].  State: kv.
 /// Errors: not_found if the package lacks a hyperparameter or a tensor of a llama.
 inline Graph llama(const Model& model, DType kv_dtype = f32) {
@@ -45,18 +51,18 @@ inline Graph llama(const Model& model, DType kv_dtype = f32) {
     auto x = gather(model["tok_embeddings"], tok) | cast(f32) % hints{.name = "x"};
     x = b.loop("l", 0, n_layers, x, [&](Index l, Value x) {
       auto h = x | rms_norm(model("attn_norm.{}", l), eps);
-      auto q = matmul(h, model("Wq.{}", l)) | rope(pos, rotary) % hints{.name = "q"};
-      auto k = matmul(h, model("Wk.{}", l)) | rope(pos, rotary) % hints{.name = "k"};
-      auto v = matmul(h, model("Wv.{}", l)) % hints{.name = "v"};
+      auto q = project(model, h, "q", l) | rope(pos, rotary) % hints{.name = "q"};
+      auto k = project(model, h, "k", l) | rope(pos, rotary) % hints{.name = "k"};
+      auto v = project(model, h, "v", l) % hints{.name = "v"};
       kv_write(kv, {.layer = l, .pos = pos, .slot = slot}, k, v);
       auto [ks, vs] = kv_read(kv, {.layer = l});
       auto a = sdpa(q, ks, vs, {.pos = pos, .slot = slot}) % hints{.name = "attention"};
-      x = (x + matmul(a, model("Wo.{}", l))) % hints{.name = "residual"};
+      x = (x + project(model, a, "o", l)) % hints{.name = "residual"};
 
       h = x | rms_norm(model("mlp_norm.{}", l), eps);
-      auto gate = matmul(h, model("Wgate.{}", l)) | silu() % hints{.name = "gate"};
-      auto up = matmul(h, model("Wup.{}", l));
-      return x + matmul(gate * up, model("Wdown.{}", l));
+      auto gate = project(model, h, "gate", l) | silu() % hints{.name = "gate"};
+      auto up = project(model, h, "up", l);
+      return x + project(model, gate * up, "down", l);
     });
     x = gather(x, rows) | rms_norm(model["final_norm"], eps);
     b.output("logits", matmul(x, model["lm_head"]) % hints{.name = "logits"});
