@@ -111,7 +111,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return fail("interrupted; nothing was written")
     except OSError as e:
-        return fail(f"{e.filename or options.output}: {e.strerror or e}")
+        ours = e.filename is None or str(e.filename).endswith(".tmp")
+        return fail(f"{options.output if ours else e.filename}: {e.strerror or e}")
     except MemoryError:
         return fail(f"{options.source}: not enough memory")
     except Exception as e:  # whatever a stranger's file provokes: one line, and nothing is left behind

@@ -16,10 +16,10 @@ F16_SCALES = {
 F16_EXPONENT, F32_EXPONENT = 0x7C00, 0x7F800000  # all ones: infinite or NaN
 
 
-def _iq1_m_scales(blocks: np.ndarray) -> np.ndarray:
-    """The f16 scale of iq1_m is spread over the top four bits of four 16-bit words."""
+def _iq1_m_exponents(blocks: np.ndarray) -> np.ndarray:
+    """The f16 scale of iq1_m is spread over the top four bits of four 16-bit words; the last two hold its exponent."""
     words = np.ascontiguousarray(blocks[:, 48:56]).view("<u2")
-    return (words[:, 0] >> 12) | ((words[:, 1] >> 8) & 0xF0) | ((words[:, 2] >> 4) & 0xF00) | (words[:, 3] & 0xF000)
+    return ((words[:, 2] >> 4) & 0xC00) | (words[:, 3] & 0x7000)
 
 
 def bad_block(dtype: str, block_bytes: int, raw: np.ndarray) -> int | None:
@@ -32,7 +32,7 @@ def bad_block(dtype: str, block_bytes: int, raw: np.ndarray) -> int | None:
     if dtype == "mxfp4":
         bad |= blocks[:, 0] == 0xFF  # E8M0: all ones is NaN
     elif dtype == "iq1_m":
-        bad |= (_iq1_m_scales(blocks) & F16_EXPONENT) == F16_EXPONENT
+        bad |= _iq1_m_exponents(blocks) == F16_EXPONENT
     elif dtype == "q8_k":
         scale = np.ascontiguousarray(blocks[:, :4]).view("<u4")[:, 0]
         bad |= (scale & F32_EXPONENT) == F32_EXPONENT

@@ -82,6 +82,18 @@ class EveryType(c.Case):
             (self.folder / "a.gguf").write_bytes(one_tensor(kind, raw, 512))
             self.refused(self.folder / "a.gguf", rf"block 0 \({kind.name.lower()}")
 
+    def test_scale_of_iq1_m_in_four_pieces(self):
+        for words, bad in (("00000000004000f0", False), ("00f000f0007000f0", False), ("0000000000c00070", True), ("0000000000e000f0", True), ("ff0fff0fff0fff0f", False)):
+            raw = blocks(G.IQ1_M, 1, 256)
+            raw[0, 48:] = list(bytes.fromhex(words))
+            with np.errstate(all="ignore"):
+                self.assertEqual(not np.isfinite(gguf.dequantize(raw, G.IQ1_M)).all(), bad, words)
+            (self.folder / "a.gguf").write_bytes(one_tensor(G.IQ1_M, raw, 256))
+            if bad:
+                self.refused(self.folder / "a.gguf", "has a scale that is NaN or infinite")
+            else:
+                self.convert(self.folder / "a.gguf")
+
 
 class Llama(c.Case):
     def setUp(self):
