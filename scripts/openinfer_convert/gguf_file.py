@@ -126,7 +126,8 @@ class GgufFile:
         name = cursor.string("a tensor's name", MAX_KEY)
         rank = cursor.number("I", f"the rank of {one_line(name)}")
         if not name or rank > MAX_DIMS:
-            cursor.fail(f"tensor {one_line(name)!r} has {rank} dimensions and a name of {len(name)} characters: at most {MAX_DIMS}, and a name, are needed")
+            cursor.fail(f"tensor {one_line(name)!r} has {rank} dimensions and a name of {len(name)} characters: at most {MAX_DIMS}, "
+                        "and a name, are needed")
         dims = struct.unpack(f"<{rank}Q", cursor.take(8 * rank, f"the shape of {one_line(name)}"))
         return name, dims[::-1], cursor.number("I", "a tensor's type"), cursor.number("Q", "a tensor's offset")
 

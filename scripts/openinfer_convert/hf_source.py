@@ -73,7 +73,8 @@ class HfSource(Source):
             count = int(match["count"])
             present = sum(n.startswith(match["stem"] + "-") and n.endswith(f"-of-{match['count']}.safetensors") for n in names)
             if present != count:
-                raise ConvertError(f"{folder}: {present} of the {count} files {one_line(match['stem'])}-…-of-{match['count']}.safetensors are there")
+                raise ConvertError(f"{folder}: {present} of the {count} files {one_line(match['stem'])}-…-of-{match['count']}.safetensors "
+                                   "are there")
         return names
 
     def get(self, key: str):
