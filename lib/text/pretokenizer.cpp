@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "lib/base/fail.h"
 #include "lib/text/unicode_tables.h"
