@@ -28,7 +28,9 @@ std::vector<std::string_view> inputs_with(const GraphData& g, std::string_view s
 
 Binding::Binding(const GraphData& g, const std::map<std::string, std::int64_t>& dims)
     : g_(g), fixed_(g.dims.size()), fixed_source_(g.dims.size()) {
-  for (const auto& [name, value] : dims) {
+  for (const auto& entry : dims) {
+    const auto& name = entry.first;
+    const std::int64_t value = entry.second;
     const auto decl = std::find_if(g.dims.begin(), g.dims.end(), [&](const DimDecl& d) { return d.name == name; });
     if (decl == g.dims.end()) {
       std::vector<std::string_view> names;
