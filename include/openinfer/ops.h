@@ -121,7 +121,7 @@ Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DT
 // --- moving --------------------------------------------------------------------------------------------------------
 
 /// result[i…, j…] = table[i…, ids[j…], …] along `axis`.
-/// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block format gives f32 (axis 0,
+/// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block or packed format gives f32 (axis 0,
 /// two dimensions); ids i32|i64 [C1].  Errors: [C2] axis outside; [C3] a block-format table of another form;
 /// at run time invalid_argument for an id outside [0, V), with the id, its place and V.
 Value gather(const In& table, const In& ids, std::int64_t axis = 0);
@@ -174,14 +174,14 @@ Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false);
 /// y[…,n] = Σ_k x[…,k] · w[…,k,n], sums in f32 (f64 for f64).
 /// Shapes: x (…, M, K) or (K), w (…, K, N) → (…, M, N); leading dimensions broadcast; a two-dimensional w serves every
 /// leading dimension of x. `transpose_w`: w is (…, N, K).
-/// Dtypes: x float; w x's dtype or, stored in the package, any float or block format [C2]. Result: x's dtype.
+/// Dtypes: x f16|bf16|f32|f64; w any float or block format, f64 only with x f64 [C2]. Result: x's dtype.
 /// Errors: shape_mismatch [C1] if the K differ, [C3] if leading dimensions do not broadcast or w has less than two.
 struct MatmulOptions {
   bool transpose_w = false;
 };
 Value matmul(const In& x, const In& w, MatmulOptions options = {});
 Pipe matmul(const In& w);
-/// matmul(x, w) + b.  Shapes: x (…, K), w (K, N), b (N) [C4].  Dtypes: as matmul's; b any float.
+/// matmul(x, w) + b, rounded once.  Shapes: x (…, K), w (K, N) [C3], b (N) [C4].  Dtypes: as matmul's; b any float.
 Value linear(const In& x, const In& w, const In& b);
 Pipe linear(const In& w, const In& b);
 
