@@ -45,6 +45,24 @@ TEST_CASE("state writes happen whatever outputs are wanted") {
   CHECK(step(sim, {0, 0}) == std::vector<float>{1, 2});
 }
 
+TEST_CASE("a view that a loop carries on stays what it was while the state goes on") {
+  SimSession sim(graph([](GraphBuilder& b) {
+    auto h = b.state("h", tensor_state(f32, {1}));
+    Value seen = b.constant(Tensor({0.f})), sum = seen;
+    std::tie(seen, sum) = b.loop("l", 0, 3, carry(seen, sum), [&](Index, Value last, Value) {
+      poke(h, plus(last, 1.0));
+      auto after = plus(last, 10.0);  // the state is one ahead by now
+      return carry(peek(h), after);
+    });
+    poke(h, plus(seen, 100.0));
+    b.output("seen", seen);
+    b.output("sum", sum);
+  }));
+  const auto out = sim.run_step({});
+  CHECK(floats(out["sum"]) == std::vector<float>{12});
+  CHECK(floats(out["seen"]) == std::vector<float>{3});
+}
+
 TEST_CASE("save, restore and reset") {
   SimSession sim(accumulator());
   const auto empty = sim.save();
