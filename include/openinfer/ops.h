@@ -121,8 +121,8 @@ Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DT
 // --- moving --------------------------------------------------------------------------------------------------------
 
 /// result[i…, j…] = table[i…, ids[j…], …] along `axis`.
-/// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block or packed format gives f32 (axis 0,
-/// two dimensions); ids i32|i64 [C1].  Errors: [C2] axis outside; [C3] a block-format table of another form;
+/// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block or packed format gives f32
+/// (axis 0, two dimensions); ids i32|i64 [C1].  Errors: [C2] axis outside; [C3] a block-format table of another form;
 /// at run time invalid_argument for an id outside [0, V), with the id, its place and V.
 Value gather(const In& table, const In& ids, std::int64_t axis = 0);
 /// The same elements in another shape; one dimension may be -1.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/dequantize.h"
 
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include <bit>

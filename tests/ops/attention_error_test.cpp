@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks [Cn] of cast, gather, matmul, linear, rope, sdpa and the state operators, by message and the user's line,
 // and what only a run can see.
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "tests/ops/error_of.h"
