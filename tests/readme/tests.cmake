@@ -11,6 +11,7 @@ file(COPY_FILE ${CMAKE_CURRENT_BINARY_DIR}/readme/snippet.cpp.new ${CMAKE_CURREN
 add_executable(readme_snippet ${CMAKE_CURRENT_BINARY_DIR}/readme/snippet.cpp)
 openinfer_options(readme_snippet)
 target_link_libraries(readme_snippet PRIVATE OpenInfer::openinfer)
-add_test(NAME readme_snippet COMMAND readme_snippet WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/readme)
+# Through a shell: the program has no try, so the error ends it by abort, which ctest would count as a crash.
+add_test(NAME readme_snippet COMMAND sh -c "$<TARGET_FILE:readme_snippet> || true" WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/readme)
 set_tests_properties(readme_snippet PROPERTIES LABELS unit PASS_REGULAR_EXPRESSION "model.oinf")
 add_dependencies(openinfer_unit_tests readme_snippet)
