@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A transformer-style decode step: metadata from the package, a cache of keys and values, a loop over the layers.
 // One row for each of B sequences, all at position `step`; the mask says which positions each may attend to.
-// (A real decoder also has norms, rotary positions and an MLP: 03_llama.cpp.)
+// (A real decoder also has rotary positions and an MLP: 03_llama.cpp.)
 //   example_02_kv_loop model.oinf
 #include <openinfer/openinfer.h>
 
@@ -29,9 +29,10 @@ int main(int argc, char** argv) try {
     auto x = gather(model["tok_embeddings"], tok) | cast(f16);
 
     x = b.loop("l", 0, n_layers, x, [&](Index l, Value x) {
-      auto q = matmul(x, model("Wq.{}", l));
-      auto k = matmul(x, model("Wk.{}", l));
-      auto v = matmul(x, model("Wv.{}", l));
+      auto h = x | rms_norm(model("attn_norm.{}", l));
+      auto q = matmul(h, model("Wq.{}", l));
+      auto k = matmul(h, model("Wk.{}", l));
+      auto v = matmul(h, model("Wv.{}", l));
 
       kv_write(kv, {.layer = l, .step = step}, k, v);
       auto [k_all, v_all] = kv_read(kv, {.layer = l});

@@ -32,7 +32,7 @@ struct AddedToken {
 
 /// A tokenizer as plain data: what a package, a GGUF file or a tokenizer.json say. Checked by Tokenizer.
 struct TokenizerSpec {
-  std::string model = "gpt2";             // byte-level BPE; the only model known today
+  std::string model = "bpe";              // byte-level BPE; the only model known today
   std::string pre;                        // pre-tokenizer: smollm, gpt2, llama-bpe, qwen2 or an alias of one
   std::vector<std::string> tokens;        // by id, spelt in GPT-2's byte alphabet
   std::vector<std::int32_t> token_types;  // TokenType of each; empty: all normal

@@ -2,6 +2,7 @@
 #include "lib/graph/builder.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "lib/base/checked.h"
 #include "lib/graph/draft.h"
@@ -18,6 +19,7 @@ struct Family {
   std::vector<ValueId> loop_indices;
   std::vector<Affine> index;
   std::vector<std::pair<std::int64_t, std::int64_t>> ranges;  // half-open, of scale·l + offset
+  std::vector<std::int64_t> steps;                            // between the members that the loop names
 };
 
 std::pair<std::int64_t, std::int64_t> range_of(const Draft& draft, const Weight& weight, const Index& i) {
@@ -49,6 +51,7 @@ Family resolve_pattern(const Draft& draft, const Weight& weight) {
       family.loop_indices.push_back(index.loop_index());
       family.index.push_back({index.scale(), index.offset()});
       family.ranges.push_back(range_of(draft, weight, index));
+      family.steps.push_back(std::max<std::int64_t>(std::abs(index.scale()), 1));
     }
     ++i;
   }
@@ -58,13 +61,13 @@ Family resolve_pattern(const Draft& draft, const Weight& weight) {
   return family;
 }
 
-/// Calls f with the key of every member.
+/// Calls f with the key of every member that the loops name.
 template <class F>
 void for_each_key(const Family& family, std::string prefix, std::size_t from, std::size_t depth, const F& f) {
   const auto at = family.pattern.find("{}", from);
   if (at == family.pattern.npos) return f(prefix + family.pattern.substr(from));
   prefix += family.pattern.substr(from, at - from);
-  for (std::int64_t i = family.ranges[depth].first; i < family.ranges[depth].second; ++i)
+  for (std::int64_t i = family.ranges[depth].first; i < family.ranges[depth].second; i += family.steps[depth])
     for_each_key(family, prefix + std::to_string(i), at + 2, depth + 1, f);
 }
 

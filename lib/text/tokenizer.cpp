@@ -44,8 +44,8 @@ namespace {
 
 /// Byte-level BPE is all there is; the check comes before anything is read.
 TokenizerSpec checked(TokenizerSpec spec) {
-  if (spec.model != "bpe" && spec.model != "gpt2")
-    fail(ErrorCode::unsupported, "[tokenizer] unknown model \"{}\"; known: gpt2 (byte-level BPE)", spec.model);
+  if (spec.model != "bpe")
+    fail(ErrorCode::unsupported, "[tokenizer] unknown model \"{}\"; known: bpe (byte-level)", spec.model);
   const std::size_t count = spec.tokens.size();
   if (count == 0) fail(ErrorCode::invalid_argument, "[tokenizer] the vocabulary is empty");
   if (count > INT32_MAX) fail(ErrorCode::invalid_argument, "[tokenizer] {} tokens do not fit 32-bit ids", count);
