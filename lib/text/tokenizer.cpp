@@ -208,8 +208,9 @@ void Tokenizer::Table::read_tokens(std::vector<std::string> tokens) {
     const bool spelt = type.back() != TokenType::control && type.back() != TokenType::user_defined;
     auto bytes = spelt ? kByteAlphabet.to_bytes(spelling[i]) : std::nullopt;
     if (bytes && bytes->size() == 1) byte_tokens[static_cast<unsigned char>(bytes->front())] = id;
-    piece.push_back(bytes ? *std::move(bytes) : spelling[i]);
-    if (spelt && bytes.has_value() && pre_tokenizer.whole_words()) words.emplace(piece.back(), id);
+    const bool in_alphabet = bytes.has_value();
+    piece.push_back(in_alphabet ? *std::move(bytes) : spelling[i]);
+    if (in_alphabet && pre_tokenizer.whole_words()) words.emplace(piece.back(), id);
   }
   for (int byte = 0; byte < 256; ++byte)
     if (byte_tokens[static_cast<std::size_t>(byte)] < 0) missing.push_back(static_cast<char>(byte));

@@ -83,7 +83,7 @@ TEST_CASE("hostile specs are errors that name what is wrong", "[tokenizer]") {
   CHECK(with([](auto& s) { s.tokens[5] = std::string(513, 'x'); }) ==
         "[tokenizer] added token 5 has 513 bytes; at most 512 are supported");
   CHECK(with([](auto& s) { s.model = "llama"; }) ==
-        "[tokenizer] unknown model \"llama\"; known: gpt2 (byte-level BPE)");
+        "[tokenizer] unknown model \"llama\"; known: bpe (byte-level)");
   CHECK(with([](auto& s) { s.normalizer = "nfkd"; }) == "[tokenizer] unknown normalizer \"nfkd\"; known: none, nfc");
   const std::string unknown = with([](auto& s) { s.pre = "tekken"; });
   CHECK(unknown.starts_with("[tokenizer] unknown pre-tokenizer \"tekken\"; known: "));
