@@ -60,7 +60,8 @@ struct SectionInfo {
   std::uint64_t size_bytes = 0;
 };
 
-/// A cheap handle; copies share one open package, which is immutable and may be used from any thread.
+/// A cheap handle; copies share one open package, which is immutable and may be used from any thread. Views that
+/// accessors return (keys, names, bytes) live as long as some handle of the package.
 /// Errors of the accessors: not_found with the nearest key; dtype_mismatch for metadata of another type.
 class Model {
  public:

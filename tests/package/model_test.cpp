@@ -183,7 +183,8 @@ TEST_CASE("metadata prints on one line, long values cut") {
   w.meta("yes", true);
   w.write();
   std::map<std::string, std::pair<std::string, std::string>> printed;
-  for (const MetaEntry& e : ModelLoader::open(file.path).metadata()) printed[std::string(e.key)] = {e.type, e.value};
+  const Model model = ModelLoader::open(file.path);
+  for (const MetaEntry& e : model.metadata()) printed[std::string(e.key)] = {e.type, e.value};
   CHECK(printed["text"].second == "a\\nb\\x01");
   CHECK(printed["long"].second == fmt::format("{:x>95}… (101 bytes)", ""));
   CHECK(printed["words"] ==
