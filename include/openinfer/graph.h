@@ -51,11 +51,11 @@ class [[nodiscard]] Value {
   Value() = default;
   Value(std::shared_ptr<Draft> draft, ValueId id) : draft_(std::move(draft)), id_(id) {}
 
-  /// Errors (of all accessors): invalid_argument for an empty value.
-  const TensorType& type() const;
+  /// Errors (of all accessors): invalid_argument for an empty value, or once the graph is built.
+  TensorType type() const;
   DType dtype() const { return type().dtype; }
-  const Shape& shape() const { return type().shape; }
-  const std::string& name() const;
+  Shape shape() const { return type().shape; }
+  std::string name() const;
 
   const std::shared_ptr<Draft>& draft() const { return draft_; }
   ValueId id() const { return id_; }
@@ -71,7 +71,7 @@ class [[nodiscard]] Value {
 class State {
  public:
   State(std::shared_ptr<Draft> draft, int decl) : draft_(std::move(draft)), decl_(decl) {}
-  const StateSpec& spec() const;
+  StateSpec spec() const;
   const std::shared_ptr<Draft>& draft() const { return draft_; }
   int decl() const { return decl_; }
 
@@ -84,8 +84,15 @@ class State {
 class Table {
  public:
   Table(std::shared_ptr<Draft> draft, int decl) : draft_(std::move(draft)), decl_(decl) {}
-  /// The entry for that index, a scalar. Errors: invalid_argument if the loop runs past the table.
-  Value operator[](const Index& index) const;
+  struct Entry {
+    template <std::convertible_to<Index> I>
+    Entry(const I& index, At at = {}) : index(index), at(at) {}
+    Index index;
+    Location at;
+  };
+  /// The entry for that index, a scalar. Errors: invalid_argument if the loop runs past the table or belongs to
+  /// another graph.
+  Value operator[](const Entry& entry) const;
 
  private:
   std::shared_ptr<Draft> draft_;

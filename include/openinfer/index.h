@@ -23,24 +23,27 @@ class Index {
   Index(std::shared_ptr<Draft> draft, ValueId loop_index)
       : draft_(std::move(draft)), loop_index_(loop_index), scale_(1) {}
 
+  /// i + k, i · k. Errors: invalid_argument beyond 2^40.
+  Index plus(std::int64_t k) const;
+  Index times(std::int64_t k) const;
   template <std::integral T>
-  friend Index operator+(Index i, T k) {
-    return i.offset_ += k, i;
+  friend Index operator+(const Index& i, T k) {
+    return i.plus(static_cast<std::int64_t>(k));
   }
   template <std::integral T>
-  friend Index operator-(Index i, T k) {
-    return i.offset_ -= k, i;
+  friend Index operator-(const Index& i, T k) {
+    return i.times(-1).plus(static_cast<std::int64_t>(k)).times(-1);
   }
   template <std::integral T>
-  friend Index operator*(Index i, T k) {
-    return i.scale_ *= k, i.offset_ *= k, i;
+  friend Index operator*(const Index& i, T k) {
+    return i.times(static_cast<std::int64_t>(k));
   }
   template <std::integral T>
-  friend Index operator+(T k, Index i) {
+  friend Index operator+(T k, const Index& i) {
     return i + k;
   }
   template <std::integral T>
-  friend Index operator*(T k, Index i) {
+  friend Index operator*(T k, const Index& i) {
     return i * k;
   }
 

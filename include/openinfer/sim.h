@@ -150,6 +150,7 @@ class SimSession {
 
  private:
   struct Impl;
+  friend Tensor eval(const Value& value);
   explicit SimSession(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

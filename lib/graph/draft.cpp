@@ -36,10 +36,6 @@ std::string default_name(const GraphData& g, const Node& node) {
   return to_name(node.op->name);
 }
 
-std::string number_text(const std::variant<std::int64_t, double>& number) {
-  return std::visit([](auto n) { return fmt::format("{}", n); }, number);
-}
-
 }  // namespace
 
 Draft::Draft() {
@@ -151,7 +147,7 @@ void Draft::add_output(std::string_view name, ValueId value, Location at) {
   if (scopes.size() > 1) fail_at(at, kInvalid, "[output] '{}' is declared inside a loop or branch", name);
   if (find_named(g.outputs, name, &OutputDecl::name) != g.outputs.end())
     fail_at(at, kInvalid, "[output] '{}' is declared twice", name);
-  check_usable(value, "output", at);
+  check_plain(value, "output", at);
   g.outputs.push_back({std::string(name), value});
 }
 
@@ -223,8 +219,7 @@ ValueId Draft::add_constant(int decl, std::vector<ValueId> loop_indices, std::ve
 
 ValueId Draft::add_literal(std::variant<std::int64_t, double> number, DType dtype, Location at) {
   check_open("literal", at);
-  if (!is_float(dtype) && std::holds_alternative<double>(number))
-    fail_at(at, ErrorCode::dtype_mismatch, "[literal] {} stands where {} is wanted", number_text(number), name(dtype));
+  check_literal(number, dtype, at);
   Node node{.op = &literal_op(), .at = at};
   node.literal = number;
   return append_leaf(std::move(node), {dtype, {}}, {})[0];
@@ -251,6 +246,14 @@ void Draft::check_usable(ValueId value, std::string_view op, Location at) const 
   const bool branch = owner == kNoNode || g.nodes[owner].op == &cond_op();
   fail_at(at, kInvalid, "[{}] {} lives inside a {} that has ended; return it from the body to carry it out", op,
           describe(value), branch ? "branch" : "loop");
+}
+
+void Draft::check_plain(ValueId value, std::string_view op, Location at) const {
+  check_usable(value, op, at);
+  const ValueInfo& v = g.values[value];
+  if (!is_plain(v))
+    fail_at(at, ErrorCode::dtype_mismatch, "[{}] {} is stored as {}; cast it to f32 first", op, describe(value),
+            v.dtypes.size() > 1 ? "several dtypes" : name(v.type.dtype));
 }
 
 /// A view of a state (kv_read) shows the memory that the next write changes.

@@ -83,6 +83,8 @@ struct Draft {
   // --- queries ---
   /// Throws unless `value` may be used in the innermost open region: "'leak' lives inside a loop that has ended; …".
   void check_usable(ValueId value, std::string_view op, Location at) const;
+  /// check_usable, and the value has one plain dtype: what may leave a region.
+  void check_plain(ValueId value, std::string_view op, Location at) const;
   void check_open(std::string_view what, Location at) const;  // throws after build
   /// `wanted`, or wanted.1, wanted.2, … if taken.
   std::string unique_name(std::string_view wanted);

@@ -88,7 +88,7 @@ Draft::OpenLoop Draft::begin_loop(std::string_view index_name, std::int64_t from
   if (from > to || from < -kLast || to > kLast)
     fail_at(at, kInvalid, "[loop] '{}' runs over {}..{}; from <= to within 32 bits is needed", index_name, from, to);
   for (ValueId v : init) {
-    check_usable(v, "loop", at);
+    check_plain(v, "loop", at);
     if (g.values[v].state >= 0) fail_at(at, kInvalid, "[loop] a state is carried by itself");
   }
   OpenLoop loop{from, to, std::move(init), {}, at};
@@ -112,7 +112,7 @@ std::vector<ValueId> Draft::end_loop(OpenLoop loop, std::span<const ValueId> nex
   if (next.size() != loop.init.size())
     fail_at(loop.at, kInvalid, "[loop] carries {} values in and {} out", loop.init.size(), next.size());
   for (std::size_t i = 0; i < next.size(); ++i) {
-    check_usable(next[i], "loop", loop.at);
+    check_plain(next[i], "loop", loop.at);
     const ValueInfo& carried = g.values[loop.arguments[i + 1]];
     const TensorType& leaves = g.values[next[i]].type;
     if (leaves != carried.type)
@@ -156,7 +156,7 @@ void Draft::begin_branch(OpenCond& cond) { cond.regions.push_back(push_region())
 
 void Draft::end_branch(OpenCond& cond, std::span<const ValueId> results) {
   for (ValueId v : results) {
-    check_usable(v, "cond", cond.at);
+    check_plain(v, "cond", cond.at);
     if (g.values[v].state >= 0) fail_at(cond.at, kInvalid, "[cond] a state leaves a branch by itself");
   }
   cond.results.emplace_back(results.begin(), results.end());

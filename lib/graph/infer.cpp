@@ -2,8 +2,10 @@
 #include "lib/graph/infer.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "lib/base/fail.h"
+#include "lib/graph/number_text.h"
 
 namespace openinfer {
 namespace {
@@ -146,6 +148,16 @@ std::string leaf_text(const GraphData& g, const Node& leaf) {
   return text;
 }
 
+/// The operator's own infer; an Error without a place (arithmetic on dimensions) gets the node's.
+std::vector<TensorType> infer_at(const NodeContext& context, const Node& node) {
+  try {
+    return node.op->infer(context);
+  } catch (const Error& e) {
+    if (!e.where().empty() || e.message().starts_with('[')) throw;
+    throw Error(e.code(), fmt::format("[{}] {}", node.op->name, e.message()), node.at);
+  }
+}
+
 }  // namespace
 
 std::string describe(const GraphData& g, ValueId value) {
@@ -163,13 +175,13 @@ std::vector<TensorType> infer(const GraphData& g, const Node& node) {
   check_operands(context, g, node, count);
   check_attributes(context, node);
   check_hint(context, node);
-  auto types = node.op->infer(context);
+  auto types = infer_at(context, node);
   for (std::size_t i = 0; i < count; ++i) {
     if (!context.has(i)) continue;
     const ValueInfo& family = g.values[node.operands[i]];
     for (DType dtype : family.dtypes) {
       context.set_dtype(i, dtype);
-      if (node.op->infer(context) != types)
+      if (infer_at(context, node) != types)
         context.fail(ErrorCode::dtype_mismatch,
                      fmt::format("gives another type for {} than for {} members of {}", name(dtype),
                                  name(family.type.dtype), describe(g, node.operands[i])));
@@ -177,6 +189,19 @@ std::vector<TensorType> infer(const GraphData& g, const Node& node) {
     context.set_dtype(i, family.type.dtype);
   }
   return types;
+}
+
+void check_literal(const std::variant<std::int64_t, double>& number, DType dtype, Location at) {
+  if (info(dtype).block_size != 1 || is_block(dtype))
+    fail_at(at, ErrorCode::dtype_mismatch, "[literal] {} cannot be a {}", literal_text(number), name(dtype));
+  if (is_float(dtype)) return;
+  const auto* integer = std::get_if<std::int64_t>(&number);
+  if (!integer)
+    fail_at(at, ErrorCode::dtype_mismatch, "[literal] {} stands where {} is wanted", literal_text(number), name(dtype));
+  const int bits = dtype == DType::boolean ? 1 : info(dtype).bits - (is_signed_int(dtype) ? 1 : 0);
+  const std::int64_t largest = bits >= 63 ? std::numeric_limits<std::int64_t>::max() : (std::int64_t{1} << bits) - 1;
+  if (*integer > largest || *integer < (is_signed_int(dtype) ? -largest - 1 : 0))
+    fail_at(at, ErrorCode::invalid_argument, "[literal] {} does not fit {}", *integer, name(dtype));
 }
 
 }  // namespace openinfer

@@ -15,6 +15,9 @@ namespace openinfer {
 /// Errors: as OpDef::infer, with "[op]" in front and the node's location behind.
 std::vector<TensorType> infer(const GraphData& g, const Node& node);
 
+/// Throws unless the number can be a value of that dtype.
+void check_literal(const std::variant<std::int64_t, double>& number, DType dtype, Location at);
+
 /// How errors call a value: "'q'", "@Wq.{l}", "0.5".
 std::string describe(const GraphData& g, ValueId value);
 

@@ -71,6 +71,9 @@ struct ValueInfo {
   std::vector<DType> dtypes;
 };
 
+/// May a loop carry it, a branch return it, a graph put it out? Not what is stored in blocks or in several dtypes.
+inline bool is_plain(const ValueInfo& v) { return v.dtypes.size() <= 1 && info(v.type.dtype).block_size == 1; }
+
 struct Node {
   const OpDef* op = nullptr;
   std::vector<ValueId> operands = {};  // by op->operands (kNoValue: absent); a state op's token comes last

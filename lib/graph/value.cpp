@@ -2,6 +2,7 @@
 // The small handles of the DSL and how an operator call becomes a node.
 #include <algorithm>
 
+#include "lib/base/checked.h"
 #include "lib/base/fail.h"
 #include "lib/graph/builder.h"
 #include "lib/graph/draft.h"
@@ -17,12 +18,19 @@ const ValueInfo& info_of(const std::shared_ptr<Draft>& draft, ValueId id) {
   return draft->g.values.at(id);
 }
 
+/// Indices stay far inside 64 bits, so that what is made of them cannot overflow.
+std::int64_t checked_index(std::int64_t value) {
+  constexpr std::int64_t kLimit = std::int64_t{1} << 40;
+  if (value < -kLimit || value > kLimit) fail(kInvalid, "[index] {} is beyond 2^40", value);
+  return value;
+}
+
 }  // namespace
 
-const TensorType& Value::type() const { return info_of(draft_, id_).type; }
-const std::string& Value::name() const { return info_of(draft_, id_).name; }
+TensorType Value::type() const { return info_of(draft_, id_).type; }
+std::string Value::name() const { return info_of(draft_, id_).name; }
 
-const StateSpec& State::spec() const {
+StateSpec State::spec() const {
   draft_->check_open("state", {});
   return draft_->g.states.at(decl_).spec;
 }
@@ -110,16 +118,26 @@ Pipe operator%(Pipe pipe, const hints& hint) {
   return pipe;
 }
 
-Value Table::operator[](const Index& index) const {
-  draft_->check_open("table", {});
-  if (index.draft())
-    return {draft_, draft_->add_constant(decl_, {index.loop_index()}, {{index.scale(), index.offset()}}, {})};
-  const Tensor& table = draft_->g.constants.at(decl_).tensor;
-  const std::int64_t row = index.offset();
-  if (table.shape().empty() || row < 0 || row >= table.shape()[0])
-    fail(kInvalid, "[table] #{} has {} entries and no entry {}", draft_->g.constants[decl_].name,
-         table.shape().empty() ? 0 : table.shape()[0], row);
-  return {draft_, draft_->add_constant(decl_, {}, {{0, row}}, {})};
+Value Table::operator[](const Entry& entry) const {
+  const auto& [index, at] = entry;
+  draft_->check_open("table", at);
+  if (!index.draft()) return {draft_, draft_->add_constant(decl_, {}, {{0, index.offset()}}, at)};
+  if (index.draft() != draft_)
+    fail_at(at, kInvalid, "[table] #{} is indexed by a loop of another graph", draft_->g.constants.at(decl_).name);
+  return {draft_, draft_->add_constant(decl_, {index.loop_index()}, {{index.scale(), index.offset()}}, at)};
+}
+
+Index Index::plus(std::int64_t k) const {
+  Index sum = *this;
+  sum.offset_ = checked_index(checked_add(offset_, k));
+  return sum;
+}
+
+Index Index::times(std::int64_t k) const {
+  Index product = *this;
+  product.scale_ = checked_index(checked_multiply(scale_, k));
+  product.offset_ = checked_index(checked_multiply(offset_, k));
+  return product;
 }
 
 const GraphData& Graph::data() const {

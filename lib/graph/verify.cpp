@@ -151,6 +151,8 @@ class Walk {
     for (ValueId v : results) {
       use(v, kTopRegion, {});
       if (value(v).state >= 0) fail(kInvalid, "[verify] an output is a state");
+      if (!is_plain(value(v)))
+        fail(kInvalid, "[verify] the output {} is stored in blocks or several dtypes", describe(g_, v));
     }
     const auto& tokens = regions_[kTopRegion].tokens;
     results.insert(results.end(), tokens.begin(), tokens.end());
@@ -281,6 +283,7 @@ class Walk {
     loops_.erase(body.arguments[0]);
     for (std::size_t i = 0; i < values; ++i) {
       use(body.results[i], body_id, node.at);
+      plain(body.results[i], node);
       const ValueInfo &in = value(body.arguments[i + 1]), &out = value(body.results[i]),
                       &result = value(node.results[i]);
       if (out.state >= 0 || result.state >= 0 || out.type != in.type || result.type != in.type ||
@@ -294,6 +297,11 @@ class Walk {
     join_tokens(node, id, region, values, values);
   }
 
+  /// What crosses the border of a region is one plain tensor.
+  void plain(ValueId v, const Node& node) const {
+    if (!is_plain(value(v))) refuse(node, "{} is stored in blocks or several dtypes; cast it first", describe(g_, v));
+  }
+
   void carry_in(const Node& node, std::size_t i, bool is_value, RegionId region, RegionId body) {
     const ValueId init = node.operands[i], argument = g_.regions[body].arguments[i + 1];
     if (!is_value) {
@@ -301,6 +309,7 @@ class Walk {
       if (value(argument).state != value(init).state) refuse(node, "joins different states");
       return define_token(argument, body, kNoNode);
     }
+    plain(init, node);
     const ValueInfo &in = value(init), &inside = value(argument);
     if (inside.state >= 0 || inside.type != in.type)
       refuse(node, "carried '{}' enters as {} and is {} inside", inside.name, in.type.to_string(),
@@ -343,6 +352,7 @@ class Walk {
     nodes(branch, depth + 1);
     for (std::size_t i = 0; i < values; ++i) {
       use(r.results[i], branch, node.at);
+      plain(r.results[i], node);
       const ValueInfo &inside = value(r.results[i]), &result = value(node.results[i]);
       if (inside.state >= 0 || result.state >= 0 || inside.type != result.type)
         refuse(node, "a branch returns {} where {} is the result", inside.type.to_string(), result.type.to_string());

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "lib/base/checked.h"
+#include "lib/graph/infer.h"
 #include "lib/graph/names.h"
 #include "lib/graph/number_text.h"
 #include "lib/graph/verifier.h"
@@ -170,20 +171,6 @@ void verify_range(std::string_view what, const Affine& step, std::pair<std::int6
             std::min(a, b), std::max(a, b) + 1);
 }
 
-void verify_literal(const Node& node, DType dtype) {
-  if (info(dtype).block_size != 1 || is_block(dtype))
-    fail_at(node.at, ErrorCode::dtype_mismatch, "[literal] {} cannot be a {}", literal_text(node.literal), name(dtype));
-  if (is_float(dtype)) return;
-  const auto* integer = std::get_if<std::int64_t>(&node.literal);
-  if (!integer)
-    fail_at(node.at, ErrorCode::dtype_mismatch, "[literal] {} stands where {} is wanted", literal_text(node.literal),
-            name(dtype));
-  const int bits = dtype == DType::boolean ? 1 : info(dtype).bits - (is_signed_int(dtype) ? 1 : 0);
-  const std::int64_t largest = bits >= 63 ? std::numeric_limits<std::int64_t>::max() : (std::int64_t{1} << bits) - 1;
-  if (*integer > largest || *integer < (is_signed_int(dtype) ? -largest - 1 : 0))
-    fail_at(node.at, kInvalid, "[literal] {} does not fit {}", *integer, name(dtype));
-}
-
 void verify_constant(const GraphData& g, const Node& node, const TensorType& type, const LoopRanges& loops) {
   const ConstantDecl& decl = g.constants[node.decl];
   Shape shape(decl.tensor.shape().begin(), decl.tensor.shape().end());
@@ -270,7 +257,7 @@ void verify_leaf(const GraphData& g, const Node& node, const LoopRanges& loops) 
   if (node.op == &constant_op()) return verify_constant(g, node, value.type, loops);
   if (!value.type.shape.empty() || !node.operands.empty())
     fail_at(node.at, kInvalid, "[verify] a literal is a scalar without operands");
-  verify_literal(node, value.type.dtype);
+  check_literal(node.literal, value.type.dtype, node.at);
 }
 
 }  // namespace openinfer

@@ -3,6 +3,7 @@
 #include "lib/base/fail.h"
 #include "lib/graph/draft.h"
 #include "lib/sim/demand.h"
+#include "lib/sim/session.h"
 #include "openinfer/sim.h"
 
 namespace openinfer {
@@ -33,7 +34,9 @@ Tensor eval(const Value& value) {
   auto g = std::make_shared<GraphData>(draft.g);
   g->outputs = {{std::string(kResult), value.id()}};
   g->regions[kTopRegion].results = {value.id()};
-  SimSession session{Graph(std::move(g))};
+  // The copy is open, so the verifier would refuse it: the draft has checked each node as it was added.
+  auto program = std::make_shared<const Program>(Graph(g), g->model);
+  SimSession session(std::make_unique<SimSession::Impl>(std::move(program), SimOptions{}));
   return session.run_step({})[kResult];
 }
 

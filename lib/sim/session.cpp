@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public face of a session.
 #include "lib/sim/session.h"
+#include "lib/passes/pipeline.h"
 
 #include "lib/base/fail.h"
 #include "lib/sim/nearest.h"
@@ -15,11 +16,19 @@ const Tensor& Outputs::operator[](std::string_view name) const {
   fail(ErrorCode::not_found, "[output] the step gave no '{}'{}", name, nearest_hint(name, names));
 }
 
+namespace {
+
+/// Nothing runs a graph that did not pass the verifier, wherever it came from.
+Graph verified(const Graph& graph) { return run_passes(graph, simulator_passes()).graph; }
+
+}  // namespace
+
 SimSession::SimSession(const Model& model, const Graph& graph, SimOptions options)
-    : impl_(std::make_unique<Impl>(std::make_shared<const Program>(graph, model), std::move(options))) {}
+    : impl_(std::make_unique<Impl>(std::make_shared<const Program>(verified(graph), model), std::move(options))) {}
 
 SimSession::SimSession(const Graph& graph, SimOptions options)
-    : impl_(std::make_unique<Impl>(std::make_shared<const Program>(graph, graph.data().model), std::move(options))) {}
+    : impl_(std::make_unique<Impl>(std::make_shared<const Program>(verified(graph), graph.data().model),
+                                   std::move(options))) {}
 
 SimSession::SimSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SimSession::~SimSession() = default;

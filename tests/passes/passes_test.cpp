@@ -17,7 +17,7 @@ std::string graph(const std::string& body) {
 /// Dead nodes of `before` are gone in `after`; the rest is the same text.
 void check_dead(const std::string& before, const std::string& after) {
   const Graph g = parse(graph(before));
-  const PassResult result = run_passes(g, simulator_passes());
+  const PassResult result = run_passes(g, compilation_passes());
   CHECK(to_text(result.graph) == printed(graph(after)));
 }
 
@@ -37,7 +37,7 @@ TEST_CASE("what_nothing_needs_is_left_out") {
 
 TEST_CASE("a_graph_without_dead_nodes_is_the_same_graph") {
   const Graph g = parse(graph("state_write($s, x)\nc = x * 2 at model.cpp:3\nreturn c"));
-  CHECK(run_passes(g, simulator_passes()).graph.shared() == g.shared());
+  CHECK(run_passes(g, compilation_passes()).graph.shared() == g.shared());
 }
 
 TEST_CASE("writes_stay_and_unused_reads_go") {
@@ -72,14 +72,14 @@ TEST_CASE("runs_are_counted_and_dumped_on_request") {
                               CHECK(d.before.find("dead = silu") != std::string::npos);
                               CHECK(d.after.find("dead = silu") == std::string::npos);
                             }};
-  const PassResult result = run_passes(g, simulator_passes(), options);
+  const PassResult result = run_passes(g, compilation_passes(), options);
   CHECK(dumps == std::vector<std::string>{"dead_nodes"});
-  REQUIRE(result.runs.size() == simulator_passes().size());
+  REQUIRE(result.runs.size() == compilation_passes().size());
   CHECK(result.runs[1].pass == "dead_nodes");
   CHECK(result.runs[1].nodes_before == 3);
   CHECK(result.runs[1].nodes_after == 2);
   CHECK(error_of([&] {
-          run_passes(g, simulator_passes(), {{"dead_node"}, {}});
+          run_passes(g, compilation_passes(), {{"dead_node"}, {}});
         }) == "[passes] no pass is called 'dead_node'; did you mean 'dead_nodes'?");
 }
 

@@ -38,7 +38,7 @@ inline Graph llama(const Model& model, DType kv_dtype = f32) {
   const Rope rotary = llama_rope(model);
 
   return graph(model, [&](GraphBuilder& b) {
-    auto N = b.dim("N", 1, 512), R = b.dim("R", 1, 512), slots = b.dim("slots", 1, 64), ctx = b.dim("ctx", 1, ctx_len);
+    auto N = b.dim("N", 1, 512), R = b.dim("R", 1, 512), slots = b.dim("slots", 1, 16), ctx = b.dim("ctx", 1, ctx_len);
     auto tok = b.input("tok", i32, {N}), pos = b.input("pos", i32, {N}), slot = b.input("slot", i32, {N});
     auto rows = b.input("rows", i32, {R});
     auto kv = b.state("kv", kv_cache({.layers = n_layers,
