@@ -79,6 +79,7 @@ def convert(options: argparse.Namespace):
             writer.write(progress=Interruptible(bar))
         finally:
             bar.clear()
+        report.shards = list(writer.shards)
     except (ConvertError, opnf.OpnfError) as e:
         raise SystemExit(fail(str(e))) from None
     doc = progress.document(report, options.output, time.monotonic() - start)

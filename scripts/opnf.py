@@ -17,6 +17,7 @@ The bytes equal those of the C++ writer (formats/opnf/writer.h) for the same con
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import struct
@@ -65,6 +66,8 @@ class _Temporary:
     """A file that exists under another name until commit() renames it; discard() removes it."""
 
     def __init__(self, path: str):
+        if os.path.exists(path) and not os.path.isfile(path):  # renaming would put a file in its place
+            raise OSError(errno.EINVAL, "is a directory" if os.path.isdir(path) else "is no regular file", path)
         folder, name = os.path.split(path)
         self.path = path
         self.temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
@@ -98,6 +101,7 @@ class Writer:
         if alignment & (alignment - 1) or not 64 <= alignment <= 1 << 20:
             raise OpnfError(f"alignment {alignment}: a power of two from 64 to 2^20 is needed")
         self.path, self.alignment, self.shard_size = os.fspath(path), alignment, shard_size
+        self.shards = []  # names of the shard files that write() made
         self._maps = {kind: {} for kind in (METADATA, DIMS, STATES, TOKENIZER, GRAPH)}
         self._rows: dict[str, _Row] = {}
         self._size_names: list = []  # (state, dimension name) to check at the end
@@ -337,6 +341,7 @@ class Writer:
         try:
             files.append(_Temporary(self.path))
             names = self._shard_names(ends) if manifest else []
+            self.shards = names
             for number, name in enumerate(names, 1):
                 files.append(_Temporary(os.path.join(os.path.dirname(self.path), name)))
                 hashes.append(_Hashed(files[number].file, struct.pack("<8sIHHIIQ", SHARD_MAGIC, ENDIAN, 1, 0, number, 0, ends[number])))

@@ -4,6 +4,7 @@
 # converts it to a package, asks it a question. A second run redoes only what changed.
 #   scripts/quickstart.sh [QUESTION]
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 question=${1:-What is gravity?}

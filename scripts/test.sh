@@ -4,6 +4,7 @@
 # AddressSanitizer and UBSan. Ends with a line "N passed, N failed"; exit 1 if a test failed or could not run.
 #   scripts/test.sh [ARGUMENTS OF CTEST]      for example: scripts/test.sh -R graph
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 jobs=$(nproc)

@@ -2,6 +2,8 @@
 // openinfer: parses the command line, runs one command, turns failures into one line and an exit code:
 // 0 done, 1 the work failed, 2 wrong usage.
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -20,6 +22,19 @@ int report(std::string message) {
   std::fflush(stdout);
   fmt::print(stderr, "openinfer: error: {}\n", message);
   return 1;
+}
+
+/// A page of a mapped package has no file behind it any more. Only what is safe in a signal handler happens here.
+extern "C" void package_was_cut(int) {
+  constexpr std::string_view kLine = "openinfer: error: [package] the file was cut while it was open\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine.data(), kLine.size());
+  ::_exit(1);
+}
+
+void catch_cut_packages() {
+  struct sigaction action {};
+  action.sa_handler = package_was_cut;
+  ::sigaction(SIGBUS, &action, nullptr);
 }
 
 int run(int argc, char** argv) {
@@ -48,6 +63,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace openinfer::cli;
+  catch_cut_packages();
   try {
     if (argc > 1 && std::string_view(argv[1]) == "convert") exec_convert(argv + 2);
     return run(argc, argv);

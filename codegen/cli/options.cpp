@@ -113,6 +113,19 @@ std::pair<std::string, std::string> parse_assignment(std::string_view text, std:
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
+CLI::Validator whole_number(std::int64_t least) {
+  return {[least](std::string& text) {
+            std::int64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            if (error == std::errc() && end == text.data() + text.size() && value >= least) {
+              text = std::to_string(value);  // a leading zero is no octal number
+              return std::string();
+            }
+            return fmt::format("'{}' is no whole number from {} to 2^63 - 1", text, least);
+          },
+          ""};
+}
+
 std::string size_text(std::uint64_t size_bytes) {
   if (size_bytes < 1024) return fmt::format("{} B", size_bytes);
   constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB"};

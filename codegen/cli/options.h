@@ -2,6 +2,7 @@
 // What several commands share: opening packages, reading text, parsing small arguments, printing sizes.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -29,6 +30,9 @@ std::string join_ids(const std::vector<TokenId>& ids);
 
 /// "NAME=VALUE". Errors: invalid_argument that names the flag.
 std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag);
+
+/// Checks a flag's text: decimal digits of a number from `least` to 2^63 - 1.
+CLI::Validator whole_number(std::int64_t least);
 
 /// "94.2 MiB"
 std::string size_text(std::uint64_t size_bytes);

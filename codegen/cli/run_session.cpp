@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every way of running shares: opening, recording, figures.
 #include <fmt/format.h>
-#include <sys/resource.h>
+#include <fstream>
 
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -19,10 +19,12 @@ GraphChoice graph_choice(const RunOptions& options) {
   return choice;
 }
 
+/// VmHWM of this program alone: getrusage's figure survives exec and would count the caller's memory.
 std::uint64_t peak_resident_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts KiB
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;  // in KiB
+  return 0;
 }
 
 nlohmann::ordered_json rate(std::int64_t count, double seconds) {

@@ -25,7 +25,8 @@ std::string folder_of(const std::string& path) { return path.substr(0, path.rfin
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
   const std::string folder = folder_of(path_);
   struct stat status {};
-  if (::stat(path_.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) throw Error(Code::io, path_ + ": is a directory");
+  if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode))  // renaming would put a file in its place
+    throw Error(Code::io, path_ + (S_ISDIR(status.st_mode) ? ": is a directory" : ": is no regular file"));
   temporary_ = folder + "." + path_.substr(folder.size()) + "." + std::to_string(::getpid()) + ".tmp";
   ::unlink(temporary_.c_str());  // of a killed process that had our id
   fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

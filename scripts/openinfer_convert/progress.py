@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import collections
 import os
-import resource
 import sys
 import time
 
@@ -42,6 +41,12 @@ class Bar:
             self.stream.flush()
 
 
+def peak_resident_bytes() -> int:
+    """Of this program alone: getrusage's figure survives exec and would count the caller's memory."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
 def document(report: Report, output: str, seconds: float) -> dict:
     """What --json prints. Keys keep their names and meaning."""
     data = [t for t in report.tensors if not t.target]
@@ -49,9 +54,8 @@ def document(report: Report, output: str, seconds: float) -> dict:
     for tensor in data:
         dtypes[tensor.rows.dtype]["tensors"] += 1
         dtypes[tensor.rows.dtype]["bytes"] += tensor.rows.nbytes
-    folder, name = os.path.split(os.path.abspath(output))
-    stem = name.removesuffix(".oinf")
-    shards = sorted(n for n in os.listdir(folder) if n.startswith(stem + ".") and n.endswith(".oins") and n[len(stem) + 1 : -5].isdigit())
+    folder = os.path.dirname(os.path.abspath(output))
+    shards = report.shards
     return {
         "output": output, "name": report.name, "architecture": report.architecture, "table": report.table,
         "tokenizer": report.has_tokenizer, "tensors": len(data), "aliases": len(report.tensors) - len(data),
@@ -60,7 +64,7 @@ def document(report: Report, output: str, seconds: float) -> dict:
         "total_bytes": os.path.getsize(output) + sum(os.path.getsize(os.path.join(folder, n)) for n in shards),
         "quantized": {k: {"from": a, "to": b} for k, (a, b) in sorted(report.quantized.items())}, "stayed": dict(sorted(report.stayed.items())),
         "own_names": sorted(report.own_names), "ignored": sorted(report.ignored), "notes": report.notes,
-        "seconds": round(seconds, 3), "peak_resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "seconds": round(seconds, 3), "peak_resident_bytes": peak_resident_bytes(),
     }
 
 

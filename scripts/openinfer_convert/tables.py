@@ -25,6 +25,8 @@ def known() -> list:
 
 def find(source: Source, asked: str | None) -> dict | None:
     """The table that the user asked for, or the one for what the checkpoint says it is."""
+    if asked not in (None, OWN_NAMES, *known()):
+        raise ConvertError(f"--arch {asked}: there is no such table; there are {', '.join(known())}, and {OWN_NAMES} keeps the checkpoint's names")
     for name in known():
         table = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
         if name == asked or (asked is None and source.architecture in table[source.kind]):
