@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "lib/base/checked.h"
+#include "lib/base/size_product.h"
 
 namespace openinfer {
 namespace {
@@ -23,29 +24,10 @@ std::int64_t content(const Dim& d) {
   return d.is_constant() ? d.constant() : (d.terms().front().factor < 0 ? -divisor : divisor);
 }
 
-/// A product of dimensions as (number, symbolic factors without common divisor, sorted by text).
-struct Product {
-  std::int64_t number = 1;
-  std::vector<std::string> symbols;
-  bool operator==(const Product&) const = default;
-};
-
-std::string divided(const Dim& d, std::int64_t divisor) {
+Dim divided(const Dim& d, std::int64_t divisor) {
   Dim result = d.constant() / divisor;
   for (const auto& t : d.terms()) result = result + Dim::symbol(t.symbol) * (t.factor / divisor);
-  return result.to_string();
-}
-
-Product product(const Shape& shape) {
-  Product p;
-  for (const Dim& d : shape) {
-    const std::int64_t c = content(d);
-    p.number = checked_multiply(p.number, c);
-    if (!d.is_constant()) p.symbols.push_back(divided(d, c));
-  }
-  std::sort(p.symbols.begin(), p.symbols.end());
-  if (p.number == 0) p.symbols.clear();
-  return p;
+  return result;
 }
 
 }  // namespace
@@ -123,6 +105,19 @@ std::string TensorType::to_string() const {
   return std::string(name(dtype)) + dims;
 }
 
-bool same_size(const Shape& a, const Shape& b) { return product(a) == product(b); }
+SizeProduct size_product(const Shape& shape) {
+  SizeProduct p;
+  if (std::find(shape.begin(), shape.end(), Dim(0)) != shape.end()) return {0, {}};
+  for (const Dim& d : shape) {
+    const std::int64_t c = content(d);
+    p.number = checked_multiply(p.number, c);
+    if (!d.is_constant()) p.symbols.push_back(divided(d, c));
+  }
+  std::sort(p.symbols.begin(), p.symbols.end(),
+            [](const Dim& a, const Dim& b) { return a.to_string() < b.to_string(); });
+  return p;
+}
+
+bool same_size(const Shape& a, const Shape& b) { return size_product(a) == size_product(b); }
 
 }  // namespace openinfer

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstring>
-#include <numeric>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "lib/base/size_product.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/move.h"
@@ -13,32 +15,13 @@
 namespace openinfer {
 namespace {
 
-/// number · Π symbols: the symbolic factors are dimensions whose coefficients have no common divisor.
-struct Size {
-  std::int64_t number = 1;
-  std::vector<Dim> symbols;
-};
-
-void multiply(Size& size, const Dim& d) {
-  if (d.is_constant()) {
-    size.number *= d.constant();
-    return;
-  }
-  std::int64_t divisor = d.constant();
-  for (const Dim::Term& t : d.terms()) divisor = std::gcd(divisor, t.factor);
-  Dim primitive = d.constant() / divisor;
-  for (const Dim::Term& t : d.terms()) primitive = primitive + Dim::symbol(t.symbol) * (t.factor / divisor);
-  size.number *= divisor;
-  size.symbols.push_back(primitive);
-}
-
 /// What `shape` must have at its -1 so that the sizes agree; nothing if no dimension does for certain.
-std::optional<Dim> missing(const Shape& x, const Shape& shape, std::size_t at) {
-  Size whole, rest;
-  for (const Dim& d : x) multiply(whole, d);
-  for (std::size_t d = 0; d < shape.size(); ++d)
-    if (d != at) multiply(rest, shape[d]);
-  if (rest.number == 0 || whole.number % rest.number != 0) return std::nullopt;
+std::optional<Dim> missing(const Shape& x, Shape shape, std::size_t at) {
+  shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(at));
+  SizeProduct whole = size_product(x);
+  const SizeProduct rest = size_product(shape);
+  if (rest.number <= 0 || whole.number % rest.number != 0) return std::nullopt;
+  if (whole.number == 0) return Dim(0);
   for (const Dim& d : rest.symbols) {
     const auto found = std::find(whole.symbols.begin(), whole.symbols.end(), d);
     if (found == whole.symbols.end()) return std::nullopt;
