@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/base/dot.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/reduce.h"
@@ -13,12 +12,12 @@ std::vector<TensorType> infer(const InferContext& c) {
   return result;
 }
 
-void reference(OpRun& run) {
-  reduce<kFloats>(run, [](auto x) {
-    using C = std::remove_cv_t<typename decltype(x)::element_type>;
-    return sum16(x.data(), std::ssize(x)) / static_cast<C>(x.size());
-  });
-}
+template <class C>
+struct MeanFold : SumFold<C> {
+  C result(std::int64_t count) { return SumFold<C>::result(count) / static_cast<C>(count); }
+};
+
+void reference(OpRun& run) { reduce<kFloats, MeanFold>(run); }
 
 }  // namespace
 

@@ -61,20 +61,24 @@ Reduction::Reduction(const OpRun& run) {
   std::vector<std::int64_t> axes;
   for (const Dim& d : run.dims("axes")) axes.push_back(d.constant());
   const auto reduced = reduced_dims(axes, shape.size());
-  within_ = {0};
+  if (run.in(0).count() == 0) return;  // the steps may be beyond every integer
+  elements_ = 1;
+  std::vector<Level> levels;
   std::int64_t step = 1;
   for (std::size_t d = shape.size(); d-- > 0; step *= shape[d]) {
     if (!reduced[d]) {
-      kept_.emplace_back(shape[d], step);
-      results_ *= shape[d];
+      kept_.push_back({shape[d], step});
       continue;
     }
-    std::vector<std::int64_t> grown;
-    grown.reserve(within_.size() * static_cast<std::size_t>(shape[d]));
-    for (std::int64_t i = 0; i < shape[d]; ++i)
-      for (std::int64_t inner : within_) grown.push_back(i * step + inner);
-    within_ = std::move(grown);
+    elements_ *= shape[d];
+    if (!levels.empty() && levels.back().step * levels.back().extent == step)
+      levels.back().extent *= shape[d];
+    else
+      levels.push_back({shape[d], step});
   }
+  if (levels.empty()) return;
+  run_ = levels.front();
+  outer_.assign(levels.begin() + 1, levels.end());
 }
 
 std::int64_t Reduction::base(std::int64_t result) const {
@@ -84,6 +88,15 @@ std::int64_t Reduction::base(std::int64_t result) const {
     result /= extent;
   }
   return base;
+}
+
+void Reduction::Walk::next() {
+  for (std::size_t d = 0; d < outer_.size(); ++d) {
+    place_ += outer_[d].step;
+    if (++at_[d] < outer_[d].extent) return;
+    place_ -= outer_[d].extent * outer_[d].step;
+    at_[d] = 0;
+  }
 }
 
 }  // namespace openinfer

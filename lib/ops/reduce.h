@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "lib/base/dot.h"
 #include "lib/ops/dtypes.h"
 #include "lib/ops/rows.h"
 #include "openinfer/ops.h"
@@ -16,39 +17,104 @@ std::vector<TensorType> infer_reduction(const InferContext& c);
 Cost reduction_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value);
 Attributes attributes_of(const Over& over);
 
-/// Result r covers the elements base(r) + within[0], base(r) + within[1], …: row-major over the reduced dimensions.
+/// Where the elements behind each result lie: runs of `run.extent` elements, `run.step` apart, row-major over the
+/// reduced dimensions.
 class Reduction {
  public:
+  struct Level {
+    std::int64_t extent = 1, step = 1;
+  };
   explicit Reduction(const OpRun& run);
-  const std::vector<std::int64_t>& within() const { return within_; }
+  /// Elements behind one result.
+  std::int64_t elements() const { return elements_; }
+  /// The place of a result's first element.
   std::int64_t base(std::int64_t result) const;
-  std::int64_t results() const { return results_; }
+  const Level& run() const { return run_; }
+
+  /// Goes from run to run of one result.
+  class Walk {
+   public:
+    Walk(const Reduction& over, std::int64_t result)
+        : outer_(over.outer_), at_(outer_.size(), 0), place_(over.base(result)) {}
+    std::int64_t place() const { return place_; }
+    void next();
+
+   private:
+    const std::vector<Level>& outer_;
+    std::vector<std::int64_t> at_;
+    std::int64_t place_;
+  };
 
  private:
-  std::vector<std::int64_t> within_;
-  std::vector<std::pair<std::int64_t, std::int64_t>> kept_;  // extent and step of what stays, innermost first
-  std::int64_t results_ = 1;
+  Level run_;
+  std::vector<Level> outer_, kept_;  // the reduced dimensions around the runs, and what stays; innermost first
+  std::int64_t elements_ = 0;
 };
 
-/// result = f(elements) with std::span<const C> elements in the compute type C of the dtype.
-template <DTypeSet kSet, class F>
-void reduce(OpRun& run, F f) {
+/// Hands the elements behind a result to `fold` in pieces; every piece but the last is kPiece long, whole groups of the
+/// sixteen partial sums.
+template <class T, class Fold>
+void feed(const T* x, const Reduction& reduction, std::int64_t result, std::vector<ComputeOf<T>>& piece, Fold& fold) {
+  constexpr std::int64_t kPiece = 256 * kPartialSums;
+  const auto [extent, step] = reduction.run();
+  piece.resize(static_cast<std::size_t>(std::min(kPiece, reduction.elements())));
+  const std::span<const ComputeOf<T>> whole(piece);
+  std::int64_t filled = 0;
+  Reduction::Walk walk(reduction, result);
+  for (std::int64_t left = reduction.elements(); left > 0; left -= extent, walk.next())
+    for (std::int64_t i = 0, count = 0; i < extent; i += count) {
+      count = std::min(extent - i, kPiece - filled);
+      const T* from = x + walk.place() + i * step;
+      for (std::int64_t k = 0; k < count; ++k)
+        piece[static_cast<std::size_t>(filled + k)] = Element<T>::load(from[k * step]);
+      filled += count;
+      if (filled < kPiece) continue;
+      fold.add(whole);
+      filled = 0;
+    }
+  fold.add(whole.first(static_cast<std::size_t>(filled)));
+}
+
+/// result = Fold<C>, given the elements with add(std::span<const C>), then asked for result(count); C is the compute
+/// type of the dtype.
+template <DTypeSet kSet, template <class> class Fold>
+void reduce(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan y = run.out(0);
+  if (y.count() == 0) return;
   const Reduction reduction(run);
-  const auto& within = reduction.within();
   dispatch<kSet>(x.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
-    const auto grain = row_grain(static_cast<std::int64_t>(within.size()));
-    run.parallel_for(reduction.results(), grain, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<ComputeOf<T>> row(within.size());
+    run.parallel_for(y.count(), row_grain(reduction.elements()), [&](std::int64_t begin, std::int64_t end) {
+      std::vector<ComputeOf<T>> piece;
       for (std::int64_t r = begin; r < end; ++r) {
-        const T* from = x.as<T>() + reduction.base(r);
-        for (std::size_t i = 0; i < within.size(); ++i) row[i] = Element<T>::load(from[within[i]]);
-        y.as<T>()[r] = Element<T>::store(f(std::span<const ComputeOf<T>>(row)));
+        Fold<ComputeOf<T>> fold;
+        feed(x.as<T>(), reduction, r, piece, fold);
+        y.as<T>()[r] = Element<T>::store(fold.result(reduction.elements()));
       }
     });
   });
 }
+
+/// The sum as lib/base/dot.h defines it for floats; integers wrap, so that their order is nothing.
+template <class C>
+class SumFold {
+ public:
+  void add(std::span<const C> x) {
+    for (std::size_t i = 0; i < x.size(); i += kPartialSums) {
+      const std::size_t count = std::min<std::size_t>(kPartialSums, x.size() - i);
+      for (std::size_t j = 0; j < count; ++j) partial_[j] = partial_[j] + x[i + j];
+    }
+  }
+  C result(std::int64_t) {
+    if constexpr (std::is_floating_point_v<C>) return add_partial_sums(partial_);
+    C total{};
+    for (const C value : partial_) total = total + value;
+    return total;
+  }
+
+ private:
+  C partial_[kPartialSums] = {};
+};
 
 }  // namespace openinfer

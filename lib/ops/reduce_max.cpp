@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/reduce.h"
@@ -14,16 +16,24 @@ std::vector<TensorType> infer(const InferContext& c) {
   return result;
 }
 
+template <class C>
+class MaxFold {
+ public:
+  void add(std::span<const C> x) {
+    for (const C value : x)
+      if (!largest_ || *largest_ < value || value != value) largest_ = value;  // a NaN stays: nothing is larger
+  }
+  C result(std::int64_t) const { return *largest_; }
+
+ private:
+  std::optional<C> largest_;
+};
+
 void reference(OpRun& run) {
   if (run.in(0).count() == 0 && run.out(0).count() != 0)  // [C3]
     run.fail(ErrorCode::invalid_argument,
              fmt::format("no elements to take the largest of: x is {}", to_string(run.in(0).shape)));
-  reduce<kNumbers>(run, [](auto x) {
-    auto largest = x[0];
-    for (const auto value : x)
-      if (largest < value || value != value) largest = value;  // a NaN stays: nothing is larger
-    return largest;
-  });
+  reduce<kNumbers, MaxFold>(run);
 }
 
 }  // namespace

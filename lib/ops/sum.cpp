@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/base/dot.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/reduce.h"
@@ -13,18 +12,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return result;
 }
 
-void reference(OpRun& run) {
-  reduce<kNumbers>(run, [](auto x) {
-    using C = std::remove_cv_t<typename decltype(x)::element_type>;
-    if constexpr (std::is_floating_point_v<C>) {
-      return sum16(x.data(), std::ssize(x));
-    } else {
-      C total{};
-      for (const C value : x) total = total + value;
-      return total;
-    }
-  });
-}
+void reference(OpRun& run) { reduce<kNumbers, SumFold>(run); }
 
 }  // namespace
 
