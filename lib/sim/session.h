@@ -42,6 +42,7 @@ struct SimSession::Impl {
   void call_watchers(const Watches::Table& watched, ValueId v, std::string_view op, Location at);
   void ran(NodeId node);
   void check_finite(const Node& node);
+  [[noreturn]] void fail_for_memory();
   [[noreturn]] void fail_in(NodeId node, const Error& error, const std::string& loops) const;
 
   using ScheduleKey = std::pair<std::vector<ValueId>, std::vector<ValueId>>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <new>
+#include <stdexcept>
 
 #include "lib/base/fail.h"
 #include "lib/sim/inputs.h"
@@ -145,15 +146,21 @@ NodeId SimSession::Impl::next() {
     if (node == kNoNode) throw;
     fail_in(node, error, loops);
   } catch (const std::bad_alloc&) {
-    const NodeId node = running_;
-    stepping_ = false;
-    machine_.end();
-    fail_in(node, Error(ErrorCode::out_of_memory, "no memory left"), {});
+    fail_for_memory();
+  } catch (const std::length_error&) {  // a std::vector beyond its max_size
+    fail_for_memory();
   } catch (...) {  // a watcher's, or an outside operator's
     stepping_ = false;
     machine_.end();
     throw;
   }
+}
+
+void SimSession::Impl::fail_for_memory() {
+  const NodeId node = running_;
+  stepping_ = false;
+  machine_.end();
+  fail_in(node, Error(ErrorCode::out_of_memory, "no memory left"), {});
 }
 
 /// The node's name in front and its line behind, where the error has none of its own; the turn of the loops around it.
