@@ -38,7 +38,7 @@ void reference(OpRun& run) {
   const TensorSpan y = run.out(0);
   const std::int64_t axis = run.integer("axis");
   const AxisRows rows(x.shape, static_cast<std::size_t>(axis < 0 ? axis + std::ssize(x.shape) : axis));
-  if (rows.extent == 0 && rows.count() != 0)  // [C3]
+  if (rows.extent == 0 && y.count() != 0)  // [C3]
     run.fail(ErrorCode::invalid_argument,
              fmt::format("no elements to take the largest of along axis {}: x is {}", axis, to_string(x.shape)));
   dispatch<kNumbers>(x.dtype, [&](auto tag) {

@@ -51,6 +51,7 @@ void copy_elements(const OpRun& run, const TensorView& x, std::int64_t first, co
 
 std::vector<std::int64_t> dense_steps(const Extents& shape) {
   std::vector<std::int64_t> steps(shape.size(), 1);
+  if (element_count(shape) == 0) return steps;  // nobody takes them, and they may be beyond every integer
   for (std::size_t d = shape.size(); d-- > 1;) steps[d - 1] = steps[d] * shape[d];
   return steps;
 }

@@ -2,9 +2,11 @@
 // Reading and writing rows of floats in the type that arithmetic happens in: f32 for f16, bf16 and f32, f64 for f64.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
+#include "lib/base/checked.h"
 #include "lib/ops/dtypes.h"
 
 namespace openinfer {
@@ -46,12 +48,14 @@ void with_sum_type(DType dtype, F f) {
     f(Tag<float>{});
 }
 
-/// How a tensor looks along one axis: `outer` · `inner` rows of `extent` elements, `inner` apart.
+/// How a tensor looks along one axis: `outer` · `inner` rows of `extent` elements, `inner` apart. An empty tensor has
+/// no rows, whatever its other extents are: their product may be beyond every integer.
 struct AxisRows {
   std::int64_t outer = 1, extent = 1, inner = 1;
   AxisRows(const Extents& shape, std::size_t axis) : extent(shape[axis]) {
-    for (std::size_t d = 0; d < axis; ++d) outer *= shape[d];
-    for (std::size_t d = axis + 1; d < shape.size(); ++d) inner *= shape[d];
+    if (std::find(shape.begin(), shape.end(), 0) != shape.end()) outer = inner = 0;
+    for (std::size_t d = 0; d < axis; ++d) outer = checked_multiply(outer, shape[d]);
+    for (std::size_t d = axis + 1; d < shape.size(); ++d) inner = checked_multiply(inner, shape[d]);
   }
   std::int64_t count() const { return outer * inner; }
   std::int64_t first(std::int64_t row) const { return row / inner * extent * inner + row % inner; }

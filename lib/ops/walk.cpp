@@ -71,6 +71,7 @@ void walk(const std::vector<Level>& levels, std::int64_t begin, std::int64_t end
 void for_each_run(const OpRun& run, const Extents& out, std::span<const Extents> operands,
                   const std::function<void(const Run&)>& f) {
   constexpr std::int64_t kGrain = 8192;  // elements: below that a thread costs more than it brings
+  if (element_count(out) == 0) return;   // the steps between its elements may be beyond every integer
   const auto levels = levels_of(out, operands);
   run.parallel_for(element_count(out), kGrain,
                    [&](std::int64_t begin, std::int64_t end) { walk(levels, begin, end, f); });
