@@ -92,8 +92,8 @@ void reference(OpRun& run) {
   const TensorSpan y = run.out(0);
   const auto* pos = run.in(1).as<std::int32_t>();
   const std::int64_t head_dim = run.integer("head_dim"), rotary = run.integer("rotary_dim");
+  if (y.count() == 0) return;  // first: nothing bounds the head_dim of an empty x
   const std::vector<float> f = frequencies(run, rotary ? rotary : head_dim);
-  if (y.count() == 0) return;
   const std::int64_t N = x.shape[0], width = x.count() / N;
   with_sum_type(x.dtype, [&](auto tag) {
     using C = typename decltype(tag)::Type;
