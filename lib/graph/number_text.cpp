@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "lib/base/fail.h"
-#include "openinfer/half.h"
+#include "lib/base/narrow.h"
 
 namespace openinfer {
 namespace {
@@ -42,8 +42,11 @@ constexpr FloatFormat<std::uint64_t, double> kF64{0x7ff8000000000000u, 0x7ff0000
 constexpr FloatFormat<std::uint32_t, float> kF32{0x7fc00000u, 0x7f800000u,
                                                  [](float v) { return std::bit_cast<std::uint32_t>(v); },
                                                  [](std::uint32_t b) { return std::bit_cast<float>(b); }};
-constexpr FloatFormat<std::uint16_t, float> kF16{0x7e00u, 0x7c00u, float_to_half, half_to_float};
-constexpr FloatFormat<std::uint16_t, float> kBF16{0x7fc0u, 0x7f80u, float_to_bfloat, bfloat_to_float};
+// Read through double, as the attributes of operators are: through float they would be rounded twice.
+constexpr FloatFormat<std::uint16_t, double> kF16{0x7e00u, 0x7c00u, [](double v) { return narrow<Half>(v).bits; },
+                                                  [](std::uint16_t b) -> double { return half_to_float(b); }};
+constexpr FloatFormat<std::uint16_t, double> kBF16{0x7fc0u, 0x7f80u, [](double v) { return narrow<BFloat16>(v).bits; },
+                                                   [](std::uint16_t b) -> double { return bfloat_to_float(b); }};
 
 template <class T>
 T read_decimal(const NumberText& number, Location at) {
@@ -98,7 +101,7 @@ std::string float_text(const Format& format, typename Format::Bits bits) {
   // fmt knows the shortest text of floats and doubles; of halves it is the fewest digits that read back.
   for (int digits = 0; digits < 9; ++digits) {
     const std::string few = fmt::format("{:.{}e}", value, digits);
-    float back = 0;
+    decltype(format.to_wide(bits)) back = 0;
     std::from_chars(few.data(), few.data() + few.size(), back);
     if (format.to_bits(back) == bits) return fmt::format("{}", back);
   }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lib/ops/builtin.h"
+#include "lib/ops/convert.h"
 #include "lib/ops/dtypes.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -16,7 +17,7 @@ template <class T>
 bool fits(double value) {
   using C = ComputeOf<T>;
   if constexpr (std::is_floating_point_v<C>) {
-    return !std::isfinite(value) || std::isfinite(static_cast<C>(Element<T>::load(static_cast<T>(value))));
+    return !std::isfinite(value) || std::isfinite(static_cast<C>(Element<T>::load(convert<T>(value))));
   } else if constexpr (std::is_same_v<C, bool>) {
     return value == 0 || value == 1;
   } else {
@@ -24,14 +25,6 @@ bool fits(double value) {
     const double limit = std::ldexp(1.0, std::numeric_limits<T>::digits);
     return value >= (std::is_signed_v<T> ? -limit : 0.0) && value < limit && value == std::trunc(value);
   }
-}
-
-template <class T>
-T element(double value) {
-  if constexpr (std::is_same_v<T, Byte01>)
-    return {static_cast<std::uint8_t>(value != 0)};
-  else
-    return static_cast<T>(value);
 }
 
 std::vector<TensorType> infer(const InferContext& c) {
@@ -51,7 +44,7 @@ void reference(OpRun& run) {
   const TensorSpan out = run.out(0);
   dispatch<kPlain>(out.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
-    std::fill_n(out.as<T>(), out.count(), element<T>(run.number("value")));
+    std::fill_n(out.as<T>(), out.count(), convert<T>(run.number("value")));
   });
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "lib/ops/builtin.h"
+#include "lib/ops/convert.h"
 #include "lib/ops/dtypes.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
@@ -28,7 +29,7 @@ void reference(OpRun& run) {
   dispatch<kNumbers>(out.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
     for (std::int64_t r = 0; r < rows.count(); ++r)
-      for (std::int64_t i = 0; i < rows.extent; ++i) out.as<T>()[rows.first(r) + i * rows.inner] = static_cast<T>(i);
+      for (std::int64_t i = 0; i < rows.extent; ++i) out.as<T>()[rows.first(r) + i * rows.inner] = convert<T>(i);
   });
 }
 

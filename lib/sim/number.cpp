@@ -8,7 +8,7 @@
 #include <limits>
 #include <optional>
 
-#include "openinfer/half.h"
+#include "lib/base/narrow.h"
 
 namespace openinfer {
 namespace {
@@ -36,8 +36,15 @@ bool put_integer(Number number, std::byte* to) {
   return put(static_cast<T>(*value), to);
 }
 
-double real(Number number) {
-  return std::visit([](auto n) { return static_cast<double>(n); }, number);
+template <class T>
+T real(Number number) {
+  return std::visit([](auto n) { return static_cast<T>(n); }, number);
+}
+
+/// A double that rounds to f16 and bf16 as the number does: an integer may have more bits than a double holds.
+double wide(Number number) {
+  const auto* integer = std::get_if<std::int64_t>(&number);
+  return integer ? sticky_double(*integer) : std::get<double>(number);
 }
 
 /// A finite number that becomes infinite is one that the dtype cannot hold.
@@ -50,11 +57,11 @@ bool put_rounded(double value, Rounded rounded, std::byte* to) {
 }  // namespace
 
 bool store_number(Number number, DType dtype, std::byte* to) {
-  const double value = real(number);
+  const auto value = real<double>(number);
   if (dtype == DType::f64) return put(value, to);
-  if (dtype == DType::f32) return put_rounded(value, static_cast<float>(value), to);
-  if (dtype == DType::f16) return put_rounded(value, Half(static_cast<float>(value)), to);
-  if (dtype == DType::bf16) return put_rounded(value, BFloat16(static_cast<float>(value)), to);
+  if (dtype == DType::f32) return put_rounded(value, real<float>(number), to);
+  if (dtype == DType::f16) return put_rounded(value, narrow<Half>(wide(number)), to);
+  if (dtype == DType::bf16) return put_rounded(value, narrow<BFloat16>(wide(number)), to);
   if (dtype == DType::i8) return put_integer<std::int8_t>(number, to);
   if (dtype == DType::i16) return put_integer<std::int16_t>(number, to);
   if (dtype == DType::i32) return put_integer<std::int32_t>(number, to);
