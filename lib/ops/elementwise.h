@@ -131,19 +131,15 @@ std::vector<TensorType> infer_ternary(const InferContext& c) {
 
 template <std::size_t kOperands>
 Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
-  double elements = 1, bytes = 0;
+  double bytes = 0;
   const auto count = [&](const Shape& shape) {
     double n = 1;
     for (const Dim& d : shape) n *= static_cast<double>(value(d));
     return n;
   };
-  for (std::size_t i = 0; i < kOperands; ++i) {
-    const double n = count(c.type(i).shape);
-    elements = i == 0 ? n : std::max(elements, n);
-    bytes += n * info(c.type(i).dtype).block_bytes;
-  }
+  for (std::size_t i = 0; i < kOperands; ++i) bytes += count(c.type(i).shape) * info(c.type(i).dtype).block_bytes;
   const TensorType result = c.op().infer(c).front();
-  elements = count(result.shape);
+  const double elements = count(result.shape);
   return {bytes + elements * info(result.dtype).block_bytes, elements};
 }
 
