@@ -50,7 +50,6 @@ class MergeTable {
 
 class Bpe {
  public:
-  /// `pieces`: the bytes of each token that may come out of a merge; empty for the others.
   /// `ids`: token by spelling. Errors: invalid_argument for a merge that is not "left right" of known tokens.
   Bpe(const std::vector<std::string>& merges, const std::unordered_map<std::string_view, TokenId>& ids);
 
