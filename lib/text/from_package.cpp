@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tokenizer section of a package as a TokenizerSpec. Ids and lengths are checked by Tokenizer itself.
+#include <utility>
+
 #include "lib/base/fail.h"
 #include "openinfer/model.h"
 #include "openinfer/text.h"
@@ -7,11 +9,19 @@
 namespace openinfer {
 namespace {
 
-template <class To, class From>
-std::vector<To> narrowed(const Model& model, std::string_view key) {
-  const auto values = model.find_tokenizer<std::vector<From>>(key);
-  if (!values) return {};
-  return std::vector<To>(values->begin(), values->end());
+/// 64-bit integers as the 32 bits that token ids and types have.
+std::vector<std::int32_t> narrowed(const Model& model, std::string_view key) {
+  const auto values = model.find_tokenizer<std::vector<std::int64_t>>(key).value_or(std::vector<std::int64_t>());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!std::in_range<std::int32_t>(values[i]))
+      fail(ErrorCode::corrupt_package, "{}: tokenizer's {} has {} at {}, which does not fit 32 bits", model.path(), key,
+           values[i], i);
+  return std::vector<std::int32_t>(values.begin(), values.end());
+}
+
+std::vector<float> scores(const Model& model) {
+  const auto values = model.find_tokenizer<std::vector<double>>("scores").value_or(std::vector<double>());
+  return std::vector<float>(values.begin(), values.end());
 }
 
 /// Ids beyond 32 bits become -1, which Tokenizer refuses as out of range.
@@ -29,7 +39,7 @@ std::string text(const Model& model, std::string_view key) {
 
 /// added_ids names the tokens that have a flag; each flag is a list in the same order.
 std::vector<AddedToken> added_tokens(const Model& model) {
-  const auto ids = narrowed<TokenId, std::int64_t>(model, "added_ids");
+  const auto ids = narrowed(model, "added_ids");
   std::vector<AddedToken> out;
   for (const TokenId id : ids) out.push_back({.id = id});
   const auto read = [&](std::string_view key, bool AddedToken::*flag) {
@@ -55,8 +65,8 @@ TokenizerSpec tokenizer_spec(const Model& model) {
   spec.model = model.find_tokenizer<std::string>("model").value_or("bpe");
   spec.pre = text(model, "pre");
   spec.tokens = model.find_tokenizer<std::vector<std::string>>("tokens").value_or(std::vector<std::string>());
-  spec.token_types = narrowed<std::int32_t, std::int64_t>(model, "token_types");
-  spec.scores = narrowed<float, double>(model, "scores");
+  spec.token_types = narrowed(model, "token_types");
+  spec.scores = scores(model);
   spec.merges = model.find_tokenizer<std::vector<std::string>>("merges").value_or(std::vector<std::string>());
   spec.bos = id(model, "bos_id");
   spec.eos = id(model, "eos_id");
@@ -64,7 +74,7 @@ TokenizerSpec tokenizer_spec(const Model& model) {
   spec.pad = id(model, "pad_id");
   spec.sep = id(model, "sep_id");
   spec.cls = id(model, "cls_id");
-  spec.eos_ids = narrowed<TokenId, std::int64_t>(model, "eos_ids");
+  spec.eos_ids = narrowed(model, "eos_ids");
   spec.add_bos = flag(model, "add_bos");
   spec.add_eos = flag(model, "add_eos");
   spec.add_space_prefix = flag(model, "add_space_prefix");

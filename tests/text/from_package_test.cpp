@@ -16,6 +16,19 @@ void put_array(opnf::Writer& w, const char* key, std::string_view dtype, const s
   w.put(opnf::Section::tokenizer, key, opnf::encode_array(dtype, values.size(), std::as_bytes(std::span(values))));
 }
 
+/// A package with one more array of 64-bit integers.
+Model with_array(const char* key, const std::vector<std::int64_t>& values) {
+  const auto path = std::filesystem::temp_directory_path() / "openinfer_from_package_range_test.oinf";
+  opnf::Writer w(path.string());
+  const std::vector<std::string> tokens = {"a", "b", "<s>"};
+  w.put(opnf::Section::tokenizer, "tokens", opnf::encode(std::span(tokens)));
+  put_array<std::int64_t>(w, key, "i64", values);
+  w.write();
+  Model model = ModelLoader::open(path.string());
+  std::filesystem::remove(path);
+  return model;
+}
+
 /// A package with that many flags for two added tokens.
 Model packaged(std::size_t flags) {
   const auto path = std::filesystem::temp_directory_path() / "openinfer_from_package_test.oinf";
@@ -65,4 +78,14 @@ TEST_CASE("a package's tokenizer section becomes a TokenizerSpec", "[tokenizer]"
 
 TEST_CASE("flags of another length than added_ids are a corrupt package", "[tokenizer]") {
   CHECK_THROWS_WITH(tokenizer_spec(packaged(3)), Catch::Contains("added_lstrip has 3 elements, added_ids has 2"));
+}
+
+TEST_CASE("integers beyond 32 bits are a corrupt package, not other integers", "[tokenizer]") {
+  for (const char* key : {"eos_ids", "added_ids", "token_types"}) {
+    CHECK_THROWS_WITH(tokenizer_spec(with_array(key, {1, (std::int64_t{1} << 32) + 5})),
+                      Catch::Contains(std::string("tokenizer's ") + key + " has 4294967301 at 1"));
+    CHECK_THROWS_WITH(tokenizer_spec(with_array(key, {-(std::int64_t{1} << 31) - 1})),
+                      Catch::Contains(std::string(key) + " has -2147483649 at 0"));
+  }
+  CHECK(tokenizer_spec(with_array("eos_ids", {0x7FFFFFFF})).eos_ids == std::vector<TokenId>{0x7FFFFFFF});
 }
