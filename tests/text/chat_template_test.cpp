@@ -138,6 +138,18 @@ TEST_CASE("hostile templates end in an error, soon", "[chat]") {
   CHECK(message_of([&] { ChatTemplate("x").render(repeat("[", 100000)); }).find("nest too deep") != std::string::npos);
 }
 
+TEST_CASE("keys that Python cannot hash are refused, and keys count as nesting", "[chat]") {
+  CHECK(render_error("{% set d = {{'a': 1}: 1} %}").find("a key of type dict, which Python") != std::string::npos);
+  CHECK(render_error("{% set d = {(1, [2]): 1} %}").find("a key of type list") != std::string::npos);
+  CHECK(ChatTemplate("{{ {(1, 'a'): 2} }}").render("{}") == "{(1, 'a'): 2}");
+  CHECK(render_error("{% set ns = namespace(d=1) %}{% for i in range(100000) %}{% set ns.d = {ns.d: 1} %}{% endfor %}")
+            .find("a key of type dict") != std::string::npos);
+  CHECK(render_error(
+            "{% set ns = namespace(d=1) %}{% for i in range(100000) %}{% set ns.d = {(ns.d,): 1}|list %}{% set ns.d = "
+            "ns.d[0] %}{% endfor %}")
+            .find("nest more than 100 deep") != std::string::npos);
+}
+
 TEST_CASE("JSON is read as Python reads it, and refused where it must be", "[chat]") {
   const auto show = [](const std::string& json) { return ChatTemplate("{{ v }}").render("{\"v\": " + json + "}"); };
   CHECK(show("[1, -2, 1.5, 1e2, true, null, \"\\u00e9\\ud83d\\ude00\\n\"]") ==

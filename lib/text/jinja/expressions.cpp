@@ -98,6 +98,10 @@ Value Interpreter::dict(const Node& node, const Scope& scope) {
   Values parts = evaluate_all(node, scope);
   std::vector<std::pair<Value, Value>> items;
   for (std::size_t i = 0; i < parts.size(); i += 2) {
+    if (const Value* bad = unhashable(parts[i])) {
+      position_ = node.at;
+      error("a key of type {}, which Python cannot hash; use a string", type_name(*bad));
+    }
     const auto same =
         std::ranges::find_if(items, [&](const auto& entry) { return equal(entry.first, parts[i], budget_); });
     if (same != items.end()) {

@@ -109,7 +109,7 @@ Value make_list(Values items, bool is_tuple) {
 
 Value make_dict(std::vector<std::pair<Value, Value>> items) {
   int inner = 0;
-  for (const auto& item : items) inner = std::max(inner, nesting_of(item.second));
+  for (const auto& item : items) inner = std::max({inner, nesting_of(item.first), nesting_of(item.second)});
   return std::make_shared<const Dict>(Dict{std::move(items), checked_nesting(inner)});
 }
 
@@ -128,6 +128,14 @@ std::string_view type_name(const Value& value) {
     case Kind::callable: return "function";
   }
   return "object";
+}
+
+const Value* unhashable(const Value& value) {
+  if (value.is(Kind::dict) || (value.is(Kind::list) && !value.list().is_tuple)) return &value;
+  if (value.is(Kind::list))
+    for (const Value& item : value.list().items)
+      if (const Value* found = unhashable(item)) return found;
+  return nullptr;
 }
 
 bool truthy(const Value& value) {
