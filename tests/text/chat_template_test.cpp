@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
+#include "lib/text/jinja/value.h"
 #include "tests/text/oracle.h"
 
 using namespace openinfer;
@@ -148,6 +149,19 @@ TEST_CASE("keys that Python cannot hash are refused, and keys count as nesting",
             "{% set ns = namespace(d=1) %}{% for i in range(100000) %}{% set ns.d = {(ns.d,): 1}|list %}{% set ns.d = "
             "ns.d[0] %}{% endfor %}")
             .find("nest more than 100 deep") != std::string::npos);
+}
+
+TEST_CASE("separators of tojson are paid for", "[chat]") {
+  const ChatLimits limits{.output_bytes = 1 << 20, .work = 1 << 24};
+  CHECK(render_error("{{ ([1] * 20000)|tojson(separators=('x' * 20000, ':')) }}", limits).find("more than its limit") !=
+        std::string::npos);
+  CHECK(render_error("{% set x = ([{'a': 1}] * 20000)|tojson(separators=(',', 'x' * 20000)) %}", limits)
+            .find("more than its limit") != std::string::npos);
+  jinja::Budget budget(50000, 1 << 20);
+  const jinja::JsonStyle style{.item_separator = std::string(1000, 'x'), .key_separator = ":", .indent = ""};
+  CHECK(message_of([&] { to_json(jinja::make_list(jinja::Values(100, 1)), style, budget); }).find("50000 steps") !=
+        std::string::npos);  // while it writes, not once it holds all
+  CHECK(ChatTemplate("{{ {'a': [1, 2]}|tojson(separators=(';', '=')) }}").render("{}") == R"({"a"=[1;2]})");
 }
 
 TEST_CASE("JSON is read as Python reads it, and refused where it must be", "[chat]") {

@@ -205,11 +205,16 @@ class JsonWriter {
     for (int i = 0; i < depth; ++i) out_ += style_.indent;
   }
 
+  void separate(std::string_view separator) {
+    budget_.spend(separator.size());
+    out_ += separator;
+  }
+
   void list(const List& list, int depth) {
     if (list.items.empty()) return void(out_ += "[]");
     out_ += '[';
     for (std::size_t i = 0; i < list.items.size(); ++i) {
-      if (i) out_ += style_.item_separator;
+      if (i) separate(style_.item_separator);
       line(depth + 1);
       write(list.items[i], depth + 1);
     }
@@ -225,10 +230,10 @@ class JsonWriter {
       std::ranges::stable_sort(items, [&](auto* a, auto* b) { return order(a->first, b->first, budget_) < 0; });
     out_ += '{';
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (i) out_ += style_.item_separator;
+      if (i) separate(style_.item_separator);
       line(depth + 1);
       key(items[i]->first);
-      out_ += style_.key_separator;
+      separate(style_.key_separator);
       write(items[i]->second, depth + 1);
     }
     line(depth);
