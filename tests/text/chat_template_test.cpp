@@ -164,6 +164,14 @@ TEST_CASE("separators of tojson are paid for", "[chat]") {
   CHECK(ChatTemplate("{{ {'a': [1, 2]}|tojson(separators=(';', '=')) }}").render("{}") == R"({"a"=[1;2]})");
 }
 
+TEST_CASE("filters within map are bounded in depth and in what their arguments take", "[chat]") {
+  std::string names = "'map'";
+  for (int i = 0; i < 2000; ++i) names += ", 'map'";
+  CHECK(render_error("{{ 'a'|map(" + names + ") }}").find("calls nest more than") != std::string::npos);
+  CHECK(render_error("{{ 'a'|map(" + names + ") }}", {.work = 1 << 20}).find("more than its limit") !=
+        std::string::npos);
+}
+
 TEST_CASE("JSON is read as Python reads it, and refused where it must be", "[chat]") {
   const auto show = [](const std::string& json) { return ChatTemplate("{{ v }}").render("{\"v\": " + json + "}"); };
   CHECK(show("[1, -2, 1.5, 1e2, true, null, \"\\u00e9\\ud83d\\ude00\\n\"]") ==

@@ -162,8 +162,9 @@ Value list(Interpreter& run, const Value& value, const Args& args) {
   return make_list(run.iterate(value)->items);
 }
 
-Args rest_of(const Args& args, std::size_t from) {
+Args rest_of(Interpreter& run, const Args& args, std::size_t from) {
   Args rest;
+  run.budget().spend((args.positional.size() + args.named.size()) * sizeof(Value));
   rest.positional.assign(args.positional.begin() + static_cast<std::ptrdiff_t>(std::min(from, args.positional.size())),
                          args.positional.end());
   rest.named = args.named;
@@ -184,7 +185,7 @@ Value map(Interpreter& run, const Value& value, const Args& args) {
     return make_list(std::move(out));
   }
   if (!args.positional[0].is(Kind::string)) run.error("map needs the name of a filter");
-  const Args rest = rest_of(args, 1);
+  const Args rest = rest_of(run, args, 1);
   const auto elements = run.iterate(value);
   for (const Value& item : elements->items) out.push_back(apply_filter(run, args.positional[0].string(), item, rest));
   return make_list(std::move(out));
@@ -194,7 +195,7 @@ Value map(Interpreter& run, const Value& value, const Args& args) {
 template <bool by_attribute, bool keep>
 Value select(Interpreter& run, const Value& value, const Args& args) {
   if (by_attribute && args.positional.empty()) run.error("selectattr and rejectattr need an attribute");
-  const Args rest = rest_of(args, by_attribute ? 2 : 1);
+  const Args rest = rest_of(run, args, by_attribute ? 2 : 1);
   const bool has_test = args.positional.size() > (by_attribute ? 1 : 0);
   if (has_test && !args.positional[by_attribute].is(Kind::string)) run.error("a test is given by its name");
   Values out;
@@ -379,6 +380,7 @@ bool is_known_filter(std::string_view name) { return std::ranges::count(kFilters
 Value apply_filter(Interpreter& run, std::string_view name, const Value& value, const Args& args) {
   const auto row = std::ranges::find(kFilters, name, &FilterRow::name);
   if (row == std::end(kFilters)) run.unsupported("unknown filter '{}'", name);  // a name that map() was given
+  const Interpreter::Deeper deeper(run);                                        // map() of map() of …
   return row->run(run, value, args);
 }
 

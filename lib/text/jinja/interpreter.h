@@ -54,12 +54,6 @@ class Interpreter {
     return Value(std::move(text));
   }
 
- private:
-  enum class Flow { normal, break_loop, continue_loop };
-  struct Scope {
-    const Scope* parent = nullptr;
-    std::vector<std::pair<std::string_view, Value>> names;
-  };
   /// One more step within the others: pays for it, and bounds what a recursive macro does to the stack.
   class Deeper {
    public:
@@ -77,6 +71,12 @@ class Interpreter {
     Interpreter& run_;
   };
 
+ private:
+  enum class Flow { normal, break_loop, continue_loop };
+  struct Scope {
+    const Scope* parent = nullptr;
+    std::vector<std::pair<std::string_view, Value>> names;
+  };
   Flow execute(const Node& node, Scope& scope);
   Flow execute_all(const Node& node, Scope& scope);
   Flow branch(const Node& node, Scope& scope);
