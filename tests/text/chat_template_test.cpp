@@ -172,6 +172,28 @@ TEST_CASE("filters within map are bounded in depth and in what their arguments t
         std::string::npos);
 }
 
+TEST_CASE("searches in strings are paid for", "[chat]") {
+  const ChatLimits limits{.work = 1 << 25};
+  // Each search compares a quarter of a million places with as many bytes: minutes, were it free.
+  const std::string set = "{% set s = 'a' * 500000 %}{% set p = 'a' * 250000 ~ 'b' %}";
+  for (const char* search : {"p in s", "s.replace(p, '')", "s|replace(p, '')", "s.split(p)", "s.count(p)", "s.find(p)",
+                             "s.rfind(p)", "s.rsplit(p)", "p is in s"}) {
+    INFO(search);
+    CHECK(render_error(set + "{{ " + search + " }}", limits).find("more than its limit") != std::string::npos);
+  }
+  CHECK(render_error(set + "{% for i in range(100000) %}{{ s.startswith((p, p, p)) }}{% endfor %}", limits)
+            .find("more than its limit") != std::string::npos);
+  CHECK(render_error(set + "{% for i in range(100000) %}{% set x = s.removeprefix(p) %}{% endfor %}", limits)
+            .find("more than its limit") != std::string::npos);
+  // A long set of characters is searched, not walked.
+  CHECK(ChatTemplate("{{ ('a' * 500000).strip('b' * 500000 ~ 'a') }}|{{ 'xyaxy'|trim('yx') }}").render("{}") == "|a");
+  CHECK(
+      ChatTemplate("{{ 'abababab'.find('bab') }}{{ 'abababab'.rfind('bab') }}{{ 'abab'.rfind('') }}{{ 'ab'.find('') }}"
+                   "{{ 'b'.find('bb') }}{{ 'b'.rfind('bb') }}{{ 'ababab'.rsplit('ba', 1) }}{{ 'aXXbXXc'.split('XX') }}"
+                   "{{ 'aaaa'.count('aa') }}{{ '' in 'a' }}{{ 'ba' in 'aab' }}")
+          .render("{}") == "1540-1-1['aba', 'b']['a', 'b', 'c']2TrueFalse");
+}
+
 TEST_CASE("JSON is read as Python reads it, and refused where it must be", "[chat]") {
   const auto show = [](const std::string& json) { return ChatTemplate("{{ v }}").render("{\"v\": " + json + "}"); };
   CHECK(show("[1, -2, 1.5, 1e2, true, null, \"\\u00e9\\ud83d\\ude00\\n\"]") ==

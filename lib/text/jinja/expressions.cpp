@@ -318,7 +318,7 @@ bool Interpreter::contains(const Value& container, const Value& value) {
   if (container.is(Kind::string)) {
     if (!value.is(Kind::string)) error("'in <string>' needs a string, not {}", type_name(value));
     budget_.spend(container.string().size() / 8);
-    return container.string().find(value.string()) != std::string::npos;
+    return find(container.string(), value.string(), 0, budget_) != std::string::npos;
   }
   const auto items = iterate(container);
   return std::ranges::any_of(items->items, [&](const Value& x) { return equal(x, value, budget_); });

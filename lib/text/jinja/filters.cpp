@@ -21,6 +21,7 @@ void no_arguments(const Interpreter& run, const Args& args) { args.bind(run, {})
 Value trim(Interpreter& run, const Value& value, const Args& args) {
   const auto bound = args.bind(run, {"chars"});
   const std::string text = to_text(value, run.budget());
+  if (bound[0] && bound[0]->is(Kind::string)) run.budget().spend(bound[0]->string().size() * 8);
   return run.string(std::string(strip(text, bound[0])));
 }
 

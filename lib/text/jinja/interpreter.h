@@ -132,9 +132,13 @@ Value call_method(Interpreter& run, const Value& object, std::string_view name, 
 std::size_t character_count(std::string_view text);
 std::vector<std::string_view> characters(std::string_view text);
 enum class Side { both, left, right };
-/// Python's strip: white space, or the characters of `set`.
+/// Python's strip: white space, or the characters of `set`. The caller pays for `text` and, 8 a byte, for `set`.
 std::string_view strip(std::string_view text, const Value* set, Side side = Side::both);
 std::string change_case(std::string_view text, bool upper);
+/// Where `part` begins, at `from` or after it (find) or as late as it can (rfind); npos if nowhere. Comparisons are
+/// paid here, the walk over `text` by the caller.
+std::size_t find(std::string_view text, std::string_view part, std::size_t from, Budget& budget);
+std::size_t rfind(std::string_view text, std::string_view part, Budget& budget);
 std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t most,
                     Budget& budget);
 

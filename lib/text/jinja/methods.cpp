@@ -32,6 +32,7 @@ template <Side side>
 Value strip_method(Interpreter& run, const Value& self, const Args& args) {
   const auto bound = args.bind(run, {"chars"});
   run.budget().spend(self.string().size());
+  if (bound[0] && bound[0]->is(Kind::string)) run.budget().spend(bound[0]->string().size() * 8);
   return run.string(std::string(strip(self.string(), bound[0], side)));
 }
 
@@ -65,7 +66,7 @@ Value split_method(Interpreter& run, const Value& self, const Args& args) {
   if (separator.empty()) run.error("split by an empty string");
   Values parts;
   while (most < 0 || static_cast<std::int64_t>(parts.size()) < most) {
-    const auto found = text.find(separator);
+    const auto found = find(text, separator, 0, run.budget());
     if (found == text.npos) break;
     parts.emplace_back(text.substr(0, found));
     text.remove_prefix(found + separator.size());
@@ -83,7 +84,7 @@ Value rsplit_method(Interpreter& run, const Value& self, const Args& args) {
   run.budget().spend(text.size() * 8);
   Values parts;
   while (most < 0 || static_cast<std::int64_t>(parts.size()) < most) {
-    const auto found = text.rfind(separator);
+    const auto found = rfind(text, separator, run.budget());
     if (found == text.npos) break;
     parts.emplace_back(text.substr(found + separator.size()));
     text = text.substr(0, found);
@@ -120,6 +121,7 @@ Value affix_method(Interpreter& run, const Value& self, const Args& args) {
   const auto bound = args.bind(run, {"affix"});
   const auto fits = [&](const Value& affix) {
     const std::string& text = text_of(run, &affix, start ? "startswith" : "endswith");
+    run.budget().spend(1 + text.size() / 16);
     return start ? self.string().starts_with(text) : self.string().ends_with(text);
   };
   if (!bound[0]) run.error("{} needs a string", start ? "startswith" : "endswith");
@@ -132,6 +134,7 @@ Value remove_affix_method(Interpreter& run, const Value& self, const Args& args)
   const auto bound = args.bind(run, {"affix"});
   const std::string& affix = text_of(run, bound[0], start ? "removeprefix" : "removesuffix");
   const std::string& text = self.string();
+  run.budget().spend(affix.size() / 16);
   if (!(start ? text.starts_with(affix) : text.ends_with(affix))) return self;
   return run.string(start ? text.substr(affix.size()) : text.substr(0, text.size() - affix.size()));
 }
@@ -153,7 +156,7 @@ Value find_method(Interpreter& run, const Value& self, const Args& args) {
   const auto bound = args.bind(run, {"sub"});
   const std::string& part = text_of(run, bound[0], "find");
   run.budget().spend(self.string().size());
-  const auto found = last ? self.string().rfind(part) : self.string().find(part);
+  const auto found = last ? rfind(self.string(), part, run.budget()) : find(self.string(), part, 0, run.budget());
   if (found == std::string::npos) {
     if (must) run.error("index: the substring is not there");
     return -1;
@@ -172,7 +175,8 @@ Value count_method(Interpreter& run, const Value& self, const Args& args) {
   run.budget().spend(self.string().size());
   if (part.empty()) return static_cast<std::int64_t>(character_count(self.string())) + 1;
   std::int64_t count = 0;
-  for (std::size_t at = 0; (at = self.string().find(part, at)) != std::string::npos; at += part.size()) ++count;
+  for (std::size_t at = 0; (at = find(self.string(), part, at, run.budget())) != std::string::npos; at += part.size())
+    ++count;
   return count;
 }
 
