@@ -24,8 +24,6 @@ using std::size_t, std::string, std::string_view, std::uint16_t, std::uint32_t, 
 
 constexpr uint64_t kMaxDim = std::uint64_t{1} << 62, kMaxBytes = std::uint64_t{1} << 63;
 constexpr uint64_t kPage = 4096, kMaxSection = 0xFFFFFFFF, kMaxString = 1 << 24;
-constexpr uint64_t kCopied =
-    1 << 20;  // sections up to this size are copied: as fast, and nobody can change or cut them
 constexpr uint32_t kNone = 0xFFFFFFFF, kEndian = 0x01020304, kSectionKinds = 10;
 
 // ---- messages: built on failure only ----
@@ -422,7 +420,7 @@ struct File {
 struct Reader::Package {
   Mode mode;
   std::vector<File> files;
-  std::vector<std::unique_ptr<uint64_t[]>> copies;  // of sections that are not used in place
+  std::vector<std::unique_ptr<uint64_t[]>> copies;  // of the sections
   std::array<std::span<const std::byte>, kSectionKinds> known{};
   std::span<const SectionEntry> sections;
   Header header{};
@@ -436,16 +434,13 @@ struct Reader::Package {
   const char* keys = nullptr;
   std::span<const uint64_t> slots;
 
+  /// Copies: the file may be changed or cut while it is open, and the tables have been checked only once.
   std::span<const std::byte> fetch(uint64_t offset, uint64_t size) {  // callers have checked the range
     if (size > kMaxSection) corrupt("a section of ", size, " bytes; at most ", kMaxSection, " are allowed");
-    if (mode == Mode::map && size > kCopied) return {files[0].mapped + offset, size};
     copies.push_back(std::make_unique_for_overwrite<uint64_t[]>(size / 8 + 1));
     const std::span<std::byte> copy{reinterpret_cast<std::byte*>(copies.back().get()), size};
     files[0].read(offset, copy);
     return copy;
-  }
-  void check_index_not_cut() const {  // the index itself is used in place
-    if (mode == Mode::map) files[0].check_not_cut();
   }
   string_view key(const Row& row) const { return {keys + row.key_offset, row.key_length}; }
   std::span<const uint64_t> shape(const Row& row) const { return {row_dims + row.dims_offset, row.rank}; }
@@ -496,10 +491,6 @@ void Reader::Package::read_header() {
   if (h.index_end < table_end || h.index_end > size)
     corrupt("says its index ends at ", h.index_end, " of ", size, " bytes");
   if (mode == Mode::map) files[0].map();
-#ifdef MADV_POPULATE_READ  // one call instead of a page fault for every 64 KiB; only a hint
-  if (mode == Mode::map && h.index_end > kCopied)
-    ::madvise(const_cast<std::byte*>(files[0].mapped), h.index_end, MADV_POPULATE_READ);
-#endif
   const auto index = fetch(0, h.index_end);
   const uint64_t sum = xxh64(index.data() + sizeof(Header), h.index_end - sizeof(Header), xxh64(&header, 56));
   if (sum != h.checksum) corrupt("its header or index is damaged: the checksum differs");
@@ -845,18 +836,16 @@ std::optional<size_t> Reader::find(string_view key) const {
 
 std::span<const std::byte> Reader::bytes(size_t i) const {
   const Package& p = *package_;
-  p.check_index_not_cut();
   const Tensor t = tensor(i);
   if (!t.pattern.empty())
     fail(Code::unsupported, quoted(t.key), " is a splat and has no bytes in place; read_tensor makes them");
   if (p.mode != Mode::map)
     fail(Code::unsupported, quoted(t.key), ": the package is open in pread mode; read_tensor copies");
-  if (t.shard) p.files[t.shard].check_not_cut();
+  p.files[t.shard].check_not_cut();
   return {p.files[t.shard].mapped + t.offset, t.nbytes};
 }
 
 void Reader::read_tensor(size_t i, uint64_t offset, std::span<std::byte> to) const {
-  package_->check_index_not_cut();
   const Tensor t = tensor(i);
   if (offset > t.nbytes || to.size() > t.nbytes - offset)
     fail(Code::io, quoted(t.key), ": ", to.size(), " bytes at ", offset, " lie beyond its ", t.nbytes);

@@ -154,9 +154,9 @@ struct Tensor {
 
 class Reader {
  public:
-  /// map: tensors, and sections above 1 MiB, are used in place. bytes() and read_tensor() notice a file that was cut,
-  /// but nothing may change it while it is open. pread: sections are copied, tensors read on request, nothing is
-  /// mapped, so that a file that shrinks under us is an Error and never a SIGBUS.
+  /// Both copy every section but the tensors' bytes, so that look-ups never touch the file again. map: tensors are used
+  /// in place; bytes() notices a file that was cut, but nothing may change it while a view is in use. pread: tensors
+  /// are read on request and nothing is mapped, so that a file that shrinks under us is always an Error.
   enum class Mode { map, pread };
 
   /// Errors: io (absent, a directory, unreadable), corrupt (what is wrong and where), unsupported (version, feature).
@@ -169,7 +169,7 @@ class Reader {
   Tensor tensor(std::size_t row) const;
   std::optional<Quantisation> quantisation(std::size_t row) const;  // of an alias: its target's
   std::optional<std::size_t> find(std::string_view key) const;
-  /// Stored bytes in place. Errors: unsupported in pread mode and for a splat; io if the file was cut meanwhile.
+  /// Stored bytes in place. Errors: unsupported in pread mode and for a splat; io if their file was cut meanwhile.
   std::span<const std::byte> bytes(std::size_t row) const;
   /// Copies stored bytes [offset, offset + to.size()) without touching the mapping; works for every kind of row.
   void read_tensor(std::size_t row, std::uint64_t offset, std::span<std::byte> to) const;
