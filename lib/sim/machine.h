@@ -31,7 +31,6 @@ class Machine {
   NodeId next();
   /// Ends the step and drops its values.
   void end();
-  bool active() const { return !frames_.empty(); }
 
   /// Of the loops around the last node, outermost first.
   const std::vector<std::int64_t>& indices() const { return indices_; }
