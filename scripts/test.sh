@@ -14,13 +14,17 @@ export CTEST_OUTPUT_ON_FAILURE=1
 
 say() { echo "== $*"; }
 
-# run_ctest FOLDER ARGUMENTS…: adds what passed and failed to the sums.
+# run_ctest FOLDER ARGUMENTS…: adds what passed and failed to the sums. A skipped test counts as failed: setup.sh has just
+# installed what tests need.
 run_ctest() {
-  local folder=$1 log=$1/test.log status=0 total bad
+  local folder=$1 log=$1/test.log status=0 total bad skipped
   shift
   ctest --test-dir "$folder" -j"$jobs" --no-tests=ignore "$@" 2>&1 | tee "$log" || status=$?
   read -r bad total < <(sed -n 's/.*, \([0-9]*\) tests\{0,1\} failed out of \([0-9]*\).*/\1 \2/p' "$log" | tail -n 1) ||
     { bad=$((status != 0)) total=$bad; }
+  skipped=$(grep -c '\*\*\*Skipped' "$log" || true)
+  [[ $skipped == 0 ]] || say "$skipped tests were skipped (see above): they count as failed"
+  bad=$((bad + skipped))
   passed=$((passed + total - bad))
   failed=$((failed + bad))
 }
@@ -51,5 +55,9 @@ build asan-ubsan --target openinfer_unit_tests
 say "unit tests, AddressSanitizer and UBSan"
 run_ctest build/asan-ubsan -L unit -LE release_only "$@"
 
+if ((passed + failed == 0)); then
+  say "no test matches: $*"
+  failed=1
+fi
 echo "$passed passed, $failed failed"
 [[ $failed == 0 ]]
