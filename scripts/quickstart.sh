@@ -5,6 +5,7 @@
 #   scripts/quickstart.sh [QUESTION]
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+export LC_ALL=C  # EPOCHREALTIME and awk with a decimal point
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 question=${1:-What is gravity?}
