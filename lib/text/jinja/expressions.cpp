@@ -132,7 +132,9 @@ Value Interpreter::call_node(const Node& node, const Scope& scope) {
 /// `input` stands for the absent first child of a block's filters.
 Value Interpreter::filter_node(const Node& node, const Scope& scope, const Value* input) {
   const Node* first = node.children[0].get();
-  const Value value = !first ? *input : input ? filter_node(*first, scope, input) : evaluate(*first, scope);
+  const Value value = first   ? (input ? filter_node(*first, scope, input) : evaluate(*first, scope))
+                      : input ? *input
+                              : Value();
   const Args args = arguments(node, scope);
   position_ = node.at;
   return apply_filter(*this, node.text, value, args);
