@@ -32,10 +32,10 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string_vi
   constexpr std::size_t kShown = 3, kLongest = 64;
   std::vector<std::pair<std::size_t, std::string_view>> near;
   for (std::string_view name : names) {
-    if (name.size() > kLongest || wanted.size() > kLongest) continue;
-    const std::size_t distance = edit_distance(wanted, name);
-    if (distance <= std::max<std::size_t>(1, std::max(wanted.size(), name.size()) / 3))
-      near.emplace_back(distance, name);
+    const auto [shorter, longer] = std::minmax({wanted.size(), name.size()});
+    const std::size_t limit = std::max<std::size_t>(1, longer / 3);
+    if (longer > kLongest || longer - shorter > limit) continue;
+    if (const std::size_t distance = edit_distance(wanted, name); distance <= limit) near.emplace_back(distance, name);
   }
   std::sort(near.begin(), near.end());
   if (near.size() > kShown) near.resize(kShown);

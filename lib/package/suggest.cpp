@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 #include <optional>
 #include <set>
-#include <utility>
 #include <vector>
+
+#include "lib/base/nearest.h"
 
 namespace openinfer {
 namespace {
@@ -47,21 +47,6 @@ std::set<long> family(std::string_view wanted, std::size_t from, std::size_t to,
   return numbers;
 }
 
-/// Levenshtein's distance.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 }  // namespace
 
 std::string suggest(std::string_view wanted, std::span<const std::string_view> names) {
@@ -71,19 +56,7 @@ std::string suggest(std::string_view wanted, std::span<const std::string_view> n
       return fmt::format(" (the family has {})", ranges(numbers));
     from = wanted.find_first_of(kDigits, to);
   }
-  std::vector<std::pair<std::size_t, std::string_view>> near;
-  const std::size_t limit = std::max<std::size_t>(2, wanted.size() / 3);
-  for (const std::string_view name : names) {
-    const std::size_t longer = std::max(name.size(), wanted.size()), shorter = std::min(name.size(), wanted.size());
-    if (longer - shorter > limit || wanted.size() > 255) continue;  // no key is longer: bounds the work
-    if (const std::size_t d = distance(wanted, name); d <= limit) near.emplace_back(d, name);
-  }
-  if (near.empty()) return "";
-  std::sort(near.begin(), near.end());
-  std::vector<std::string> shown;
-  for (std::size_t i = 0; i < std::min<std::size_t>(3, near.size()); ++i)
-    shown.push_back(fmt::format("\"{}\"", near[i].second));
-  return fmt::format("; did you mean {}?", fmt::join(shown, " or "));
+  return did_you_mean(wanted, names);
 }
 
 }  // namespace openinfer

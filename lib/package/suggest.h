@@ -8,7 +8,7 @@
 
 namespace openinfer {
 
-/// " (the family has 0..29)" if only a number of `wanted` is off, else "; did you mean "a" or "b"?", or nothing.
+/// " (the family has 0..29)" if only a number of `wanted` is off, else what did_you_mean() says.
 std::string suggest(std::string_view wanted, std::span<const std::string_view> names);
 
 }  // namespace openinfer

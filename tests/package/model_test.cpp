@@ -92,11 +92,11 @@ TEST_CASE("what does not exist is answered with what is near") {
   CHECK(std::string(of("Wq.30").what()) ==
         "[model] no tensor \"Wq.30\" (the family has 0..29) at model_test.cpp:" + std::to_string(line));
   CHECK_THAT(of("blk.3.ffn.w1").what(), Contains("(the family has 2, 5)"));
-  CHECK_THAT(of("tok_embedding").what(), Contains("no tensor \"tok_embedding\"; did you mean \"tok_embeddings\"?"));
-  CHECK_THAT(of("lm_heda").what(), Contains("did you mean \"lm_head\"?"));
+  CHECK_THAT(of("tok_embedding").what(), Contains("no tensor \"tok_embedding\"; did you mean 'tok_embeddings'?"));
+  CHECK_THAT(of("lm_heda").what(), Contains("did you mean 'lm_head'?"));
   CHECK(of("nothing_like_it").message() == "[model] no tensor \"nothing_like_it\"");
   CHECK_THAT(error_of([&] { model.meta<std::int64_t>("n_layer"); }).what(),
-             Contains("[model] no metadata \"n_layer\"; did you mean \"n_layers\"?"));
+             Contains("[model] no metadata \"n_layer\"; did you mean 'n_layers'?"));
   CHECK_THAT(error_of([&] { model.state_spec("kv"); }).what(), Contains("[model] no state \"kv\""));
   CHECK_NOTHROW(model["Wq.29"]);
   CHECK(model.contains("Wq.29"));
