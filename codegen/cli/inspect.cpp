@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -24,12 +25,41 @@ struct Options {
 
 std::string hex(std::uint64_t value) { return fmt::format("{:016x}", value); }
 
-/// Numbers, bools and strings as themselves; what the printed form cuts (long arrays) stays text.
-Json entries_json(const std::vector<MetaEntry>& entries) {
+/// JSON has no infinities and no NaN: they are the text that `entry` prints.
+Json real_json(double value, const std::string& printed) { return std::isfinite(value) ? Json(value) : Json(printed); }
+
+/// The value by its type, never by what its text looks like. `find` gives it as a C++ value: find(T()) is an optional
+/// T. Long arrays and tensors are the text that is printed, with their number of elements.
+template <class Find>
+Json value_json(const MetaEntry& entry, const Find& find) {
+  constexpr std::size_t kShown = 8;
+  const bool array = entry.type.ends_with("[]");
+  const std::string element = entry.type.substr(0, entry.type.size() - (array ? 2 : 0));
+  const auto list = [&](const auto& values) { return values.size() > kShown ? Json(entry.value) : Json(values); };
+  if (element.find(' ') != element.npos) return entry.value;  // "f32 tensor"
+  if (element == "string" && !array) return *find(std::string());
+  if (element == "string") return list(*find(std::vector<std::string>()));
+  if (element == "bool" && !array) return *find(bool());
+  if (element == "bool") return list(*find(std::vector<bool>()));
+  const bool integer = element[0] == 'i' || element[0] == 'u';
+  if (integer) {  // the text is exact, also for u64
+    const Json number = Json::parse(entry.value, nullptr, false);
+    return number.is_discarded() ? Json(entry.value) : number;
+  }
+  if (!array) return real_json(*find(double()), entry.value);
+  const auto values = *find(std::vector<double>());
+  if (values.size() > kShown) return entry.value;
+  Json json = Json::array();
+  for (const double value : values) json.push_back(real_json(value, fmt::format("{}", value)));
+  return json;
+}
+
+template <class Find>
+Json entries_json(const std::vector<MetaEntry>& entries, const Find& find) {
   Json json = Json::object();
   for (const auto& entry : entries) {
-    auto value = Json::parse(entry.value, nullptr, false);
-    json[std::string(entry.key)] = {{"type", entry.type}, {"value", value.is_discarded() ? Json(entry.value) : value}};
+    const auto found = [&](auto type) { return find(std::string(entry.key), type); };
+    json[std::string(entry.key)] = {{"type", entry.type}, {"value", value_json(entry, found)}};
   }
   return json;
 }
@@ -49,12 +79,15 @@ Json to_json(const Model& model) {
   json["path"] = model.path();
   json["size_bytes"] = std::filesystem::file_size(model.path());
   json["fingerprint"] = hex(model.fingerprint());
-  json["metadata"] = entries_json(model.metadata());
+  json["metadata"] = entries_json(model.metadata(),
+                                  [&]<class T>(const std::string& key, const T&) { return model.find_meta<T>(key); });
   json["dims"] = Json::array();
   for (const auto& dim : model.dims()) json["dims"].push_back({{"name", dim.name}, {"min", dim.min}, {"max", dim.max}});
   json["states"] = Json::object();
   for (const auto state : model.state_names()) json["states"][std::string(state)] = model.state_spec(state).to_string();
-  json["tokenizer"] = entries_json(model.tokenizer_metadata());
+  json["tokenizer"] = entries_json(model.tokenizer_metadata(), [&]<class T>(const std::string& key, const T&) {
+    return model.find_tokenizer<T>(key);
+  });
   json["graphs"] = Json::array();
   for (const auto& graph : model.graphs()) json["graphs"].push_back(graph.first);
   json["sections"] = Json::array();

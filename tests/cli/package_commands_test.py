@@ -5,7 +5,8 @@ import json
 import os
 import unittest
 
-import tiny_llama
+import tiny_llama  # its import of opnf finds scripts/
+import opnf
 from harness import Case
 
 
@@ -29,6 +30,21 @@ class PackageCommands(Case):
         self.assertEqual(tensors["lm_head"]["alias_of"], "tok_embeddings")
         self.assertIsNone(up["alias_of"])
         self.assertEqual(found["sections"][-1]["kind"], "DATA")
+
+    def test_inspect_json_keeps_types(self):
+        """Texts that look like numbers stay texts, round reals stay reals."""
+        values = {"digits": "123", "word": "true", "object": '{"a":1}', "lines": "a\nb", "long": "x" * 200, "real": 100000.0,
+                  "yes": True, "count": 100000, "words": ["1", "null"], "reals": [1.0, 0.5], "flags": [True, False],
+                  "many": ["1"] * 9, "endless": float("inf")}
+        w = opnf.Writer(self.path("types.oinf"))
+        for key, value in values.items():
+            w.meta(key, value)
+        w.write()
+        text = self.text("inspect", "types.oinf", "--json")
+        found = {key: entry["value"] for key, entry in json.loads(text)["metadata"].items()}
+        expected = {**values, "many": "[" + '"1", ' * 8 + "… (9 elements)]", "endless": "inf"}
+        self.assertEqual(found, expected)
+        self.assertEqual({k: type(v) for k, v in found.items()}, {k: type(v) for k, v in expected.items()})
 
     def test_inspect_text(self):
         plain = self.text("inspect", "m.oinf")
