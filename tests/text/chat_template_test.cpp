@@ -142,6 +142,10 @@ TEST_CASE("hostile templates end in an error, soon", "[chat]") {
 TEST_CASE("keys that Python cannot hash are refused, and keys count as nesting", "[chat]") {
   CHECK(render_error("{% set d = {{'a': 1}: 1} %}").find("a key of type dict, which Python") != std::string::npos);
   CHECK(render_error("{% set d = {(1, [2]): 1} %}").find("a key of type list") != std::string::npos);
+  CHECK(render_error("{% set ns = namespace(x=1) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}"
+                     "{% set d = {ns.x: 1} %}",
+                     {.work = 1 << 22})
+            .find("4194304 steps") != std::string::npos);
   CHECK(ChatTemplate("{{ {(1, 'a'): 2} }}").render("{}") == "{(1, 'a'): 2}");
   CHECK(render_error("{% set ns = namespace(d=1) %}{% for i in range(100000) %}{% set ns.d = {ns.d: 1} %}{% endfor %}")
             .find("a key of type dict") != std::string::npos);

@@ -98,7 +98,7 @@ Value Interpreter::dict(const Node& node, const Scope& scope) {
   Values parts = evaluate_all(node, scope);
   std::vector<std::pair<Value, Value>> items;
   for (std::size_t i = 0; i < parts.size(); i += 2) {
-    if (const Value* bad = unhashable(parts[i])) {
+    if (const Value* bad = unhashable(parts[i], budget_)) {
       position_ = node.at;
       error("a key of type {}, which Python cannot hash; use a string", type_name(*bad));
     }

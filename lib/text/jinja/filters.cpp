@@ -381,7 +381,7 @@ bool is_known_filter(std::string_view name) { return std::ranges::count(kFilters
 Value apply_filter(Interpreter& run, std::string_view name, const Value& value, const Args& args) {
   const auto row = std::ranges::find(kFilters, name, &FilterRow::name);
   if (row == std::end(kFilters)) run.unsupported("unknown filter '{}'", name);  // a name that map() was given
-  const Interpreter::Deeper deeper(run);                                        // map() of map() of …
+  const Interpreter::Deeper deeper(run);
   return row->run(run, value, args);
 }
 

@@ -130,11 +130,12 @@ std::string_view type_name(const Value& value) {
   return "object";
 }
 
-const Value* unhashable(const Value& value) {
+const Value* unhashable(const Value& value, Budget& budget) {
+  budget.spend(1);
   if (value.is(Kind::dict) || (value.is(Kind::list) && !value.list().is_tuple)) return &value;
   if (value.is(Kind::list))
     for (const Value& item : value.list().items)
-      if (const Value* found = unhashable(item)) return found;
+      if (const Value* found = unhashable(item, budget)) return found;
   return nullptr;
 }
 

@@ -123,7 +123,7 @@ Value make_dict(std::vector<std::pair<Value, Value>> items);
 
 std::string_view type_name(const Value& value);  // Python's: "str", "NoneType"
 /// What keeps a value from being a key, as in Python: a dict or list, be it within a tuple. Null for hashable values.
-const Value* unhashable(const Value& value);
+const Value* unhashable(const Value& value, Budget& budget);
 bool truthy(const Value& value);
 bool equal(const Value& a, const Value& b, Budget& budget);
 /// Negative, 0, positive. Errors: invalid_argument for types without an order.
