@@ -13,6 +13,18 @@ if(WAY STREQUAL "find_package")
       message(FATAL_ERROR "${file} was not installed")
     endif()
   endforeach()
+  # What pkg-config does not find is told, and does not stop a project that can do without.
+  file(WRITE ${WORK}/quiet/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
+project(quiet CXX)
+find_package(OpenInfer QUIET)
+file(WRITE ${WORK}/quiet/found.txt \"\${OpenInfer_FOUND}: \${OpenInfer_NOT_FOUND_MESSAGE}\")
+")
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_LIBDIR=${WORK}/none PKG_CONFIG_PATH= ${CMAKE_COMMAND} -S ${WORK}/quiet
+                          -B ${WORK}/quiet/build ${options} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  file(READ ${WORK}/quiet/found.txt found)
+  if(NOT found MATCHES "^(FALSE|0): .*needs libpcre2-8")
+    message(FATAL_ERROR "without PCRE2, find_package(OpenInfer QUIET) says '${found}'")
+  endif()
 else()
   # Quick to compile rather than quick to run; a second run compiles only what changed.
   list(APPEND options -D OPENINFER_SOURCE=${SOURCE} -D CMAKE_CXX_FLAGS=-O0)
