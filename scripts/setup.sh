@@ -11,6 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(
   g++ cmake ninja-build ccache pkg-config                      # build
   libfmt-dev libpcre2-dev libutf8proc-dev                      # library
+  graphviz                                                     # openinfer graph --svg, --html
   libcli11-dev nlohmann-json3-dev                              # command
   catch2 libxxhash-dev                                         # tests
   python3-venv ca-certificates                                 # conversion, in build/venv

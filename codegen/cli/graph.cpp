@@ -1,26 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-// openinfer graph: the graph that `run` would use, as text or as Graphviz source.
+// openinfer graph: the graph that `run` would use, as text, as Graphviz source, or drawn by Graphviz.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
 #include "codegen/cli/output_file.h"
+#include "lib/base/fail.h"
 
 namespace openinfer::cli {
 namespace {
 
 struct Options {
   std::string model, graph, output;
-  bool text = false, dot = false;
+  bool text = false, dot = false, svg = false, html = false;
 };
+
+/// What `dot -Tsvg` makes of the source. Errors: unsupported without Graphviz; io_error.
+std::string draw(const std::string& dot_source) {
+  char path[] = "/tmp/openinfer-graph-XXXXXX";
+  const int fd = ::mkstemp(path);
+  const std::unique_ptr<char, void (*)(char*)> remove_at_end(path, [](char* p) { ::unlink(p); });
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> source(fd < 0 ? nullptr : ::fdopen(fd, "w"), std::fclose);
+  if (!source || std::fwrite(dot_source.data(), 1, dot_source.size(), source.get()) != dot_source.size() ||
+      std::fflush(source.get()) != 0)
+    fail(ErrorCode::io_error, "[graph] cannot write {}", path);
+  std::FILE* drawing = ::popen(fmt::format("dot -Tsvg {} 2>/dev/null", path).c_str(), "r");
+  if (!drawing) fail(ErrorCode::io_error, "[graph] cannot start Graphviz's dot");
+  std::string svg;
+  char buffer[1 << 16];
+  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, drawing)) svg.append(buffer, count);
+  const int status = ::pclose(drawing);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    fail(ErrorCode::unsupported, "[graph] Graphviz's dot is not installed: install graphviz, or take --dot elsewhere");
+  if (status != 0 || svg.find("<svg") == svg.npos) fail(ErrorCode::io_error, "[graph] Graphviz's dot has failed");
+  return svg;
+}
+
+/// One page that needs nothing else: the drawing and the text.
+std::string page(const std::string& svg, const std::string& text) {
+  std::string escaped;
+  for (char c : text) escaped += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>graph</title></head>\n<body>\n" +
+         svg.substr(svg.find("<svg")) + "\n<pre>\n" + escaped + "</pre>\n</body></html>\n";
+}
+
+std::string rendered(const Graph& graph, const Options& options) {
+  if (options.dot) return to_dot(graph);
+  if (options.svg) return draw(to_dot(graph));
+  if (options.html) return page(draw(to_dot(graph)), to_text(graph));
+  return to_text(graph);
+}
 
 void run(const Options& options) {
   if (options.model.empty() && options.graph.empty()) throw UsageError("graph: give a package, or --graph F.oig");
   const Graph graph = options.model.empty() ? parse_graph(read_text(options.graph), options.graph)
                                             : choose_graph(open_model(options.model), {.file = options.graph}).graph;
-  const auto text = options.dot ? to_dot(graph) : to_text(graph);
+  const std::string text = rendered(graph, options);
   if (options.output.empty())
     std::fwrite(text.data(), 1, text.size(), stdout);
   else
@@ -35,11 +76,16 @@ void add_graph(CLI::App& app, Action& action) {
   command->add_option("M", options->model, "Package (.oinf); may be left out with --graph");
   command->add_option("--graph", options->graph, "Read this graph text instead (.oig)");
   auto* text = command->add_flag("--text", options->text, "As text, .oig (default)");
-  command->add_flag("--dot", options->dot, "As Graphviz source")->excludes(text);
+  auto* dot = command->add_flag("--dot", options->dot, "As Graphviz source")->excludes(text);
+  auto* svg = command->add_flag("--svg", options->svg, "Drawn, as SVG (needs Graphviz)")->excludes(text)->excludes(dot);
+  command->add_flag("--html", options->html, "A page with drawing and text (needs Graphviz)")
+      ->excludes(text)
+      ->excludes(dot)
+      ->excludes(svg);
   command->add_option("-o,--output", options->output, "Write to this file");
   command->footer(
-      "Examples:\n  openinfer graph smollm2.oinf --text -o smollm2.oig\n  openinfer graph smollm2.oinf --dot | dot "
-      "-Tsvg > graph.svg");
+      "Examples:\n  openinfer graph smollm2.oinf --text -o smollm2.oig\n  openinfer graph smollm2.oinf --html -o "
+      "graph.html");
   command->callback([options, &action] { action = [options] { run(*options); }; });
 }
 

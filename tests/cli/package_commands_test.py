@@ -88,6 +88,9 @@ class PackageCommands(Case):
         self.assertEqual(self.text("graph", "m.oinf", "--text", "-o", "out.oig"), "")
         self.assertEqual(self.read("out.oig").decode(), text)
         self.assertTrue(self.text("graph", "m.oinf", "--dot").startswith("digraph"))
+        self.assertIn("<svg", self.text("graph", "m.oinf", "--svg"))
+        page = self.text("graph", "m.oinf", "--html")
+        self.assertTrue(page.startswith("<!doctype html>") and "<svg" in page and "dim 1 &lt;= N &lt;= 512" in page)
 
     def test_pack_embeds_the_graph(self):
         self.assertEqual(self.text("pack", "m.oinf", "-o", "with.oinf"), "")
@@ -115,7 +118,7 @@ class PackageCommands(Case):
 
     def test_wrong_usage(self):
         for arguments in ([], ["frobnicate"], ["inspect"], ["inspect", "m.oinf", "--nope"], ["graph"],
-                          ["graph", "m.oinf", "--svg"], ["graph", "m.oinf", "--text", "--dot"], ["pack", "m.oinf"]):
+                          ["graph", "m.oinf", "--svg", "--html"], ["graph", "m.oinf", "--text", "--dot"], ["pack", "m.oinf"]):
             self.fails(*arguments, says=[], code=2)
 
 
