@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernel IR: a small SPMD language in which a kernel is written once and rendered as C++, GLSL and CUDA.
+// Made by templates through Build (build.h), checked by verify.h, run by interpret.h, printed by print.h and by the
+// renderers of codegen/emit. Everything here is plain data.
+//
+// A dispatch runs `groups` workgroups; a workgroup has Target::subgroups subgroups of Target::lanes lanes. On a GPU a
+// lane is an invocation; in C++ a workgroup is one call, has one subgroup, and a lane value is a SIMD vector.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace openinfer::kir {
+
+using Id = std::uint32_t;
+inline constexpr Id kNoId = ~Id{0};
+
+/// What a value is. Memory kinds exist in buffers only: a load widens (f16, bf16 -> f32; i8, i16 -> i32; u8, u16 ->
+/// u32), a store narrows (floats to nearest even, integers by their low bits). b1 lies in memory as a byte 0 or 1.
+enum class Kind : std::uint8_t {
+  none,
+  b1,
+  i32,
+  u32,
+  i64,
+  u64,
+  f32,
+  f64,
+  i8x4,  // four signed bytes in 32 bits, the first lowest
+  f16,   // from here on: memory only
+  bf16,
+  i8,
+  u8,
+  i16,
+  u16,
+};
+struct KindInfo {
+  std::string_view name;
+  int bytes;         // in memory; b1: 1
+  Kind in_register;  // what a load gives
+};
+const KindInfo& info(Kind kind);
+inline bool is_memory_only(Kind k) { return k >= Kind::f16; }
+inline bool is_float(Kind k) { return k == Kind::f32 || k == Kind::f64; }
+inline bool is_integer(Kind k) { return k == Kind::i32 || k == Kind::u32 || k == Kind::i64 || k == Kind::u64; }
+
+/// How finely a value may differ: not within a workgroup, not within a subgroup, at each lane.
+/// Also of control flow: code under an `if` of subgroup rate runs for some subgroups only, the body of a loop that is
+/// dealt to lanes for some lanes only.
+enum class Rate : std::uint8_t { group, subgroup, lane };
+
+struct Type {
+  Kind kind = Kind::none;
+  Rate rate = Rate::group;
+  bool operator==(const Type&) const = default;
+};
+
+/// Four int8 products summed into an int32, as the device has it: none, signed x signed, unsigned x signed (AVX-512 and
+/// AVX VNNI), and unsigned x signed that saturates pairs in int16 (AVX2's vpmaddubsw).
+enum class Dot4 : std::uint8_t { none, ss, us, us_sat16 };
+
+/// All that a template may ask of a device: numbers.
+struct Target {
+  int lanes = 1;      // a power of two
+  int subgroups = 1;  // of a workgroup; a power of two
+  Dot4 dot4 = Dot4::none;
+  bool operator==(const Target&) const = default;
+};
+
+/// A block format, or any struct in memory, tightly packed: {"q8_0", {{"d", f16, 1}, {"qs", i8, 32}}}.
+struct Record {
+  struct Field {
+    std::string name;
+    Kind kind = Kind::none;
+    int count = 1;  // 1: a scalar, else an array
+    bool operator==(const Field&) const = default;
+  };
+  std::string name;
+  std::vector<Field> fields;
+  int size_bytes() const;
+  /// The field's place; -1: none of that name.
+  int find(std::string_view field) const;
+  bool operator==(const Record&) const = default;
+};
+
+enum class Access : std::uint8_t { read, write, read_write };
+enum class Space : std::uint8_t { global, shared };
+
+struct Buffer {
+  std::string name;
+  Kind kind = Kind::none;  // none: elements are records
+  int record = -1;         // into Kernel::records
+  Access access = Access::read;
+  Space space = Space::global;
+  int count = 0;        // shared only: elements
+  std::string comment;  // its shape: "(N, 576)"
+};
+
+/// A mutable register, or `count` of them (a tile) that unrolled loops index.
+struct Variable {
+  std::string name;
+  Type type;
+  int count = 1;
+  bool tile = false;
+};
+
+/// A pure function of scalars, rendered once under its name: nodes of the kernel that only refer to each other and to
+/// its `argument`s.
+struct Function {
+  std::string name;
+  std::vector<Kind> parameters;
+  std::vector<std::string> parameter_names;
+  Kind result_kind = Kind::none;
+  std::vector<Id> body;  // in order
+  Id result = kNoId;
+  std::string comment;  // what it computes and how exactly: "exp(x), at most 1 ULP"
+};
+
+enum class Op : std::uint8_t {
+  // places and numbers
+  constant,  // .integer or .number by kind
+  param,     // .ref: Kernel::params; i32 of group rate
+  group,     // number of the workgroup, i32
+  subgroup,  // number of the subgroup in its workgroup, i32; 0 where there is one
+  lane,      // number of the lane in its subgroup, i32
+  index,     // of the loop .owner; i32
+  argument,  // .ref: parameter of the Function it stands in
+  // arithmetic on operands of one kind
+  add,
+  sub,
+  mul,
+  div,  // integers: towards zero; by zero undefined
+  mod,  // of integers that are not negative
+  min,
+  max,
+  neg,
+  abs,
+  fma,  // one rounding
+  sqrt,
+  floor,
+  round,  // to nearest even
+  shift_left,
+  shift_right,  // i32, i64: arithmetic
+  bit_and,
+  bit_or,
+  bit_xor,
+  bit_not,
+  eq,
+  ne,
+  lt,
+  le,
+  logical_and,
+  logical_or,
+  logical_not,
+  select,   // args: b1, a, b
+  convert,  // between register kinds, as static_cast; float to integer: towards zero, beyond its range undefined
+  bitcast,  // between kinds of equal width
+  dot4,     // args: a i8x4, b i8x4, sum i32; sum + Σ a[j]·b[j]; flavour of the Target
+  call,     // .ref: Kernel::functions
+  // memory and registers
+  load,      // .ref buffer; args: element index, for records with .field: block index, place in the field
+  read,      // .ref variable; args: place in a tile
+  lane_sum,  // over the lanes of the subgroup; result of subgroup rate. Not where lanes may have left (lane-rate flow).
+  lane_max,
+  lane_min,
+  lane_get,  // args: value, number of the lane (subgroup rate)
+  // statements
+  let,       // args: value; names it. Only a hint for naming: Build::let
+  declare,   // .ref variable, starts its life here; args: initial value (of all its places)
+  write,     // .ref variable; args: [place in a tile,] value
+  store,     // .ref buffer; args as load, then the value
+  loop,      // args: from, to; .integer: step; .deal, .share, .unroll; .index, .body
+  if_,       // args: condition, at most of subgroup rate; .body, .other
+  barrier,   // all of the workgroup; orders shared and global memory within it. Only in group-rate flow.
+  prefetch,  // .ref buffer; args as load; .integer: bytes ahead
+  comment,   // .name: the text
+};
+struct OpInfo {
+  std::string_view name;
+  bool value;      // gives a value
+  bool effect;     // must keep its place among effects
+  bool lane_wide;  // all lanes of the subgroup must be there
+};
+const OpInfo& info(Op op);
+
+/// How a loop's turns are spread.
+enum class Deal : std::uint8_t {
+  none,       // everyone runs all of them
+  lanes,      // each index once in a subgroup: `share` neighbouring lanes get the same one
+  subgroups,  // each index once in the workgroup, whole subgroups
+  group,      // each index once in the workgroup, lane by lane
+};
+
+struct Node {
+  Op op = Op::constant;
+  Type type = {};
+  std::vector<Id> args = {};
+  std::int64_t integer = 0;
+  double number = 0;
+  int ref = -1;
+  int field = -1;
+  std::string name = {};  // the author's wish; comment: the text
+  // loops and branches
+  Deal deal = Deal::none;
+  int share = 1;
+  int unroll = 1;  // 0: entirely, so that its index may index tiles
+  Id index = kNoId;
+  Id owner = kNoId;
+  std::vector<Id> body = {};
+  std::vector<Id> other = {};
+};
+
+struct Kernel {
+  std::string name;
+  std::vector<std::string> provenance;  // lines: where it came from
+  Target target;
+  std::vector<Record> records;
+  std::vector<Buffer> buffers;
+  std::vector<std::string> params;  // i32 each, in order
+  std::vector<Variable> variables;
+  std::vector<Function> functions;  // callees first
+  std::vector<Node> nodes;
+  std::vector<Id> body;  // statements and the values between them, in order
+
+  const Node& operator[](Id id) const { return nodes[id]; }
+};
+
+}  // namespace openinfer::kir
