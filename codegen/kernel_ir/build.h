@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -88,9 +89,11 @@ class Elem {
  public:
   Elem(Build* build, int buffer, int field, Kind as, std::vector<Id> index)
       : build_(build), buffer_(buffer), field_(field), as_(as), index_(std::move(index)) {}
+  Elem(const Elem&) = default;
   operator Val() const;
   Val load() const { return *this; }
   void operator=(Val value) const;
+  void operator=(const Elem& other) const { *this = Val(other); }
   /// The four int8 from here on as one i8x4; the place must be a multiple of four.
   Elem packed() const { return {build_, buffer_, field_, Kind::i8x4, index_}; }
 
@@ -107,14 +110,22 @@ class Elem {
 class Slot {
  public:
   Slot(Build* build, int buffer, Id block) : build_(build), buffer_(buffer), block_(block) {}
-  struct Field {
-    Build* build;
-    int buffer;
-    int field;
-    Id block;
+  /// One field of the block: a value where it is a scalar.
+  class Field {
+   public:
+    Field(Build* build, int buffer, int field, Id block)
+        : build_(build), buffer_(buffer), field_(field), block_(block) {}
+    Field(const Field&) = default;
     Elem operator()(Val place) const;
-    operator Val() const;         // of a scalar field
-    void operator=(Val v) const;  // of a scalar field
+    operator Val() const;
+    void operator=(Val v) const;
+    void operator=(const Field& other) const { *this = Val(other); }
+
+   private:
+    Build* build_;
+    int buffer_;
+    int field_;
+    Id block_;
   };
   Field operator[](std::string_view field) const;
 
@@ -142,9 +153,11 @@ class Mem {
 class Reg {
  public:
   Reg(Build* build, int variable) : build_(build), variable_(variable) {}
+  Reg(const Reg&) = default;
   operator Val() const;
   Val value() const { return *this; }
   void operator=(Val v) const;
+  void operator=(const Reg& other) const { *this = Val(other); }
   void operator+=(Val v) const { *this = Val(*this) + v; }
   void operator*=(Val v) const { *this = Val(*this) * v; }
 
@@ -157,14 +170,20 @@ class Reg {
 class Tile {
  public:
   Tile(Build* build, int variable) : build_(build), variable_(variable) {}
-  struct Place {
-    Build* build;
-    int variable;
-    Id place;
+  class Place {
+   public:
+    Place(Build* build, int variable, Id place) : build_(build), variable_(variable), place_(place) {}
+    Place(const Place&) = default;
     operator Val() const;
     void operator=(Val v) const;
+    void operator=(const Place& other) const { *this = Val(other); }
     void operator+=(Val v) const { *this = Val(*this) + v; }
     void operator*=(Val v) const { *this = Val(*this) * v; }
+
+   private:
+    Build* build_;
+    int variable_;
+    Id place_;
   };
   Place operator[](Val place) const;
 
@@ -177,6 +196,7 @@ class Build {
  public:
   using Body = std::function<void()>;
   using LoopBody = std::function<void(Val index)>;
+  using FunctionBody = std::function<Val(const std::vector<Val>& arguments)>;
 
   Build(std::string name, Target target, std::vector<std::string> provenance = {});
   Build(const Build&) = delete;
@@ -201,7 +221,10 @@ class Build {
   Val lane_of(int n);  // lane / n; 0 where n ≥ lanes
 
   // --- values and registers ---
-  Val constant(std::int64_t number, Kind kind = Kind::i32);
+  template <std::integral T>
+  Val constant(T number, Kind kind = Kind::i32) {
+    return integer_constant(static_cast<std::int64_t>(number), kind);
+  }
   Val constant(double number, Kind kind = Kind::f32);
   Val let(std::string_view name, Val value);  // names a temporary
   Reg var(std::string_view name, Kind kind, Rate rate = Rate::lane, Val init = 0);
@@ -237,29 +260,39 @@ class Build {
   /// template evaluated operands in), verified. Once.
   Kernel done();
 
- private:
-  friend class Elem;
-  friend class Slot;
-  friend class Mem;
-  friend class Reg;
-  friend class Tile;
-  friend class Val;
-  friend Build& builder_of(std::initializer_list<Val> values);
-  friend struct Ops;
-
+  // --- what the above is made of ---
+  /// Adds a node to the open region and gives its number; one that folds or that is there already gives that one.
+  Id append(Node node);
+  /// The node's number; a plain number becomes a constant of that kind.
+  Id resolve(const Val& value, Kind kind);
+  const Node& node(Id id) const { return kernel_.nodes[id]; }
+  const Kernel& kernel() const { return kernel_; }
   [[noreturn]] void fail(const std::string& what) const;
-  Id append(Node node);              // into the open region; pure nodes are folded (simplify.h)
-  Id resolve(Val value, Kind like);  // literals become constants of that kind
-  Rate rate_of(const std::vector<Id>& ids) const;
+
+ private:
+  using Known = std::map<std::string, Id>;  // pure nodes of an open region by what they compute
+  struct Open {
+    std::vector<Id> nodes;
+    Known known;
+  };
+
+  /// The rate as it is on this target: with one subgroup nothing differs between subgroups.
+  Rate effective(Rate rate) const;
+  Val integer_constant(std::int64_t number, Kind kind);
+  Val place(Op op, Rate rate);
   int add_buffer(Buffer buffer);
   int add_record(const Record& record);
-  void open_loop(Node node, std::string_view name, Rate index_rate, const LoopBody& body);
-  Val reduce(std::string_view name, Val value, Op op);
+  int add_variable(Variable variable, const Val& init);
+  void deal(Deal deal, std::string_view name, const Val& from, const Val& to, const LoopBody& body, int share);
+  std::vector<Id> region(const Body& body);
+  void loop(Node node, const LoopBody& body);
+  Val lane_wide(Op op, const Val& value);
+  Val group_wide(Op op, std::string_view name, const Val& value);
+  int define(std::string_view name, const std::vector<Kind>& parameters, const FunctionBody& body,
+             std::string_view comment, const std::vector<std::string>& parameter_names);
 
   Kernel kernel_;
-  std::vector<std::vector<Id>*> open_;  // regions, innermost last
-  std::vector<std::vector<Id>> stack_;  // their contents while open
-  Function* function_ = nullptr;        // being defined
+  std::vector<Open> open_;  // innermost last
   bool done_ = false;
 };
 

@@ -94,8 +94,8 @@ struct Buffer {
   int record = -1;         // into Kernel::records
   Access access = Access::read;
   Space space = Space::global;
-  int count = 0;        // shared only: elements
-  std::string comment;  // its shape: "(N, 576)"
+  int count = 0;             // shared only: elements
+  std::string comment = {};  // its shape: "(N, 576)"
 };
 
 /// A mutable register, or `count` of them (a tile) that unrolled loops index.
@@ -110,12 +110,12 @@ struct Variable {
 /// its `argument`s.
 struct Function {
   std::string name;
-  std::vector<Kind> parameters;
-  std::vector<std::string> parameter_names;
+  std::vector<Kind> parameters = {};
+  std::vector<std::string> parameter_names = {};
   Kind result_kind = Kind::none;
-  std::vector<Id> body;  // in order
+  std::vector<Id> body = {};  // in order
   Id result = kNoId;
-  std::string comment;  // what it computes and how exactly: "exp(x), at most 1 ULP"
+  std::string comment = {};  // what it computes and how exactly: "exp(x), at most 1 ULP"
 };
 
 enum class Op : std::uint8_t {
@@ -167,7 +167,6 @@ enum class Op : std::uint8_t {
   lane_min,
   lane_get,  // args: value, number of the lane (subgroup rate)
   // statements
-  let,       // args: value; names it. Only a hint for naming: Build::let
   declare,   // .ref variable, starts its life here; args: initial value (of all its places)
   write,     // .ref variable; args: [place in a tile,] value
   store,     // .ref buffer; args as load, then the value
@@ -179,8 +178,10 @@ enum class Op : std::uint8_t {
 };
 struct OpInfo {
   std::string_view name;
+  int operands;    // -1: it depends
   bool value;      // gives a value
-  bool effect;     // must keep its place among effects
+  bool pinned;     // sees memory or registers: stays between the effects that it was written between
+  bool effect;     // keeps its place in the order of effects
   bool lane_wide;  // all lanes of the subgroup must be there
 };
 const OpInfo& info(Op op);
@@ -201,7 +202,7 @@ struct Node {
   double number = 0;
   int ref = -1;
   int field = -1;
-  std::string name = {};  // the author's wish; comment: the text
+  std::string name = {};  // of a value: what Build::let called it; of a loop: its index; comment: the text
   // loops and branches
   Deal deal = Deal::none;
   int share = 1;
