@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // openinfer graph: the graph that `run` would use, as text, as Graphviz source, or drawn by Graphviz.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
 #include "codegen/cli/output_file.h"
+#include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
@@ -21,17 +25,26 @@ struct Options {
   bool text = false, dot = false, svg = false, html = false;
 };
 
+struct Close {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, Close>;
+
+/// The text as a file that has no name, so that nothing can stay behind.
+File unnamed_file(const std::string& text) {
+  const int fd = ::memfd_create("graph", 0);  // without MFD_CLOEXEC: dot opens it through its own /proc/self/fd
+  File file(fd < 0 ? nullptr : ::fdopen(fd, "w"));
+  if (!file || std::fwrite(text.data(), 1, text.size(), file.get()) != text.size() || std::fflush(file.get()) != 0)
+    fail(ErrorCode::io_error, "[graph] the drawing's source of {} bytes: {}", text.size(), std::strerror(errno));
+  return file;
+}
+
 /// What `dot -Tsvg` makes of the source. Errors: unsupported without Graphviz; io_error.
 std::string draw(const std::string& dot_source) {
-  char path[] = "/tmp/openinfer-graph-XXXXXX";
-  const int fd = ::mkstemp(path);
-  const std::unique_ptr<char, void (*)(char*)> remove_at_end(path, [](char* p) { ::unlink(p); });
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> source(fd < 0 ? nullptr : ::fdopen(fd, "w"), std::fclose);
-  if (!source || std::fwrite(dot_source.data(), 1, dot_source.size(), source.get()) != dot_source.size() ||
-      std::fflush(source.get()) != 0)
-    fail(ErrorCode::io_error, "[graph] cannot write {}", path);
-  std::FILE* drawing = ::popen(fmt::format("dot -Tsvg {} 2>/dev/null", path).c_str(), "r");
-  if (!drawing) fail(ErrorCode::io_error, "[graph] cannot start Graphviz's dot");
+  const File source = unnamed_file(dot_source);
+  const auto command = fmt::format("dot -Tsvg /proc/self/fd/{} 2>/dev/null", ::fileno(source.get()));
+  std::FILE* drawing = ::popen(command.c_str(), "r");
+  if (!drawing) fail(ErrorCode::io_error, "[graph] cannot start Graphviz's dot: {}", std::strerror(errno));
   std::string svg;
   char buffer[1 << 16];
   while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, drawing)) svg.append(buffer, count);
@@ -63,7 +76,7 @@ void run(const Options& options) {
                                             : choose_graph(open_model(options.model), {.file = options.graph}).graph;
   const std::string text = rendered(graph, options);
   if (options.output.empty())
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    print_out(text);
   else
     write_file(options.output, text);
 }
