@@ -16,7 +16,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXAMPLES = """examples:
   scripts/convert.py build/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf -o build/smollm2.oinf
-  scripts/convert.py my-llama/ -o my-llama.oinf --quantize q8_0 --quantize 'lm_head|embed=f16'"""
+  scripts/convert.py my-llama/ -o build/my-llama.oinf --quantize q8_0 --quantize 'lm_head|embed=f16'"""
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
@@ -27,8 +27,19 @@ def parse_size(text: str) -> int:
     return value
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Wrong usage is one line and exit code 2, as in the other commands."""
+
+    def error(self, message: str):
+        fail(f"convert: {message}")
+        raise SystemExit(2)
+
+    def print_help(self, file=None):
+        print_out(self.format_help())
+
+
 def parse_arguments(arguments: list) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="convert.py", description="Converts a checkpoint into a package (.oinf).", epilog=EXAMPLES,
+    parser = OneLineParser(prog="convert.py", description="Converts a checkpoint into a package (.oinf).", epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="SRC", help="a GGUF file, a Hugging Face folder (config.json, safetensors) or a .safetensors file")
     parser.add_argument("-o", "--output", metavar="M.oinf", required=True, help="the package; an old one is replaced when the new one is whole")
@@ -84,9 +95,9 @@ def convert(options: argparse.Namespace):
         raise SystemExit(fail(str(e))) from None
     doc = progress.document(report, options.output, time.monotonic() - start)
     if options.json:
-        print(json.dumps(doc, ensure_ascii=False))
+        print_out(json.dumps(doc, ensure_ascii=False) + "\n")
     else:
-        print(progress.summary(doc), file=sys.stderr)
+        print(progress.summary(doc, report.tokenizer), file=sys.stderr)
 
 
 def fail(message: str) -> int:
@@ -94,12 +105,26 @@ def fail(message: str) -> int:
     return 1
 
 
+def print_out(text: str):
+    """Standard output, whose failure is not the package's."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as e:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+        raise SystemExit(fail(f"standard output cannot be written: {e.strerror}")) from None
+
+
 def use_project_python(missing: ImportError) -> int:
     """Goes on under build/venv, which scripts/setup.sh makes with the libraries that this needs."""
     python = ROOT / "build" / "venv" / "bin" / "python"
     if python.exists() and pathlib.Path(sys.prefix).resolve() != (ROOT / "build" / "venv").resolve():
         os.execv(python, [str(python), *sys.argv])
-    return fail(f"{missing}: run scripts/setup.sh, which makes build/venv with numpy, gguf, safetensors and xxhash")
+    needed = "conversion needs numpy, gguf, safetensors and xxhash"
+    if (ROOT / "scripts" / "setup.sh").exists():
+        return fail(f"{missing}: {needed}; run scripts/setup.sh, which puts them into build/venv")
+    return fail(f"{missing}: {needed}; put them into a virtual environment whose bin is first in PATH: "
+                f"python3 -m venv DIR && DIR/bin/pip install -r {ROOT / 'scripts' / 'requirements.txt'}")
 
 
 def main() -> int:

@@ -42,7 +42,7 @@ void exec_convert(char** arguments) {
   for (char** argument = arguments; *argument; ++argument) command.push_back(*argument);
   command.push_back(nullptr);
   execvp(python.c_str(), command.data());
-  fail(ErrorCode::not_found, "[convert] {}: {}; scripts/setup.sh installs it", python, std::strerror(errno));
+  fail(ErrorCode::not_found, "[convert] {}: {}: install Python 3.11 or newer", python, std::strerror(errno));
 }
 
 void add_convert(CLI::App& app, Action&) {

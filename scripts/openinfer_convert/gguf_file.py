@@ -77,7 +77,10 @@ class GgufFile:
         self._place(cursor, records, int(alignment))
 
     def _read_header(self, cursor: Cursor) -> tuple:
-        if self.file.size < 24 or cursor.take(4, "the magic") != b"GGUF":
+        magic = cursor.take(4, "the magic") if self.file.size >= 24 else b""
+        if magic == b"OINF":
+            cursor.fail("is a package already (.oinf): `openinfer pack` and `inspect` read it, conversion starts from a checkpoint")
+        if magic != b"GGUF":
             cursor.fail("not a GGUF file: its magic is not 'GGUF' (GGUF files, .safetensors files and Hugging Face folders are read)")
         version = cursor.number("I", "the version")
         if version not in (2, 3):

@@ -17,6 +17,8 @@ from .hf_source import HfSource
 from .quantize import Choice, quantize, why_not
 from .source import Source
 
+# What lib/text/pretokenizer.cpp knows, with aliases.
+PRE_TOKENIZERS = {"gpt2", "gpt-2", "smollm", "starcoder", "refact", "command-r", "llama-bpe", "llama3", "llama-v3", "qwen2", "deepseek-r1-qwen"}
 MAX_LIST = 64  # elements of a list that comes along under source/
 
 
@@ -26,6 +28,7 @@ class Report:
     table: str = ""
     name: str = ""
     has_tokenizer: bool = False
+    tokenizer: str = "without a tokenizer"  # for the summary
     tensors: list = field(default_factory=list)  # Out, as written
     quantized: dict = field(default_factory=dict)  # key -> (dtype before, dtype after)
     stayed: dict = field(default_factory=dict)  # key -> why it is not quantised though a bare --quantize asks
@@ -109,11 +112,22 @@ def _write_dims_and_states(writer: opnf.Writer, table: dict, values: dict):
         writer.kv_cache(state["name"], dtype=state["dtype"], **sizes)
 
 
+def _described(tokenizer: dict) -> str:
+    model, pre = one_line(tokenizer["model"] or "nameless"), tokenizer.get("pre")
+    if model != "bpe":
+        return f"with a {model} tokenizer, which text commands refuse (bpe is known)"
+    if pre not in PRE_TOKENIZERS:
+        return f"with a bpe tokenizer of pre-tokenizer {one_line(pre or 'unknown')}, which text commands refuse"
+    if tokenizer.get("normalizer", "") not in ("", "nfc"):
+        return "with a bpe tokenizer of an unknown normalizer, which text commands refuse"
+    return "with a tokenizer"
+
+
 def _write_tokenizer(source: Source, writer: opnf.Writer, report: Report):
     entries = source.tokenizer()
     if entries is None:
         return
-    report.has_tokenizer = True
+    report.has_tokenizer, report.tokenizer = True, _described(entries)
     for key, value in entries.items():
         kind = {"tokens": "string", "merges": "string", "eos_ids": "i32"}.get(key)
         if key.endswith("_id"):

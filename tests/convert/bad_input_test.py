@@ -22,7 +22,7 @@ class Gguf(c.Case):
     def test_header(self):
         self.bad(b"", "not a GGUF file")
         self.bad(b"GGUF\3\0\0\0", "not a GGUF file")
-        self.bad(b"OINF" + bytes(60), "not a GGUF file")
+        self.bad(b"OINF" + bytes(60), "is a package already")
         self.bad(c.g_file(version=1), "GGUF version 1: 2 and 3 are known")
         self.bad(c.g_file(version=0x03000000), "big-endian")
         self.bad(c.g_file(counts=(2**60, 0)), "claims 1152921504606846976 tensors, more than a file of 32 bytes")

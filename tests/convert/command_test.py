@@ -61,7 +61,9 @@ class Command(c.Case):
 
     def test_wrong_usage_is_2(self):
         for arguments in ((), (self.source,), (self.source, "-o", self.out, "--shard-size", "12 parsecs"), (self.source, "-o", self.out, "--shard-size", "0")):
-            self.assertEqual(c.command(*arguments).returncode, 2, arguments)
+            result = c.command(*arguments)
+            self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (2, "", 1), result.stderr)
+            self.assertTrue(result.stderr.startswith("openinfer: error: convert: "), result.stderr)
         self.failed(c.command(self.source, "-o", self.out, "--quantize", "q3"), 2, "'q3' is none of")
 
     def test_bad_input_is_1(self):
@@ -109,7 +111,31 @@ class Command(c.Case):
         if (c.SCRIPTS.parent / "build/venv/bin/python").exists():
             self.assertEqual(result.returncode, 0)  # it goes on with the project's environment
         else:
-            self.failed(result, 1, "No module named .*: run scripts/setup.sh")
+            self.failed(result, 1, "No module named .*; run scripts/setup.sh")
+
+    def test_missing_library_where_it_is_installed(self):
+        """There is no setup.sh beside an installed script."""
+        installed = self.folder / "share" / "scripts"
+        installed.mkdir(parents=True)
+        (installed / "convert.py").write_bytes((c.SCRIPTS / "convert.py").read_bytes())
+        result = subprocess.run([sys.executable, "-B", "-I", "-S", str(installed / "convert.py"), str(self.source), "-o", str(self.out)], capture_output=True, text=True,
+                                timeout=60, env={})
+        self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
+        self.assertNotIn("setup.sh", result.stderr)
+        self.assertIn(f"pip install -r {installed / 'requirements.txt'}", result.stderr)
+
+    def test_standard_output_that_is_full(self):
+        for arguments in (("--help",), (self.source, "-o", self.out, "--json")):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([sys.executable, "-B", str(c.SCRIPTS / "convert.py"), *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual((result.returncode, result.stderr), (1, "openinfer: error: standard output cannot be written: No space left on device\n"))
+
+    def test_a_package_is_not_converted_again(self):
+        self.assertEqual(c.command(self.source, "-o", self.out).returncode, 0)
+        result = c.command(self.out, "-o", self.folder / "again.oinf")
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1))
+        self.assertIn("out.oinf: is a package already", result.stderr)
+        self.assertFalse((self.folder / "again.oinf").exists())
 
 
 class Large(unittest.TestCase):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tokenizer.json and its companions -> the tokenizer section."""
 import json
+import re
 import unittest
 
 import checkpoints as c
@@ -68,6 +69,17 @@ class Tokenizer(c.Case):
             self.assertEqual(t["pre"], expected, pre)
             self.assertEqual(json.loads(t.get("pre_json", "0")), pre if expected == "custom" else 0)
 
+    def test_the_summary_says_what_text_commands_know(self):
+        """The names are those of the C++ side."""
+        rows = re.findall(r'\{"([a-z0-9-]+)", \{(.*?)\}, \{k', (c.SCRIPTS.parent / "lib" / "text" / "pretokenizer.cpp").read_text("utf-8"))
+        known = {name for row in rows for name in (row[0], *re.findall(r'"(.*?)"', row[1]))}
+        self.assertEqual(known, c.package.PRE_TOKENIZERS)
+        self.section()
+        self.assertEqual(self.report.tokenizer, "with a tokenizer")
+        self.spec["pre_tokenizer"] = {"type": "Whitespace"}
+        self.section()
+        self.assertEqual(self.report.tokenizer, "with a bpe tokenizer of pre-tokenizer custom, which text commands refuse")
+
     def test_settings_that_change_words_make_it_custom(self):
         for key, value in (("byte_fallback", True), ("continuing_subword_prefix", "##"), ("end_of_word_suffix", "</w>"), ("dropout", 0.1)):
             self.spec["model"][key] = value
@@ -80,6 +92,7 @@ class Tokenizer(c.Case):
         self.assertEqual((t["model"], t["tokens"][:2], t["scores"].tolist()[:3]), ("unigram", ["a", "b"], [-1.5, -2.0, 0.0]))
         self.spec["model"] = {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "[UNK]"}
         self.assertEqual(self.section()["model"], "wordpiece")
+        self.assertEqual(self.report.tokenizer, "with a wordpiece tokenizer, which text commands refuse (bpe is known)")
 
     def test_normalizer(self):
         self.assertNotIn("normalizer", self.section())
