@@ -482,7 +482,8 @@ void Reader::Package::read_header() {
   if (h.header_size != sizeof(Header))
     corrupt("says its header has ", h.header_size, " bytes, expected ", sizeof(Header));
   if (h.file_size != size)
-    corrupt("is ", size, " bytes long, its header says ", h.file_size, ": cut short or not complete");
+    corrupt("is ", size, " bytes long, its header says ", h.file_size,
+            size < h.file_size ? ": cut short or not complete" : ": something stands behind its end");
   if (h.required)
     fail(Code::unsupported, "needs feature ", std::countr_zero(h.required), ", which this reader does not know");
   if (h.section_count == 0 || h.section_count > 1024)
