@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands of `openinfer`, one file each. add_* declares a command and its flags; when the command line chose
-// it, `action` is what main() runs. Failures are Errors; wrong usage that CLI11 cannot see is a UsageError.
+// it, `action` is what main() runs. Failures are Errors, wrong usage is told by usage.h.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
-#include <stdexcept>
 
 namespace openinfer::cli {
 
 using Action = std::function<void()>;
-
-struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 void add_inspect(CLI::App& app, Action& action);
 void add_verify(CLI::App& app, Action& action);

@@ -11,6 +11,7 @@
 
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
+#include "codegen/cli/standard_output.h"
 
 namespace openinfer::cli {
 namespace {
@@ -103,10 +104,10 @@ Json to_json(const Model& model) {
 
 void print_entries(std::string_view title, const std::vector<MetaEntry>& entries) {
   if (entries.empty()) return;
-  fmt::print("{}\n", title);
+  print_out("{}\n", title);
   std::size_t width = 0;
   for (const auto& entry : entries) width = std::max(width, entry.key.size());
-  for (const auto& entry : entries) fmt::print("  {:{}}  {:8} {}\n", entry.key, width, entry.type, entry.value);
+  for (const auto& entry : entries) print_out("  {:{}}  {:8} {}\n", entry.key, width, entry.type, entry.value);
 }
 
 bool has_bytes(const TensorInfo& tensor) { return tensor.alias_of.empty() && !tensor.splat; }
@@ -126,47 +127,47 @@ void print_summary(const std::vector<TensorInfo>& tensors) {
     }
     for (Sum* sum : {&by_dtype[name(tensor.dtype)], &all}) ++sum->count, sum->size_bytes += tensor.size_bytes;
   }
-  fmt::print("tensors\n  {} of {}", all.count, size_text(all.size_bytes));
-  if (without_bytes > 0) fmt::print(", {} aliases and splats without bytes", without_bytes);
-  fmt::print("\n");
-  for (const auto& [dtype, sum] : by_dtype) fmt::print("  {:6} {:6} {}\n", dtype, sum.count, size_text(sum.size_bytes));
+  print_out("tensors\n  {} of {}", all.count, size_text(all.size_bytes));
+  if (without_bytes > 0) print_out(", {} aliases and splats without bytes", without_bytes);
+  print_out("\n");
+  for (const auto& [dtype, sum] : by_dtype) print_out("  {:6} {:6} {}\n", dtype, sum.count, size_text(sum.size_bytes));
 }
 
 void print_tensors(const std::vector<TensorInfo>& tensors) {
   std::size_t width = 0;
   for (const auto& tensor : tensors) width = std::max(width, tensor.key.size());
   for (const auto& tensor : tensors) {
-    fmt::print("  {:{}}  {:6} {:18} {:>12}", tensor.key, width, name(tensor.dtype), to_string(tensor.shape),
-               has_bytes(tensor) ? std::to_string(tensor.size_bytes) : "0");
-    if (tensor.transposed) fmt::print("  transposed");
-    if (tensor.layout != "rows") fmt::print("  {}", tensor.layout);
-    if (!tensor.alias_of.empty()) fmt::print("  alias of {}", tensor.alias_of);
-    if (tensor.splat) fmt::print("  splat");
-    fmt::print("\n");
+    print_out("  {:{}}  {:6} {:18} {:>12}", tensor.key, width, name(tensor.dtype), to_string(tensor.shape),
+              has_bytes(tensor) ? std::to_string(tensor.size_bytes) : "0");
+    if (tensor.transposed) print_out("  transposed");
+    if (tensor.layout != "rows") print_out("  {}", tensor.layout);
+    if (!tensor.alias_of.empty()) print_out("  alias of {}", tensor.alias_of);
+    if (tensor.splat) print_out("  splat");
+    print_out("\n");
   }
 }
 
 void print_dims_and_states(const Model& model) {
-  if (!model.dims().empty()) fmt::print("dimensions\n");
+  if (!model.dims().empty()) print_out("dimensions\n");
   for (const auto& dim : model.dims())
-    dim.min == dim.max ? fmt::print("  {} = {}\n", dim.name, dim.min)
-                       : fmt::print("  {} in {}..{}\n", dim.name, dim.min, dim.max);
-  if (!model.state_names().empty()) fmt::print("states\n");
-  for (const auto state : model.state_names()) fmt::print("  {}: {}\n", state, model.state_spec(state).to_string());
+    dim.min == dim.max ? print_out("  {} = {}\n", dim.name, dim.min)
+                       : print_out("  {} in {}..{}\n", dim.name, dim.min, dim.max);
+  if (!model.state_names().empty()) print_out("states\n");
+  for (const auto state : model.state_names()) print_out("  {}: {}\n", state, model.state_spec(state).to_string());
 }
 
 void print(const Model& model, bool list_tensors) {
-  fmt::print("{}: {}, fingerprint {}\n", model.path(), size_text(std::filesystem::file_size(model.path())),
-             hex(model.fingerprint()));
+  print_out("{}: {}, fingerprint {}\n", model.path(), size_text(std::filesystem::file_size(model.path())),
+            hex(model.fingerprint()));
   print_entries("metadata", model.metadata());
   print_dims_and_states(model);
   print_entries("tokenizer", model.tokenizer_metadata());
-  fmt::print("sections\n");
+  print_out("sections\n");
   for (const auto& section : model.sections())
-    fmt::print("  {:10} {:>12} bytes at {}{}{}\n", section.kind, section.size_bytes, section.offset,
-               section.name.empty() ? "" : ": ", section.name);
+    print_out("  {:10} {:>12} bytes at {}{}{}\n", section.kind, section.size_bytes, section.offset,
+              section.name.empty() ? "" : ": ", section.name);
   for (const auto& graph : model.graphs())
-    fmt::print("graph\n  {}: {} bytes of text\n", graph.first, graph.second.size());
+    print_out("graph\n  {}: {} bytes of text\n", graph.first, graph.second.size());
   print_summary(model.tensors());
   if (list_tensors) print_tensors(model.tensors());
 }
@@ -174,7 +175,7 @@ void print(const Model& model, bool list_tensors) {
 void run(const Options& options) {
   const Model model = open_model(options.model);
   if (options.json)
-    fmt::print("{}\n", to_json(model).dump(2, ' ', false, Json::error_handler_t::replace));
+    print_out("{}\n", to_json(model).dump(2, ' ', false, Json::error_handler_t::replace));
   else
     print(model, options.tensors);
 }

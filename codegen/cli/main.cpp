@@ -8,20 +8,24 @@
 #include <algorithm>
 #include <cstdio>
 #include <new>
+#include <sstream>
 #include <string>
 #include <string_view>
 
 #include "codegen/cli/commands.h"
+#include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
 #include "openinfer/error.h"
 
 namespace openinfer::cli {
 namespace {
 
-int report(std::string message) {
+/// Ends with that exit code, after one line whatever the message holds.
+int report(std::string message, int code = 1) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   std::fflush(stdout);
   fmt::print(stderr, "openinfer: error: {}\n", message);
-  return 1;
+  return code;
 }
 
 /// A page of a mapped package has no file behind it any more. Only what is safe in a signal handler happens here.
@@ -46,15 +50,19 @@ int run(int argc, char** argv) {
   for (auto add : {add_inspect, add_verify, add_tokenize, add_detokenize, add_graph, add_pack, add_run, add_convert})
     add(app, action);
   try {
+    check_command(app, argc, argv);
     app.parse(argc, argv);
     action();
+  } catch (const CLI::Success& asked) {  // --help, --version
+    std::ostringstream text;
+    app.exit(asked, text);
+    print_out(text.str());
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return report(usage_line(app, error), 2);
   } catch (const UsageError& error) {
-    fmt::print(stderr, "openinfer: {}\n", error.what());
-    return 2;
+    return report(error.what(), 2);
   }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout)) return report("[output] standard output cannot be written");
+  flush_out();
   return 0;
 }
 
@@ -63,6 +71,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace openinfer::cli;
+  open_standard_files();
   catch_cut_packages();
   try {
     if (argc > 1 && std::string_view(argv[1]) == "convert") exec_convert(argv + 2);

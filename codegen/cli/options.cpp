@@ -61,14 +61,41 @@ std::vector<TokenId> parse_json_ids(std::string_view text) {
   return ids;
 }
 
-bool separates(char c) { return c == ',' || std::isspace(static_cast<unsigned char>(c)); }
+bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)); }
+
+/// What stands between commas, spaces around it cut off, or between spaces alone. Next to a comma without a neighbour
+/// stands an empty word.
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> found;
+  const auto skip_spaces = [&] {
+    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  };
+  while (!text.empty()) {
+    std::size_t end = 0;
+    while (end < text.size() && text[end] != ',' && !is_space(text[end])) ++end;
+    found.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+    skip_spaces();
+    if (!text.starts_with(',')) continue;
+    text.remove_prefix(1);
+    skip_spaces();
+    if (text.empty()) found.push_back(text);
+  }
+  return found;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  return text;
+}
 
 }  // namespace
 
 Model open_model(const std::string& path) try { return ModelLoader::open(path); } catch (const Error& error) {
   const auto kind = foreign_kind(path);
   if (kind.empty()) throw;
-  fail(error.code(), "[package] {} is a {} file, not a package: run scripts/convert.py {} -o MODEL.oinf", path, kind,
+  fail(error.code(), "[package] {} is a {} file, not a package: run `openinfer convert {} -o MODEL.oinf`", path, kind,
        path);
 }
 
@@ -77,6 +104,15 @@ Tokenizer open_tokenizer(const Model& model, std::string_view command) {
     fail(ErrorCode::not_found, "[{}] {} has no tokenizer: use token ids (run --prompt-ids … --ids)", command,
          model.path());
   return Tokenizer(tokenizer_spec(model));
+}
+
+void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<std::string> lost;
+  for (const char byte : tokenizer.missing_bytes())
+    if (text.find(byte) != text.npos) lost.push_back(fmt::format("0x{:02X}", static_cast<unsigned char>(byte)));
+  if (!lost.empty())
+    fmt::print(stderr, "openinfer: warning: this vocabulary has no token for {} {}, which the text holds: left out\n",
+               lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
 }
 
 std::string read_text(const std::string& path) {
@@ -88,42 +124,22 @@ std::string read_text(const std::string& path) {
 std::string read_stdin() { return read_all(stdin, "standard input"); }
 
 std::vector<TokenId> parse_ids(std::string_view text) {
-  while (!text.empty() && separates(text.back())) text.remove_suffix(1);
-  while (!text.empty() && separates(text.front())) text.remove_prefix(1);
+  text = trimmed(text);
   if (text.starts_with('{') || text.starts_with('[')) return parse_json_ids(text);
   std::vector<TokenId> ids;
-  while (!text.empty()) {
-    std::size_t end = 0;
-    while (end < text.size() && !separates(text[end])) ++end;
-    const auto id = parse_id(text.substr(0, end));
-    if (!id) fail(ErrorCode::invalid_argument, "[ids] '{}' is not a token id", text.substr(0, end));
+  for (const auto word : words(text)) {
+    const auto id = parse_id(word);
+    if (!id) fail(ErrorCode::invalid_argument, "[ids] number {}, '{}', is not a token id", ids.size() + 1, word);
     ids.push_back(*id);
-    while (end < text.size() && separates(text[end])) ++end;
-    text.remove_prefix(end);
   }
   return ids;
 }
 
 std::string join_ids(const std::vector<TokenId>& ids) { return fmt::format("{}", fmt::join(ids, ",")); }
 
-std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag) {
+std::pair<std::string, std::string> split_assignment(std::string_view text) {
   const auto equals = text.find('=');
-  if (equals == text.npos || equals == 0 || equals + 1 == text.size())
-    fail(ErrorCode::invalid_argument, "[{}] expected NAME=VALUE, not '{}'", flag, text);
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
-}
-
-CLI::Validator whole_number(std::int64_t least) {
-  return {[least](std::string& text) {
-            std::int64_t value = 0;
-            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-            if (error == std::errc() && end == text.data() + text.size() && value >= least) {
-              text = std::to_string(value);  // a leading zero is no octal number
-              return std::string();
-            }
-            return fmt::format("'{}' is no whole number from {} to 2^63 - 1", text, least);
-          },
-          ""};
 }
 
 std::string size_text(std::uint64_t size_bytes) {

@@ -2,7 +2,6 @@
 // What several commands share: opening packages, reading text, parsing small arguments, printing sizes.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +19,9 @@ Model open_model(const std::string& path);
 /// The package's tokenizer. Errors: not_found, if it has none, naming the command that wanted it.
 Tokenizer open_tokenizer(const Model& model, std::string_view command);
 
+/// Says on stderr which bytes of the text the vocabulary cannot spell: no token stands for them.
+void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text);
+
 /// Everything in the file, or in standard input. Errors: io_error.
 std::string read_text(const std::string& path);
 std::string read_stdin();
@@ -28,11 +30,8 @@ std::string read_stdin();
 std::vector<TokenId> parse_ids(std::string_view text);
 std::string join_ids(const std::vector<TokenId>& ids);
 
-/// "NAME=VALUE". Errors: invalid_argument that names the flag.
-std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag);
-
-/// Checks a flag's text: decimal digits of a number from `least` to 2^63 - 1.
-CLI::Validator whole_number(std::int64_t least);
+/// The two sides of "NAME=VALUE", which usage.h's `assignment` has checked.
+std::pair<std::string, std::string> split_assignment(std::string_view text);
 
 /// "94.2 MiB"
 std::string size_text(std::uint64_t size_bytes);

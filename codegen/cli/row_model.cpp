@@ -133,9 +133,13 @@ void RowModel::check(std::span<const TokenId> ids) const {
     if (id < 0 || id >= contract_.vocab_size)
       fail(ErrorCode::invalid_argument, "[run] token id {} is beyond the vocabulary of {}", id, contract_.vocab_size);
   if (static_cast<std::int64_t>(ids.size()) > context_)
-    fail(ErrorCode::invalid_argument,
-         "[run] {} tokens do not fit into a context of {} (--max-context, at most {} here)", ids.size(), context_,
-         contract_.max_context);
+    fail(ErrorCode::invalid_argument, "[run] {} tokens do not fit into a context of {}; {}", ids.size(), context_,
+         context_remedy());
+}
+
+std::string RowModel::context_remedy() const {
+  return context_ < contract_.max_context ? fmt::format("--max-context gives up to {}", contract_.max_context)
+                                          : "that is the most that this graph holds";
 }
 
 void RowModel::keep(std::size_t count) {

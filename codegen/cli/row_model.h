@@ -41,6 +41,8 @@ class RowModel {
 
   const RowContract& contract() const { return contract_; }
   std::int64_t context() const { return context_; }
+  /// What to do when it is full: --max-context, if that can give more.
+  std::string context_remedy() const;
   SimSession& session() { return session_; }
 
   /// Errors: invalid_argument for no ids, an id beyond the vocabulary, or more ids than the context holds.

@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <limits>
 #include <memory>
 
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
+#include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
@@ -58,10 +60,15 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
   command.add_option("-n,--max-tokens", o.generate.max_tokens, "Tokens to generate at most")
       ->capture_default_str()
       ->check(whole_number(0));
-  command.add_option("--temperature", o.sampler.temperature, "0: greedy")->capture_default_str();
-  command.add_option("--top-k", o.sampler.top_k, "Keep the k most probable tokens; 0: all");
-  command.add_option("--top-p", o.sampler.top_p, "Keep the fewest tokens whose probabilities sum to p");
-  command.add_option("--min-p", o.sampler.min_p, "Keep tokens with at least this share of the best one's probability");
+  command.add_option("--temperature", o.sampler.temperature, "0: greedy")
+      ->capture_default_str()
+      ->check(real_number(0, std::numeric_limits<double>::infinity()));
+  command.add_option("--top-k", o.sampler.top_k, "Keep the k most probable tokens; 0: all")
+      ->check(whole_number(0, INT32_MAX));
+  command.add_option("--top-p", o.sampler.top_p, "Keep the fewest tokens whose probabilities sum to p")
+      ->check(real_number(0, 1));
+  command.add_option("--min-p", o.sampler.min_p, "Keep tokens with at least this share of the best one's probability")
+      ->check(real_number(0, 1));
   command.add_option("--seed", o.sampler.seed, "Of the sampler")->capture_default_str()->check(whole_number(0));
   command.add_flag("--ignore-eos", o.generate.ignore_eos, "Go on behind end tokens");
   command.add_option("--stop", o.generate.stops, "End before this text; may be repeated")->allow_extra_args(false);
@@ -79,12 +86,16 @@ void add_graph_flags(CLI::App& command, RunOptions& o) {
       ->check(whole_number(1));
   command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default) or f16")
       ->check(CLI::IsMember({"f32", "f16"}));
-  command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")->allow_extra_args(false);
+  command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")
+      ->allow_extra_args(false)
+      ->check(assignment());
   command.add_option("--output", o.outputs, "NAME=F.npy: where an output goes; may be repeated")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->check(assignment());
   command.add_option("--dim", o.dims, "NAME=N: a dimension that no input tells; may be repeated")
-      ->allow_extra_args(false);
-  command.add_option("--threads", o.threads, "0: all processors")->check(whole_number(0));
+      ->allow_extra_args(false)
+      ->check(assignment(true));
+  command.add_option("--threads", o.threads, "0: all processors")->check(whole_number(0, 1024));
   command
       .add_option("--watch", o.watch, "Print values of this name to stderr as they are computed; NAME.* is a prefix")
       ->allow_extra_args(false);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fstream>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "codegen/cli/options.h"
@@ -63,12 +62,8 @@ Run::Run(const RunOptions& o) : options(o), model(open_model(o.model)), chosen(c
 std::map<std::string, std::int64_t> Run::dims() const {
   std::map<std::string, std::int64_t> dims;
   for (const auto& text : options.dims) {
-    const auto [name, value] = parse_assignment(text, "--dim");
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (error != std::errc() || end != value.data() + value.size())
-      fail(ErrorCode::invalid_argument, "[--dim] '{}' is not an integer", value);
-    dims.insert_or_assign(name, number);
+    const auto [name, value] = split_assignment(text);
+    dims.insert_or_assign(name, std::stoll(value));
   }
   return dims;
 }

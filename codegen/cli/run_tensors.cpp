@@ -12,13 +12,13 @@ void run_tensors(Run& run) {
   const auto& options = run.options;
   Inputs inputs;
   for (const auto& text : options.inputs) {
-    const auto [name, path] = parse_assignment(text, "--input");
+    const auto [name, path] = split_assignment(text);
     inputs.emplace_back(name, read_npy(path));
   }
   std::vector<std::string> wanted;
   std::vector<OutputFile> files;
   for (const auto& text : options.outputs) {
-    const auto [name, path] = parse_assignment(text, "--output");
+    const auto [name, path] = split_assignment(text);
     wanted.push_back(name);
     files.emplace_back(path);
   }

@@ -8,6 +8,7 @@
 #include "codegen/cli/npy.h"
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
+#include "codegen/cli/standard_output.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
@@ -19,7 +20,10 @@ std::string special(const Tokenizer& tokenizer, const std::optional<TokenId>& id
 
 std::vector<TokenId> encode_prompt(const RunOptions& options, const Tokenizer* tokenizer) {
   if (options.prompt_ids) return parse_ids(*options.prompt_ids);
-  if (!options.chat) return tokenizer->encode(*options.prompt);
+  if (!options.chat) {
+    warn_of_missing_bytes(*tokenizer, *options.prompt);
+    return tokenizer->encode(*options.prompt);
+  }
   std::vector<ChatMessage> messages;
   if (options.system) messages.push_back({"system", *options.system, {}});
   messages.push_back({"user", *options.prompt, {}});
@@ -55,6 +59,7 @@ std::vector<TokenId> encode_chat(const Tokenizer& tokenizer, const std::vector<C
   options.bos_token = special(tokenizer, spec.bos);
   options.eos_token = special(tokenizer, spec.eos);
   const auto text = chat.apply(messages, options);
+  warn_of_missing_bytes(tokenizer, messages.empty() ? std::string_view() : messages.back().content);
   return tokenizer.encode(text, {.add_special = false});  // a template writes its begin token itself
 }
 
@@ -63,17 +68,18 @@ Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId
   bool first = true;
   const auto emit = [&](std::string_view text, std::optional<TokenId> id) {
     if (!run.options.print_ids)
-      std::fwrite(text.data(), 1, text.size(), stdout);
+      print_out(text);
     else if (id)
-      fmt::print("{}{}", std::exchange(first, false) ? "" : ",", *id);
-    std::fflush(stdout);
+      print_out("{}{}", std::exchange(first, false) ? "" : ",", *id);
+    flush_out();
   };
   auto answer = generate(rows, std::move(logits), ids, tokenizer, sampler, run.options.generate, emit);
-  fmt::print("\n");
+  print_out("\n");
+  flush_out();
   run.stats.generate_steps += answer.steps;
   run.stats.generate_s += answer.seconds;
   if (answer.end == Answer::End::context)
-    fmt::print(stderr, "openinfer: the context of {} is full; --max-context gives more\n", rows.context());
+    fmt::print(stderr, "openinfer: the context of {} is full; {}\n", rows.context(), rows.context_remedy());
   return answer;
 }
 

@@ -9,6 +9,7 @@
 
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
+#include "codegen/cli/standard_output.h"
 
 namespace openinfer::cli {
 
@@ -30,12 +31,13 @@ void add_tokenize(CLI::App& app, Action& action) {
     action = [options, from_stdin = text->count() == 0] {
       const Model model = open_model(options->model);
       const Tokenizer tokenizer = open_tokenizer(model, "tokenize");
-      const auto ids =
-          tokenizer.encode(from_stdin ? read_stdin() : options->text, {.add_special = !options->no_specials});
+      const std::string given = from_stdin ? read_stdin() : options->text;
+      warn_of_missing_bytes(tokenizer, given);
+      const auto ids = tokenizer.encode(given, {.add_special = !options->no_specials});
       if (options->json)
-        fmt::print("{}\n", nlohmann::json{{"ids", ids}}.dump());
+        print_out("{}\n", nlohmann::json{{"ids", ids}}.dump());
       else
-        fmt::print("{}\n", join_ids(ids));
+        print_out("{}\n", join_ids(ids));
     };
   });
 }
@@ -56,8 +58,8 @@ void add_detokenize(CLI::App& app, Action& action) {
       const Model model = open_model(options->model);
       const Tokenizer tokenizer = open_tokenizer(model, "detokenize");
       const auto text = tokenizer.decode_bytes(parse_ids(from_stdin ? read_stdin() : options->ids));
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      if (isatty(STDOUT_FILENO)) std::fputc('\n', stdout);  // elsewhere the bytes are exactly the text's
+      print_out(text);
+      if (isatty(STDOUT_FILENO)) print_out("\n");  // elsewhere the bytes are exactly the text's
     };
   });
 }

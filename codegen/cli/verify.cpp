@@ -6,6 +6,7 @@
 
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
+#include "codegen/cli/standard_output.h"
 
 namespace openinfer::cli {
 
@@ -23,8 +24,8 @@ void add_verify(CLI::App& app, Action& action) {
     action = [options] {
       const Model model = open_model(options->model);
       if (options->deep) model.verify();
-      fmt::print("{}: ok ({} tensors; {})\n", options->model, model.tensor_count(),
-                 options->deep ? "structure, index, every checksum" : "structure and index");
+      print_out("{}: ok ({} tensors; {})\n", options->model, model.tensor_count(),
+                options->deep ? "structure, index, every checksum" : "structure and index");
     };
   });
 }

@@ -23,11 +23,17 @@ class Errors(Case):
             self.write("cut.oinf", raw[:size])
             self.fails("run", "cut.oinf", *IDS, says=["cut.oinf"])
 
+    def test_file_with_something_behind_it(self):
+        self.write("long.oinf", self.read(self.package()) + b"\n")
+        _, _, err = self.run_cli("inspect", "long.oinf")
+        self.assertNotIn("cut", err)
+        self.fails("inspect", "long.oinf", says=["long.oinf", "something stands behind its end"])
+
     def test_other_formats_under_our_name(self):
         safetensors = struct.pack("<Q", 2) + b'{"a":1}'
         for raw, kind in ((b"GGUF" + bytes(64), "GGUF"), (b"PK\x03\x04" + bytes(64), "zip"), (safetensors, "safetensors")):
             self.write("m.oinf", raw)
-            self.fails("run", "m.oinf", *IDS, says=["m.oinf", kind, "scripts/convert.py"])
+            self.fails("run", "m.oinf", *IDS, says=["m.oinf", kind, "openinfer convert m.oinf"])
 
     def test_missing_tensor(self):
         self.package(leave_out=["Wup.1"])
@@ -60,13 +66,14 @@ class Errors(Case):
         self.package()
         many = ",".join(["1"] * (tiny_llama.CTX + 1))
         self.fails("run", "m.oinf", "--prompt-ids", many, "--ids", says=[str(tiny_llama.CTX + 1), str(tiny_llama.CTX)])
-        self.fails("run", "m.oinf", *IDS, "--max-context", 1, says=["2 tokens", "context of 1"])
+        self.fails("run", "m.oinf", "--prompt-ids", many, "--ids", says=["the most that this graph holds"])
+        self.fails("run", "m.oinf", *IDS, "--max-context", 1, says=["2 tokens", "context of 1", f"--max-context gives up to {tiny_llama.CTX}"])
         self.fails("run", "m.oinf", *IDS, "--max-context", 5000, says=["5000", str(tiny_llama.CTX)])
 
     def test_ids(self):
         self.package()
         for ids, says in ((str(tiny_llama.VOCAB), [str(tiny_llama.VOCAB), "vocabulary"]), ("-1", ["-1", "vocabulary"]),
-                          ("1,two", ["two"]), ("99999999999", ["99999999999"]), (",", ["no tokens"])):
+                          ("1,two", ["two"]), ("99999999999", ["99999999999"]), (",", ["not a token id"]), ("", ["no tokens"])):
             self.fails("run", "m.oinf", f"--prompt-ids={ids}", "--ids", says=says)
 
     def test_places_that_are_no_packages(self):
@@ -132,7 +139,6 @@ class Errors(Case):
         self.fails(*run, "x=x.npy", says=["x"])
         self.write("x.npy", self.npy(np.zeros(2, np.float64)))
         self.fails(*run, "x=x.npy", says=["f64", "f32"])
-        self.fails(*run, "x", says=["NAME=VALUE"])
 
     def npy(self, array):
         np.save(self.path("made.npy"), array)
@@ -143,8 +149,52 @@ class Errors(Case):
     def test_wrong_usage(self):
         self.package()
         for flags in (["x", "--prompt-ids", "1"], ["--input", "x=x.npy"], ["x", "--output", "y=y.npy"], ["x", "--system", "s"],
-                      ["x", "--memory-budget", "64MiB"], ["x", "-n", "-1"], ["x", "--backend", "tpu"], ["x", "--max-context", "0"]):
-            self.fails("run", "m.oinf", *flags, says=[], code=2)
+                      ["x", "--memory-budget", "64MiB"]):
+            self.fails("run", "m.oinf", *flags, says=["run: "], code=2)
+
+    def test_values_that_no_flag_takes(self):
+        """Flag, value and what is allowed; before the package, which is not there."""
+        for flag, values, allowed in (("--temperature", ["-1", "nan", "inf", "1e39", "warm"], "finite number from 0"),
+                                      ("--top-p", ["2", "-0.1", "nan"], "number from 0 to 1"), ("--min-p", ["9"], "number from 0 to 1"),
+                                      ("--top-k", ["-3", "2.5", "2147483648"], "whole number from 0 to 2147483647"),
+                                      ("--seed", ["-1", "0x1"], "whole number from 0"), ("--max-tokens", ["-1", "1e3"], "whole number from 0"),
+                                      ("--max-context", ["0", "1KiB"], "whole number from 1"), ("--threads", ["-1", "99999999999999"], "whole number from 0 to 1024"),
+                                      ("--input", ["x", "=x.npy", "x="], "NAME=F.npy"), ("--output", ["y"], "NAME=F.npy"), ("--dim", ["N", "N=two"], "NAME=N"),
+                                      ("--backend", ["tpu"], "sim"), ("--numerics", ["exact"], "strict"), ("--kv-dtype", ["q8_0"], "f16")):
+            for value in values:
+                self.fails("run", "absent.oinf", "x", f"{flag}={value}", says=[f"run: {flag}: ", value, allowed], code=2)
+
+    def test_flags_that_are_not_there(self):
+        self.fails("run", "m.oinf", "x", "--max-token", "5", says=["run: there is no flag --max-token; did you mean '--max-tokens'"], code=2)
+        self.fails("run", "m.oinf", "x", "--temperature", says=["run: --temperature needs a value"], code=2)
+        self.fails("run", "m.oinf", "x", "--seed", "1", "--seed", "2", says=["run: --seed may be given once"], code=2)
+        self.fails("run", "m.oinf", "Why", "is", "it?", says=["'is' 'it?'", "quotes"], code=2)
+        self.fails("run", says=["run: M is required"], code=2)
+
+    def test_words_that_are_no_command(self):
+        for word, near in (("bogus", "inspect, verify, tokenize, detokenize, graph, pack, run, convert"), ("inspct", "did you mean 'inspect'"),
+                           ("tokenise", "did you mean 'tokenize'")):
+            self.fails(word, "m.oinf", says=[f"'{word}' is no command", near], code=2)
+        self.fails("--nope", says=["no flag --nope before a command"], code=2)
+        self.fails(says=["give a command: inspect"], code=2)
+
+    def test_standard_output_that_cannot_be_written(self):
+        self.package()
+        commands = [["inspect", "m.oinf"], ["inspect", "m.oinf", "--tensors"], ["inspect", "m.oinf", "--json"], ["verify", "m.oinf"], ["verify", "m.oinf", "--deep"],
+                    ["tokenize", "m.oinf", "hi"], ["tokenize", "m.oinf", "hi", "--json"], ["detokenize", "m.oinf", "1"], ["graph", "m.oinf"],
+                    ["graph", "m.oinf", "--dot"], ["graph", "m.oinf", "--svg"], ["graph", "m.oinf", "--html"], ["run", "m.oinf", "hi", "-n", "1"],
+                    ["run", "m.oinf", *IDS], ["--help"], ["run", "--help"], ["--version"]]
+        for arguments in commands:
+            with open("/dev/full", "wb") as full:
+                code, _, err = self.run_cli(*arguments, stdout=full)
+            expected = "openinfer: error: [output] standard output cannot be written: No space left on device\n"
+            self.assertEqual((code, err), (1, expected), arguments)
+
+    def test_closed_standard_output_is_not_the_next_file(self):
+        self.package()
+        code, _, err = self.run_cli("run", "m.oinf", *IDS, "--logits", "l.npy", stdout=None, preexec_fn=lambda: os.close(1))
+        self.assertEqual((code, err.count("\n")), (1, 1), err)
+        self.assertEqual(np.load(self.path("l.npy")).shape, (2, tiny_llama.VOCAB))
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ class Case(unittest.TestCase):
         with open(self.path(name), "rb") as file:
             return file.read()
 
-    def run_cli(self, *arguments, stdin=b""):
-        done = subprocess.run([COMMAND, *map(str, arguments)], input=stdin, capture_output=True, cwd=self.folder, timeout=300)
+    def run_cli(self, *arguments, stdin=b"", stdout=subprocess.PIPE, **options):
+        done = subprocess.run([COMMAND, *map(str, arguments)], input=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder, timeout=300, **options)
         return done.returncode, done.stdout, done.stderr.decode()
 
     def works(self, *arguments, stdin=b""):
@@ -43,13 +43,12 @@ class Case(unittest.TestCase):
         return self.works(*arguments, **keywords).decode()
 
     def fails(self, *arguments, says, stdin=b"", code=1):
-        """One line of error with all of `says`, nothing on stdout, no new file."""
+        """One line of error with all of `says`, nothing on stdout, no new file; `code` is 1, or 2 for wrong usage."""
         before = self.files()
         got, out, err = self.run_cli(*arguments, stdin=stdin)
         self.assertEqual((got, out), (code, b""), err)
-        if code == 1:
-            self.assertEqual(err.count("\n"), 1, err)
-            self.assertTrue(err.startswith("openinfer: error: "), err)
+        self.assertEqual(err.count("\n"), 1, err)
+        self.assertTrue(err.startswith("openinfer: error: "), err)
         for part in says:
             self.assertIn(part, err)
         self.assertEqual(self.files(), before)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import tempfile
 import unittest
 
 import tiny_llama  # its import of opnf finds scripts/
@@ -76,9 +77,21 @@ class PackageCommands(Case):
         self.assertEqual(self.works("detokenize", "m.oinf", stdin=as_json), raw)
 
     def test_detokenize_refuses(self):
-        self.fails("detokenize", "m.oinf", "1,x", says=["'x'", "not a token id"])
+        for ids in ("1,,2", ",1", "1,", "1, ,2", ","):
+            self.fails("detokenize", "m.oinf", ids, says=["'', is not a token id"])
+        self.assertEqual(self.text("detokenize", "m.oinf", " 258 , 258\t258\n"), "hell" * 3)
+        self.fails("detokenize", "m.oinf", "1,x", says=["number 2, 'x'", "not a token id"])
         self.fails("detokenize", "m.oinf", "[1, 2.5]", says=["2.5", "not a token id"])
         self.fails("detokenize", "m.oinf", "999999", says=["999999", str(tiny_llama.VOCAB)])
+
+    def test_bytes_that_the_vocabulary_lacks(self):
+        lacking = [t for t in tiny_llama.TOKENS if t != tiny_llama.byte_alphabet()[4]]
+        tiny_llama.write(self.path("lacking.oinf"), tokens=lacking)
+        for arguments in (["tokenize", "lacking.oinf", "a\x04"], ["run", "lacking.oinf", "a\x04", "-n", "1"], ["run", "lacking.oinf", "a\x04", "-n", "1", "--chat"]):
+            self.works(*arguments)
+            self.assertIn("warning: this vocabulary has no token for the byte 0x04", self.stderr)
+        self.works("tokenize", "lacking.oinf", "a")
+        self.assertEqual(self.stderr, "")
 
     def test_graph_is_stable_text(self):
         text = self.text("graph", "m.oinf")
@@ -91,6 +104,19 @@ class PackageCommands(Case):
         self.assertIn("<svg", self.text("graph", "m.oinf", "--svg"))
         page = self.text("graph", "m.oinf", "--html")
         self.assertTrue(page.startswith("<!doctype html>") and "<svg" in page and "dim 1 &lt;= N &lt;= 512" in page)
+
+    def test_drawing_leaves_nothing_and_needs_no_temporary_folder(self):
+        before = set(os.listdir(tempfile.gettempdir()))
+        os.mkdir(self.path("bin"))
+        self.write("bin/dot", "#!/bin/sh\nexit 3\n")
+        os.chmod(self.path("bin/dot"), 0o755)
+        drawn, _, _ = self.run_cli("graph", "m.oinf", "--svg", env=os.environ | {"TMPDIR": self.path("absent")})
+        self.assertEqual(drawn, 0)
+        for path, says in (("bin", "dot has failed"), ("absent", "dot is not installed: install graphviz")):
+            code, out, err = self.run_cli("graph", "m.oinf", "--svg", env={"PATH": self.path(path)})
+            self.assertEqual((code, out, err.count("\n")), (1, b"", 1), err)
+            self.assertIn(says, err)
+        self.assertEqual([name for name in set(os.listdir(tempfile.gettempdir())) - before if "graph" in name], [])
 
     def test_pack_embeds_the_graph(self):
         self.assertEqual(self.text("pack", "m.oinf", "-o", "with.oinf"), "")
@@ -117,7 +143,7 @@ class PackageCommands(Case):
             self.assertEqual(len(shown), 2, command)
 
     def test_wrong_usage(self):
-        for arguments in ([], ["frobnicate"], ["inspect"], ["inspect", "m.oinf", "--nope"], ["graph"],
+        for arguments in (["inspect"], ["inspect", "m.oinf", "--nope"], ["graph"],
                           ["graph", "m.oinf", "--svg", "--html"], ["graph", "m.oinf", "--text", "--dot"], ["pack", "m.oinf"]):
             self.fails(*arguments, says=[], code=2)
 

@@ -80,7 +80,9 @@ class Run(Case):
     def test_context_fills_up(self):
         answer = tiny_llama.greedy(PROMPT, 3)
         self.assertEqual(self.run_ids("-n", 50, "--ignore-eos", "--max-context", 5), joined(answer) + "\n")
-        self.assertIn("context of 5 is full", self.stderr)
+        self.assertIn(f"context of 5 is full; --max-context gives up to {tiny_llama.CTX}", self.stderr)
+        self.run_ids("-n", 2, "--ignore-eos", "--max-context", tiny_llama.CTX, prompt=[1] * tiny_llama.CTX)
+        self.assertIn("is full; that is the most that this graph holds", self.stderr)
 
     def test_f16_cache_differs_a_little(self):
         self.run_ids("-n", 0, "--logits", "a.npy")

@@ -53,7 +53,7 @@ def stored(key, value):
     return "f16" if key.endswith(".1") and value.ndim == 2 else "f32"
 
 
-def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llama", graph=None):
+def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llama", graph=None, tokens=TOKENS):
     w = opnf.Writer(path)
     for key, value in {"general.architecture": architecture, "general.name": "tiny", "n_layers": LAYERS, "n_heads": HEADS,
                        "n_kv_heads": KV_HEADS, "head_dim": HEAD_DIM, "d_model": D, "d_ff": FF, "vocab_size": VOCAB,
@@ -64,12 +64,12 @@ def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llam
     w.dim("slots", 1, 64)
     w.kv_cache("kv", layers="n_layers", slots="slots", heads=KV_HEADS, capacity="ctx", head_dim=HEAD_DIM)
     if tokenizer:
-        for key, value in {"model": "bpe", "pre": "gpt2", "tokens": TOKENS, "merges": MERGES, "chat_template": TEMPLATE,
+        for key, value in {"model": "bpe", "pre": "gpt2", "tokens": tokens, "merges": MERGES, "chat_template": TEMPLATE,
                            "add_bos": False, "add_eos": False}.items():
             w.tokenizer(key, value)
-        w.tokenizer("token_types", [1] * (VOCAB - 2) + [3, 3], "i32")
-        w.tokenizer("eos_id", IM_END, "i32")
-        w.tokenizer("eos_ids", [IM_END], "i32")
+        w.tokenizer("token_types", [1] * (len(tokens) - 2) + [3, 3], "i32")
+        w.tokenizer("eos_id", len(tokens) - 1, "i32")
+        w.tokenizer("eos_ids", [len(tokens) - 1], "i32")
     if graph is not None:
         w.graph("main", graph)
     for key, value in weights().items():

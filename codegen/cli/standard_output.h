@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Standard output, where a full disk or a closed pipe is an error like any other: every command prints through here.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string_view>
+#include <utility>
+
+namespace openinfer::cli {
+
+/// Opens what the caller left closed of the three standard descriptors, so that no file of ours becomes standard
+/// output.
+void open_standard_files();
+
+/// Bytes to standard output, and everything written so far to where it goes. Errors: io_error, with the reason.
+void print_out(std::string_view text);
+void flush_out();
+
+template <class... Arguments>
+void print_out(fmt::format_string<Arguments...> format, Arguments&&... arguments) requires(sizeof...(Arguments) > 0) {
+  print_out(std::string_view(fmt::format(format, std::forward<Arguments>(arguments)...)));
+}
+
+}  // namespace openinfer::cli

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/cli/usage.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/nearest.h"
+
+namespace openinfer::cli {
+namespace {
+
+template <class T>
+std::optional<T> number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::vector<std::string_view> command_names(const CLI::App& app) {
+  std::vector<std::string_view> names;
+  for (const auto* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+/// What was given beyond what `app` knows: the first flag among it, or else all of it in order.
+std::string unexpected(const CLI::App& app, std::vector<std::string> extra) {
+  const auto flag =
+      std::find_if(extra.begin(), extra.end(), [](const auto& text) { return text.size() > 1 && text[0] == '-'; });
+  if (flag == extra.end())
+    return fmt::format("'{}' {} too many; a text with spaces needs quotes", fmt::join(extra, "' '"),
+                       extra.size() == 1 ? "is one argument" : "are arguments");
+  const auto options = app.get_options();
+  std::vector<std::string> flags;
+  for (const auto* option : options)
+    for (const auto& name : option->get_lnames()) flags.push_back("--" + name);
+  const std::vector<std::string_view> known(flags.begin(), flags.end());
+  return fmt::format("there is no flag {}{}", *flag, did_you_mean(*flag, known));
+}
+
+/// `what` is "--flag: 1 required FLOAT missing" or "--flag: At Most 1 required but received 2".
+std::string mismatch(std::string_view what) {
+  const auto flag = what.substr(0, what.find(':'));
+  return fmt::format("{} {}", flag, what.find("missing") != what.npos ? "needs a value" : "may be given once");
+}
+
+}  // namespace
+
+void check_command(const CLI::App& app, int argc, const char* const* argv) {
+  const auto names = command_names(app);
+  if (argc < 2) throw UsageError(fmt::format("give a command: {}", fmt::join(names, ", ")));
+  const std::string_view word = argv[1];
+  if (std::find(names.begin(), names.end(), word) != names.end()) return;
+  for (const auto* option : app.get_options())
+    if (option->check_name(std::string(word))) return;
+  if (word.starts_with('-')) throw UsageError(fmt::format("there is no flag {} before a command", word));
+  const auto near = did_you_mean(word, names);
+  throw UsageError(fmt::format("'{}' is no command{}", word,
+                               near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near));
+}
+
+std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
+  const auto commands = app.get_subcommands();
+  const CLI::App& command = commands.empty() ? app : *commands.front();
+  std::string what = error.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error))
+    what = unexpected(command, command.remaining());
+  else if (dynamic_cast<const CLI::ArgumentMismatch*>(&error))
+    what = mismatch(what);
+  return commands.empty() ? what : fmt::format("{}: {}", command.get_name(), what);
+}
+
+CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
+  return {[least, most](std::string& text) {
+            const auto value = number<std::int64_t>(text);
+            if (value && *value >= least && *value <= most) {
+              text = std::to_string(*value);  // a leading zero is no octal number
+              return std::string();
+            }
+            return fmt::format("'{}' is no whole number from {} to {}", text, least,
+                               most == INT64_MAX ? "2^63 - 1" : std::to_string(most));
+          },
+          ""};
+}
+
+CLI::Validator real_number(double least, double most) {
+  return {[least, most](std::string& text) {
+            const auto value = number<double>(text);
+            if (value && *value >= least && *value <= std::min<double>(most, FLT_MAX)) return std::string();
+            return std::isfinite(most) ? fmt::format("'{}' is no number from {} to {}", text, least, most)
+                                       : fmt::format("'{}' is no finite number from {} on", text, least);
+          },
+          ""};
+}
+
+CLI::Validator assignment(bool integer) {
+  return {[integer](std::string& text) {
+            const auto equals = std::min(text.find('='), text.size());
+            const bool named = equals > 0 && equals + 1 < text.size();
+            if (named && (!integer || number<std::int64_t>(std::string_view(text).substr(equals + 1))))
+              return std::string();
+            return fmt::format("'{}' is not NAME={}", text, integer ? "N with a whole number N" : "F.npy");
+          },
+          ""};
+}
+
+}  // namespace openinfer::cli

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wrong usage as one line: which command and flag, what was given, what is allowed. Everything here is known before a
+// package is opened.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace openinfer::cli {
+
+/// Wrong usage that CLI11 cannot see; the message names the command.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Errors: UsageError if the first argument is neither a command nor a flag of `app`, with the commands that are near.
+void check_command(const CLI::App& app, int argc, const char* const* argv);
+
+/// CLI11's error in our words.
+std::string usage_line(const CLI::App& app, const CLI::ParseError& error);
+
+/// Flags' texts: decimal digits of a number from `least` to `most`; a real number in [least, most], which may be
+/// infinity (then itself excluded); NAME=VALUE, where VALUE is an integer if `integer`.
+CLI::Validator whole_number(std::int64_t least, std::int64_t most = INT64_MAX);
+CLI::Validator real_number(double least, double most);
+CLI::Validator assignment(bool integer = false);
+
+}  // namespace openinfer::cli
