@@ -39,9 +39,17 @@ void check_usage(RunOptions& options) {
   }
 }
 
+/// A draw that is asked for and does not take place.
+void warn_of_greedy(const SamplerOptions& sampler) {
+  if (sampler.temperature == 0 && (sampler.top_k != 0 || sampler.top_p != 1 || sampler.min_p != 0))
+    fmt::print(stderr,
+               "openinfer: warning: --top-k, --top-p and --min-p change nothing without --temperature above 0\n");
+}
+
 void execute(RunOptions options) {
   check_backend(options);
   check_usage(options);
+  warn_of_greedy(options.sampler);
   Run run(options);
   if (!options.outputs.empty())
     run_tensors(run);

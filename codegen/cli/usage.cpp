@@ -32,11 +32,14 @@ std::vector<std::string_view> command_names(const CLI::App& app) {
 
 /// What was given beyond what `app` knows: the first flag among it, or else all of it in order.
 std::string unexpected(const CLI::App& app, std::vector<std::string> extra) {
+  const auto end = std::find(extra.begin(), extra.end(), "--");  // behind it nothing is a flag
   const auto flag =
-      std::find_if(extra.begin(), extra.end(), [](const auto& text) { return text.size() > 1 && text[0] == '-'; });
-  if (flag == extra.end())
+      std::find_if(extra.begin(), end, [](const auto& text) { return text.size() > 1 && text[0] == '-'; });
+  if (flag == end) {
+    if (end != extra.end()) extra.erase(end);
     return fmt::format("'{}' {} too many; a text with spaces needs quotes", fmt::join(extra, "' '"),
                        extra.size() == 1 ? "is one argument" : "are arguments");
+  }
   const auto options = app.get_options();
   std::vector<std::string> flags;
   for (const auto* option : options)

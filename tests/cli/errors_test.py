@@ -169,6 +169,7 @@ class Errors(Case):
         self.fails("run", "m.oinf", "x", "--temperature", says=["run: --temperature needs a value"], code=2)
         self.fails("run", "m.oinf", "x", "--seed", "1", "--seed", "2", says=["run: --seed may be given once"], code=2)
         self.fails("run", "m.oinf", "Why", "is", "it?", says=["'is' 'it?'", "quotes"], code=2)
+        self.fails("run", "m.oinf", "--", "-a", "-b", says=["'-b' is one argument too many"], code=2)
         self.fails("run", says=["run: M is required"], code=2)
 
     def test_words_that_are_no_command(self):

@@ -76,6 +76,9 @@ class Run(Case):
         self.assertEqual(first, self.run_ids(*flags, "--seed", 5, "--threads", 1))
         self.assertNotEqual(first, self.run_ids(*flags, "--seed", 6))
         self.assertNotEqual(first, self.run_ids("-n", 24, "--ignore-eos"))
+        self.assertNotIn("warning", self.stderr)
+        self.run_ids("-n", 1, "--top-k", 50)
+        self.assertIn("warning: --top-k, --top-p and --min-p change nothing without --temperature", self.stderr)
 
     def test_context_fills_up(self):
         answer = tiny_llama.greedy(PROMPT, 3)
