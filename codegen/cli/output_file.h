@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that appears whole or not at all: written beside its place under another name, renamed by commit().
-// Constructed before the work starts, so that a path that cannot be written is known at once.
+// The command's way to write files: opnf::AtomicFile, with the command's errors. Constructed before the work starts, so
+// that a path that cannot be written is known at once.
 #pragma once
 
 #include <cstddef>
@@ -8,31 +8,24 @@
 #include <string>
 #include <string_view>
 
+#include "formats/opnf/atomic_file.h"
+
 namespace openinfer::cli {
 
 class OutputFile {
  public:
-  /// Errors: io_error (no such folder, no permission, a directory). What is neither absent nor a regular file
-  /// (/dev/null, a pipe) is written in place.
-  explicit OutputFile(std::string path);
-  ~OutputFile();  // without commit(): nothing stays
-  OutputFile(OutputFile&& other) noexcept;
-  OutputFile& operator=(OutputFile&&) = delete;
+  /// Behind a symbolic link the file is replaced, not the link; what is no regular file is written in place.
+  /// Errors, of everything here: io_error, with the path.
+  explicit OutputFile(const std::string& path);
 
-  void write(std::string_view text);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   void write(std::span<const std::byte> bytes);
-  /// fsync and rename. Errors (of write too): io_error, with the path.
-  void commit();
+  void commit();  // without it nothing stays
 
-  /// Where the bytes are until commit(): for a library that writes to a path by itself.
-  const std::string& write_path() const { return temporary_.empty() ? path_ : temporary_; }
+  const std::string& write_path() const { return file_.write_path(); }
 
  private:
-  [[noreturn]] void fail_here(int error) const;
-
-  std::string path_;
-  std::string temporary_;  // empty when written in place
-  int fd_ = -1;
+  opnf::AtomicFile file_;
 };
 
 /// All of it at once.

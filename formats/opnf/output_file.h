@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file on its way: it lives under a temporary name in the target's folder until commit() renames it, and is removed
-// if that never happens.
+// A package file on its way: buffered, hashed as it is written, atomic.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
 
+#include "formats/opnf/atomic_file.h"
 #include "formats/opnf/xxh64_stream.h"
 
 namespace opnf {
@@ -14,9 +14,6 @@ namespace opnf {
 class OutputFile {
  public:
   explicit OutputFile(std::string path);
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-  ~OutputFile();
 
   /// Sequential writes. seek forwards leaves zeros. Errors: io (no space …), with the path.
   void write(std::span<const std::byte> bytes);
@@ -27,22 +24,16 @@ class OutputFile {
   std::uint64_t hash() const { return hash_.digest(); }
   void write_at(std::uint64_t offset, std::string_view bytes);  // not hashed
   void finish();                                                // fsync
-  void commit();                                                // rename
-  void revoke();                                                // removes the file again, committed or not
+  void commit() { file_.commit(); }
+  void revoke() { file_.revoke(); }
 
  private:
-  [[noreturn]] void failed(const char* what) const;
-  void put(std::uint64_t offset, const char* bytes, std::size_t size);
   void flush();
 
-  std::string path_, temporary_, buffer_;
-  int fd_ = -1;
+  AtomicFile file_;
+  std::string buffer_;
   std::uint64_t position_ = 0;
   Xxh64Stream hash_;
-  bool exists_ = false;
 };
-
-/// Makes renames in that file's folder durable.
-void sync_folder_of(const std::string& path);
 
 }  // namespace opnf
