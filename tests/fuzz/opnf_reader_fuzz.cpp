@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a package: it opens or is an opnf::Error, and then no accessor fails in any other way. The input is
 // tried as it is and with its file size and checksum put right, so that the fuzzer gets past them.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "formats/opnf/reader.h"
 #include "formats/opnf/verify.h"
+#include "tests/fuzz/package_input.h"
 
 namespace {
 
@@ -61,31 +58,20 @@ void use(const Reader& reader) {
   }
 }
 
-void open(const std::vector<std::uint8_t>& bytes) {
-  const int fd = ::memfd_create("package", 0);
-  if (fd < 0 || ::write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
+void open(std::span<const std::uint8_t> bytes) {
+  const openinfer::fuzz::MemoryFile file(bytes);
   for (const auto mode : {Reader::Mode::map, Reader::Mode::pread}) {
     try {
-      use(Reader::open("/proc/self/fd/" + std::to_string(fd), mode));
+      use(Reader::open(file.path(), mode));
     } catch (const opnf::Error&) {
     }
   }
-  ::close(fd);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  std::vector<std::uint8_t> bytes(data, data + size);
-  open(bytes);
-  if (size < 64) return 0;
-  const std::uint64_t file_size = size;
-  std::uint64_t index_end = 0;
-  std::memcpy(&index_end, bytes.data() + 48, 8);
-  if (index_end < 64 || index_end > size) return 0;
-  std::memcpy(bytes.data() + 24, &file_size, 8);
-  const std::uint64_t sum = opnf::xxh64(bytes.data() + 64, index_end - 64, opnf::xxh64(bytes.data(), 56));
-  std::memcpy(bytes.data() + 56, &sum, 8);
-  open(bytes);
+  open({data, size});
+  if (const auto bytes = openinfer::fuzz::repaired({data, size})) open(*bytes);
   return 0;
 }

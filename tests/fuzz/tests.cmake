@@ -2,12 +2,14 @@
 # X_fuzz.cpp defines LLVMFuzzerTestOneInput; corpus/X holds inputs that are worth keeping. Every build replays them as the test
 # `fuzz_X`; with the preset `fuzz` the same program is a libFuzzer target (scripts/fuzz.sh X SECONDS).
 file(GLOB fuzz_targets CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cpp)
+# What a target tests beside the library.
+set(npy_sources ${PROJECT_SOURCE_DIR}/codegen/cli/npy.cpp ${PROJECT_SOURCE_DIR}/codegen/cli/options.cpp)
 foreach(source ${fuzz_targets})
   get_filename_component(program ${source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" target ${program})
-  add_executable(${program} ${source})
+  add_executable(${program} ${source} ${${target}_sources})
   openinfer_options(${program})
-  target_link_libraries(${program} PRIVATE openinfer fmt::fmt)
+  target_link_libraries(${program} PRIVATE openinfer fmt::fmt nlohmann_json::nlohmann_json)
   if(OPENINFER_FUZZ)
     target_link_options(${program} PRIVATE -fsanitize=fuzzer)
     add_test(NAME fuzz_${target} COMMAND ${program} -runs=0 ${CMAKE_CURRENT_LIST_DIR}/corpus/${target})
