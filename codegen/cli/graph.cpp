@@ -72,6 +72,8 @@ std::string rendered(const Graph& graph, const Options& options) {
 
 void run(const Options& options) {
   if (options.model.empty() && options.graph.empty()) throw UsageError("graph: give a package, or --graph F.oig");
+  if (!options.output.empty() && same_file(options.output, options.model))
+    throw UsageError(fmt::format("graph: -o {} would replace the package", options.output));
   const Graph graph = options.model.empty() ? parse_graph(read_text(options.graph), options.graph)
                                             : choose_graph(open_model(options.model), {.file = options.graph}).graph;
   const std::string text = rendered(graph, options);

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -90,6 +91,14 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+/// A byte inside a special token's text is not lost.
+bool drops_a_byte(const Tokenizer& tokenizer, std::string_view text) try {
+  tokenizer.encode(text, {.missing_byte = EncodeOptions::MissingByte::refuse});
+  return false;
+} catch (const Error&) {
+  return true;
+}
+
 }  // namespace
 
 Model open_model(const std::string& path) try { return ModelLoader::open(path); } catch (const Error& error) {
@@ -110,7 +119,7 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
   std::vector<std::string> lost;
   for (const char byte : tokenizer.missing_bytes())
     if (text.find(byte) != text.npos) lost.push_back(fmt::format("0x{:02X}", static_cast<unsigned char>(byte)));
-  if (!lost.empty())
+  if (!lost.empty() && drops_a_byte(tokenizer, text))
     fmt::print(stderr, "openinfer: warning: this vocabulary has no token for {} {}, which the text holds: left out\n",
                lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
 }
@@ -140,6 +149,14 @@ std::string join_ids(const std::vector<TokenId>& ids) { return fmt::format("{}",
 std::pair<std::string, std::string> split_assignment(std::string_view text) {
   const auto equals = text.find('=');
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(a, ignored) && !fs::is_regular_file(a, ignored)) return false;
+  if (fs::equivalent(a, b, ignored)) return true;
+  return fs::weakly_canonical(fs::absolute(a), ignored) == fs::weakly_canonical(fs::absolute(b), ignored);
 }
 
 std::string size_text(std::uint64_t size_bytes) {

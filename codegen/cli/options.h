@@ -33,6 +33,9 @@ std::string join_ids(const std::vector<TokenId>& ids);
 /// The two sides of "NAME=VALUE", which usage.h's `assignment` has checked.
 std::pair<std::string, std::string> split_assignment(std::string_view text);
 
+/// Do both paths name one regular file, there or to be? Device files may be named twice.
+bool same_file(const std::string& a, const std::string& b);
+
 /// "94.2 MiB"
 std::string size_text(std::uint64_t size_bytes);
 

@@ -24,7 +24,22 @@ void check_backend(const RunOptions& options) {
          options.numerics);
 }
 
+/// Each file that the run writes is another one, and none is what it reads.
+void check_files(const RunOptions& options) {
+  std::vector<std::string> written;
+  for (const auto& path : {options.logits, options.trace, options.stats})
+    if (!path.empty()) written.push_back(path);
+  for (const auto& text : options.outputs) written.push_back(split_assignment(text).second);
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (same_file(written[i], options.model))
+      throw UsageError(fmt::format("run: the output {} would replace the package", written[i]));
+    for (std::size_t j = 0; j < i; ++j)
+      if (same_file(written[i], written[j])) throw UsageError(fmt::format("run: two outputs go to {}", written[i]));
+  }
+}
+
 void check_usage(RunOptions& options) {
+  check_files(options);
   const bool tensors = !options.inputs.empty() || !options.outputs.empty();
   if (tensors && options.outputs.empty()) throw UsageError("run: --input needs --output NAME=F.npy");
   if (tensors && (options.prompt || options.prompt_ids || options.chat || !options.logits.empty()))

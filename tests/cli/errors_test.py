@@ -172,6 +172,19 @@ class Errors(Case):
         self.fails("run", "m.oinf", "--", "-a", "-b", says=["'-b' is one argument too many"], code=2)
         self.fails("run", says=["run: M is required"], code=2)
 
+    def test_outputs_that_are_in_the_way(self):
+        """No output replaces the package or another output."""
+        before = self.read(self.package())
+        os.symlink("m.oinf", self.path("link.oinf"))
+        for name in ("m.oinf", "./m.oinf", "link.oinf"):
+            for flag in ("--logits", "--stats", "--trace"):
+                self.fails("run", "m.oinf", *IDS, flag, name, says=[name, "would replace the package"], code=2)
+            self.fails("run", "m.oinf", "--output", f"y={name}", says=[name, "would replace the package"], code=2)
+            self.fails("graph", "m.oinf", "-o", name, says=[name, "would replace the package"], code=2)
+        self.assertEqual(self.read("m.oinf"), before)
+        self.fails("run", "m.oinf", *IDS, "--stats", "s.json", "--trace", "./s.json", says=["two outputs go to"], code=2)
+        self.works("run", "m.oinf", *IDS, "--stats", "/dev/null", "--trace", "/dev/null")
+
     def test_words_that_are_no_command(self):
         for word, near in (("bogus", "inspect, verify, tokenize, detokenize, graph, pack, run, convert"), ("inspct", "did you mean 'inspect'"),
                            ("tokenise", "did you mean 'tokenize'")):

@@ -90,7 +90,8 @@ class PackageCommands(Case):
         for arguments in (["tokenize", "lacking.oinf", "a\x04"], ["run", "lacking.oinf", "a\x04", "-n", "1"], ["run", "lacking.oinf", "a\x04", "-n", "1", "--chat"]):
             self.works(*arguments)
             self.assertIn("warning: this vocabulary has no token for the byte 0x04", self.stderr)
-        self.works("tokenize", "lacking.oinf", "a")
+        tiny_llama.write(self.path("lacking.oinf"), tokens=[t for t in tiny_llama.TOKENS if t != "<"])
+        self.works("tokenize", "lacking.oinf", "a<|im_end|>")
         self.assertEqual(self.stderr, "")
 
     def test_graph_is_stable_text(self):
