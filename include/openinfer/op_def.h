@@ -16,6 +16,7 @@
 
 #include "openinfer/error.h"
 #include "openinfer/graph.h"
+#include "openinfer/scalar_expr.h"
 
 namespace openinfer {
 
@@ -138,11 +139,15 @@ using GradientFn = std::vector<Value> (*)(const std::vector<Value>& operands, co
                                           const std::vector<Value>& result_gradients, const Attributes&);
 /// The same computation in other ops.
 using DecomposeFn = std::vector<Value> (*)(const std::vector<std::optional<In>>& operands, const Attributes&);
-/// How a backend's kernel is asked for: its template by name. Lowering by scalar expression joins it with codegen.
+/// An elementwise op: its result (of compute_kind of the result's dtype) from its operands (likewise). The caller loads
+/// and stores elements: a load widens, a store narrows with one rounding, or keeps an integer's low bits.
+using ScalarFn = std::function<ScalarExpr(std::span<const ScalarExpr>)>;
+/// Any other: the template in codegen/kernels that builds its kernel, by name.
 struct KernelRequest {
   std::string_view kernel;
 };
-using LowerFn = KernelRequest (*)(const InferContext&);
+using Lowering = std::variant<ScalarFn, KernelRequest>;
+using LowerFn = Lowering (*)(const InferContext&);
 
 struct OpDef {
   std::string_view name;

@@ -3,6 +3,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -59,7 +60,8 @@ const OpDef& argmax_op() {
       .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}, {"keepdims", AttributeKind::boolean, false}},
       .traits = {.reduction = true},
       .infer = infer,
-      .reference = reference};
+      .reference = reference,
+      .lower = lower_to_kernel};
   return op;
 }
 

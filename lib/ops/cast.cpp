@@ -7,6 +7,8 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/convert.h"
+#include "lib/ops/convert_expr.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/stored.h"
 #include "openinfer/ops.h"
 
@@ -52,6 +54,12 @@ void reference(OpRun& run) {
   });
 }
 
+Lowering lower(const InferContext& c) {
+  const DType from = c.type(0).dtype, to = c.dtype("dtype");
+  if (!contains(kPlain, from)) return lower_to_kernel(c);  // decodes
+  return ScalarFn([from, to](std::span<const ScalarExpr> x) { return convert_expr(x[0], from, to); });
+}
+
 }  // namespace
 
 const OpDef& cast_op() {
@@ -60,7 +68,8 @@ const OpDef& cast_op() {
                            .attributes = {{"dtype", AttributeKind::dtype, {}}},
                            .traits = {.elementwise = true},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower};
   return op;
 }
 

@@ -6,6 +6,7 @@
 #include "lib/base/fail.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
@@ -57,7 +58,8 @@ const OpDef& concat_op() {
                            .operands = {{.name = "parts", .presence = OperandSpec::Presence::variadic}},
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

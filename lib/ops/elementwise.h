@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators whose result[i] depends on operands[i] alone, from one generic lambda: it is instantiated here for float,
-// double, Wrapping integers and bool, and may be for any type with the same operators (an expression that prints).
-// Functions it calls come unqualified behind `using std::exp;`.
+// Operators whose result[i] depends on operands[i] alone, from one generic lambda: it is instantiated for float,
+// double, Wrapping integers and bool, which is the reference, and for ScalarExpr, which is how code generators see it.
+// Functions it calls come unqualified behind `using std::exp;`. Integers of 8 and 16 bits are computed in 32 by
+// generated code and cut by the store: a lambda must not look at a sum or product of integers before that.
 #pragma once
 
 #include <array>
@@ -129,6 +130,17 @@ std::vector<TensorType> infer_ternary(const InferContext& c) {
   return {{c.type(0).dtype, std::move(shape)}};
 }
 
+/// F on expressions; a result without a kind of its own takes that of the result's elements.
+template <std::size_t kOperands, class F>
+Lowering lower(const InferContext& c) {
+  const ScalarKind kind = compute_kind(c.op().infer(c).front().dtype);
+  return ScalarFn([kind](std::span<const ScalarExpr> x) {
+    if constexpr (kOperands == 1) return F{}(x[0]).as(kind);
+    if constexpr (kOperands == 2) return F{}(x[0], x[1]).as(kind);
+    if constexpr (kOperands == 3) return F{}(x[0], x[1], x[2]).as(kind);
+  });
+}
+
 template <std::size_t kOperands>
 Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   double bytes = 0;
@@ -153,6 +165,7 @@ OpDef unary(std::string_view name, F) {
           .traits = {.elementwise = true},
           .infer = elementwise::infer_unary<kSet>,
           .reference = elementwise::reference_unary<kSet, F>,
+          .lower = elementwise::lower<1, F>,
           .cost = elementwise::cost<1>};
 }
 /// y[i] = f(a[i], b[i]), broadcast.
@@ -163,6 +176,7 @@ OpDef binary(std::string_view name, F, Spelling spelling = {}) {
           .traits = {.elementwise = true, .commutative = spelling.commutative},
           .infer = elementwise::infer_binary<kSet, false>,
           .reference = elementwise::reference_binary<kSet, F>,
+          .lower = elementwise::lower<2, F>,
           .cost = elementwise::cost<2>,
           .symbol = spelling.symbol};
 }
@@ -181,6 +195,7 @@ OpDef ternary(std::string_view name, F) {
           .traits = {.elementwise = true},
           .infer = elementwise::infer_ternary<kSet>,
           .reference = elementwise::reference_ternary<kSet, false, F>,
+          .lower = elementwise::lower<3, F>,
           .cost = elementwise::cost<3>};
 }
 

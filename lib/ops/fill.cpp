@@ -6,6 +6,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/convert.h"
+#include "lib/ops/convert_expr.h"
 #include "lib/ops/dtypes.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -48,6 +49,19 @@ void reference(OpRun& run) {
   });
 }
 
+Lowering lower(const InferContext& c) {
+  const DType dtype = c.dtype("dtype");
+  const double value = c.number("value");
+  return ScalarFn([dtype, value](std::span<const ScalarExpr>) {
+    ScalarExpr result;
+    dispatch<kPlain>(dtype, [&](auto tag) {
+      using T = typename decltype(tag)::Type;
+      result = element_expr(dtype, convert<T>(value));
+    });
+    return result;
+  });
+}
+
 }  // namespace
 
 const OpDef& fill_op() {
@@ -56,7 +70,8 @@ const OpDef& fill_op() {
                                           {"value", AttributeKind::number},
                                           {"dtype", AttributeKind::dtype, DType::f32}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower};
   return op;
 }
 

@@ -6,6 +6,7 @@
 #include "lib/base/dequantize.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/stored.h"
 #include "openinfer/ops.h"
@@ -112,7 +113,8 @@ const OpDef& gather_op() {
                            .operands = {{.name = "table", .stored = true}, {.name = "ids", .shares_dtype = false}},
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

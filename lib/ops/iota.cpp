@@ -4,6 +4,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/convert.h"
 #include "lib/ops/dtypes.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -41,7 +42,8 @@ const OpDef& iota_op() {
                                           {"axis", AttributeKind::integer, std::int64_t{0}},
                                           {"dtype", AttributeKind::dtype, DType::i32}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

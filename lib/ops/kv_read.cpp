@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ops/builtin.h"
 #include "lib/ops/cache.h"
+#include "lib/ops/lower.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -31,7 +32,8 @@ const OpDef& kv_read_op() {
                            .operands = {{.name = "layer", .keyword = true, .shares_dtype = false}},
                            .traits = {.view = true, .state = StateUse::read},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

@@ -4,6 +4,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/cache.h"
 #include "lib/ops/convert.h"
+#include "lib/ops/lower.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -99,7 +100,8 @@ const OpDef& kv_write_op() {
                    {.name = "slot", .presence = kOptional, .keyword = true, .shares_dtype = false}},
       .traits = {.state = StateUse::write},
       .infer = infer,
-      .reference = reference};
+      .reference = reference,
+      .lower = lower_to_kernel};
   return op;
 }
 

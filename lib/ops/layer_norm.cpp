@@ -3,6 +3,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/norm.h"
 #include "openinfer/ops.h"
 
@@ -42,6 +43,7 @@ const OpDef& layer_norm_op() {
                            .attributes = {{"eps", AttributeKind::number, 1e-5}},
                            .infer = infer,
                            .reference = reference,
+                           .lower = lower_to_kernel,
                            .cost = norm_cost};
   return op;
 }

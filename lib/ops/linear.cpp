@@ -5,6 +5,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/dtypes.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/product.h"
 #include "openinfer/ops.h"
 
@@ -32,6 +33,7 @@ const OpDef& linear_op() {
       .operands = {{.name = "x"}, {.name = "w", .stored = true}, {.name = "b"}},
       .infer = infer,
       .reference = [](OpRun& run) { run_product(run, false, 2); },
+      .lower = lower_to_kernel,
       .cost = [](const InferContext& c,
                  const std::function<std::int64_t(const Dim&)>& value) { return product_cost(c, value, false); }};
   return op;

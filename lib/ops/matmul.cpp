@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/product.h"
 #include "openinfer/ops.h"
 
@@ -13,6 +14,7 @@ const OpDef& matmul_op() {
       .attributes = {{"transpose_w", AttributeKind::boolean, false}},
       .infer = [](const InferContext& c) { return std::vector{infer_product(c, c.flag("transpose_w"))}; },
       .reference = [](OpRun& run) { run_product(run, run.flag("transpose_w"), 0); },
+      .lower = lower_to_kernel,
       .cost =
           [](const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
             return product_cost(c, value, c.flag("transpose_w"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/reduce.h"
 
 namespace openinfer {
@@ -29,6 +30,7 @@ const OpDef& mean_op() {
       .traits = {.reduction = true},
       .infer = infer,
       .reference = reference,
+      .lower = lower_to_kernel,
       .cost = reduction_cost};
   return op;
 }

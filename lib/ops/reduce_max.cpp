@@ -5,6 +5,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/reduce.h"
 
 namespace openinfer {
@@ -46,6 +47,7 @@ const OpDef& reduce_max_op() {
       .traits = {.reduction = true},
       .infer = infer,
       .reference = reference,
+      .lower = lower_to_kernel,
       .cost = reduction_cost};
   return op;
 }

@@ -8,6 +8,7 @@
 #include "lib/base/size_product.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -60,7 +61,8 @@ const OpDef& reshape_op() {
                            .attributes = {{"shape", AttributeKind::dims}},
                            .traits = {.view = true},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

@@ -9,6 +9,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "openinfer/ops.h"
 
@@ -123,7 +124,8 @@ const OpDef& rope_op() {
                                           {"high_freq_factor", AttributeKind::number, defaults.high_freq_factor},
                                           {"original_context", AttributeKind::integer, defaults.original_context}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

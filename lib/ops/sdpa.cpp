@@ -15,6 +15,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/cache.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "openinfer/ops.h"
 
@@ -303,7 +304,8 @@ const OpDef& sdpa_op() {
                      {"softcap", AttributeKind::number, 0.0},
                      {"scale", AttributeKind::number, 0.0}},
       .infer = infer,
-      .reference = reference};
+      .reference = reference,
+      .lower = lower_to_kernel};
   return op;
 }
 

@@ -19,7 +19,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.type(1).dtype, std::move(shape)}};
 }
 
-constexpr auto kChoose = [](bool condition, auto a, auto b) {
+constexpr auto kChoose = [](auto condition, auto a, auto b) {
   using scalar::select;
   return select(condition, a, b);
 };
@@ -32,6 +32,7 @@ const OpDef& select_op() {
                            .traits = {.elementwise = true},
                            .infer = infer,
                            .reference = elementwise::reference_ternary<kPlain, true, decltype(kChoose)>,
+                           .lower = elementwise::lower<3, decltype(kChoose)>,
                            .cost = elementwise::cost<3>};
   return op;
 }

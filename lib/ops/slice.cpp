@@ -3,6 +3,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -60,7 +61,8 @@ const OpDef& slice_op() {
                                           {"step", AttributeKind::integer, std::int64_t{1}}},
                            .traits = {.view = true},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

@@ -4,6 +4,7 @@
 #include "lib/base/dot.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -51,7 +52,8 @@ const OpDef& softmax_op() {
                            .operands = {{.name = "x"}},
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

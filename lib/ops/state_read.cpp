@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lib/ops/builtin.h"
+#include "lib/ops/lower.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -25,8 +26,11 @@ void reference(OpRun& run) {
 }  // namespace
 
 const OpDef& state_read_op() {
-  static const OpDef op = {
-      .name = "state_read", .traits = {.state = StateUse::read}, .infer = infer, .reference = reference};
+  static const OpDef op = {.name = "state_read",
+                           .traits = {.state = StateUse::read},
+                           .infer = infer,
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lib/ops/builtin.h"
+#include "lib/ops/lower.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -34,7 +35,8 @@ const OpDef& state_write_op() {
                            .operands = {{.name = "value"}},
                            .traits = {.state = StateUse::write},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

@@ -5,6 +5,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
+#include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -57,7 +58,8 @@ const OpDef& transpose_op() {
                            .attributes = {{"order", AttributeKind::dims, Shape{}}},
                            .traits = {.view = true},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .lower = lower_to_kernel};
   return op;
 }
 

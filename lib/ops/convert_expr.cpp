@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ops/convert_expr.h"
+
+namespace openinfer {
+namespace {
+
+using Kind = ScalarKind;
+
+/// lib/base/narrow.h's round_to_odd: a double that will be rounded once more.
+ScalarExpr round_to_odd_expr(const ScalarExpr& wide) {
+  const ScalarExpr near = convert(wide, Kind::f32), back = convert(near, Kind::f64);
+  const ScalarExpr away = select(abs(back) > abs(wide), ScalarExpr(1), ScalarExpr::constant(Kind::u32, 0));
+  const ScalarExpr cut = bit_cast(near, Kind::u32) - away;
+  return select(back == wide || wide != wide, near, bit_cast(cut | ScalarExpr(1), Kind::f32));
+}
+
+/// An integer in `to` with the `spare` bits that `to` may not hold gathered in the lowest of those it does, if it is
+/// 2^exact or more.
+ScalarExpr sticky_expr(const ScalarExpr& x, Kind to, int exact, int spare) {
+  const Kind bits = bits_of(x.kind()) == 64 ? Kind::u64 : Kind::u32;
+  const ScalarExpr magnitude = is_signed_int(x.kind()) ? bit_cast(abs(x), bits) : x;
+  const ScalarExpr lowest = ScalarExpr::from_bits(bits, std::uint64_t{1} << spare), none = lowest ^ lowest;
+  const ScalarExpr cut = magnitude & ScalarExpr::from_bits(bits, (std::uint64_t{1} << spare) - 1);
+  const ScalarExpr kept = (magnitude >> spare << spare) | select(cut != none, lowest, none);
+  const ScalarExpr limit = ScalarExpr::from_bits(bits, std::uint64_t{1} << exact);
+  const ScalarExpr value = convert(select(magnitude < limit, magnitude, kept), to);
+  return is_signed_int(x.kind()) ? select(x < ScalarExpr(0), -value, value) : value;
+}
+
+/// To f16 or bf16, in f32: anything that the store's rounding takes to the nearest element.
+ScalarExpr to_16_bits(const ScalarExpr& x, DType from, DType to) {
+  if (x.kind() == Kind::f64) return round_to_odd_expr(x);
+  // f16 overflows long before an f32 rounds integers, and integers of 16 bits are exact.
+  if (to == DType::f16 || !is_int(x.kind()) || info(from).bits <= 16) return convert(x, Kind::f32);
+  if (bits_of(x.kind()) == 64) return round_to_odd_expr(sticky_expr(x, Kind::f64, 53, 12));
+  return sticky_expr(x, Kind::f32, 24, 8);
+}
+
+/// Saturation in 32 bits, then in those of `to`.
+ScalarExpr to_small_integer(const ScalarExpr& x, DType to) {
+  const Kind kind = compute_kind(to);
+  const int digits = info(to).bits - (is_signed_int(to) ? 1 : 0);
+  const double end = static_cast<double>(1 << digits);
+  const ScalarExpr whole = convert(x, kind), below = min(whole, ScalarExpr(end - 1));
+  return is_signed_int(to) ? max(below, ScalarExpr(-end)) : below;
+}
+
+}  // namespace
+
+ScalarExpr convert_expr(const ScalarExpr& x, DType from, DType to) {
+  if (from == to) return x;
+  if (to == DType::f16 || to == DType::bf16) return to_16_bits(x, from, to);
+  if (is_float(from) && is_int(to) && info(to).bits < 32) return to_small_integer(x, to);
+  return convert(x, compute_kind(to));
+}
+
+}  // namespace openinfer

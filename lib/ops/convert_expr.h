@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// lib/ops/convert.h as scalar expressions: what cast, fill and kv_write do in generated code.
+#pragma once
+
+#include <bit>
+
+#include "lib/ops/dtypes.h"
+#include "openinfer/scalar_expr.h"
+
+namespace openinfer {
+
+/// convert<to>(x): of compute_kind(to), so that storing it as `to` gives the reference's element. `x` is an element of
+/// `from`, loaded. Both dtypes are plain. A value that is not stored next needs narrow(…, to) still.
+ScalarExpr convert_expr(const ScalarExpr& x, DType from, DType to);
+
+/// An element of a plain dtype, as it lies in memory, as a constant.
+template <class T>
+ScalarExpr element_expr(DType dtype, T element) {
+  const auto value = Element<T>::load(element);
+  const ScalarKind kind = compute_kind(dtype);
+  if constexpr (std::is_same_v<decltype(value), const double>)
+    return ScalarExpr::from_bits(kind, std::bit_cast<std::uint64_t>(value));
+  else if constexpr (std::is_same_v<decltype(value), const float>)
+    return ScalarExpr::from_bits(kind, std::bit_cast<std::uint32_t>(value));
+  else if constexpr (std::is_same_v<decltype(value), const bool>)
+    return ScalarExpr::from_bits(kind, value);
+  else
+    return ScalarExpr::from_bits(kind, value.bits());
+}
+
+}  // namespace openinfer
