@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every kernel template takes and gives. A template is a function from a plain description of the work (shapes,
+// dtypes, what to fuse) and a kir::Target (lanes, subgroups) to a kernel and its grid. It knows no graph and no device.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/kernel_ir/build.h"
+#include "openinfer/dtype.h"
+
+namespace openinfer::kernels {
+
+/// A size: a number that is known now, or a parameter of the kernel that is at most `value`.
+struct Extent {
+  std::int64_t value = 1;
+  std::string param = {};  // "" : known
+  bool known() const { return param.empty(); }
+  bool is(std::int64_t n) const { return known() && value == n; }
+};
+/// The extent as a value: a constant or the parameter. Errors: internal if it does not fit i32.
+kir::Val value_of(kir::Build& k, const Extent& extent);
+
+/// Workgroups of a dispatch = Π ceil(extent / divide).
+struct GridFactor {
+  Extent extent;
+  std::int64_t divide = 1;
+};
+
+struct TemplateKernel {
+  kir::Kernel kernel;
+  std::vector<GridFactor> grid;
+  std::string reason;  // why this algorithm and schedule: for plan.txt
+};
+
+/// How an element of that dtype lies in memory: f16 -> Kind::f16, bool -> b1. Errors: unsupported for block formats.
+kir::Kind memory_kind(DType dtype);
+
+}  // namespace openinfer::kernels

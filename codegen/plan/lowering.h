@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a verified, fused graph to dispatches: lower.cpp walks regions and schedules; for each node or fused group it
+// asks the function that lower_table.cpp names for its KernelRequest, which describes the work to a template of
+// codegen/kernels and binds the kernel's buffers to values by name.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/kernels/kernel_template.h"
+#include "codegen/plan/plan.h"
+#include "lib/graph/ir.h"
+
+namespace openinfer::plan {
+
+/// One group of nodes on its way to dispatches. Values are those of the graph.
+class Lowering {
+ public:
+  virtual ~Lowering() = default;
+  virtual const GraphData& graph() const = 0;
+  virtual const kir::Target& target() const = 0;
+  /// The nodes of the group, in program order; a node alone is a group of one.
+  virtual const std::vector<NodeId>& nodes() const = 0;
+  const Node& node(std::size_t i = 0) const { return graph().nodes[nodes()[i]]; }
+  const TensorType& type(ValueId value) const { return graph().values[value].type; }
+  /// The attribute as given or its fallback.
+  const Attribute& attribute(const Node& node, std::string_view name) const;
+
+  /// Is the value used outside of this group (or put out by the region)? If not it needs no memory.
+  virtual bool escapes(ValueId value) const = 0;
+  /// Where a value is. For results of this group: where it shall be. Views (reshape, kv_read) are places in others.
+  virtual Operand operand(ValueId value) = 0;
+  /// The dtypes that the value may have: more than one only for families of weights that differ.
+  virtual std::vector<DType> dtypes(ValueId value) const = 0;
+  /// Does the weight lie transposed to its logical shape?
+  virtual bool transposed(ValueId value) const = 0;
+  /// The value as an affine expression: an integer literal or a loop's index. Nothing for values in memory.
+  virtual std::optional<Dim> scalar(ValueId value) const = 0;
+  /// The value of a literal or a folded scalar constant.
+  virtual std::optional<double> number(ValueId value) const = 0;
+
+  /// A size for templates: known, or a parameter that this dispatch will be given.
+  virtual kernels::Extent extent(const Dim& dim) = 0;
+  virtual kernels::Extent extent(const Size& size) = 0;
+
+  /// Adds a dispatch; `bind` names each global buffer of the kernel. A kernel that is there already is shared.
+  virtual void dispatch(kernels::TemplateKernel kernel, const std::map<std::string, Operand>& bind) = 0;
+  /// The value is the elements of another place: no dispatch (reshape, kv_read).
+  virtual void alias(ValueId value, Operand place) = 0;
+  virtual void copy(Operand from, Operand to, Size elements) = 0;
+  /// A new buffer in the arena, alive for this group's dispatches.
+  virtual Operand scratch(std::string_view name, DType dtype, Shape shape) = 0;
+  /// The state's tensors: keys and values, or the one tensor.
+  virtual std::vector<Operand> state(int state) = 0;
+
+  /// Throws Error(unsupported) "[op] … at the user's line".
+  [[noreturn]] void unsupported(const Node& node, const std::string& why) const;
+};
+
+using LowerFunction = void (*)(Lowering&);
+/// By KernelRequest::kernel ("softmax"), "pointwise" for elementwise groups, "fused …" for other groups; null: none.
+LowerFunction lower_function(std::string_view kernel);
+
+}  // namespace openinfer::plan

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan: what a device will do for one graph, as plain data. Made by make_plan (lower.h), completed by the passes of
+// pipeline.h (memory), printed by print.h, and read by the emitters and in-process executors. Nothing is decided behind
+// it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "codegen/kernel_ir/ir.h"
+#include "codegen/plan/size.h"
+#include "openinfer/dtype.h"
+#include "openinfer/location.h"
+#include "openinfer/tensor.h"
+
+namespace openinfer::plan {
+
+enum class Role : std::uint8_t {
+  weight,    // package tensors, one or a family
+  constant,  // bytes of the graph
+  input,
+  output,
+  state,    // kept between steps, zero at first
+  scratch,  // a place in the arena, alive for part of a step
+};
+
+/// Memory that kernels are bound to. Elements are row-major in `shape`'s order; a weight's are as stored.
+struct Buffer {
+  std::string name;  // unique in the plan, an identifier: how source calls it
+  Role role = Role::scratch;
+  DType dtype = DType::f32;
+  Shape shape;           // of weights: as stored, blocks along the last dimension
+  std::string key = {};  // weight: "Wq.{}"; others: the graph's name
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges = {};  // weight: of each {}
+  int constant = -1;                                               // GraphData::constants
+  std::int64_t max_bytes = 0;                                      // with every symbol at its upper bound
+  std::int64_t offset = -1;                                        // scratch: in the arena, set by the memory pass
+  int entry = -1;                                                  // scratch: its entry point
+  int first = 0, last = 0;  // scratch: dispatch numbers between which it is alive, inclusive
+};
+
+/// What a buffer of a kernel is bound to.
+struct Operand {
+  int buffer = -1;
+  std::vector<Dim> member = {};  // of a family: one for each {}, affine in loop indices
+  Size offset = Size(0);         // elements from the start
+};
+
+/// Where a dispatch came from and what it costs with every symbol at its bound.
+struct Origin {
+  std::vector<std::string> nodes;  // "q = matmul rope": values that it computes
+  std::vector<Location> lines;     // of the user's source
+  double bytes = 0;
+  double flops = 0;
+  std::string reason;  // why this kernel
+};
+
+struct Kernel {
+  kir::Kernel code;  // code.name is unique in the plan
+};
+
+struct GridFactor {
+  Size size;
+  std::int64_t divide = 1;
+};
+
+struct Dispatch {
+  /// Kernels by variant: families whose members differ in dtype take a kernel for each signature.
+  std::vector<int> kernels;
+  /// With several: variant of each turn of the innermost loop, from its first index on.
+  std::vector<std::uint8_t> variant = {};
+  std::vector<Operand> operands;  // in the order of the kernel's global buffers
+  std::vector<Size> params;       // in the order of the kernel's params
+  std::vector<GridFactor> grid;   // workgroups = Π ceil(size / divide)
+  Origin origin;
+};
+
+struct Copy {
+  Operand from, to;
+  Size elements;
+  Origin origin;
+};
+/// The two buffers change places: a loop's carried value and the one that the next turn reads.
+struct Swap {
+  int a = -1, b = -1;
+};
+
+struct Loop;
+struct Branch;
+using Step = std::variant<Dispatch, Copy, Swap, Loop, Branch>;
+
+struct Loop {
+  std::string index;  // the symbol by which sizes and members refer to it
+  std::int64_t from = 0, to = 0;
+  std::vector<Step> body;
+};
+struct Branch {
+  Operand predicate;  // one bool
+  std::vector<Step> then, otherwise;
+};
+
+struct Symbol {
+  std::string name;
+  std::int64_t min = 0, max = 0;
+};
+
+/// One way in: "decode" with N = 1, "prefill" with N up to 512; a graph without such symbols has "step".
+struct EntryPoint {
+  std::string name;
+  std::vector<Symbol> symbols;  // a fixed one has min = max
+  std::vector<Step> steps;
+  std::int64_t arena_bytes = 0;
+};
+
+/// A value that is copied out right behind its dispatch.
+struct Tap {
+  std::string value;
+  int entry = 0;
+  int dispatch = 0;  // behind which, counted as in Buffer::first
+  Operand operand;
+  Size elements;
+};
+
+struct Plan {
+  std::string name;                          // target and namespace of what is emitted
+  std::vector<std::string> inputs, outputs;  // names of the graph, in order
+  std::vector<Buffer> buffers;
+  std::vector<Kernel> kernels;
+  std::vector<EntryPoint> entries;
+  std::vector<Tap> taps;
+  std::vector<std::pair<std::string, Tensor>> constants;  // by Buffer::constant
+  std::vector<std::string> notes;                         // fused away, rewritten for lack of a feature, …
+};
+
+}  // namespace openinfer::plan
