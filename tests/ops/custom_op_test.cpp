@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// An operator from outside the library, through builder, text and simulator, with public headers only: the proof that
-// nothing in the library knows which operators there are.
+// Operators from outside the library, through builder, text and simulator, and as code generators see them, with public
+// headers only: the proof that nothing in the library knows which operators there are.
 #include <openinfer/op_def.h>
 #include <openinfer/openinfer.h>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -34,12 +35,51 @@ void run_clip_norm(OpRun& run) {
   });
 }
 
+// The same in the library's operators: what a code generator makes kernels of.
+std::vector<Value> decompose_clip_norm(const std::vector<std::optional<In>>& operands, const Attributes& attributes) {
+  const In& x = *operands[0];
+  const double limit = std::get<double>(*attributes.find("limit"));
+  const Value length = sqrt(sum(mul(x, x), {.axes = {-1}, .keepdims = true}));
+  return {mul(x, min(div(limit, length), 1))};
+}
+
 const OpDef& clip_norm_op() {
   static const OpDef op = {.name = "clip_norm",
                            .operands = {{.name = "x"}},
                            .attributes = {{"limit", AttributeKind::number, 1.0}},
                            .infer = infer_clip_norm,
-                           .reference = run_clip_norm};
+                           .reference = run_clip_norm,
+                           .decompose = decompose_clip_norm};
+  return op;
+}
+
+// y[i] = limit · tanh(x[i] / limit): elementwise, so that one scalar expression is all that a code generator needs.
+// One lambda, for numbers and for expressions.
+constexpr auto kSoftcap = [](auto x, double limit) {
+  using std::tanh;
+  using T = decltype(x);
+  return T(limit) * tanh(x / T(limit));
+};
+
+const OpDef& softcap_op() {
+  static const OpDef op = {.name = "softcap",
+                           .operands = {{.name = "x"}},
+                           .attributes = {{"limit", AttributeKind::number, 30.0}},
+                           .traits = {.elementwise = true},
+                           .infer = infer_clip_norm,
+                           .reference =
+                               [](OpRun& run) {
+                                 const auto* x = run.in(0).as<float>();
+                                 const TensorSpan y = run.out(0);
+                                 for (std::int64_t i = 0; i < y.count(); ++i)
+                                   y.as<float>()[i] = kSoftcap(x[i], run.number("limit"));
+                               },
+                           .lower =
+                               [](const InferContext& c) {
+                                 return Lowering(ScalarFn([limit = c.number("limit")](std::span<const ScalarExpr> x) {
+                                   return kSoftcap(x[0], limit);
+                                 }));
+                               }};
   return op;
 }
 
@@ -84,6 +124,39 @@ TEST_CASE("custom_op_survives_the_text") {
   const Graph parsed = parse_graph(text, "clip.oig", ops);
   CHECK(to_text(parsed) == text);
   check_outputs(parsed);
+}
+
+TEST_CASE("custom_op_decomposes") {
+  const Graph g = graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {2, 2});
+    b.output("once", decompose_clip_norm({In(x)}, {{"limit", 2.5}}).front());
+    b.output("again", decompose_clip_norm({In(x * 10)}, {{"limit", 5.0}}).front());
+  });
+  check_outputs(g);
+}
+
+// What a code generator does with an elementwise operator; no library header is needed for it either.
+class SoftcapContext final : public InferContext {
+ public:
+  const OpDef& op() const override { return softcap_op(); }
+  std::size_t operand_count() const override { return 1; }
+  bool has(std::size_t) const override { return true; }
+  const TensorType& type(std::size_t) const override { return type_; }
+  std::string describe(std::size_t) const override { return "'x'"; }
+  const Attributes& attributes() const override { return attributes_; }
+  const StateSpec& state() const override { throw Error(ErrorCode::unsupported, "softcap has no state"); }
+  Location at() const override { return {}; }
+  std::pair<std::int64_t, std::int64_t> bounds(const Dim&) const override { return {8, 8}; }
+
+ private:
+  TensorType type_ = {f32, {8}};
+  Attributes attributes_ = {{"limit", 30.0}};
+};
+
+TEST_CASE("custom_op_lowers_to_a_scalar_expression") {
+  const Lowering lowering = softcap_op().lower(SoftcapContext());
+  const std::array x = {ScalarExpr::parameter("x", ScalarKind::f32)};
+  CHECK(to_string(std::get<ScalarFn>(lowering)(x)) == "30 * tanh(x / 30)");
 }
 
 TEST_CASE("custom_op_is_unknown_to_the_builtin_set") {

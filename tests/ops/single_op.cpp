@@ -106,4 +106,10 @@ std::vector<Tensor> SingleOp::run() const {
   return run.results();
 }
 
+Lowering SingleOp::lower() const {
+  const Context context(*this);
+  (void)op.infer(context);
+  return op.lower(context);
+}
+
 }  // namespace openinfer::testing

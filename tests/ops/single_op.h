@@ -40,6 +40,8 @@ struct SingleOp {
   /// Infers the types of the results, then runs the reference. Views of a state come back as copies.
   std::vector<Tensor> run() const;
   Tensor run_one() const { return run().at(0); }
+  /// What code generators get. Errors: those of `infer`.
+  Lowering lower() const;
 };
 
 }  // namespace openinfer::testing
