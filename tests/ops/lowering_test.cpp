@@ -54,6 +54,8 @@ std::vector<T> edges() {
                         L::denorm_min(),
                         L::epsilon(),
                         L::infinity()};
+    if constexpr (sizeof(T) == 8)
+      for (double half : {0x1p-8, 0x1p-11}) v.push_back(1 + half + 0x1p-40), v.push_back(1 + half - 0x1p-40);
     for (std::size_t i = 0, n = v.size(); i < n; ++i) v.push_back(-v[i]);
     v.push_back(L::quiet_NaN());
     return v;
@@ -61,6 +63,8 @@ std::vector<T> edges() {
     using L = std::numeric_limits<T>;
     std::vector<T> v = {0, 1, 2, 3, T(L::max() - 1), L::max(), L::min(), T(L::min() + 1), T(-1), T(L::max() / 2 + 1)};
     for (int bit = 0; bit < L::digits; ++bit) v.push_back(T(T(1) << bit)), v.push_back(T((T(1) << bit) - 1));
+    for (int bit = 12; bit < L::digits; ++bit)  // one above a tie of bf16, of f16: a second rounding would find a tie
+      for (int half : {8, 11}) v.push_back(T((T(1) << bit) + (T(1) << (bit - half)) + 1));
     return v;
   }
 }
