@@ -5,7 +5,7 @@
 
 #include "lib/base/checked.h"
 #include "lib/sim/nearest.h"
-#include "lib/sim/number.h"
+#include "lib/base/number.h"
 
 namespace openinfer {
 namespace {

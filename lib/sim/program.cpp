@@ -2,7 +2,7 @@
 #include "lib/sim/program.h"
 
 #include "lib/base/fail.h"
-#include "lib/sim/number.h"
+#include "lib/base/number.h"
 
 namespace openinfer {
 namespace {

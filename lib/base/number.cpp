@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/sim/number.h"
+#include "lib/base/number.h"
 
 #include <fmt/format.h>
 
