@@ -85,6 +85,9 @@ struct Node {
   std::variant<std::int64_t, double> literal = {};  // leaf `literal`
   hints hint = {};
   Location at = {};
+  /// ≥ 0: nodes of a region with the same number are computed by one kernel; numbers are unique in the graph. Set by
+  /// the fuse pass on operators only; -1: a kernel of its own.
+  int fused = -1;
 };
 
 /// A sequence of nodes. Arguments: of the top region the inputs and then the states' first tokens; of a loop's body

@@ -69,6 +69,7 @@ void Parser::statement(int depth) {
   const auto values =
       draft_.add_node(*call.op, operands, std::move(call.attributes), call.state, std::move(rest.hint), line, names);
   if (rest.at) draft_.g.nodes.back().at = rest.at;
+  draft_.g.nodes.back().fused = rest.fused;
   if (values.size() != names.size())
     fail_at(line, kInvalid, "[{}] gives {} results and the text names {}", call.op->name, values.size(), names.size());
   std::vector<TensorType> types;
@@ -116,14 +117,14 @@ Parser::Suffix Parser::suffix() {
     do suffix.claims.push_back(type());
     while (accept(","));
   }
-  if (is_symbol("%")) suffix.hint = hint();
+  if (is_symbol("%")) hint(suffix);
   suffix.at = location();
   return suffix;
 }
 
-/// "%" "{" "fuse" ["=" BOOL] | "variant" "=" STRING | "tile" "=" "[" INT … "]" "}"
-hints Parser::hint() {
-  hints hint;
+/// "%" "{" "fuse" ["=" BOOL] | "variant" "=" STRING | "tile" "=" "[" INT … "]" | "group" "=" INT "}"
+void Parser::hint(Suffix& suffix) {
+  hints& hint = suffix.hint;
   advance();
   expect("{");
   for (bool first = true; !is_symbol("}"); first = false) {
@@ -141,12 +142,17 @@ hints Parser::hint() {
         if (!d.is_constant()) fail_at(line, kInvalid, "[oig] a tile has numbers only, not {}", d.to_string());
         hint.tile.push_back(d.constant());
       }
+    } else if (name == "group") {
+      expect("=");
+      const std::int64_t group = integer();
+      if (group < 0 || group >= std::int64_t{kMaxNodes})
+        fail_at(line, kInvalid, "[oig] a group's number is within 0..{}, not {}", kMaxNodes, group);
+      suffix.fused = static_cast<int>(group);
     } else {
-      fail_at(line, kInvalid, "[oig] no hint is called '{}'; there are fuse, variant and tile", name);
+      fail_at(line, kInvalid, "[oig] no hint is called '{}'; there are fuse, variant, tile and group", name);
     }
   }
   expect("}");
-  return hint;
 }
 
 /// ["at" FILE ":" INT]

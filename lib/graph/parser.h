@@ -52,6 +52,7 @@ class Parser {
   struct Suffix {
     std::vector<TensorType> claims;
     hints hint;
+    int fused = -1;
     Location at;
   };
   using Names = std::map<std::string_view, ValueId>;
@@ -112,7 +113,7 @@ class Parser {
   std::vector<ValueId> next();
   std::vector<Reference> references(bool in_carry);
   Suffix suffix();
-  hints hint();
+  void hint(Suffix& suffix);
   Location location();
   void check_tokens(const std::vector<Reference>& listed, std::vector<int> used, std::string_view what, Location line);
   void define(std::string_view name, ValueId value);

@@ -197,7 +197,7 @@ class Printer {
       types.resize(1);
     line.type = fmt::format("{}", fmt::join(types, ", "));
     line.expression = expression(node);
-    line.tail = hint_text(node.hint);
+    line.tail = hint_text(node.hint, node.fused);
     line.at = place(node.at);
     return line;
   }
@@ -208,11 +208,12 @@ class Printer {
     return at && !own ? location_text(at) : "";
   }
 
-  static std::string hint_text(const hints& hint) {
+  static std::string hint_text(const hints& hint, int fused) {
     std::vector<std::string> entries;
     if (hint.fuse) entries.push_back(*hint.fuse ? "fuse" : "fuse=false");
     if (!hint.variant.empty()) entries.push_back("variant=" + quote(hint.variant));
     if (!hint.tile.empty()) entries.push_back(fmt::format("tile=[{}]", fmt::join(hint.tile, ", ")));
+    if (fused >= 0) entries.push_back(fmt::format("group={}", fused));
     return entries.empty() ? "" : fmt::format("% {{{}}}", fmt::join(entries, ", "));
   }
 

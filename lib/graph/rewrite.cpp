@@ -30,7 +30,11 @@ void Rewriter::declarations() {
   draft_.g.files = from_.files;
   draft_.g.dims = from_.dims;
   draft_.g.weights = from_.weights;
-  draft_.g.constants = from_.constants;
+  for (std::size_t c = 0; c < from_.constants.size(); ++c) {
+    const bool kept = keep_constant(c);
+    constants_.push_back(kept ? static_cast<int>(draft_.g.constants.size()) : -1);
+    if (kept) draft_.g.constants.push_back(from_.constants[c]);
+  }
   for (std::size_t i = 0; i < from_.inputs.size(); ++i) {
     const ValueId v = from_.top().arguments[i];
     mapped_[v] = draft_.add_input(from_.inputs[i], from_.values[v].type, {});
@@ -43,7 +47,7 @@ void Rewriter::region(RegionId id) {
     if (!keep(n)) continue;
     const Node& node = from_.nodes[n];
     if (is_leaf(node))
-      leaf(node);
+      leaf(n);
     else if (node.op == &loop_op())
       loop(n);
     else if (node.op == &cond_op())
@@ -53,12 +57,16 @@ void Rewriter::region(RegionId id) {
   }
 }
 
-void Rewriter::leaf(const Node& node) {
+void Rewriter::leaf(NodeId id) {
+  const Node& node = from_.nodes[id];
   const ValueId old = node.results[0];
-  if (node.op == &weight_op())
+  if (const auto other = replace(id))
+    mapped_[old] = other->at(0);
+  else if (node.op == &weight_op())
     mapped_[old] = draft_.add_weight(node.decl, mapped(node.operands), node.index, node.at);
   else if (node.op == &constant_op())
-    mapped_[old] = draft_.add_constant(node.decl, mapped(node.operands), node.index, node.at);
+    mapped_[old] = draft_.add_constant(constants_.at(static_cast<std::size_t>(node.decl)), mapped(node.operands),
+                                       node.index, node.at);
   else
     mapped_[old] = draft_.add_literal(node.literal, from_.values[old].type.dtype, node.at);
 }
@@ -80,6 +88,7 @@ void Rewriter::operation(NodeId id) {
     for (ValueId v : node.results)
       if (!is_token(v)) names.push_back(from_.values[v].name);
     results = draft_.add_node(*node.op, mapped(node.operands), node.attributes, state, node.hint, node.at, names);
+    draft_.g.nodes.back().fused = node.fused;
   }
   for (std::size_t i = 0; i < results->size(); ++i) mapped_[node.results.at(i)] = (*results)[i];
 }
@@ -88,6 +97,10 @@ void Rewriter::loop(NodeId id) {
   const Node& node = from_.nodes[id];
   const Region& body = from_.regions[node.regions[0]];
   const auto kept = kept_results(id);
+  if (skip(id)) {
+    for (std::size_t i : kept) mapped_[node.results[i]] = mapped(node.operands[i]);
+    return;
+  }
   std::vector<ValueId> init, next;
   std::vector<std::string> names;
   for (std::size_t i : kept) {
@@ -105,8 +118,15 @@ void Rewriter::loop(NodeId id) {
   for (std::size_t k = 0; k < kept.size(); ++k) mapped_[node.results[kept[k]]] = results[k];
 }
 
+void Rewriter::inlined(NodeId id, RegionId branch) {
+  const Node& node = from_.nodes[id];
+  region(branch);
+  for (std::size_t i : kept_results(id)) mapped_[node.results[i]] = mapped(from_.regions[branch].results[i]);
+}
+
 void Rewriter::cond(NodeId id) {
   const Node& node = from_.nodes[id];
+  if (const auto branch = taken(id)) return inlined(id, node.regions.at(*branch));
   const auto kept = kept_results(id);
   std::vector<std::string> names;
   for (std::size_t i : kept) names.push_back(from_.values[node.results[i]].name);

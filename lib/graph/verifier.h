@@ -21,4 +21,8 @@ void verify_symbols(const GraphData& g, const Dim& dim, std::string_view what, L
 using LoopRanges = std::map<ValueId, std::pair<std::int64_t, std::int64_t>>;
 void verify_leaf(const GraphData& g, const Node& node, const LoopRanges& loops);
 
+/// Nodes of a group (Node::fused) are operators of one region, and groups can run one after the other: no path leads
+/// from one group out and back into it, through other groups or not.
+void verify_groups(const GraphData& g);
+
 }  // namespace openinfer

@@ -375,6 +375,7 @@ class Walk {
 void verify(const GraphData& g) {
   verify_tables(g);
   Walk(g).check();
+  verify_groups(g);
 }
 
 }  // namespace openinfer

@@ -141,7 +141,7 @@ TEST_CASE("errors_name_the_line_and_the_remedy") {
         "[verify] @w.{} is declared for 0..2 and the loop asks for 0..3 at test.oig:6");
   CHECK(error_around("a = matmul(x, @w.{x})", kWeight) == "[oig] 'x' is no loop's index at test.oig:5");
   CHECK(error_around("a = silu(x) % {color=3}") ==
-        "[oig] no hint is called 'color'; there are fuse, variant and tile at test.oig:4");
+        "[oig] no hint is called 'color'; there are fuse, variant, tile and group at test.oig:4");
   CHECK(error_around("a = silu(x) % {variant=\"mma\"}") ==
         "[silu] has no kernel variants; the hint asks for 'mma' at test.oig:4");
   CHECK(error_around("for l in 0..2 carry x {\nnext 1.5\n}") ==

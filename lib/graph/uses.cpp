@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/graph/uses.h"
+
+#include <algorithm>
+
+namespace openinfer {
+
+Uses::Uses(const GraphData& g)
+    : region_(g.nodes.size()),
+      place_(g.nodes.size()),
+      users_(g.values.size()),
+      leaves_(g.values.size()),
+      followers_(g.nodes.size()) {
+  for (RegionId r = 0; r < g.regions.size(); ++r) {
+    const Region& region = g.regions[r];
+    for (ValueId v : region.results)
+      if (g.values[v].region == r) leaves_[v] = true;
+    for (std::size_t i = 0; i < region.nodes.size(); ++i) {
+      const NodeId n = region.nodes[i];
+      region_[n] = r;
+      place_[n] = i;
+      const auto use = [&](ValueId v) {
+        if (v != kNoValue && g.values[v].region == r) note_use(v, n);
+      };
+      for (ValueId v : g.nodes[n].operands) use(v);
+      for (RegionId inner : g.nodes[n].regions)
+        for (ValueId v : g.regions[inner].captures) use(v);
+    }
+  }
+  note_followers(g);
+}
+
+void Uses::note_use(ValueId v, NodeId n) {
+  if (users_[v].empty() || users_[v].back() != n) users_[v].push_back(n);
+}
+
+void Uses::note_followers(const GraphData& g) {
+  for (NodeId n = 0; n < g.nodes.size(); ++n) {
+    for (ValueId v : g.nodes[n].results) followers_[n].insert(followers_[n].end(), users_[v].begin(), users_[v].end());
+    const bool writes = std::any_of(g.nodes[n].results.begin(), g.nodes[n].results.end(),
+                                    [&](ValueId v) { return g.values[v].state >= 0; });
+    for (ValueId v : g.nodes[n].operands)
+      if (writes && v != kNoValue && g.values[v].state >= 0) writes_follow_reads(g, n, v);
+  }
+  for (auto& f : followers_) {
+    std::sort(f.begin(), f.end());
+    f.erase(std::unique(f.begin(), f.end()), f.end());
+  }
+}
+
+/// The writer changes the memory that readers of this version, and whoever looks at their views, still need.
+void Uses::writes_follow_reads(const GraphData& g, NodeId writer, ValueId token) {
+  for (NodeId reader : users_[token]) {
+    if (reader == writer) continue;
+    followers_[reader].push_back(writer);
+    if (!g.nodes[reader].op->traits.view) continue;
+    for (ValueId view : g.nodes[reader].results)
+      for (NodeId user : users_[view])
+        if (user != writer) followers_[user].push_back(writer);
+  }
+}
+
+}  // namespace openinfer
