@@ -25,6 +25,15 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {result};
 }
 
+/// The product, rounded to x's dtype, plus the bias: the same bits where sums are made in that dtype. In f16 and bf16
+/// there would be a rounding more: there linear stays what it is.
+std::vector<Value> decompose(const std::vector<std::optional<In>>& operands, const Attributes&) {
+  const DType dtype = std::get<Value>(operands[0]->operand()).dtype();
+  if (dtype != DType::f32 && dtype != DType::f64) return {};
+  const Value product = matmul(*operands[0], *operands[1]);  // in this order whatever the compiler
+  return {product + cast(*operands[2], dtype)};
+}
+
 }  // namespace
 
 const OpDef& linear_op() {
@@ -33,6 +42,7 @@ const OpDef& linear_op() {
       .operands = {{.name = "x"}, {.name = "w", .stored = true}, {.name = "b"}},
       .infer = infer,
       .reference = [](OpRun& run) { run_product(run, false, 2); },
+      .decompose = decompose,
       .lower = lower_to_kernel,
       .cost = [](const InferContext& c,
                  const std::function<std::int64_t(const Dim&)>& value) { return product_cost(c, value, false); }};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removes what nothing needs. Needed are the outputs and the last version of every state; a writer's token leads there,
-// so that writes stay, while a read that nobody looks at goes.
+// Removes what nothing needs, constants that nothing names among it. Needed are the outputs and the last version of
+// every state; a writer's token leads there, so that writes stay, while a read that nobody looks at goes.
 #include <algorithm>
 
 #include "lib/graph/rewrite.h"
@@ -96,9 +96,13 @@ class Liveness {
 
 class Sweep final : public Rewriter {
  public:
-  explicit Sweep(const GraphData& g) : Rewriter(g), live_(g) {}
+  explicit Sweep(const GraphData& g) : Rewriter(g), live_(g), named_(g.constants.size()) {
+    for (NodeId n = 0; n < g.nodes.size(); ++n)
+      if (g.nodes[n].op == &constant_op() && live_.node(n)) named_[static_cast<std::size_t>(g.nodes[n].decl)] = true;
+  }
 
   bool is_clean() {
+    if (std::find(named_.begin(), named_.end(), char{false}) != named_.end()) return false;
     for (NodeId n = 0; n < from().nodes.size(); ++n) {
       if (!keep(n)) return false;
       const Node& node = from().nodes[n];
@@ -110,6 +114,7 @@ class Sweep final : public Rewriter {
 
  private:
   bool keep(NodeId n) override { return live_.node(n); }
+  bool keep_constant(std::size_t decl) override { return named_[decl]; }
   bool keep_result(NodeId n, std::size_t i) override {
     const Node& node = from().nodes[n];
     if (node.op == &cond_op()) return live_.value(node.results[i]);
@@ -117,6 +122,7 @@ class Sweep final : public Rewriter {
   }
 
   Liveness live_;
+  std::vector<char> named_;  // constants that a live leaf names
 };
 
 }  // namespace

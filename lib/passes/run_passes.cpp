@@ -49,7 +49,7 @@ PassResult run_passes(const Graph& graph, std::span<const GraphPass> passes, con
   for (const GraphPass& pass : passes) {
     const GraphPtr before = result.graph.shared();
     const auto start = Clock::now();
-    const GraphPtr after = pass.run(before);
+    const GraphPtr after = pass.run(before, options);
     const std::chrono::duration<double, std::micro> time = Clock::now() - start;
     if (after != before) verify_after(pass.name, *after);
     result.runs.push_back({pass.name, time.count(), before->nodes.size(), after->nodes.size()});

@@ -35,7 +35,7 @@ class RandomGraph {
 
   /// Some computation on x, of x's type.
   Value step(const Value& x, int depth) {
-    switch (pick(depth < kDeepest ? 12 : 9)) {
+    switch (pick(depth < kDeepest ? 19 : 16)) {
       case 0: return x + 0.1;
       case 1: return x * x - 2;
       case 2: return (tanh(x) / 3.0) % hints{.name = "squashed", .fuse = pick(2) == 0};
@@ -50,12 +50,41 @@ class RandomGraph {
         state_write(*state_, seen * 0.5 + mean(x, {.axes = {0}}));
         return x + seen;
       }
-      case 9: return loop(x, depth);
-      case 10: return two_carried(x, depth);
+      case 9: {  // what is computed twice, in another order
+        const Value a = tanh(x) * 0.5, c = mul(b_->value(0.5), tanh(x));
+        return a + c + x;
+      }
+      case 10: {  // numbers and identities
+        const Value w = exp(b_->constant({0.1f, 0.2f, -0.3f, 0.4f}) * 0.5) - 1.0;
+        return neg(neg((x * 1.0 + w) - 0.0)) + -0.0 + 0.0;
+      }
+      case 11: return gated(rms_norm(x, b_->constant({1.0f, 0.5f, -2.0f, 3.0f}))) + x;
+      case 12: return (softmax(x) * 2.0 | cast(f64) | cast(f32)) % hints{.name = "soft"};
+      case 13: return linear(x, matrix(5), b_->constant({0.5f, -0.25f, 0.0f, 1.0f})) | tanh();
+      case 14:
+        return b_->loop("never", 2, 2, x, [&](Index, Value x) { return silu(x); }) +
+               gather(x, b_->constant(Tensor::scalar(0))) * 0.25;
+      case 15:
+        return b_->cond(
+            lt(b_->value(pick(3)), 1), [&] { return x * 3.0; }, [&] { return cast(cast(x, f32), f32); });
+      case 16: return loop(x, depth);
+      case 17: return two_carried(x, depth);
       default:
         return b_->cond(
             *flag_, [&] { return step(x, depth + 1); }, [&] { return step(x, depth + 1); });
     }
+  }
+
+  Value matrix(int seed) {
+    std::vector<float> values;
+    for (int i = 0; i < 16; ++i) values.push_back(static_cast<float>((seed * 7 + i * 5) % 11 - 5) * 0.125f);
+    return b_->constant(Tensor(values, {4, 4}));
+  }
+
+  /// Products over one x whose columns meet, and one whose do not.
+  Value gated(const Value& h) {
+    const Value gate = silu(matmul(h, matrix(1))), up = matmul(h, matrix(2));
+    return pick(2) == 0 ? gate * up : gate * up + matmul(h, matrix(3));
   }
 
   Value loop(const Value& x, int depth) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Properties that hold for every graph: its text is a fixpoint, passes keep its results, and its drawing is well
 // formed.
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <string>
 
+#include "lib/passes/fused_group.h"
 #include "lib/passes/pipeline.h"
 #include "tests/graph/random_graph.h"
 
@@ -50,6 +51,41 @@ TEST_CASE("passes_keep_the_results_of_a_random_graph") {
     INFO("seed " << seed << "\n" << to_text(g));
     REQUIRE(run(run_passes(g, compilation_passes()).graph) == run(g));
   }
+}
+
+TEST_CASE("each_pass_alone_keeps_the_results_and_ends") {
+  for (unsigned seed = 0; seed < kGraphs; ++seed) {
+    const Graph g = RandomGraph(seed).make();
+    INFO("seed " << seed << "\n" << to_text(g));
+    const auto wanted = run(g);
+    for (const GraphPass& pass : compilation_passes()) {
+      INFO(pass.name);
+      const Graph changed = run_passes(g, {&pass, 1}).graph;
+      REQUIRE(to_text(parse_graph(to_text(changed))) == to_text(changed));
+      REQUIRE(run(changed) == wanted);
+      REQUIRE(run_passes(changed, {&pass, 1}).graph.shared() == changed.shared());
+    }
+  }
+}
+
+TEST_CASE("groups_of_a_random_graph_are_kernels") {
+  int groups = 0;
+  for (unsigned seed = 0; seed < kGraphs; ++seed) {
+    const Graph g = run_passes(RandomGraph(seed).make(), compilation_passes()).graph;
+    INFO("seed " << seed << "\n" << to_text(g));
+    const Uses uses(g.data());
+    std::vector<int> sizes;
+    for (const Node& n : g.data().nodes)
+      if (n.fused >= 0) sizes.resize(std::max(sizes.size(), static_cast<std::size_t>(n.fused) + 1)), ++sizes[n.fused];
+    for (std::size_t group = 0; group < sizes.size(); ++group) {
+      const FusedGroup found = classify(g.data(), uses, static_cast<int>(group));
+      REQUIRE(found.nodes.size() == static_cast<std::size_t>(sizes[group]));
+      REQUIRE(found.nodes.size() > 1);
+      REQUIRE(found.outputs.size() > 0);
+    }
+    groups += static_cast<int>(sizes.size());
+  }
+  CHECK(groups > static_cast<int>(kGraphs));
 }
 
 TEST_CASE("a_drawing_names_every_input_output_and_operator") {
