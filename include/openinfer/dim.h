@@ -4,6 +4,7 @@
 #pragma once
 
 #include <compare>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -13,11 +14,15 @@
 #include <vector>
 
 #include "openinfer/dtype.h"
+#include "openinfer/location.h"
 
 namespace openinfer {
 
+struct DimIn;
+struct FactorIn;
+
 /// One dimension. Plain integers convert to it; symbols come from GraphBuilder::dim.
-/// Arithmetic that leaves the range of 62-bit integers is an Error(invalid_argument).
+/// Arithmetic that leaves the range of 62-bit integers is an Error(invalid_argument) with the user's line.
 class Dim {
  public:
   struct Term {
@@ -38,10 +43,13 @@ class Dim {
   /// The value under a binding of symbols; nothing if a symbol is unbound. Throws on overflow.
   std::optional<std::int64_t> value(const std::function<std::optional<std::int64_t>(std::string_view)>& bound) const;
 
-  friend Dim operator+(const Dim& a, const Dim& b);
-  friend Dim operator-(const Dim& a, const Dim& b);
-  friend Dim operator*(const Dim& a, std::int64_t k);
-  friend Dim operator*(std::int64_t k, const Dim& a) { return a * k; }
+  friend Dim operator+(const Dim& a, const DimIn& b);
+  friend Dim operator-(const Dim& a, const DimIn& b);
+  friend Dim operator*(const Dim& a, const FactorIn& k);
+  friend Dim operator*(std::int64_t k, const DimIn& a);
+  /// The same with errors that name no line: for code that knows a better one than its own.
+  Dim plus(const Dim& b) const;
+  Dim times(std::int64_t k) const;
   bool operator==(const Dim&) const = default;
 
   /// As the graph text writes it: "576", "N", "2*N + 1".
@@ -50,6 +58,20 @@ class Dim {
  private:
   std::int64_t constant_ = 0;
   std::vector<Term> terms_;
+};
+
+/// The right operand of arithmetic on dimensions, and the line it was written on.
+struct DimIn {
+  template <std::convertible_to<Dim> D>
+  DimIn(const D& dim, At at = {}) : dim(dim), at(at) {}
+  Dim dim;
+  Location at;
+};
+struct FactorIn {
+  template <std::integral T>
+  FactorIn(T factor, At at = {}) : factor(static_cast<std::int64_t>(factor)), at(at) {}
+  std::int64_t factor;
+  Location at;
 };
 
 using Shape = std::vector<Dim>;

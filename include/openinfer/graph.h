@@ -45,6 +45,13 @@ struct hints {
   bool operator==(const hints&) const = default;
 };
 
+/// Hints and the line of their %.
+struct Hinted {
+  Hinted(hints hint, At at = {}) : hint(std::move(hint)), at(at) {}
+  hints hint;
+  Location at;
+};
+
 /// A result of a node in a graph that is being built: a small handle that shares ownership of the graph.
 class [[nodiscard]] Value {
  public:
@@ -52,10 +59,10 @@ class [[nodiscard]] Value {
   Value(std::shared_ptr<Draft> draft, ValueId id) : draft_(std::move(draft)), id_(id) {}
 
   /// Errors (of all accessors): invalid_argument for an empty value, or once the graph is built.
-  TensorType type() const;
-  DType dtype() const { return type().dtype; }
-  Shape shape() const { return type().shape; }
-  std::string name() const;
+  TensorType type(At at = {}) const;
+  DType dtype(At at = {}) const { return type(at).dtype; }
+  Shape shape(At at = {}) const { return type(at).shape; }
+  std::string name(At at = {}) const;
 
   const std::shared_ptr<Draft>& draft() const { return draft_; }
   ValueId id() const { return id_; }
@@ -71,7 +78,8 @@ class [[nodiscard]] Value {
 class State {
  public:
   State(std::shared_ptr<Draft> draft, int decl) : draft_(std::move(draft)), decl_(decl) {}
-  StateSpec spec() const;
+  /// Errors: invalid_argument once the graph is built.
+  StateSpec spec(At at = {}) const;
   const std::shared_ptr<Draft>& draft() const { return draft_; }
   int decl() const { return decl_; }
 
@@ -99,9 +107,12 @@ class Table {
   int decl_;
 };
 
+/// A number as written; u64 only for what no i64 holds.
+using Number = std::variant<std::int64_t, std::uint64_t, double>;
+
 /// A number written among operands, `x * 0.5`: takes the dtype of the operands beside it.
 struct Literal {
-  std::variant<std::int64_t, double> value;
+  Number value;
 };
 
 /// An operand: a value, a tensor of the package, a number or a loop's index, and the line it was written on.
@@ -121,12 +132,26 @@ class In {
   static Literal literal(T number) {
     if constexpr (std::is_floating_point_v<T>)
       return {static_cast<double>(number)};
+    else if (std::is_unsigned_v<T> && static_cast<std::uint64_t>(number) > INT64_MAX)
+      return {static_cast<std::uint64_t>(number)};
     else
       return {static_cast<std::int64_t>(number)};
   }
 
   std::variant<Value, Weight, Index, Literal> operand_;
   Location at_;
+};
+
+/// An operand that may be left out: `{.mask = m}`.
+class OptionalIn : public std::optional<In> {
+ public:
+  OptionalIn() = default;
+  OptionalIn(std::nullopt_t) {}
+  OptionalIn(const std::optional<In>& operand) : std::optional<In>(operand) {}
+  OptionalIn(const In& operand) : std::optional<In>(operand) {}
+  template <class T>
+  requires std::constructible_from<In, const T&, At> OptionalIn(const T& operand, At at = {})
+      : std::optional<In>(In(operand, at)) {}
 };
 
 /// What an attribute of a node may be. Lists of integers are shapes of constants.
@@ -150,9 +175,10 @@ class Attributes {
 /// An operator waiting for its first operand: `x | rms_norm(w)`. Plain data; may be kept and used again.
 struct [[nodiscard]] Pipe {
   const OpDef* op = nullptr;
-  std::vector<std::optional<In>> rest = {};  // operands after the first; empty ones are absent
+  std::vector<OptionalIn> rest = {};  // operands after the first; empty ones are absent
   Attributes attributes = {};
   hints hint = {};
+  Location hint_at = {};
   Location at = {};
 };
 
@@ -164,12 +190,12 @@ struct ApplyTo {
   std::optional<State> state = {};    // the state operand, for ops that read or write one
   std::shared_ptr<Draft> draft = {};  // GraphBuilder::draft(), where no operand tells
 };
-std::vector<Value> apply(const OpDef& op, const std::vector<std::optional<In>>& operands, Attributes attributes = {},
+std::vector<Value> apply(const OpDef& op, const std::vector<OptionalIn>& operands, Attributes attributes = {},
                          const ApplyTo& where = {}, Location at = {});
 
 Value operator|(const In& x, const Pipe& pipe);
-Value operator%(const Value& value, const hints& hint);
-Pipe operator%(Pipe pipe, const hints& hint);
+Value operator%(const Value& value, const Hinted& hint);
+Pipe operator%(Pipe pipe, const Hinted& hint);
 
 /// A finished graph: immutable, shared by its copies, safe to use from any thread.
 class Graph {
@@ -178,11 +204,11 @@ class Graph {
   explicit Graph(std::shared_ptr<const GraphData> data) : data_(std::move(data)) {}
 
   /// Errors: invalid_argument for an empty Graph.
-  const GraphData& data() const;
+  const GraphData& data(Location at = {}) const;
   const std::shared_ptr<const GraphData>& shared() const { return data_; }
-  /// Names and types, in order.
-  std::vector<std::pair<std::string, TensorType>> inputs() const;
-  std::vector<std::pair<std::string, TensorType>> outputs() const;
+  /// Names and types, in order. Errors: invalid_argument for an empty Graph.
+  std::vector<std::pair<std::string, TensorType>> inputs(At at = {}) const;
+  std::vector<std::pair<std::string, TensorType>> outputs(At at = {}) const;
   explicit operator bool() const { return data_ != nullptr; }
 
  private:
@@ -190,24 +216,40 @@ class Graph {
 };
 
 /// The versioned text form (.oig): parse(to_text(g)) prints as the same text. Grammar: lib/graph/README.md.
-std::string to_text(const Graph& graph);
+/// Errors: invalid_argument for an empty Graph.
+std::string to_text(const Graph& graph, At at = {});
 /// Parses and verifies. `file` names the text in errors. `ops` defaults to the library's own operators.
 /// Errors: invalid_argument, shape_mismatch, dtype_mismatch, not_found (unknown op), each with file and line.
 Graph parse_graph(std::string_view text, std::string_view file = "graph.oig");
 Graph parse_graph(std::string_view text, std::string_view file, const OpSet& ops);
 /// Graphviz source: one cluster per region, data edges solid, state edges dashed.
-std::string to_dot(const Graph& graph);
+/// Errors: invalid_argument for an empty Graph.
+std::string to_dot(const Graph& graph, At at = {});
 
 namespace detail {
 using LoopBody = std::function<std::vector<In>(const Index&, const std::vector<Value>&)>;
 using Branch = std::function<std::vector<In>()>;
+
+template <class T>
+In operand(const T& value, At at) {
+  if constexpr (std::is_same_v<T, In>)
+    return value;
+  else
+    return In(value, at);
+}
 }  // namespace detail
 
-/// Several carried values: `carry(x, y)`, for a loop's initial values and its body's results.
+/// Several carried values, and the line they stand on: `carry(x, y)`, for a loop's initial values and its body's
+/// results. What a loop returned, a std::tuple, can stand in its place.
 template <class... T>
-auto carry(const T&... values) {
-  return std::make_tuple(In(values)...);
-}
+struct carry {
+  carry(const T&... values, At at = {}) : operands{detail::operand(values, at)...} {}
+  carry(const std::tuple<T...>& values, At at)
+      : operands(std::apply([&](const T&... v) { return std::vector<In>{detail::operand(v, at)...}; }, values)) {}
+  std::vector<In> operands;
+};
+template <class... T>
+carry(const T&...) -> carry<T...>;
 
 class GraphBuilder {
  public:
@@ -219,11 +261,22 @@ class GraphBuilder {
   Dim dim(std::string_view name, At at = {});
   Dim dim(std::string_view name, std::int64_t min, std::int64_t max, At at = {});
 
+  /// A tensor that every step is given.  Shapes: any, of numbers and dimensions of this graph: a step binds those.
+  /// Dtypes: plain. Errors: invalid_argument for a bad or taken name, or inside a loop or branch; dtype_mismatch for a
+  /// block or packed format. A dimension of another graph is an invalid_argument of build().
   Value input(std::string_view name, DType dtype, Shape shape, At at = {});
+  /// What a session keeps from step to step, zero at first: a cache of keys and values, kv_cache(…), or one tensor,
+  /// tensor_state(dtype, shape).  Shapes: any, of numbers and dimensions, which stay what the first step binds them to.
+  /// Dtypes: plain; a kv_cache's floats. Errors: invalid_argument for a bad name, one that another state has, or a
+  /// kv_cache that is no float; dtype_mismatch for a block or packed format.
   State state(std::string_view name, StateSpec spec, At at = {});
-  /// A tensor that is part of the graph's text: for small things.
+  /// A tensor that is part of the graph's text: for small things. Without a name it is called c0, c1, …
+  /// Shapes: the tensor's. Dtypes: plain. Errors: invalid_argument for a bad name, or one that another constant or
+  /// table has; dtype_mismatch for a block or packed format.
   Value constant(Tensor tensor, At at = {});
   Value constant(std::string_view name, Tensor tensor, At at = {});
+  /// One scalar for each index of a loop: window[l] is values[l].  Shapes: values (E), an entry (). Dtypes: T's.
+  /// Errors: as constant's; an index beyond E is an error of window[l].
   template <class T>
   Table table(std::string_view name, std::vector<T> values, At at = {}) {
     const auto count = static_cast<std::int64_t>(values.size());
@@ -233,7 +286,8 @@ class GraphBuilder {
   Table table(std::string_view name, std::initializer_list<T> values, At at = {}) {
     return table(name, std::vector<T>(values), at);
   }
-  /// A tensor of the package, or a loop's index, as a Value.
+  /// A tensor of the package, or a loop's index (i32), as a Value. Errors: not_found, shape_mismatch of a family whose
+  /// members differ; invalid_argument for an operand of another graph or package.
   Value value(const In& operand);
 
   /// for l in from..to { carried = body(l, carried); }: one region, however many turns. The body's results have the
@@ -241,17 +295,25 @@ class GraphBuilder {
   ///   x = b.loop("l", 0, n, x, [&](Index l, Value x) { return x + …; });
   ///   std::tie(x, y) = b.loop("l", 0, n, carry(x, y), [&](Index l, Value x, Value y) { return carry(…, …); });
   ///   b.loop("l", 0, n, [&](Index l) { kv_write(…); });
+  /// Errors: shape_mismatch or dtype_mismatch if a value leaves the body with another type than it entered;
+  /// invalid_argument for a bad name, from > to, more than 32 bits, another number of values out than in, or a value of
+  /// another graph or of a region that has ended.
   template <std::invocable<Index, Value> Body>
   Value loop(std::string_view name, std::int64_t from, std::int64_t to, const In& init, Body body, At at = {}) {
     auto results = add_loop(
         name, from, to, {init},
-        [&](const Index& l, const std::vector<Value>& v) { return std::vector<In>{In(body(l, v[0]), at_of(at))}; }, at);
+        [&](const Index& l, const std::vector<Value>& v) { return std::vector<In>{In(body(l, v[0]), at)}; }, at);
     return results[0];
+  }
+  template <class... Init, class Body>
+  auto loop(std::string_view name, std::int64_t from, std::int64_t to, const carry<Init...>& init, Body body,
+            At at = {}) {
+    return loop_many(name, from, to, init.operands, body, at, std::index_sequence_for<Init...>{});
   }
   template <class... Init, class Body>
   auto loop(std::string_view name, std::int64_t from, std::int64_t to, const std::tuple<Init...>& init, Body body,
             At at = {}) {
-    return loop_many(name, from, to, init, body, at, std::index_sequence_for<Init...>{});
+    return loop(name, from, to, carry<Init...>(init, at), std::move(body), at);
   }
   template <std::invocable<Index> Body>
   void loop(std::string_view name, std::int64_t from, std::int64_t to, Body body, At at = {}) {
@@ -265,7 +327,8 @@ class GraphBuilder {
   }
 
   /// Runs one branch, by a scalar bool: both are part of the graph, and return values of the same types (one Value,
-  /// or several with carry(…)).
+  /// or several with carry(…)). Errors: dtype_mismatch for a predicate that is no bool[]; shape_mismatch if the
+  /// branches return different types; invalid_argument for different numbers of values.
   template <class Then, class Else>
   auto cond(const In& predicate, Then then_body, Else else_body, At at = {}) {
     using Result = std::invoke_result_t<Then>;
@@ -283,63 +346,73 @@ class GraphBuilder {
           at);
     } else if constexpr (std::is_convertible_v<Result, In>) {
       return add_cond(
-          predicate, [&] { return std::vector<In>{In(then_body(), at_of(at))}; },
-          [&] { return std::vector<In>{In(else_body(), at_of(at))}; }, at)[0];
+          predicate, [&] { return std::vector<In>{In(then_body(), at)}; },
+          [&] { return std::vector<In>{In(else_body(), at)}; }, at)[0];
     } else {
       auto results = add_cond(
-          predicate, [&] { return to_vector(then_body()); }, [&] { return to_vector(else_body()); }, at);
-      return to_tuple(results, std::make_index_sequence<std::tuple_size_v<Result>>{});
+          predicate, [&] { return to_vector(then_body(), at); }, [&] { return to_vector(else_body(), at); }, at);
+      return to_tuple(results, indices_of(std::type_identity<Result>{}));
     }
   }
 
+  /// A value that every step can be asked for.  Shapes, dtypes: the value's; plain.
+  /// Errors: invalid_argument for a bad name, one that another output has, inside a loop or branch, or for a value of a
+  /// region that has ended; dtype_mismatch for a tensor of the package in a block format: cast it.
   void output(std::string_view name, const In& value, At at = {});
 
   /// Finishes: verifies the graph and closes this builder. Errors: invalid_argument (no output, built twice),
   /// internal if the verifier refuses what the builder accepted.
-  Graph build();
+  Graph build(At at = {});
 
   const std::shared_ptr<Draft>& draft() const { return draft_; }
 
  private:
-  static At at_of(const At& at) { return at; }
   Table add_table(std::string_view name, Tensor values, At at);
   std::vector<Value> add_loop(std::string_view name, std::int64_t from, std::int64_t to, const std::vector<In>& init,
                               const detail::LoopBody& body, Location at);
   std::vector<Value> add_cond(const In& predicate, const detail::Branch& then_body, const detail::Branch& else_body,
                               Location at);
 
-  template <class Tuple>
-  static std::vector<In> to_vector(const Tuple& values) {
-    return std::apply([](const auto&... v) { return std::vector<In>{In(v)...}; }, values);
+  template <class... T>
+  static std::vector<In> to_vector(const carry<T...>& values, At) {
+    return values.operands;
+  }
+  template <class... T>
+  static std::vector<In> to_vector(const std::tuple<T...>& values, At at) {
+    return carry<T...>(values, at).operands;
+  }
+  template <template <class...> class Many, class... T>
+  static auto indices_of(std::type_identity<Many<T...>>) {
+    return std::index_sequence_for<T...>{};
   }
   template <std::size_t... I>
   static auto to_tuple(const std::vector<Value>& values, std::index_sequence<I...>) {
     return std::make_tuple(values[I]...);
   }
-  template <class Tuple, class Body, std::size_t... I>
-  auto loop_many(std::string_view name, std::int64_t from, std::int64_t to, const Tuple& init, Body& body, At at,
-                 std::index_sequence<I...> order) {
+  template <class Body, std::size_t... I>
+  auto loop_many(std::string_view name, std::int64_t from, std::int64_t to, const std::vector<In>& init, Body& body,
+                 At at, std::index_sequence<I...> order) {
     auto results = add_loop(
-        name, from, to, to_vector(init),
-        [&](const Index& l, const std::vector<Value>& v) { return to_vector(body(l, v[I]...)); }, at);
+        name, from, to, init,
+        [&](const Index& l, const std::vector<Value>& v) { return to_vector(body(l, v[I]...), at); }, at);
     return to_tuple(results, order);
   }
 
   std::shared_ptr<Draft> draft_;
 };
 
-/// Builds a graph over a package (or over none) in one expression.
+/// Builds a graph over a package (or over none) in one expression. Errors: what the body throws, and build's.
 template <std::invocable<GraphBuilder&> Body>
-Graph graph(const Model& model, Body body) {
+Graph graph(const Model& model, Body body, At at = {}) {
   GraphBuilder b(model);
   body(b);
-  return b.build();
+  return b.build(at);
 }
 template <std::invocable<GraphBuilder&> Body>
-Graph graph(Body body) {
+Graph graph(Body body, At at = {}) {
   GraphBuilder b;
   body(b);
-  return b.build();
+  return b.build(at);
 }
 
 }  // namespace openinfer

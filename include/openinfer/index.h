@@ -23,7 +23,7 @@ class Index {
   Index(std::shared_ptr<Draft> draft, ValueId loop_index)
       : draft_(std::move(draft)), loop_index_(loop_index), scale_(1) {}
 
-  /// i + k, i · k. Errors: invalid_argument beyond 2^40.
+  /// i + k, i · k. An index that ever went beyond 2^40 is an invalid_argument where it is used.
   Index plus(std::int64_t k) const;
   Index times(std::int64_t k) const;
   template <std::integral T>
@@ -51,12 +51,14 @@ class Index {
   ValueId loop_index() const { return loop_index_; }
   std::int64_t scale() const { return scale_; }
   std::int64_t offset() const { return offset_; }
+  bool is_beyond() const { return is_beyond_; }  // 2^40, now or on the way here
 
  private:
   std::shared_ptr<Draft> draft_;
   ValueId loop_index_ = kNoValue;
   std::int64_t scale_ = 0;
   std::int64_t offset_ = 0;
+  bool is_beyond_ = false;
 };
 
 }  // namespace openinfer

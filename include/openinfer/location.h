@@ -7,6 +7,7 @@
 namespace openinfer {
 
 struct At : Location {
+  At(const Location& known) : Location(known) {}  // Location{}: an error names no line
   At(const char* file = __builtin_FILE(), int line = __builtin_LINE()) : Location{file, line} {}
 };
 

@@ -139,7 +139,7 @@ using GradientFn = std::vector<Value> (*)(const std::vector<Value>& operands, co
                                           const std::vector<Value>& result_gradients, const Attributes&);
 /// The same computation in other ops, with the same bits. An operand is a Value; empty: not for these operands, the
 /// node stays as it is. Ops with a state are not decomposed.
-using DecomposeFn = std::vector<Value> (*)(const std::vector<std::optional<In>>& operands, const Attributes&);
+using DecomposeFn = std::vector<Value> (*)(const std::vector<OptionalIn>& operands, const Attributes&);
 /// An elementwise op: its result (of compute_kind of the result's dtype) from its operands (likewise). The caller loads
 /// and stores elements: a load widens, a store narrows with one rounding, or keeps an integer's low bits.
 using ScalarFn = std::function<ScalarExpr(std::span<const ScalarExpr>)>;

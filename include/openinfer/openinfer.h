@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything a user writes against.
+// Everything that graphs and sessions need. Text (text.h: tokenizers, chat templates, sampling), models/*.h and
+// op_def.h (operators of your own) are included by those who use them.
 #pragma once
 
 #include "openinfer/dtype.h"

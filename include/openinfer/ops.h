@@ -17,14 +17,14 @@
 namespace openinfer {
 
 // --- elementwise arithmetic ---------------------------------------------------------------------------------------
-// result[i] = f(a[i], b[i]). Shapes: broadcast. Dtypes: equal. Errors: dtype_mismatch [C1] if the operands' dtypes
-// differ or f does not take them; shape_mismatch [C2] if the shapes do not broadcast.
+// result[i] = f(a[i], b[i]). Shapes: broadcast. Dtypes: equal. Errors: dtype_mismatch C1 if the operands' dtypes
+// differ or f does not take them; shape_mismatch C2 if the shapes do not broadcast.
 
-/// a + b, a − b, a · b.  Dtypes: f16|bf16|f32|f64 and i8…i64, u8…u64, which wrap.
+/// a + b, a − b, a · b.  Dtypes: f16|bf16|f32|f64 and i8…i64, u8…u64, which wrap.  Errors: [C1] [C2].
 Value operator+(const Value& a, const In& b);
 Value operator-(const Value& a, const In& b);
 Value operator*(const Value& a, const In& b);
-/// a / b.  Dtypes: floats.
+/// a / b.  Dtypes: floats.  Errors: [C1] [C2].
 Value operator/(const Value& a, const In& b);
 /// A number or a weight on the left: 1 - x, model["b"] + x.
 template <class T>
@@ -35,7 +35,9 @@ template <class T>
 requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator*(const T& a, const In& b);
 template <class T>
 requires(std::is_arithmetic_v<T> || std::is_same_v<T, Weight>) Value operator/(const T& a, const In& b);
+/// −x.  Dtypes: floats, signed integers (−min wraps to min) [C1].
 Value operator-(const In& x);
+/// The operators by name.  Errors: [C1] [C2].
 Value add(const In& a, const In& b);
 Value sub(const In& a, const In& b);
 Value mul(const In& a, const In& b);
@@ -45,13 +47,14 @@ Pipe sub(const In& b);
 Pipe mul(const In& b);
 Pipe div(const In& b);
 /// The smaller, the larger; a NaN in either operand gives NaN; of −0 and +0 the first.  Dtypes: floats, integers.
+/// Errors: [C1] [C2].
 Value min(const In& a, const In& b);
 Value max(const In& a, const In& b);
 Pipe min(const In& b);
 Pipe max(const In& b);
-/// a · b + c with one rounding (f32: std::fma; f16, bf16: in f32, then rounded).  Dtypes: floats.
+/// a · b + c with one rounding (f32: std::fma; f16, bf16: in f32, then rounded).  Dtypes: floats.  Errors: [C1] [C2].
 Value fma(const In& a, const In& b, const In& c);
-/// −x, |x|.  Dtypes: floats, signed integers (−min and |min| wrap to min).
+/// −x, |x|.  Dtypes: floats, signed integers (−min and |min| wrap to min) [C1].
 Value neg(const In& x);
 Value abs(const In& x);
 Pipe neg();
@@ -70,10 +73,11 @@ Value erf(const In& x);
 Value sigmoid(const In& x);  // 1 / (1 + exp(−x))
 Value silu(const In& x);     // x / (1 + exp(−x))
 /// x/2 · (1 + erf(x/√2)); its tanh form: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
-/// Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
+/// Dtypes: floats [C1].  Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
 Value gelu(const In& x);
 Value gelu_tanh(const In& x);
-Value relu(const In& x);  // max(x, 0); also signed integers
+/// max(x, 0).  Dtypes: floats, signed integers [C1].
+Value relu(const In& x);
 Pipe exp();
 Pipe log();
 Pipe sqrt();
@@ -98,9 +102,10 @@ Value lt(const In& a, const In& b);
 Value le(const In& a, const In& b);
 Value gt(const In& a, const In& b);
 Value ge(const In& a, const In& b);
-/// Logical on bool, bit by bit on integers. In the text: and, or, not.
+/// Logical on bool, bit by bit on integers. In the text: and, or, not.  Errors: as arithmetic's [C1] [C2].
 Value and_(const In& a, const In& b);
 Value or_(const In& a, const In& b);
+/// Dtypes: bool, integers [C1].
 Value not_(const In& x);
 /// condition[i] ? a[i] : b[i].  Shapes: broadcast [C3].  Dtypes: condition bool [C1]; a and b equal and plain [C2].
 Value select(const In& condition, const In& a, const In& b);
@@ -112,10 +117,12 @@ Value select(const In& condition, const In& a, const In& b);
 /// round. Dtypes: from anything to plain dtypes (f64 f32 f16 bf16, i8…u64, bool) [C1]. Same dtype: x itself.
 Value cast(const In& x, DType dtype);
 Pipe cast(DType dtype);
-/// A tensor of one value, and 0, 1, 2, … along `axis` (integers wrap).  Dtypes: plain; iota not bool [C1].
-/// Errors: invalid_argument [C1] if the value does not fit the dtype (a fraction or out of range for integers, finite
-/// but infinite once rounded for floats), [C2] if the axis is outside the shape, [C3] if an extent may be negative.
+/// A tensor of one value.  Dtypes: plain [C1].  Errors: invalid_argument [C1] if the value does not fit the dtype (a
+/// fraction or out of range for integers, finite but infinite once rounded for floats), [C2] if an extent may be
+/// negative.
 Value fill(GraphBuilder& b, Shape shape, double value, DType dtype = DType::f32, At at = {});
+/// 0, 1, 2, … along `axis` (integers wrap).  Dtypes: plain, not bool [C1].  Errors: invalid_argument [C2] if the axis
+/// is outside the shape, [C3] if an extent may be negative.
 Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DType::i32, At at = {});
 
 // --- moving --------------------------------------------------------------------------------------------------------
@@ -145,8 +152,8 @@ struct Range {
 Value slice(const In& x, Range range);
 Pipe slice(Range range);
 /// One behind the other along `axis`.  Errors: invalid_argument [C1] axis outside; shape_mismatch [C2] other extents or
-/// ranks differ; dtype_mismatch [C3] dtypes differ.
-Value concat(const std::vector<In>& parts, std::int64_t axis = 0);
+/// ranks differ; dtype_mismatch [C3] dtypes differ; invalid_argument for no parts.
+Value concat(const std::vector<In>& parts, std::int64_t axis = 0, At at = {});
 /// Repeats extents of 1 (and adds leading ones) to reach `shape`.  Errors: shape_mismatch [C1] if x does not broadcast
 /// to it; invalid_argument [C2] if an extent may be negative.
 Value broadcast(const In& x, Shape shape);
@@ -157,15 +164,16 @@ struct Over {
   std::vector<std::int64_t> axes = {};  // negative: from the end; none: all
   bool keepdims = false;
 };
-/// Sum, mean, largest over `axes`.  Dtypes: floats (sums in f32, or f64); sum and max also integers.
+/// Sum and mean over `axes`.  Dtypes: floats (sums in f32, or f64); sum also integers.
 /// An empty sum is 0; an empty mean NaN. NaN in, NaN out. Terms of a sum are taken row-major over the reduced axes.
-/// Errors: invalid_argument [C1] for an axis outside or named twice; dtype_mismatch [C2]; an empty max at run time
-/// [C3]. In the text: sum, mean, reduce_max.
+/// Errors: invalid_argument [C1] for an axis outside or named twice; dtype_mismatch [C2].
 Value sum(const In& x, Over over = {});
 Value mean(const In& x, Over over = {});
-Value max(const In& x, Over over);
 Pipe sum(Over over = {});
 Pipe mean(Over over = {});
+/// The largest over `axes`, a NaN if there is one; in the text reduce_max.  Dtypes: floats, integers.
+/// Errors: as sum's [C1] [C2]; invalid_argument [C3] of no elements, at run time.
+Value max(const In& x, Over over);
 /// Index (i32) of the first largest element along `axis`; a NaN counts as largest.  Errors: as max's [C1] [C2] [C3].
 Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false);
 
@@ -181,7 +189,8 @@ struct MatmulOptions {
 };
 Value matmul(const In& x, const In& w, MatmulOptions options = {});
 Pipe matmul(const In& w);
-/// matmul(x, w) + b, rounded once.  Shapes: x (…, K), w (K, N) [C3], b (N) [C4].  Dtypes: as matmul's; b any float.
+/// matmul(x, w) + b, rounded once.  Shapes: x (…, K), w (K, N), b (N).  Dtypes: as matmul's; b any float.
+/// Errors: as matmul's [C1] [C2] [C3], also if w has more than two dimensions; shape_mismatch [C4] if b is not (N).
 Value linear(const In& x, const In& w, const In& b);
 Pipe linear(const In& w, const In& b);
 
@@ -197,7 +206,8 @@ Pipe softmax(std::int64_t axis = -1);
 /// Source: Zhang & Sennrich 2019, arXiv:1910.07467.
 Value rms_norm(const In& x, const In& w, double eps = 1e-5);
 Pipe rms_norm(const In& w, double eps = 1e-5);
-/// y[…,i] = (x[…,i] − mean) / sqrt(mean((x − mean)²) + eps) · w[i] + b[i].  Shapes, dtypes, errors: as rms_norm.
+/// y[…,i] = (x[…,i] − mean) / sqrt(mean((x − mean)²) + eps) · w[i] + b[i].
+/// Shapes, dtypes, errors: as rms_norm's [C1] [C2].
 /// Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450.
 Value layer_norm(const In& x, const In& w, const In& b, double eps = 1e-5);
 Pipe layer_norm(const In& w, const In& b, double eps = 1e-5);
@@ -224,13 +234,13 @@ Value rope(const In& x, const In& pos, Rope options);
 Pipe rope(const In& pos, Rope options);
 
 struct Attention {
-  std::optional<In> mask = {};  // bool or u8: nonzero = may attend; float: added to the scores
-  std::optional<In> pos = {};   // rows form: i32 (N)
-  std::optional<In> slot = {};  // rows form: i32 (N)
-  bool causal = false;          // dense form: key j ≤ i + (Tk − T)
-  std::int64_t window = 0;      // > 0: only the last `window` keys up to the row's own position
-  double softcap = 0;           // > 0: scores s become softcap · tanh(s / softcap), before the mask
-  double scale = 0;             // 0: 1 / sqrt(head_dim)
+  OptionalIn mask = {};     // bool or u8: nonzero = may attend; float: added to the scores
+  OptionalIn pos = {};      // rows form: i32 (N)
+  OptionalIn slot = {};     // rows form: i32 (N)
+  bool causal = false;      // dense form: key j ≤ i + (Tk − T)
+  std::int64_t window = 0;  // > 0: only the last `window` keys up to the row's own position
+  double softcap = 0;       // > 0: scores s become softcap · tanh(s / softcap), before the mask
+  double scale = 0;         // 0: 1 / sqrt(head_dim)
 };
 /// softmax(scale · q·kᵀ, masked) · v with H query heads on Hk key heads, H a multiple of Hk (grouped-query attention).
 /// Dense form: q (B, H, T, D), k and v (B, Hk, Tk, D) → (B, H, T, D); mask broadcasts to (B, H, T, Tk).
@@ -249,9 +259,9 @@ Value sdpa(const In& q, const In& k, const In& v, const In& mask);
 /// if given, slot (N), without which all rows go to slot 0.
 struct KvAt {
   In layer;
-  std::optional<In> step = {};
-  std::optional<In> pos = {};
-  std::optional<In> slot = {};
+  OptionalIn step = {};
+  OptionalIn pos = {};
+  OptionalIn slot = {};
 };
 /// Stores k and v, (N, Hk·D) or (N, Hk, D), converted to the cache's dtype.
 /// Errors: [C1] not a kv_cache; [C2] shapes against the spec; [C3] neither step nor pos, or both; [C4] index dtypes and
@@ -262,13 +272,15 @@ struct KvLayer {
 };
 /// The layer's keys and values, (slots, heads, capacity, head_dim) each: views without a copy, valid until the next
 /// write to that state; a later use is an error.
+/// Errors: [C1] not a kv_cache; [C2] layer not i32[]; run time: a layer outside the cache.
 std::tuple<Value, Value> kv_read(const State& kv, const KvLayer& where);
-/// The contents of a tensor state, and their replacement (same dtype and shape [C1]). A value read stays what it was.
+/// The contents of a tensor state; what was read stays what it was.  Errors: invalid_argument [C1] for a kv_cache.
 Value state_read(const State& state, At at = {});
+/// Their replacement.  Shapes, dtypes: the state's.  Errors: invalid_argument [C1] for a kv_cache; dtype_mismatch [C2];
+/// shape_mismatch [C3].
 void state_write(const State& state, const In& value);
 
-// --- details
-// -----------------------------------------------------------------------------------------------------------
+// --- details ---------------------------------------------------------------------------------------------------------
 
 namespace detail {
 template <class T>

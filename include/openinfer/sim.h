@@ -55,7 +55,7 @@ using Inputs = std::vector<std::pair<std::string, InputValue>>;
 class Outputs {
  public:
   /// Errors: not_found, with the names there are.
-  const Tensor& operator[](std::string_view name) const;
+  const Tensor& operator[](Model::Key name) const;
   const std::map<std::string, Tensor, std::less<>>& all() const { return tensors_; }
   void set(std::string name, Tensor tensor) { tensors_.insert_or_assign(std::move(name), std::move(tensor)); }
 
@@ -103,17 +103,18 @@ struct SimStats {
 /// One thread at a time may use a session; many sessions may share a Model and a Graph.
 /// Errors of the constructor: not_found, dtype_mismatch, shape_mismatch where the package does not have what the graph
 /// declares; invalid_argument for an unknown or out-of-bounds dimension; out_of_memory for states.
+/// Every Error names the line of the graph's node that it belongs to, else the line that called the session.
 class SimSession {
  public:
-  SimSession(const Model& model, const Graph& graph, SimOptions options = {});
-  explicit SimSession(const Graph& graph, SimOptions options = {});
+  SimSession(const Model& model, const Graph& graph, SimOptions options = {}, At at = {});
+  explicit SimSession(const Graph& graph, SimOptions options = {}, At at = {});
   ~SimSession();
   SimSession(SimSession&&) noexcept;
   SimSession& operator=(SimSession&&) noexcept;
 
   /// Runs what the wanted outputs (default: all) and the states' writes need, and nothing else. On an Error the
   /// states are as they were when the failing node was reached: restore a snapshot to go on.
-  Outputs run_step(const Inputs& inputs, const std::vector<std::string>& wanted = {});
+  Outputs run_step(const Inputs& inputs, const std::vector<std::string>& wanted = {}, At at = {});
 
   /// The same, one node at a time: begin, then next until it returns nothing, then outputs.
   struct NodeRun {
@@ -122,35 +123,36 @@ class SimSession {
     std::vector<std::int64_t> indices;
     Location at;
   };
-  void begin(const Inputs& inputs, const std::vector<std::string>& wanted = {});
-  std::optional<NodeRun> next();
-  Outputs finish();  // runs what is left
+  void begin(const Inputs& inputs, const std::vector<std::string>& wanted = {}, At at = {});
+  std::optional<NodeRun> next(At at = {});
+  Outputs finish(At at = {});  // runs what is left
 
   /// From the next step on, calls `watcher` with every value of that name: inputs, results, a loop's index and what it
   /// carries (once each turn) and ends as. "x.*" means x, x.1, x.2, …; an output's name means its value if no value has
   /// that name. Watched values are computed even if no output needs them; in a branch not taken there are none. A
   /// watcher may throw, which ends the step, and may not run steps. Errors: not_found, with the nearest names.
-  void watch(std::string_view name, Watcher watcher);
-  void unwatch(std::string_view name);
+  void watch(std::string_view name, Watcher watcher, At at = {});
+  void unwatch(std::string_view name, At at = {});
 
   /// A copy of every state; pages that are still zero are not copied.
   StateSnapshot save() const;
   /// Errors: invalid_argument if names, dtypes or shapes differ from this session's states.
-  void restore(const StateSnapshot& snapshot);
+  void restore(const StateSnapshot& snapshot, At at = {});
   void reset();  // zeros every state; sizes stay
   /// A session of its own with the same options and contents, without watchers and trace; costs a copy of the states.
-  SimSession fork() const;
+  SimSession fork(At at = {}) const;
 
   /// Writes every node run from now on as a complete event ("ph":"X") of the Trace Event Format, which Perfetto and
   /// chrome://tracing open; the file is finished by stop_trace or the destructor. Errors: io_error.
-  void trace(const std::string& path);
-  void stop_trace();
+  void trace(const std::string& path, At at = {});
+  void stop_trace(At at = {});
 
   SimStats stats() const;
 
  private:
   struct Impl;
-  friend Tensor eval(const Value& value);
+  friend Tensor eval(const Value& value, At at);
+  static std::unique_ptr<Impl> make(const Model* model, const Graph& graph, SimOptions options);
   explicit SimSession(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -158,6 +160,6 @@ class SimSession {
 /// Computes one value of a graph that needs no inputs and no package: for tests and notebooks.
 ///   GraphBuilder b; Tensor t = eval(b.constant({1.f, 2.f}) * 2);
 /// The builder stays open. Errors: invalid_argument if the value depends on an input or lies inside a region.
-Tensor eval(const Value& value);
+Tensor eval(const Value& value, At at = {});
 
 }  // namespace openinfer

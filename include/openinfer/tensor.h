@@ -13,11 +13,13 @@
 
 #include "openinfer/dtype.h"
 #include "openinfer/half.h"
+#include "openinfer/location.h"
 
 namespace openinfer {
 
 using Extents = std::vector<std::int64_t>;
-/// The product of the extents: 1 for a scalar. Errors: invalid_argument on a negative extent or overflow.
+/// The product of the extents: 1 for a scalar, 0 if any of them is 0. Errors: invalid_argument on a negative extent or
+/// overflow.
 std::int64_t element_count(std::span<const std::int64_t> extents);
 /// Bytes of `count` elements. Errors: invalid_argument if a block or packed dtype does not divide evenly.
 std::int64_t size_bytes(DType dtype, std::int64_t count);
@@ -78,16 +80,17 @@ class Tensor {
  public:
   Tensor() = default;
   /// Zeros. Errors: invalid_argument for negative extents, overflow, partial blocks; out_of_memory.
-  Tensor(DType dtype, Extents shape);
+  Tensor(DType dtype, Extents shape, At at = {});
+  /// Errors: shape_mismatch if the values do not fill the shape.
   template <class T>
-  requires(!std::is_same_v<T, bool>) Tensor(const std::vector<T>& values, Extents shape)
-      : Tensor(dtype_of<T>(), std::move(shape), values.data(), values.size()) {}
+  requires(!std::is_same_v<T, bool>) Tensor(const std::vector<T>& values, Extents shape, At at = {})
+      : Tensor(dtype_of<T>(), std::move(shape), values.data(), values.size(), at) {}
   template <class T>
   Tensor(std::initializer_list<T> values)
-      : Tensor(dtype_of<T>(), {static_cast<std::int64_t>(values.size())}, values.begin(), values.size()) {}
+      : Tensor(dtype_of<T>(), {static_cast<std::int64_t>(values.size())}, values.begin(), values.size(), Location{}) {}
   template <class T>
   requires std::is_arithmetic_v<T>
-  static Tensor scalar(T value) { return Tensor(dtype_of<T>(), {}, &value, 1); }
+  static Tensor scalar(T value) { return Tensor(dtype_of<T>(), {}, &value, 1, Location{}); }
 
   DType dtype() const { return dtype_; }
   const Extents& shape() const { return shape_; }
@@ -97,13 +100,13 @@ class Tensor {
 
   /// Typed access. Errors: dtype_mismatch if T is not the tensor's dtype.
   template <class T>
-  std::span<const T> data() const {
-    expect(dtype_of<T>());
+  std::span<const T> data(At at = {}) const {
+    expect(dtype_of<T>(), at);
     return {reinterpret_cast<const T*>(storage_.get()), static_cast<std::size_t>(count())};
   }
   template <class T>
-  std::span<T> mutable_data() {
-    expect(dtype_of<T>());
+  std::span<T> mutable_data(At at = {}) {
+    expect(dtype_of<T>(), at);
     return {reinterpret_cast<T*>(mutable_bytes().data()), static_cast<std::size_t>(count())};
   }
 
@@ -113,8 +116,8 @@ class Tensor {
   bool operator==(const Tensor& other) const;
 
  private:
-  Tensor(DType dtype, Extents shape, const void* values, std::size_t count);
-  void expect(DType wanted) const;
+  Tensor(DType dtype, Extents shape, const void* values, std::size_t count, At at);
+  void expect(DType wanted, Location at) const;
 
   DType dtype_ = DType::f32;
   Extents shape_ = {0};

@@ -26,8 +26,18 @@ std::int64_t content(const Dim& d) {
 
 Dim divided(const Dim& d, std::int64_t divisor) {
   Dim result = d.constant() / divisor;
-  for (const auto& t : d.terms()) result = result + Dim::symbol(t.symbol) * (t.factor / divisor);
+  for (const auto& t : d.terms()) result = result.plus(Dim::symbol(t.symbol).times(t.factor / divisor));
   return result;
+}
+
+/// The errors of what users write carry their line.
+template <class F>
+Dim at_line(Location at, F f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    throw Error(e.code(), "[dim] " + e.message(), at);
+  }
 }
 
 }  // namespace
@@ -49,7 +59,8 @@ std::optional<std::int64_t> Dim::value(
   return sum;
 }
 
-Dim operator+(const Dim& a, const Dim& b) {
+Dim Dim::plus(const Dim& other) const {
+  const Dim &a = *this, &b = other;
   Dim sum;
   sum.constant_ = in_range(checked_add(a.constant_, b.constant_));
   auto i = a.terms_.begin();
@@ -68,15 +79,26 @@ Dim operator+(const Dim& a, const Dim& b) {
   return sum;
 }
 
-Dim operator*(const Dim& a, std::int64_t k) {
+Dim Dim::times(std::int64_t k) const {
   Dim product;
   if (k == 0) return product;
-  product.constant_ = in_range(checked_multiply(a.constant_, k));
-  for (const auto& t : a.terms_) product.terms_.push_back({t.symbol, in_range(checked_multiply(t.factor, k))});
+  product.constant_ = in_range(checked_multiply(constant_, k));
+  for (const auto& t : terms_) product.terms_.push_back({t.symbol, in_range(checked_multiply(t.factor, k))});
   return product;
 }
 
-Dim operator-(const Dim& a, const Dim& b) { return a + b * -1; }
+Dim operator+(const Dim& a, const DimIn& b) {
+  return at_line(b.at, [&] { return a.plus(b.dim); });
+}
+Dim operator-(const Dim& a, const DimIn& b) {
+  return at_line(b.at, [&] { return a.plus(b.dim.times(-1)); });
+}
+Dim operator*(const Dim& a, const FactorIn& k) {
+  return at_line(k.at, [&] { return a.times(k.factor); });
+}
+Dim operator*(std::int64_t k, const DimIn& a) {
+  return at_line(a.at, [&] { return a.dim.times(k); });
+}
 
 std::string Dim::to_string() const {
   std::string text;

@@ -20,6 +20,17 @@ template <class... Args>
   throw Error(code, fmt::format(format, std::forward<Args>(args)...), where);
 }
 
+/// Runs f; an Error without a place gets `at`.
+template <class F>
+decltype(auto) located(Location at, F&& f) {
+  try {
+    return std::forward<F>(f)();
+  } catch (const Error& e) {
+    if (!e.where().empty()) throw;
+    throw Error(e.code(), e.message(), at);
+  }
+}
+
 [[noreturn]] void assertion_failed(const char* condition, const char* file, int line);
 
 }  // namespace openinfer

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <optional>
+#include <utility>
 
 #include "lib/base/narrow.h"
 
@@ -19,21 +19,20 @@ bool put(T value, std::byte* to) {
   return true;
 }
 
-std::optional<std::int64_t> whole(Number number) {
-  if (const auto* integer = std::get_if<std::int64_t>(&number)) return *integer;
-  const double value = std::get<double>(number);
-  // 2^63 itself is a double that no i64 holds; the comparison also refuses a NaN.
-  if (!(value >= -0x1p63 && value < 0x1p63) || value != std::floor(value)) return std::nullopt;
-  return static_cast<std::int64_t>(value);
+template <class T>
+bool holds(double value) {
+  // The power of two above the largest T is a double, the largest T may not be; the comparison also refuses a NaN.
+  const double end = std::ldexp(1.0, std::numeric_limits<T>::digits);
+  return value >= (std::is_signed_v<T> ? -end : 0.0) && value < end && value == std::floor(value);
+}
+template <class T, std::integral I>
+bool holds(I value) {
+  return std::in_range<T>(value);
 }
 
 template <class T>
 bool put_integer(Number number, std::byte* to) {
-  const auto value = whole(number);
-  if (!value || (std::is_unsigned_v<T> && *value < 0)) return false;
-  if constexpr (sizeof(T) < sizeof(std::int64_t))
-    if (*value < std::numeric_limits<T>::min() || *value > std::numeric_limits<T>::max()) return false;
-  return put(static_cast<T>(*value), to);
+  return std::visit([&](auto value) { return holds<T>(value) && put(static_cast<T>(value), to); }, number);
 }
 
 template <class T>
@@ -43,8 +42,14 @@ T real(Number number) {
 
 /// A double that rounds to f16 and bf16 as the number does: an integer may have more bits than a double holds.
 double wide(Number number) {
-  const auto* integer = std::get_if<std::int64_t>(&number);
-  return integer ? sticky_double(*integer) : std::get<double>(number);
+  return std::visit(
+      [](auto value) -> double {
+        if constexpr (std::is_integral_v<decltype(value)>)
+          return sticky_double(value);
+        else
+          return value;
+      },
+      number);
 }
 
 /// A finite number that becomes infinite is one that the dtype cannot hold.

@@ -6,13 +6,9 @@
 #include <cstdint>
 #include <string>
 
-#include <variant>
-
-#include "openinfer/dtype.h"
+#include "openinfer/graph.h"
 
 namespace openinfer {
-
-using Number = std::variant<std::int64_t, double>;
 
 /// Stores `number` as one element at `to`. Floats round to nearest; integers and bool must hold it exactly.
 /// False, with nothing stored, if the dtype cannot hold it: out of range, a fraction, or no plain dtype.

@@ -42,6 +42,7 @@ Family resolve_pattern(const Draft& draft, const Weight& weight) {
     if (next == weight.indices.size())
       fail_at(weight.at, kInvalid, "[weight] \"{}\" has more {{}} than indices", weight.pattern);
     const Index& index = weight.indices[next++];
+    check_index(index, weight.at);
     if (!index.draft()) {
       family.pattern += std::to_string(index.offset());
     } else {
@@ -94,7 +95,8 @@ WeightDecl declare_family(const Weight& weight, const Family& family) {
   return decl;
 }
 
-ValueId add_weight(Draft& draft, const Weight& weight) {
+ValueId add_weight(Draft& draft, Weight weight, Location at) {
+  weight.at = at;
   if (!weight.model) fail_at(weight.at, kInvalid, "[weight] \"{}\" belongs to no model", weight.pattern);
   if (!draft.g.model) draft.g.model = *weight.model;
   if (!(*draft.g.model == *weight.model))
@@ -106,6 +108,7 @@ ValueId add_weight(Draft& draft, const Weight& weight) {
 
 /// scale·l + offset as nodes on i32 scalars.
 ValueId add_index(Draft& draft, const Index& index, Location at) {
+  check_index(index, at);
   if (!index.draft()) return draft.add_literal(index.offset(), DType::i32, at);
   if (index.draft().get() != &draft) fail_at(at, kInvalid, "[index] a loop's index belongs to another graph");
   ValueId value = index.loop_index();
@@ -126,8 +129,12 @@ std::shared_ptr<Draft> draft_of(const In& operand) {
 
 }  // namespace
 
-std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<std::optional<In>>& operands,
-                                const ApplyTo& where, Location at) {
+void check_index(const Index& index, Location at) {
+  if (index.is_beyond()) fail_at(at, kInvalid, "[index] arithmetic on this index went beyond 2^40");
+}
+
+std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<OptionalIn>& operands, const ApplyTo& where,
+                                Location at) {
   std::shared_ptr<Draft> draft = where.draft ? where.draft : where.state ? where.state->draft() : nullptr;
   for (const auto& operand : operands) {
     if (!operand) continue;
@@ -151,7 +158,7 @@ std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<std::opti
 
 ValueId to_value(Draft& draft, const In& operand) {
   if (const auto* value = std::get_if<Value>(&operand.operand())) return value->id();
-  if (const auto* weight = std::get_if<Weight>(&operand.operand())) return add_weight(draft, *weight);
+  if (const auto* weight = std::get_if<Weight>(&operand.operand())) return add_weight(draft, *weight, operand.at());
   if (const auto* index = std::get_if<Index>(&operand.operand())) return add_index(draft, *index, operand.at());
   const auto& number = std::get<Literal>(operand.operand()).value;
   return draft.add_literal(number, std::holds_alternative<double>(number) ? DType::f32 : DType::i32, operand.at());
@@ -198,7 +205,7 @@ Value GraphBuilder::value(const In& operand) {
 
 std::vector<Value> GraphBuilder::add_loop(std::string_view name, std::int64_t from, std::int64_t to,
                                           const std::vector<In>& init, const detail::LoopBody& body, Location at) {
-  std::vector<std::optional<In>> operands(init.begin(), init.end());
+  std::vector<OptionalIn> operands(init.begin(), init.end());
   draft_of("loop", operands, {.draft = draft_}, at);
   std::vector<ValueId> ids;
   for (const In& v : init) ids.push_back(to_value(*draft_, v));
@@ -236,9 +243,9 @@ void GraphBuilder::output(std::string_view name, const In& value, At at) {
   draft_->add_output(name, to_value(*draft_, value), at);
 }
 
-Graph GraphBuilder::build() {
-  auto data = draft_->finish({});
-  verify(*data);
+Graph GraphBuilder::build(At at) {
+  auto data = draft_->finish(at);
+  located(at, [&] { verify(*data); });
   return Graph(std::move(data));
 }
 

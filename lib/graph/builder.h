@@ -12,8 +12,10 @@
 namespace openinfer {
 
 /// The graph that the operands belong to. Errors: none of them belongs to one, or they belong to two.
-std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<std::optional<In>>& operands,
-                                const ApplyTo& where, Location at);
+std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<OptionalIn>& operands, const ApplyTo& where,
+                                Location at);
+/// Throws for an index that went beyond 2^40 on its way here.
+void check_index(const Index& index, Location at);
 /// The operand as a value of the draft: a weight, an index or a number becomes leaves (a number alone is f32 or i32).
 ValueId to_value(Draft& draft, const In& operand);
 

@@ -99,6 +99,6 @@ class DotPrinter {
 
 }  // namespace
 
-std::string to_dot(const Graph& graph) { return DotPrinter(graph.data()).text(); }
+std::string to_dot(const Graph& graph, At at) { return DotPrinter(graph.data(at)).text(); }
 
 }  // namespace openinfer

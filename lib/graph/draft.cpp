@@ -217,7 +217,7 @@ ValueId Draft::add_constant(int decl, std::vector<ValueId> loop_indices, std::ve
   return append_leaf(std::move(node), {tensor.dtype(), std::move(shape)}, {})[0];
 }
 
-ValueId Draft::add_literal(std::variant<std::int64_t, double> number, DType dtype, Location at) {
+ValueId Draft::add_literal(Number number, DType dtype, Location at) {
   check_open("literal", at);
   check_literal(number, dtype, at);
   Node node{.op = &literal_op(), .at = at};
@@ -226,7 +226,7 @@ ValueId Draft::add_literal(std::variant<std::int64_t, double> number, DType dtyp
 }
 
 DType Draft::literal_dtype(const OpDef& op, const GraphData& g, std::span<const ValueId> operands, std::size_t which,
-                           const std::variant<std::int64_t, double>& number) {
+                           const Number& number) {
   const auto shares = [&](std::size_t i) { return op.operands[std::min(i, op.operands.size() - 1)].shares_dtype; };
   if (shares(which)) {
     for (std::size_t i = 0; i < operands.size(); ++i) {
@@ -305,25 +305,19 @@ std::vector<ValueId> Draft::add_node(const OpDef& op, std::vector<ValueId> opera
   return results;
 }
 
-void Draft::add_hint(ValueId value, const hints& hint) {
+void Draft::add_hint(ValueId value, const hints& hint, Location at) {
+  check_open("hints", at);
   const ValueInfo& v = g.values.at(value);
-  if (v.node == kNoNode) fail(kInvalid, "[hints] {} is an input, not the result of an operator", describe(value));
+  if (v.node == kNoNode)
+    fail_at(at, kInvalid, "[hints] {} is an input, not the result of an operator", describe(value));
   Node& node = g.nodes[v.node];
-  check_open("hints", node.at);
   if (!node.regions.empty() && (hint.fuse || !hint.variant.empty() || !hint.tile.empty()))
-    fail_at(node.at, kInvalid, "[hints] {} comes out of a loop or branch, which takes no hint but a name",
-            describe(value));
-  const hints before = node.hint;
+    fail_at(at, kInvalid, "[hints] {} comes out of a loop or branch, which takes no hint but a name", describe(value));
+  check_hint(*node.op, hint, at);
+  if (!hint.name.empty()) rename(value, hint.name, at);
   if (hint.fuse) node.hint.fuse = hint.fuse;
   if (!hint.variant.empty()) node.hint.variant = hint.variant;
   if (!hint.tile.empty()) node.hint.tile = hint.tile;
-  try {
-    if (!is_leaf(node) && node.regions.empty()) infer(g, node);
-  } catch (...) {
-    node.hint = before;
-    throw;
-  }
-  if (!hint.name.empty()) rename(value, hint.name, node.at);
 }
 
 /// A loop's result and its body's argument share one name.

@@ -40,7 +40,7 @@ struct Draft {
   // --- leaves: each use of a weight, constant or number is a node of its own ---
   ValueId add_weight(int decl, std::vector<ValueId> loop_indices, std::vector<Affine> index, Location at);
   ValueId add_constant(int decl, std::vector<ValueId> loop_indices, std::vector<Affine> index, Location at);
-  ValueId add_literal(std::variant<std::int64_t, double> number, DType dtype, Location at);
+  ValueId add_literal(Number number, DType dtype, Location at);
 
   // --- nodes ---
   /// Appends a node to the innermost open region. `operands` follow op.operands (kNoValue: absent); the token of
@@ -51,9 +51,9 @@ struct Draft {
   /// The dtype of a number at operand `which`: that of the first other operand that shares its dtype, if this one does
   /// (f32 for a block format); else i32 for an integer and f32 for a fraction. Literals' places hold kNoValue.
   static DType literal_dtype(const OpDef& op, const GraphData& g, std::span<const ValueId> operands, std::size_t which,
-                             const std::variant<std::int64_t, double>& number);
-  /// Merges a hint into the node that made `value`; a name in it renames the value.
-  void add_hint(ValueId value, const hints& hint);
+                             const Number& number);
+  /// Merges a hint, written at `at`, into the node that made `value`; a name in it renames the value.
+  void add_hint(ValueId value, const hints& hint, Location at);
 
   // --- regions ---
   /// Opens a loop's body. Arguments: the index, then one value for each of `init` (of its type).

@@ -2,7 +2,7 @@
 #include "lib/graph/infer.h"
 
 #include <algorithm>
-#include <limits>
+#include <tuple>
 
 #include "lib/base/fail.h"
 #include "lib/graph/number_text.h"
@@ -44,8 +44,8 @@ std::pair<std::int64_t, std::int64_t> NodeContext::bounds(const Dim& dim) const 
         std::find_if(g_.dims.begin(), g_.dims.end(), [&](const DimDecl& d) { return d.name == term.symbol; });
     if (decl == g_.dims.end())
       fail(ErrorCode::invalid_argument, fmt::format("dimension '{}' is not declared", term.symbol));
-    low = low + Dim(term.factor > 0 ? decl->min : decl->max) * term.factor;
-    high = high + Dim(term.factor > 0 ? decl->max : decl->min) * term.factor;
+    low = low.plus(Dim(term.factor > 0 ? decl->min : decl->max).times(term.factor));
+    high = high.plus(Dim(term.factor > 0 ? decl->max : decl->min).times(term.factor));
   }
   return {low.constant(), high.constant()};
 }
@@ -114,19 +114,6 @@ void check_operands(const NodeContext& context, const GraphData& g, const Node& 
   }
 }
 
-void check_hint(const NodeContext& context, const Node& node) {
-  const auto& variants = node.op->variants;
-  if (!node.hint.variant.empty() && std::find(variants.begin(), variants.end(), node.hint.variant) == variants.end())
-    context.fail(ErrorCode::invalid_argument,
-                 variants.empty()
-                     ? fmt::format("has no kernel variants; the hint asks for '{}'", node.hint.variant)
-                     : fmt::format("has no variant '{}'; it has {}", node.hint.variant, fmt::join(variants, ", ")));
-  const auto& tile = node.hint.tile;
-  if (tile.size() > 3 || std::any_of(tile.begin(), tile.end(), [](std::int64_t t) { return t < 1; }))
-    context.fail(ErrorCode::invalid_argument,
-                 fmt::format("a tile is 1 to 3 positive numbers, not [{}]", fmt::join(tile, ", ")));
-}
-
 std::string index_text(const GraphData& g, ValueId loop_index, Affine affine) {
   return (Dim::symbol(g.values[loop_index].name) * affine.scale + Dim(affine.offset)).to_string();
 }
@@ -148,17 +135,38 @@ std::string leaf_text(const GraphData& g, const Node& leaf) {
   return text;
 }
 
-/// The operator's own infer; an Error without a place (arithmetic on dimensions) gets the node's.
-std::vector<TensorType> infer_at(const NodeContext& context, const Node& node) {
-  try {
-    return node.op->infer(context);
-  } catch (const Error& e) {
-    if (!e.where().empty() || e.message().starts_with('[')) throw;
-    throw Error(e.code(), fmt::format("[{}] {}", node.op->name, e.message()), node.at);
+std::vector<TensorType> checked_types(NodeContext& context, const GraphData& g, const Node& node, std::size_t count) {
+  check_operands(context, g, node, count);
+  check_attributes(context, node);
+  check_hint(*node.op, node.hint, node.at);
+  auto types = node.op->infer(context);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!context.has(i)) continue;
+    const ValueInfo& family = g.values[node.operands[i]];
+    for (DType dtype : family.dtypes) {
+      context.set_dtype(i, dtype);
+      if (node.op->infer(context) != types)
+        context.fail(ErrorCode::dtype_mismatch,
+                     fmt::format("gives another type for {} than for {} members of {}", name(dtype),
+                                 name(family.type.dtype), describe(g, node.operands[i])));
+    }
+    context.set_dtype(i, family.type.dtype);
   }
+  return types;
 }
 
 }  // namespace
+
+void check_hint(const OpDef& op, const hints& hint, Location at) {
+  const auto& [variants, tile] = std::tie(op.variants, hint.tile);
+  if (!hint.variant.empty() && std::find(variants.begin(), variants.end(), hint.variant) == variants.end())
+    fail_at(at, ErrorCode::invalid_argument, "[{}] {}", op.name,
+            variants.empty() ? fmt::format("has no kernel variants; the hint asks for '{}'", hint.variant)
+                             : fmt::format("has no variant '{}'; it has {}", hint.variant, fmt::join(variants, ", ")));
+  if (tile.size() > 3 || std::any_of(tile.begin(), tile.end(), [](std::int64_t t) { return t < 1; }))
+    fail_at(at, ErrorCode::invalid_argument, "[{}] a tile is 1 to 3 positive numbers, not [{}]", op.name,
+            fmt::join(tile, ", "));
+}
 
 std::string describe(const GraphData& g, ValueId value) {
   if (value == kNoValue) return "(absent)";
@@ -172,36 +180,31 @@ std::vector<TensorType> infer(const GraphData& g, const Node& node) {
   const bool has_token = node.op->traits.state != StateUse::none;
   const std::size_t count = node.operands.size() - (has_token ? 1 : 0);
   NodeContext context(g, node, count);
-  check_operands(context, g, node, count);
-  check_attributes(context, node);
-  check_hint(context, node);
-  auto types = infer_at(context, node);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!context.has(i)) continue;
-    const ValueInfo& family = g.values[node.operands[i]];
-    for (DType dtype : family.dtypes) {
-      context.set_dtype(i, dtype);
-      if (infer_at(context, node) != types)
-        context.fail(ErrorCode::dtype_mismatch,
-                     fmt::format("gives another type for {} than for {} members of {}", name(dtype),
-                                 name(family.type.dtype), describe(g, node.operands[i])));
-    }
-    context.set_dtype(i, family.type.dtype);
+  try {
+    return checked_types(context, g, node, count);
+  } catch (const Error& e) {
+    // Arithmetic on dimensions knows no line, or that of the operator's own source.
+    constexpr std::string_view kDim = "[dim] ";
+    const bool of_dim = e.message().starts_with(kDim);
+    if (!of_dim && (!e.where().empty() || e.message().starts_with('['))) throw;
+    throw Error(e.code(), fmt::format("[{}] {}", node.op->name, e.message().substr(of_dim ? kDim.size() : 0)), node.at);
   }
-  return types;
 }
 
-void check_literal(const std::variant<std::int64_t, double>& number, DType dtype, Location at) {
+void check_literal(const Number& number, DType dtype, Location at) {
   if (info(dtype).block_size != 1 || is_block(dtype))
     fail_at(at, ErrorCode::dtype_mismatch, "[literal] {} cannot be a {}", literal_text(number), name(dtype));
   if (is_float(dtype)) return;
-  const auto* integer = std::get_if<std::int64_t>(&number);
-  if (!integer)
+  if (std::holds_alternative<double>(number))
     fail_at(at, ErrorCode::dtype_mismatch, "[literal] {} stands where {} is wanted", literal_text(number), name(dtype));
-  const int bits = dtype == DType::boolean ? 1 : info(dtype).bits - (is_signed_int(dtype) ? 1 : 0);
-  const std::int64_t largest = bits >= 63 ? std::numeric_limits<std::int64_t>::max() : (std::int64_t{1} << bits) - 1;
-  if (*integer > largest || *integer < (is_signed_int(dtype) ? -largest - 1 : 0))
-    fail_at(at, ErrorCode::invalid_argument, "[literal] {} does not fit {}", *integer, name(dtype));
+  const bool has_sign = is_signed_int(dtype);
+  const int bits = dtype == DType::boolean ? 1 : info(dtype).bits - (has_sign ? 1 : 0);
+  const std::uint64_t largest = ~std::uint64_t{0} >> (64 - bits);
+  const auto* integer = std::get_if<std::int64_t>(&number);
+  const bool negative = integer && *integer < 0;
+  const std::uint64_t value = integer ? static_cast<std::uint64_t>(*integer) : std::get<std::uint64_t>(number);
+  if (negative ? !has_sign || ~value > largest : value > largest)  // ~v is −v − 1
+    fail_at(at, ErrorCode::invalid_argument, "[literal] {} does not fit {}", literal_text(number), name(dtype));
 }
 
 }  // namespace openinfer

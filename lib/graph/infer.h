@@ -15,8 +15,11 @@ namespace openinfer {
 /// Errors: as OpDef::infer, with "[op]" in front and the node's location behind.
 std::vector<TensorType> infer(const GraphData& g, const Node& node);
 
+/// Throws unless the op has that kernel variant and the tile is one.
+void check_hint(const OpDef& op, const hints& hint, Location at);
+
 /// Throws unless the number can be a value of that dtype.
-void check_literal(const std::variant<std::int64_t, double>& number, DType dtype, Location at);
+void check_literal(const Number& number, DType dtype, Location at);
 
 /// How errors call a value: "'q'", "@Wq.{l}", "0.5".
 std::string describe(const GraphData& g, ValueId value);

@@ -78,11 +78,11 @@ struct Node {
   const OpDef* op = nullptr;
   std::vector<ValueId> operands = {};  // by op->operands (kNoValue: absent); a state op's token comes last
   Attributes attributes = {};
-  std::vector<ValueId> results = {};                // a state writer's new token comes last
-  std::vector<RegionId> regions = {};               // loop: body; cond: then, else
-  int decl = -1;                                    // leaf: the weight or constant
-  std::vector<Affine> index = {};                   // leaf: one per operand; of #table[3] just {0, 3}
-  std::variant<std::int64_t, double> literal = {};  // leaf `literal`
+  std::vector<ValueId> results = {};   // a state writer's new token comes last
+  std::vector<RegionId> regions = {};  // loop: body; cond: then, else
+  int decl = -1;                       // leaf: the weight or constant
+  std::vector<Affine> index = {};      // leaf: one per operand; of #table[3] just {0, 3}
+  Number literal = {};                 // leaf `literal`
   hints hint = {};
   Location at = {};
   /// ≥ 0: nodes of a region with the same number are computed by one kernel; numbers are unique in the graph. Set by

@@ -132,8 +132,9 @@ std::uint8_t read_bool(const NumberText& number, Location at) {
 
 std::string number_text(double value) { return float_text(kF64, std::bit_cast<std::uint64_t>(value)); }
 
-std::string literal_text(const std::variant<std::int64_t, double>& number) {
+std::string literal_text(const Number& number) {
   if (const auto* integer = std::get_if<std::int64_t>(&number)) return std::to_string(*integer);
+  if (const auto* integer = std::get_if<std::uint64_t>(&number)) return std::to_string(*integer);
   const std::string text = number_text(std::get<double>(number));
   const bool integral = text.find_first_not_of("-0123456789") == text.npos;
   return integral ? text + ".0" : text;
@@ -158,10 +159,12 @@ std::string element_text(DType dtype, std::span<const std::byte> bytes, std::siz
   refuse(dtype, {});
 }
 
-std::variant<std::int64_t, double> parse_literal(const NumberText& number, Location at) {
-  if (number.digits.find_first_not_of("0123456789") == std::string_view::npos)
-    return read_integer<std::int64_t>(number, DType::i64, at);
-  return parse_double(number, at);
+Number parse_literal(const NumberText& number, Location at) {
+  if (number.digits.find_first_not_of("0123456789") != std::string_view::npos) return parse_double(number, at);
+  if (number.negative) return read_integer<std::int64_t>(number, DType::i64, at);
+  const auto value = read_integer<std::uint64_t>(number, DType::u64, at);
+  if (value > INT64_MAX) return value;
+  return static_cast<std::int64_t>(value);
 }
 
 double parse_double(const NumberText& number, Location at) {

@@ -8,10 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "openinfer/dtype.h"
 #include "openinfer/error.h"
+#include "openinfer/graph.h"
 
 namespace openinfer {
 
@@ -24,12 +24,12 @@ struct NumberText {
 
 std::string number_text(double value);
 /// A fraction keeps its point, "2.0", so that it does not read as an integer.
-std::string literal_text(const std::variant<std::int64_t, double>& number);
+std::string literal_text(const Number& number);
 /// Element `i` of a plain dtype's bytes; f8 elements print as their bit pattern.
 std::string element_text(DType dtype, std::span<const std::byte> bytes, std::size_t i);
 
 /// Errors of all three: invalid_argument if the number is malformed or the dtype cannot hold it.
-std::variant<std::int64_t, double> parse_literal(const NumberText& number, Location at);
+Number parse_literal(const NumberText& number, Location at);
 double parse_double(const NumberText& number, Location at);
 void parse_element(const NumberText& number, DType dtype, std::span<std::byte> bytes, std::size_t i, Location at);
 

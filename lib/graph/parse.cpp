@@ -129,7 +129,7 @@ Dim Parser::affine() {
     const bool counted = token_.kind == Kind::number;
     const std::int64_t factor = sign * (counted ? integer() : 1);
     const bool constant = counted && !accept("*");
-    sum = sum + (constant ? Dim(1) : Dim::symbol(expect_name("a dimension"))) * factor;
+    sum = sum.plus((constant ? Dim(1) : Dim::symbol(expect_name("a dimension"))).times(factor));
     if (!is_symbol("+") && !is_symbol("-")) return sum;
     sign = is_symbol("+") ? 1 : -1;
     advance();

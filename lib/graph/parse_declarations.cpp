@@ -144,7 +144,7 @@ void Parser::constant() {
             openinfer::name(element));
   if (element_count(extents) > static_cast<std::int64_t>(text_bytes_))
     refuse("#{} wants {} elements, more than the text has room for", name, element_count(extents));
-  Tensor tensor(element, std::move(extents));
+  Tensor tensor(element, std::move(extents), line);
   expect("=");
   elements(tensor);
   constants_[name] = draft_.declare_constant(name, std::move(tensor), line);

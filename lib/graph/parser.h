@@ -33,7 +33,7 @@ class Parser {
   /// An operand as written. A number's dtype may depend on the operands beside it.
   struct Atom {
     ValueId value = kNoValue;
-    std::variant<std::int64_t, double> number = {};
+    Number number = {};
     std::optional<DType> dtype = {};  // of f16(0.5)
     bool is_number = false;
   };

@@ -355,6 +355,6 @@ class Printer {
 }  // namespace
 
 std::string to_text(const GraphData& g) { return Printer(g).text(); }
-std::string to_text(const Graph& graph) { return to_text(graph.data()); }
+std::string to_text(const Graph& graph, At at) { return to_text(graph.data(at)); }
 
 }  // namespace openinfer

@@ -2,7 +2,6 @@
 // The small handles of the DSL and how an operator call becomes a node.
 #include <algorithm>
 
-#include "lib/base/checked.h"
 #include "lib/base/fail.h"
 #include "lib/graph/builder.h"
 #include "lib/graph/draft.h"
@@ -12,26 +11,25 @@ namespace {
 
 constexpr auto kInvalid = ErrorCode::invalid_argument;
 
-const ValueInfo& info_of(const std::shared_ptr<Draft>& draft, ValueId id) {
-  if (!draft) fail(kInvalid, "[value] this Value is empty: it was never given one");
-  draft->check_open("value", {});
+const ValueInfo& info_of(const std::shared_ptr<Draft>& draft, ValueId id, Location at) {
+  if (!draft) fail_at(at, kInvalid, "[value] this Value is empty: it was never given one");
+  draft->check_open("value", at);
   return draft->g.values.at(id);
 }
 
 /// Indices stay far inside 64 bits, so that what is made of them cannot overflow.
-std::int64_t checked_index(std::int64_t value) {
+bool is_far(std::int64_t value) {
   constexpr std::int64_t kLimit = std::int64_t{1} << 40;
-  if (value < -kLimit || value > kLimit) fail(kInvalid, "[index] {} is beyond 2^40", value);
-  return value;
+  return value < -kLimit || value > kLimit;
 }
 
 }  // namespace
 
-TensorType Value::type() const { return info_of(draft_, id_).type; }
-std::string Value::name() const { return info_of(draft_, id_).name; }
+TensorType Value::type(At at) const { return info_of(draft_, id_, at).type; }
+std::string Value::name(At at) const { return info_of(draft_, id_, at).name; }
 
-StateSpec State::spec() const {
-  draft_->check_open("state", {});
+StateSpec State::spec(At at) const {
+  draft_->check_open("state", at);
   return draft_->g.states.at(decl_).spec;
 }
 
@@ -70,7 +68,7 @@ StateSpec kv_cache(KvCache spec) {
 
 StateSpec tensor_state(DType dtype, Shape shape) { return {StateSpec::Kind::tensor, dtype, std::move(shape)}; }
 
-std::vector<Value> apply(const OpDef& op, const std::vector<std::optional<In>>& operands, Attributes attributes,
+std::vector<Value> apply(const OpDef& op, const std::vector<OptionalIn>& operands, Attributes attributes,
                          const ApplyTo& where, Location at) {
   for (const auto& operand : operands)
     if (operand && !at) at = operand->at();
@@ -95,22 +93,25 @@ std::vector<Value> apply(const OpDef& op, const std::vector<std::optional<In>>& 
 
 Value operator|(const In& x, const Pipe& pipe) {
   if (!pipe.op) fail_at(x.at(), kInvalid, "[|] the pipe is empty");
-  std::vector<std::optional<In>> operands = {x};
+  std::vector<OptionalIn> operands = {x};
   operands.insert(operands.end(), pipe.rest.begin(), pipe.rest.end());
   auto results = apply(*pipe.op, operands, pipe.attributes, {}, x.at());
   if (results.size() != 1)
     fail_at(x.at(), kInvalid, "[{}] has {} results and cannot be piped", pipe.op->name, results.size());
-  return results[0] % pipe.hint;
+  return results[0] % Hinted(pipe.hint, pipe.hint_at);
 }
 
-Value operator%(const Value& value, const hints& hint) {
-  if (!value) fail(kInvalid, "[hints] the value is empty");
-  value.draft()->check_open("hints", {});
-  if (hint != hints{}) value.draft()->add_hint(value.id(), hint);
+Value operator%(const Value& value, const Hinted& hinted) {
+  const auto& [hint, at] = hinted;
+  if (!value) fail_at(at, kInvalid, "[hints] the value is empty");
+  value.draft()->check_open("hints", at);
+  if (hint != hints{}) value.draft()->add_hint(value.id(), hint, at);
   return value;
 }
 
-Pipe operator%(Pipe pipe, const hints& hint) {
+Pipe operator%(Pipe pipe, const Hinted& hinted) {
+  const hints& hint = hinted.hint;
+  pipe.hint_at = hinted.at;
   if (!hint.name.empty()) pipe.hint.name = hint.name;
   if (hint.fuse) pipe.hint.fuse = hint.fuse;
   if (!hint.variant.empty()) pipe.hint.variant = hint.variant;
@@ -121,6 +122,7 @@ Pipe operator%(Pipe pipe, const hints& hint) {
 Value Table::operator[](const Entry& entry) const {
   const auto& [index, at] = entry;
   draft_->check_open("table", at);
+  check_index(index, at);
   if (!index.draft()) return {draft_, draft_->add_constant(decl_, {}, {{0, index.offset()}}, at)};
   if (index.draft() != draft_)
     fail_at(at, kInvalid, "[table] #{} is indexed by a loop of another graph", draft_->g.constants.at(decl_).name);
@@ -129,32 +131,35 @@ Value Table::operator[](const Entry& entry) const {
 
 Index Index::plus(std::int64_t k) const {
   Index sum = *this;
-  sum.offset_ = checked_index(checked_add(offset_, k));
+  sum.is_beyond_ |= __builtin_add_overflow(offset_, k, &sum.offset_) || is_far(sum.offset_);
   return sum;
 }
 
 Index Index::times(std::int64_t k) const {
   Index product = *this;
-  product.scale_ = checked_index(checked_multiply(scale_, k));
-  product.offset_ = checked_index(checked_multiply(offset_, k));
+  const bool scale = __builtin_mul_overflow(scale_, k, &product.scale_) || is_far(product.scale_);
+  const bool offset = __builtin_mul_overflow(offset_, k, &product.offset_) || is_far(product.offset_);
+  product.is_beyond_ |= scale || offset;
   return product;
 }
 
-const GraphData& Graph::data() const {
-  if (!data_) fail(kInvalid, "[graph] this Graph is empty: build one with graph(model, …)");
+const GraphData& Graph::data(Location at) const {
+  if (!data_) fail_at(at, kInvalid, "[graph] this Graph is empty: build one with graph(model, …)");
   return *data_;
 }
 
-std::vector<std::pair<std::string, TensorType>> Graph::inputs() const {
+std::vector<std::pair<std::string, TensorType>> Graph::inputs(At at) const {
+  const GraphData& g = data(at);
   std::vector<std::pair<std::string, TensorType>> result;
-  for (std::size_t i = 0; i < data().inputs.size(); ++i)
-    result.emplace_back(data().inputs[i], data().values[data().top().arguments[i]].type);
+  for (std::size_t i = 0; i < g.inputs.size(); ++i)
+    result.emplace_back(g.inputs[i], g.values[g.top().arguments[i]].type);
   return result;
 }
 
-std::vector<std::pair<std::string, TensorType>> Graph::outputs() const {
+std::vector<std::pair<std::string, TensorType>> Graph::outputs(At at) const {
+  const GraphData& g = data(at);
   std::vector<std::pair<std::string, TensorType>> result;
-  for (const OutputDecl& o : data().outputs) result.emplace_back(o.name, data().values[o.value].type);
+  for (const OutputDecl& o : g.outputs) result.emplace_back(o.name, g.values[o.value].type);
   return result;
 }
 

@@ -9,13 +9,13 @@
 namespace openinfer {
 
 /// The one result of `op` on the operands; errors carry the first operand's line.
-inline Value call(const OpDef& op, std::vector<std::optional<In>> operands, Attributes attributes = {}) {
+inline Value call(const OpDef& op, std::vector<OptionalIn> operands, Attributes attributes = {}) {
   const Location at = operands.front()->at();
   return apply(op, operands, std::move(attributes), {}, at).front();
 }
 
 /// `op` without its first operand.
-inline Pipe pipe(const OpDef& op, std::vector<std::optional<In>> rest = {}, Attributes attributes = {}) {
+inline Pipe pipe(const OpDef& op, std::vector<OptionalIn> rest = {}, Attributes attributes = {}) {
   const Location at = rest.empty() ? Location{} : rest.front()->at();
   return {.op = &op, .rest = std::move(rest), .attributes = std::move(attributes), .at = at};
 }

@@ -63,8 +63,8 @@ const OpDef& concat_op() {
   return op;
 }
 
-Value concat(const std::vector<In>& parts, std::int64_t axis) {
-  if (parts.empty()) fail(ErrorCode::invalid_argument, "[concat] of no parts");
+Value concat(const std::vector<In>& parts, std::int64_t axis, At at) {
+  if (parts.empty()) fail_at(at, ErrorCode::invalid_argument, "[concat] of no parts");
   return call(concat_op(), {parts.begin(), parts.end()}, {{"axis", axis}});
 }
 

@@ -37,7 +37,7 @@ std::vector<TensorType> infer(const InferContext& c) {
     if (!fits<typename decltype(tag)::Type>(value))  // [C1]
       c.fail(ErrorCode::invalid_argument, fmt::format("{} does not fit {}", value, name(dtype)));
   });
-  check_extents(c, c.dims("shape"));  // [C3]
+  check_extents(c, c.dims("shape"));  // [C2]
   return {{dtype, c.dims("shape")}};
 }
 

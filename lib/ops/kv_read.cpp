@@ -9,7 +9,7 @@ namespace {
 
 std::vector<TensorType> infer(const InferContext& c) {
   check_is_cache(c);      // [C1]
-  check_index(c, 0, {});  // [C4]
+  check_index(c, 0, {});  // [C2]
   const Shape& spec = c.state().shape;
   const TensorType layer{c.state().dtype, Shape(spec.begin() + 1, spec.end())};
   return {layer, layer};

@@ -27,7 +27,7 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 /// The product, rounded to x's dtype, plus the bias: the same bits where sums are made in that dtype. In f16 and bf16
 /// there would be a rounding more: there linear stays what it is.
-std::vector<Value> decompose(const std::vector<std::optional<In>>& operands, const Attributes&) {
+std::vector<Value> decompose(const std::vector<OptionalIn>& operands, const Attributes&) {
   const DType dtype = std::get<Value>(operands[0]->operand()).dtype();
   if (dtype != DType::f32 && dtype != DType::f64) return {};
   const Value product = matmul(*operands[0], *operands[1]);  // in this order whatever the compiler

@@ -13,10 +13,10 @@ namespace {
 std::vector<TensorType> infer(const InferContext& c) {
   if (c.state().kind != StateSpec::Kind::tensor)  // [C1]
     c.fail(ErrorCode::invalid_argument, fmt::format("takes a tensor state, not {}", c.state().to_string()));
-  if (c.type(0).dtype != c.state().dtype)  // [C1]
+  if (c.type(0).dtype != c.state().dtype)  // [C2]
     c.fail(ErrorCode::dtype_mismatch, fmt::format("{} {} does not fit the state {}; cast it", c.describe(0),
                                                   c.type(0).to_string(), c.state().to_string()));
-  if (c.type(0).shape != c.state().shape)  // [C1]
+  if (c.type(0).shape != c.state().shape)  // [C3]
     c.fail(ErrorCode::shape_mismatch,
            fmt::format("{} {} does not fit the state {}", c.describe(0), c.type(0).to_string(), c.state().to_string()));
   return {};

@@ -35,9 +35,9 @@ class Decompose final : public Rewriter {
   }
 
   /// The draft lives as long as this pass does: the handles own nothing.
-  std::vector<std::optional<In>> operands(const Node& node) {
+  std::vector<OptionalIn> operands(const Node& node) {
     const std::shared_ptr<Draft> draft(std::shared_ptr<Draft>(), &this->draft());
-    std::vector<std::optional<In>> operands;
+    std::vector<OptionalIn> operands;
     for (ValueId v : node.operands) {
       auto& operand = operands.emplace_back();
       if (v != kNoValue) operand.emplace(Value(draft, mapped(v)), At(node.at.file, node.at.line));

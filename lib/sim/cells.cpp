@@ -13,7 +13,7 @@ Tensor turn(const StoredTensor& t, const std::byte* from) {
   const std::int64_t rows = t.shape[t.shape.size() - 2];
   const std::int64_t columns = t.shape.back();
   const auto width = static_cast<std::size_t>(info(t.dtype).block_bytes);
-  Tensor to(t.dtype, t.shape);
+  Tensor to(t.dtype, t.shape, Location{});
   std::byte* out = to.mutable_bytes().data();
   const std::int64_t matrices = rows * columns == 0 ? 0 : to.count() / (rows * columns);
   for (std::int64_t m = 0; m < matrices; ++m, from += static_cast<std::size_t>(rows * columns) * width)
@@ -108,7 +108,7 @@ Tensor Cells::tensor(ValueId v) {
   const Tensor& owner = cells_[v].owner;
   const bool whole = cells_[v].owned && owner.bytes().data() == view.data && owner.shape() == view.shape;
   if (whole && owner.dtype() == view.dtype) return owner;
-  Tensor copy(view.dtype, view.shape);
+  Tensor copy(view.dtype, view.shape, Location{});
   const auto to = copy.mutable_bytes();
   if (!to.empty()) std::memcpy(to.data(), view.data, to.size());
   return copy;

@@ -20,9 +20,9 @@ void check_closed(const GraphData& g, ValueId value) {
            g.inputs[i]);
 }
 
-}  // namespace
-
-Tensor eval(const Value& value) {
+/// The graph so far with one output. The copy is open, so that the verifier would refuse it: the draft has checked each
+/// node as it was added.
+std::shared_ptr<const GraphData> copy_for(const Value& value) {
   if (!value) fail(ErrorCode::invalid_argument, "[eval] the value is empty: it was never given a value");
   const Draft& draft = *value.draft();
   if (draft.built) fail(ErrorCode::invalid_argument, "[eval] the graph is built: give it to a SimSession");
@@ -30,14 +30,20 @@ Tensor eval(const Value& value) {
   if (info.region != kTopRegion)
     fail(ErrorCode::invalid_argument, "[eval] '{}' lives inside a loop or branch", info.name);
   check_closed(draft.g, value.id());
-
   auto g = std::make_shared<GraphData>(draft.g);
   g->outputs = {{std::string(kResult), value.id()}};
   g->regions[kTopRegion].results = {value.id()};
-  // The copy is open, so the verifier would refuse it: the draft has checked each node as it was added.
-  auto program = std::make_shared<const Program>(Graph(g), g->model);
-  SimSession session(std::make_unique<SimSession::Impl>(std::move(program), SimOptions{}));
-  return session.run_step({})[kResult];
+  return g;
+}
+
+}  // namespace
+
+Tensor eval(const Value& value, At at) {
+  return located(at, [&] {
+    auto program = std::make_shared<const Program>(Graph(copy_for(value)), value.draft()->g.model);
+    SimSession session(std::make_unique<SimSession::Impl>(std::move(program), SimOptions{}));
+    return session.run_step({}, {}, at)[kResult];
+  });
 }
 
 }  // namespace openinfer

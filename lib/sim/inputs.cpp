@@ -105,7 +105,7 @@ Tensor convert(const Given& given, Extents extents) {
            given.type->to_string(), name(tensor->dtype()));
     return *tensor;
   }
-  Tensor tensor(dtype, std::move(extents));
+  Tensor tensor(dtype, std::move(extents), Location{});
   std::byte* to = tensor.mutable_bytes().data();
   const auto store = [&](Number number) {
     if (!store_number(number, dtype, to))

@@ -15,6 +15,11 @@ std::int64_t loop_bound(const Node& loop, std::string_view which) {
   return std::get<std::int64_t>(*loop.attributes.find(which));
 }
 
+Location line_of(const GraphData& g, ValueId v) {
+  const NodeId node = g.values[v].node;
+  return node == kNoNode ? Location{} : g.nodes[node].at;
+}
+
 }  // namespace
 
 Machine::Machine(std::shared_ptr<const Program> program, StateStore& states, const Binding& binding, ThreadPool& pool)
@@ -48,7 +53,8 @@ void Machine::update_extents() {
   if (extents_schedule_ == schedule_ && extents_binding_ == binding_.values()) return;
   extents_schedule_ = nullptr;
   for (ValueId v = 0; v < g_.values.size(); ++v)
-    if (schedule_->needed[v] && g_.values[v].state < 0) extents_[v] = binding_.extents(g_.values[v].type.shape);
+    if (schedule_->needed[v] && g_.values[v].state < 0)
+      extents_[v] = located(line_of(g_, v), [&] { return binding_.extents(g_.values[v].type.shape); });
   extents_binding_ = binding_.values();
   extents_schedule_ = schedule_;
 }

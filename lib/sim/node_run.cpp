@@ -9,7 +9,7 @@ namespace openinfer {
 namespace {
 
 Tensor copy_of(const TensorView& view) {
-  Tensor copy(view.dtype, view.shape);
+  Tensor copy(view.dtype, view.shape, Location{});
   const auto to = copy.mutable_bytes();
   if (!to.empty()) std::memcpy(to.data(), view.data, to.size());
   return copy;
@@ -65,7 +65,7 @@ TensorSpan NodeRun::out(std::size_t i) {
   const std::lock_guard lock(results_mutex_);
   Result& result = results_.at(i);
   if (result.made != Result::Made::tensor) {
-    result.tensor = Tensor(s_.g.values[result.value].type.dtype, s_.extents[result.value]);
+    result.tensor = Tensor(s_.g.values[result.value].type.dtype, s_.extents[result.value], Location{});
     result.made = Result::Made::tensor;
   }
   return result.tensor.span();

@@ -9,7 +9,7 @@ namespace {
 
 Tensor literal_tensor(const GraphData& g, const Node& node) {
   const DType dtype = g.values.at(node.results.at(0)).type.dtype;
-  Tensor tensor(dtype, Extents{});
+  Tensor tensor(dtype, Extents{}, Location{});
   if (!store_number(node.literal, dtype, tensor.mutable_bytes().data()))
     fail_at(node.at, ErrorCode::dtype_mismatch, "[literal] {} is not a number that {} can hold",
             to_string(node.literal), name(dtype));

@@ -8,64 +8,75 @@
 
 namespace openinfer {
 
-const Tensor& Outputs::operator[](std::string_view name) const {
-  const auto found = tensors_.find(name);
+const Tensor& Outputs::operator[](Model::Key name) const {
+  const auto found = tensors_.find(name.text);
   if (found != tensors_.end()) return found->second;
   std::vector<std::string_view> names;
   for (const auto& [known, tensor] : tensors_) names.push_back(known);
-  fail(ErrorCode::not_found, "[output] the step gave no '{}'{}", name, nearest_hint(name, names));
+  fail_at(name.at, ErrorCode::not_found, "[output] the step gave no '{}'{}", name.text, nearest_hint(name.text, names));
 }
 
-namespace {
-
 /// Nothing runs a graph that did not pass the verifier, wherever it came from.
-Graph verified(const Graph& graph) { return run_passes(graph, simulator_passes()).graph; }
+std::unique_ptr<SimSession::Impl> SimSession::make(const Model* model, const Graph& graph, SimOptions options) {
+  Graph verified = run_passes(graph, simulator_passes()).graph;
+  const auto weights = model ? std::optional(*model) : verified.data().model;
+  return std::make_unique<Impl>(std::make_shared<const Program>(std::move(verified), weights), std::move(options));
+}
 
-}  // namespace
+SimSession::SimSession(const Model& model, const Graph& graph, SimOptions options, At at)
+    : impl_(located(at, [&] { return make(&model, graph, std::move(options)); })) {}
 
-SimSession::SimSession(const Model& model, const Graph& graph, SimOptions options)
-    : impl_(std::make_unique<Impl>(std::make_shared<const Program>(verified(graph), model), std::move(options))) {}
-
-SimSession::SimSession(const Graph& graph, SimOptions options)
-    : impl_(std::make_unique<Impl>(std::make_shared<const Program>(verified(graph), graph.data().model),
-                                   std::move(options))) {}
+SimSession::SimSession(const Graph& graph, SimOptions options, At at)
+    : impl_(located(at, [&] { return make(nullptr, graph, std::move(options)); })) {}
 
 SimSession::SimSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SimSession::~SimSession() = default;
 SimSession::SimSession(SimSession&&) noexcept = default;
 SimSession& SimSession::operator=(SimSession&&) noexcept = default;
 
-Outputs SimSession::run_step(const Inputs& inputs, const std::vector<std::string>& wanted) {
-  impl_->begin(inputs, wanted);
-  return impl_->finish();
+Outputs SimSession::run_step(const Inputs& inputs, const std::vector<std::string>& wanted, At at) {
+  begin(inputs, wanted, at);
+  return finish(at);
 }
 
-void SimSession::begin(const Inputs& inputs, const std::vector<std::string>& wanted) { impl_->begin(inputs, wanted); }
+void SimSession::begin(const Inputs& inputs, const std::vector<std::string>& wanted, At at) {
+  located(at, [&] { impl_->begin(inputs, wanted); });
+}
 
-std::optional<SimSession::NodeRun> SimSession::next() {
-  const NodeId node = impl_->next();
+std::optional<SimSession::NodeRun> SimSession::next(At at) {
+  const NodeId node = located(at, [&] { return impl_->next(); });
   if (node == kNoNode) return std::nullopt;
   return impl_->describe(node);
 }
 
-Outputs SimSession::finish() { return impl_->finish(); }
-
-void SimSession::watch(std::string_view name, Watcher watcher) { impl_->watches_.add(name, std::move(watcher)); }
-void SimSession::unwatch(std::string_view name) { impl_->watches_.remove(name); }
-
-StateSnapshot SimSession::save() const { return impl_->states_.save(); }
-void SimSession::restore(const StateSnapshot& snapshot) { impl_->states_.restore(snapshot); }
-void SimSession::reset() { impl_->states_.reset(); }
-SimSession SimSession::fork() const { return SimSession(impl_->fork()); }
-
-void SimSession::trace(const std::string& path) {
-  stop_trace();
-  impl_->trace_ = std::make_unique<TraceWriter>(path);
+Outputs SimSession::finish(At at) {
+  return located(at, [&] { return impl_->finish(); });
 }
 
-void SimSession::stop_trace() {
+void SimSession::watch(std::string_view name, Watcher watcher, At at) {
+  located(at, [&] { impl_->watches_.add(name, std::move(watcher)); });
+}
+void SimSession::unwatch(std::string_view name, At at) {
+  located(at, [&] { impl_->watches_.remove(name); });
+}
+
+StateSnapshot SimSession::save() const { return impl_->states_.save(); }
+void SimSession::restore(const StateSnapshot& snapshot, At at) {
+  located(at, [&] { impl_->states_.restore(snapshot); });
+}
+void SimSession::reset() { impl_->states_.reset(); }
+SimSession SimSession::fork(At at) const {
+  return located(at, [&] { return SimSession(impl_->fork()); });
+}
+
+void SimSession::trace(const std::string& path, At at) {
+  stop_trace(at);
+  located(at, [&] { impl_->trace_ = std::make_unique<TraceWriter>(path); });
+}
+
+void SimSession::stop_trace(At at) {
   const auto trace = std::move(impl_->trace_);
-  if (trace) trace->finish();
+  if (trace) located(at, [&] { trace->finish(); });
 }
 
 SimStats SimSession::stats() const {

@@ -52,7 +52,7 @@ StateSnapshot StateStore::save() const {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     StateSnapshot::Entry entry{g_.states[i].name, {}};
     for (std::size_t k = 0; k < states_[i].pages.size(); ++k) {
-      Tensor copy(states_[i].spans[k].dtype, states_[i].spans[k].shape);
+      Tensor copy(states_[i].spans[k].dtype, states_[i].spans[k].shape, Location{});
       copy_nonzero_pages(states_[i].pages[k].bytes(), copy.mutable_bytes());
       entry.tensors.push_back(std::move(copy));
     }

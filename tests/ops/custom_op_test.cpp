@@ -36,7 +36,7 @@ void run_clip_norm(OpRun& run) {
 }
 
 // The same in the library's operators: what a code generator makes kernels of.
-std::vector<Value> decompose_clip_norm(const std::vector<std::optional<In>>& operands, const Attributes& attributes) {
+std::vector<Value> decompose_clip_norm(const std::vector<OptionalIn>& operands, const Attributes& attributes) {
   const In& x = *operands[0];
   const double limit = std::get<double>(*attributes.find("limit"));
   const Value length = sqrt(sum(mul(x, x), {.axes = {-1}, .keepdims = true}));

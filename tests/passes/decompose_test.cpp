@@ -30,15 +30,15 @@ Tensor run(const Graph& g) {
   return sim.run_step({{"x", random_tensor({5, 100}, 3)}})["y"];
 }
 
-std::vector<Value> into_itself(const std::vector<std::optional<In>>& operands, const Attributes&);
-std::vector<Value> into_f16(const std::vector<std::optional<In>>& operands, const Attributes&) {
+std::vector<Value> into_itself(const std::vector<OptionalIn>& operands, const Attributes&);
+std::vector<Value> into_f16(const std::vector<OptionalIn>& operands, const Attributes&) {
   return {cast(*operands[0], f16)};
 }
-std::vector<Value> into_two(const std::vector<std::optional<In>>& operands, const Attributes&) {
+std::vector<Value> into_two(const std::vector<OptionalIn>& operands, const Attributes&) {
   const Value half = silu(*operands[0]) * 0.5;
   return {half + half};
 }
-std::vector<Value> into_operand(const std::vector<std::optional<In>>& operands, const Attributes&) {
+std::vector<Value> into_operand(const std::vector<OptionalIn>& operands, const Attributes&) {
   return {std::get<Value>(operands[0]->operand())};
 }
 
@@ -59,7 +59,7 @@ const OpSet& ops() {
   }();
   return set;
 }
-std::vector<Value> into_itself(const std::vector<std::optional<In>>& operands, const Attributes&) {
+std::vector<Value> into_itself(const std::vector<OptionalIn>& operands, const Attributes&) {
   return apply(*ops().find("again"), operands);
 }
 

@@ -67,7 +67,7 @@ void run_checked(OpRun& r) {
   });
 }
 
-std::vector<Value> one(const OpDef& op, std::vector<std::optional<In>> operands, const State* state, At at) {
+std::vector<Value> one(const OpDef& op, std::vector<OptionalIn> operands, const State* state, At at) {
   ApplyTo where;
   if (state) {
     where.state = *state;
