@@ -45,7 +45,7 @@ template <class... Parts>
 
 // ---- arithmetic and bytes ----
 template <class T>
-T load(const std::byte* at) {
+T load(const void* at) {
   T value;
   std::memcpy(&value, at, sizeof(T));
   return value;
@@ -66,7 +66,7 @@ bool key_char(char c) {  // without a branch, and in bytes, so that compilers ve
   return letter | rest | (u == '_');
 }
 void check_key_chars(string_view what, string_view keys) {
-  constexpr size_t kChunk = 64;
+  constexpr size_t kChunk = 512;  // one reduction for many vectors
   size_t at = 0;
   for (; at + kChunk <= keys.size(); at += kChunk) {
     uint8_t good = 1;
@@ -77,12 +77,26 @@ void check_key_chars(string_view what, string_view keys) {
   if (bad == keys.end()) return;
   corrupt(what, ": byte ", static_cast<int>(static_cast<uint8_t>(*bad)), " in a key; A-Za-z0-9._/- are allowed");
 }
+/// memcmp's order, eight bytes at a time: both are followed by at least eight bytes that may be read.
+inline bool ascending(string_view a, string_view b) {
+  const size_t common = std::min(a.size(), b.size());
+  for (size_t at = 0; at < common; at += 8) {
+    const auto x = load<uint64_t>(a.data() + at), y = load<uint64_t>(b.data() + at);
+    if (x == y) continue;
+    const int bit = std::countr_zero(x ^ y) & ~7;
+    if (at + static_cast<size_t>(bit) / 8 >= common) break;
+    return (x >> bit & 255) < (y >> bit & 255);
+  }
+  return a.size() < b.size();
+}
 bool is_name(string_view s) { return !s.empty() && s.size() <= 255 && std::all_of(s.begin(), s.end(), key_char); }
 
 // ---- XXH64 ----
 constexpr uint64_t kP1 = 0x9E3779B185EBCA87, kP2 = 0xC2B2AE3D27D4EB4F, kP3 = 0x165667B19E3779F9,
                    kP4 = 0x85EBCA77C2B2AE63, kP5 = 0x27D4EB2F165667C5;
-uint64_t mix(uint64_t acc, uint64_t lane) { return std::rotl(acc + lane * kP2, 31) * kP1; }
+uint64_t mix_product(uint64_t acc, uint64_t product) { return std::rotl(acc + product, 31) * kP1; }
+uint64_t mix(uint64_t acc, uint64_t lane) { return mix_product(acc, lane * kP2); }
+using Pair = uint64_t __attribute__((vector_size(16)));  // two lanes, multiplied where scalar multiplication is busy
 
 // ---- dtypes: code, name, bits, block elements, block bytes; lib/base/dtype.cpp has the same table (a test compares)
 // ----
@@ -191,7 +205,8 @@ uint64_t xxh64(const void* data, size_t size, uint64_t seed) {
   if (size >= 32) {
     uint64_t a = seed + kP1 + kP2, b = seed + kP2, c = seed, d = seed - kP1;
     for (; end - p >= 32; p += 32) {
-      a = mix(a, load<uint64_t>(p)), b = mix(b, load<uint64_t>(p + 8));
+      const Pair products = load<Pair>(p) * kP2;
+      a = mix_product(a, products[0]), b = mix_product(b, products[1]);
       c = mix(c, load<uint64_t>(p + 16)), d = mix(d, load<uint64_t>(p + 24));
     }
     h = std::rotl(a, 1) + std::rotl(b, 7) + std::rotl(c, 12) + std::rotl(d, 18);
@@ -420,7 +435,7 @@ struct File {
 struct Reader::Package {
   Mode mode;
   std::vector<File> files;
-  std::vector<std::unique_ptr<uint64_t[]>> copies;  // of the sections
+  std::vector<std::unique_ptr<uint64_t[]>> copies;  // of the sections, each followed by eight zero bytes at least
   std::array<std::span<const std::byte>, kSectionKinds> known{};
   std::span<const SectionEntry> sections;
   Header header{};
@@ -432,17 +447,31 @@ struct Reader::Package {
   const Quant* quants = nullptr;
   const std::byte* patterns = nullptr;
   const char* keys = nullptr;
+  uint64_t alignment = 0;                // of tensors
+  std::unique_ptr<uint32_t[]> key_ends;  // by row: small enough to stay in a cache while keys are looked up
   std::span<const uint64_t> slots;
+
+  /// What the rows before have used up.
+  struct Cursor {
+    uint64_t key = 0, dims = 0, pattern = 0, quant = 0;
+    size_t file = 0;
+    uint64_t end = 0, limit = 0;  // of the bytes in that file, of the file
+  };
 
   /// Copies: the file may be changed or cut while it is open, and the tables have been checked only once.
   std::span<const std::byte> fetch(uint64_t offset, uint64_t size) {  // callers have checked the range
     if (size > kMaxSection) corrupt("a section of ", size, " bytes; at most ", kMaxSection, " are allowed");
-    copies.push_back(std::make_unique_for_overwrite<uint64_t[]>(size / 8 + 1));
+    copies.push_back(std::make_unique_for_overwrite<uint64_t[]>(size / 8 + 2));
+    copies.back()[size / 8] = copies.back()[size / 8 + 1] = 0;
     const std::span<std::byte> copy{reinterpret_cast<std::byte*>(copies.back().get()), size};
     files[0].read(offset, copy);
     return copy;
   }
   string_view key(const Row& row) const { return {keys + row.key_offset, row.key_length}; }
+  string_view key(size_t row) const {
+    const uint32_t from = row ? key_ends[row - 1] : 0;
+    return {keys + from, key_ends[row] - from};
+  }
   std::span<const uint64_t> shape(const Row& row) const { return {row_dims + row.dims_offset, row.rank}; }
   std::array<uint64_t, 8> stored_shape(const Row& row) const {
     std::array<uint64_t, 8> out{};
@@ -462,7 +491,9 @@ struct Reader::Package {
   void open_shards();
   void read_tensors();
   void check_rows();
+  uint32_t skip_usual(uint32_t i, Cursor& at, string_view& before) const;
   void check_row(const Row& row) const;
+  void check_place(const Row& row, Cursor& at) const;
   void check_alias(const Row& row) const;
   void check_quant(const Row& row) const;
   void check_scale(const Row& row, uint32_t other, bool floating, const Quant& q) const;
@@ -628,6 +659,7 @@ void Reader::Package::read_tensors() {
   if (section.size() < sizeof(TensorsHeader)) corrupt("TENSORS: ", section.size(), " bytes are no index");
   tensors = load<TensorsHeader>(section.data());
   const TensorsHeader& t = tensors;
+  alignment = t.alignment;
   if (t.row_size != sizeof(Row) || t.zero) corrupt("TENSORS: rows of ", t.row_size, " bytes, expected ", sizeof(Row));
   if (!power_of_two_in(t.alignment, 64, 1 << 20))
     corrupt("TENSORS: alignment ", t.alignment, " is no power of two from 64 to 2^20");
@@ -644,6 +676,42 @@ void Reader::Package::read_tensors() {
   check_rows();
 }
 
+/// Walks over rows that keep every rule and are what most rows are: small matrices or vectors, data in one file, in
+/// place behind the one before. It stops at any other row and says nothing of it; the caller then asks every rule.
+uint32_t Reader::Package::skip_usual(uint32_t i, Cursor& at, string_view& before) const {
+  if (files.size() > 1) return i;
+  const uint32_t count = tensors.rows, dims_end = tensors.dims;
+  const uint64_t key_bytes = tensors.key_bytes;
+  uint32_t* const ends = key_ends.get();
+  const char* const names = keys;
+  const uint64_t* shape = row_dims + at.dims;
+  uint64_t key = at.key, dims = at.dims, end = at.end;
+  for (; i < count; ++i) {
+    const Row& row = rows[i];
+    const auto* bytes = reinterpret_cast<const std::byte*>(&row);
+    const DTypeInfo* dtype = kDTypeOfCode[row.dtype];
+    const uint64_t rank = row.rank, begin = aligned(end, alignment);
+    const uint64_t where = load<uint64_t>(bytes + offsetof(Row, dims_offset));
+    const uint64_t turned = where >> 40 & 1;  // dims_offset, layout, flags, shard: all but this bit is known
+    if (!dtype || rank - 1 > 1 || turned >= rank || dims + rank > dims_end) break;
+    const uint64_t second = rank == 2 ? shape[1] : 1, elements = shape[0] * second, block = dtype->block_size;
+    uint64_t nbytes = elements * dtype->block_bytes;
+    if (block != 1) {
+      if (shape[rank - 1 - turned] % block) break;
+      nbytes = elements / block * dtype->block_bytes;
+    }
+    if (((shape[0] | second) >> 24) | (row.key_offset ^ key) | ((where & ~(uint64_t{1} << 40)) ^ dims) | row.kind |
+        (row.nbytes ^ nbytes) | (row.offset ^ begin) | load<uint64_t>(bytes + offsetof(Row, target)))  // and quant
+      break;
+    const string_view name{names + key, row.key_length};
+    if (name.empty() || key + name.size() > key_bytes || begin + nbytes > at.limit || !ascending(before, name)) break;
+    key += name.size(), dims += rank, shape += rank, end = begin + nbytes, before = name;
+    ends[i] = static_cast<uint32_t>(key);
+  }
+  at.key = key, at.dims = dims, at.end = end;
+  return i;
+}
+
 /// The rules of a row that look at no other row.
 inline void Reader::Package::check_row(const Row& row) const {
   const DTypeInfo* dtype = kDTypeOfCode[row.dtype];
@@ -658,59 +726,63 @@ inline void Reader::Package::check_row(const Row& row) const {
   if (row.kind != 2 && row.target) bad(row, "is no alias, but has a target");
 }
 
-void Reader::Package::check_rows() {
-  uint64_t key_at = 0, dims_at = 0, pattern_at = 0, quant_at = 0, end = data_offset;
-  size_t file = 0;
-  bool has_alias = false;
-  string_view before;
-  for (uint32_t i = 0; i < tensors.rows; ++i) {
-    const Row& row = rows[i];
-    if (row.key_offset != key_at || !row.key_length || key_at + row.key_length > tensors.key_bytes)
-      corrupt("TENSORS: row ", i, " has its key at ", row.key_offset, " (", row.key_length, " bytes), expected at ",
-              key_at, " of ", tensors.key_bytes);
-    const string_view name = key(row);
-    if (name <= before) bad(row, name == before ? "its key occurs twice" : "its key is out of order");
-    if (row.rank > 8) bad(row, "rank ", row.rank, ", at most 8 are allowed");
-    if (row.dims_offset != dims_at || dims_at + row.rank > tensors.dims)
-      bad(row, "its dimensions are at ", row.dims_offset, ", expected at ", dims_at, " of ", tensors.dims);
-    check_row(row);
-    if (row.kind == 0) {
-      if (row.shard != file || (file == 0 && files.size() > 1)) {
-        if (row.shard != file + 1 || row.shard >= files.size())
-          bad(row, "is in shard ", row.shard, " of ", files.size() - 1, ", after shard ", file);
-        if (file && end != files[file].size)
-          bad(row, "shard ", file, " ends at ", files[file].size, ", its tensors at ", end);
-        file = row.shard, end = kPage;
-      }
-      const uint64_t at = aligned(end, tensors.alignment), limit = file ? files[file].size : data_end;
-      if (row.offset < end) bad(row, "its bytes at ", row.offset, " overlap what ends at ", end);
-      if (row.offset != at) bad(row, "its bytes are at ", row.offset, ", expected at ", at);
-      if (at > limit || row.nbytes > limit - at)
-        bad(row, row.nbytes, " bytes at ", at, " reach beyond the end of the data (", limit, ")");
-      end = at + row.nbytes;
-    } else if (row.kind == 1) {
-      const uint64_t size = kDTypeOfCode[row.dtype]->block_bytes, room = aligned(size, 8);
-      if (row.offset != pattern_at || room > tensors.pattern_bytes - pattern_at)
-        bad(row, "its pattern is at ", row.offset, ", expected at ", pattern_at, " of ", tensors.pattern_bytes);
-      if (!all_zero(patterns + pattern_at + size, room - size)) bad(row, "the padding of its pattern is not zero");
-      pattern_at += room;
-    } else {
-      has_alias = true;
+/// Where the bytes or the pattern of a row lie.
+void Reader::Package::check_place(const Row& row, Cursor& at) const {
+  if (row.kind == 0) {
+    if (row.shard != at.file || (at.file == 0 && files.size() > 1)) {
+      if (row.shard != at.file + 1 || row.shard >= files.size())
+        bad(row, "is in shard ", row.shard, " of ", files.size() - 1, ", after shard ", at.file);
+      if (at.file && at.end != at.limit)
+        bad(row, "shard ", at.file, " ends at ", at.limit, ", its tensors at ", at.end);
+      at.file = row.shard, at.end = kPage, at.limit = files[at.file].size;
     }
-    if (row.quant && row.quant != ++quant_at) bad(row, "has quantisation ", row.quant, ", expected ", quant_at);
-    key_at += row.key_length, dims_at += row.rank, before = name;
+    const uint64_t begin = aligned(at.end, alignment);
+    if (row.offset < at.end) bad(row, "its bytes at ", row.offset, " overlap what ends at ", at.end);
+    if (row.offset != begin) bad(row, "its bytes are at ", row.offset, ", expected at ", begin);
+    if (begin > at.limit || row.nbytes > at.limit - begin)
+      bad(row, row.nbytes, " bytes at ", begin, " reach beyond the end of the data (", at.limit, ")");
+    at.end = begin + row.nbytes;
+  } else if (row.kind == 1) {
+    const uint64_t size = kDTypeOfCode[row.dtype]->block_bytes, room = aligned(size, 8);
+    if (row.offset != at.pattern || room > tensors.pattern_bytes - at.pattern)
+      bad(row, "its pattern is at ", row.offset, ", expected at ", at.pattern, " of ", tensors.pattern_bytes);
+    if (!all_zero(patterns + at.pattern + size, room - size)) bad(row, "the padding of its pattern is not zero");
+    at.pattern += room;
   }
-  if (key_at != tensors.key_bytes || dims_at != tensors.dims || pattern_at != tensors.pattern_bytes ||
-      quant_at != tensors.quants)
+  if (row.quant && row.quant != ++at.quant) bad(row, "has quantisation ", row.quant, ", expected ", at.quant);
+}
+
+void Reader::Package::check_rows() {
+  const uint32_t count = tensors.rows, key_bytes = tensors.key_bytes, dims = tensors.dims;
+  Cursor at{.end = data_offset, .limit = data_end};
+  string_view before{keys, 0};
+  bool refers = false;
+  key_ends = std::make_unique_for_overwrite<uint32_t[]>(count);
+  for (uint32_t i = 0; (i = skip_usual(i, at, before)) < count; ++i) {
+    const Row& row = rows[i];
+    if (row.key_offset != at.key || !row.key_length || at.key + row.key_length > key_bytes)
+      corrupt("TENSORS: row ", i, " has its key at ", row.key_offset, " (", row.key_length, " bytes), expected at ",
+              at.key, " of ", key_bytes);
+    const string_view name = key(row);
+    if (!ascending(before, name)) bad(row, name == before ? "its key occurs twice" : "its key is out of order");
+    if (row.rank > 8) bad(row, "rank ", row.rank, ", at most 8 are allowed");
+    if (row.dims_offset != at.dims || at.dims + row.rank > dims)
+      bad(row, "its dimensions are at ", row.dims_offset, ", expected at ", at.dims, " of ", dims);
+    check_row(row);
+    check_place(row, at);
+    refers = refers || row.kind == 2 || row.quant;
+    at.key += row.key_length, at.dims += row.rank, before = name;
+    key_ends[i] = static_cast<uint32_t>(at.key);
+  }
+  if (at.key != key_bytes || at.dims != dims || at.pattern != tensors.pattern_bytes || at.quant != tensors.quants)
     corrupt("TENSORS: keys, dimensions, patterns or quantisations that belong to no row");
-  if (file + 1 != files.size()) corrupt("SHARDS: no tensor lies in shard ", file + 1);
-  if (end != (file ? files[file].size : data_end))
-    corrupt("the last tensor ends at ", end, ", its file at ", file ? files[file].size : data_end);
-  if (has_alias || tensors.quants)
-    for (uint32_t i = 0; i < tensors.rows; ++i) {
-      if (rows[i].kind == 2) check_alias(rows[i]);
-      if (rows[i].quant) check_quant(rows[i]);
-    }
+  if (at.file + 1 != files.size()) corrupt("SHARDS: no tensor lies in shard ", at.file + 1);
+  if (at.end != at.limit) corrupt("the last tensor ends at ", at.end, ", its file at ", at.limit);
+  if (!refers) return;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (rows[i].kind == 2) check_alias(rows[i]);
+    if (rows[i].quant) check_quant(rows[i]);
+  }
 }
 
 void Reader::Package::check_alias(const Row& row) const {
@@ -825,14 +897,17 @@ std::optional<size_t> Reader::find(string_view key) const {
       const uint64_t slot = p.slots[at & mask];
       const uint32_t row = static_cast<uint32_t>(slot) - 1;
       if (!slot) break;
-      if (slot >> 32 == hash >> 32 && row < p.tensors.rows && p.key(p.rows[row]) == key) return row;
+      if (slot >> 32 == hash >> 32 && row < p.tensors.rows && p.key(row) == key) return row;
     }
   }
   // The slots only hint: whether a key is absent is decided by the sorted keys.
-  const Row* end = p.rows + p.tensors.rows;
-  const Row* found = std::lower_bound(p.rows, end, key, [&](const Row& row, string_view k) { return p.key(row) < k; });
-  if (found == end || p.key(*found) != key) return std::nullopt;
-  return static_cast<size_t>(found - p.rows);
+  size_t low = 0, high = p.tensors.rows;
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    (p.key(middle) < key ? low : high) = p.key(middle) < key ? middle + 1 : middle;
+  }
+  if (low == p.tensors.rows || p.key(low) != key) return std::nullopt;
+  return low;
 }
 
 std::span<const std::byte> Reader::bytes(size_t i) const {

@@ -229,6 +229,20 @@ TEST_CASE("tensor rows: sizes") {
     CHECK_THAT(image.set<std::uint64_t>(image.dims("all/q4_0") + 8, 63).sealed_error(),
                Contains("not a multiple of the dtype's block"));
   }
+  SECTION("part of a block, with the bytes of whole ones") {
+    CHECK_THAT(image.set<std::uint64_t>(image.dims("all/q4_0") + 8, 40)
+                   .set<std::uint64_t>(image.row("all/q4_0") + 24, 54)
+                   .sealed_error(),
+               Contains("\"all/q4_0\": its last stored dimension is not a multiple of the dtype's block"));
+  }
+  SECTION("transposed vector") {
+    CHECK_THAT(image.set<std::uint8_t>(image.row("q/scale.channel") + 13, 1).sealed_error(),
+               Contains("\"q/scale.channel\": transposed, but has fewer than two dimensions"));
+  }
+  SECTION("a rank beyond the dimensions") {
+    CHECK_THAT(image.set<std::uint8_t>(image.row("zeros.t") + 6, 3).sealed_error(),
+               Contains("\"zeros.t\": its dimensions are at"));
+  }
 }
 
 TEST_CASE("tensor rows: places") {
