@@ -5,6 +5,7 @@
 #   scripts/setup.sh           installs; does nothing, quickly, when nothing is missing
 #   scripts/setup.sh --check   lists what is missing; exit 1 if something is
 #   scripts/setup.sh --fuzz    the same with what scripts/fuzz.sh needs (clang)
+#   scripts/setup.sh --tidy    the same with what `cmake --preset tidy` needs (clang, clang-tidy)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,7 +19,7 @@ packages=(
 )
 
 usage() {
-  sed -n '5,7s/^#   //p' "${BASH_SOURCE[0]}"
+  sed -n '5,8s/^#   //p' "${BASH_SOURCE[0]}"
 }
 
 check=false
@@ -26,6 +27,7 @@ for argument in "$@"; do
   case "$argument" in
     --check) check=true ;;
     --fuzz) packages+=(clang libclang-rt-dev) ;;
+    --tidy) packages+=(clang clang-tidy) ;;
     --help | -h) usage; exit 0 ;;
     *) echo "setup.sh: unknown argument $argument" >&2; usage >&2; exit 2 ;;
   esac
