@@ -3,6 +3,7 @@
 // op_def.h (operators of your own) are included by those who use them.
 #pragma once
 
+#include "openinfer/device.h"
 #include "openinfer/dtype.h"
 #include "openinfer/error.h"
 #include "openinfer/graph.h"

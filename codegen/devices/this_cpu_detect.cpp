@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only the machine itself can say: CPUID and XCR0 or the kernel's hardware capabilities, caches, threads.
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "codegen/devices/this_cpu.h"
+#include "lib/base/fail.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace openinfer {
+namespace {
+
+#if defined(__linux__)
+std::string first_line(const std::string& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  return line;
+}
+
+/// "48K" or "32M" as the kernel writes sizes.
+std::optional<std::int64_t> size_of(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  return unit == "K" ? value << 10 : unit == "M" ? value << 20 : value;
+}
+
+std::optional<std::int64_t> cache_bytes(const char* level) {
+  for (int index = 0; index < 8; ++index) {
+    const std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
+    if (first_line(folder + "level") == level && first_line(folder + "type") != "Instruction")
+      return size_of(first_line(folder + "size"));
+  }
+  return std::nullopt;
+}
+
+void add_machine(CpuFacts& facts) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) facts.threads = CPU_COUNT(&allowed);
+  if (facts.threads == 0) fail(ErrorCode::device_error, "[device] this-cpu: sched_getaffinity names no processor");
+  facts.l1d_bytes = cache_bytes("1"), facts.l2_bytes = cache_bytes("2"), facts.l3_bytes = cache_bytes("3");
+}
+#endif
+
+#if defined(__linux__) && defined(__x86_64__)
+std::array<std::uint32_t, 4> cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
+  std::array<std::uint32_t, 4> r{};  // eax ebx ecx edx; all 0 where the leaf does not exist
+  if (!__get_cpuid_count(leaf, subleaf, &r[0], &r[1], &r[2], &r[3])) r = {};
+  return r;
+}
+
+std::uint64_t xcr0() {
+  std::uint32_t low = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return std::uint64_t{high} << 32 | low;
+}
+
+std::string characters(const std::array<std::uint32_t, 3>& words) {
+  std::string text(sizeof words, '\0');
+  std::memcpy(text.data(), words.data(), sizeof words);
+  return text;
+}
+
+std::string brand() {
+  std::string text;
+  for (std::uint32_t leaf = 0x80000002; leaf <= 0x80000004; ++leaf) {
+    const auto r = cpuid(leaf, 0);
+    char part[sizeof r];
+    std::memcpy(part, r.data(), sizeof r);
+    text.append(part, sizeof r);
+  }
+  text.resize(std::strlen(text.c_str()));
+  const std::size_t from = text.find_first_not_of(' ');
+  return from == text.npos ? "unknown x86-64" : text.substr(from, text.find_last_not_of(' ') - from + 1);
+}
+
+CpuFacts detect() {
+  constexpr std::uint32_t kOsxsave = 1u << 27;
+  const auto one = cpuid(1, 0), seven = cpuid(7, 0), seven_one = cpuid(7, 1), extended = cpuid(0x80000001, 0);
+  const X86Registers registers{.leaf1_ecx = one[2],
+                               .leaf7_ebx = seven[1],
+                               .leaf7_ecx = seven[2],
+                               .leaf7_edx = seven[3],
+                               .leaf7_1_eax = seven[0] >= 1 ? seven_one[0] : 0,
+                               .extended1_ecx = extended[2],
+                               .xcr0 = one[2] & kOsxsave ? xcr0() : 0};
+  const auto zero = cpuid(0, 0);
+  const std::string id = characters({zero[1], zero[3], zero[2]});
+  const std::string vendor = id == "GenuineIntel" ? "Intel" : id == "AuthenticAMD" ? "AMD" : id;
+  return {"x86_64", vendor, brand(), x86_isa(registers), 0, {}, {}, {}};
+}
+#elif defined(__linux__) && defined(__aarch64__)
+CpuFacts detect() {
+  return {"aarch64", "Arm", "64-bit Arm", arm_isa(getauxval(AT_HWCAP), getauxval(AT_HWCAP2)), 0, {}, {}, {}};
+}
+#endif
+
+}  // namespace
+
+CpuFacts detect_cpu() {
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+  CpuFacts facts = detect();
+  add_machine(facts);
+  return facts;
+#else
+  fail(ErrorCode::unsupported,
+       "[device] this-cpu is detected on Linux (x86-64 and 64-bit Arm) only; name a row of `openinfer devices`, "
+       "such as apple-m1");
+#endif
+}
+
+}  // namespace openinfer
