@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openinfer devices: the list, one row with its sources, two rows compared."""
+
+import json
+import unittest
+
+from harness import Case
+
+# A contract with whoever reads the JSON: keys may be added at the end of a group, none may change its name.
+KEYS = """name title vendor architecture class apis api driver reference_product lanes subgroup_size_min subgroup_size_max
+subgroup_size_control subgroups registers_per_lane max_workgroup_size max_group_count_x max_group_count_y subgroup_ops
+shared_memory_bytes max_storage_buffer_range_bytes storage_buffer_alignment_bytes push_constant_bytes buffer_device_address
+unified_memory storage_8bit storage_16bit int8_arithmetic f16_arithmetic dot4 dot4_accelerated mma denormals_preserved isa
+compiler_flags threads l1d_bytes l2_bytes l3_bytes cuda_archs compute_units cache_line_bytes read_gb_per_s f32_gflop_per_s
+int8_gop_per_s tuned""".split()
+
+
+class Devices(Case):
+    def test_list(self):
+        text = self.text("devices")
+        lines = text.splitlines()
+        self.assertTrue(lines[0].startswith("name "), lines[0])
+        self.assertTrue(lines[-1].startswith("this-cpu "), lines[-1])
+        rows = json.loads(self.works("devices", "--json"))["devices"]
+        self.assertEqual([line.split()[0] for line in lines[1:]], [row["name"] for row in rows])
+        for row in rows:
+            self.assertEqual(list(row), KEYS, row["name"])
+
+    def test_one_device_gives_a_source_for_each_number(self):
+        text = self.text("devices", "ada lovelace")
+        self.assertRegex(text, r"(?m)^lanes +32 +# a warp: CUDA C\+\+ Programming Guide")
+        self.assertRegex(text, r"(?m)^read_gb_per_s +1008 GB/s +# NVIDIA Ada")
+        self.assertRegex(text, r"(?m)^tune.matvec_run +4 +# ")
+        self.assertNotIn("compiler_flags", text)
+        row = json.loads(self.works("devices", "ada-lovelace", "--json"))
+        self.assertEqual(list(row), KEYS + ["sources"])
+        self.assertEqual((row["lanes"], row["cuda_archs"], row["unified_memory"]), (32, ["sm_89"], False))
+        self.assertIn("4090", row["reference_product"])
+        self.assertIsNone(json.loads(self.works("devices", "this-cpu", "--json"))["read_gb_per_s"])
+        self.assertRegex(self.text("devices", "this-cpu"), r"(?m)^read_gb_per_s +unknown +# unknown until this machine is tuned")
+
+    def test_api_and_driver(self):
+        get = lambda *flags: json.loads(self.works("devices", "hopper", "--json", *flags))
+        self.assertEqual(get()["shared_memory_bytes"], 49152)
+        self.assertEqual(get("--api", "cuda")["shared_memory_bytes"], 232448)
+        self.assertEqual(get("--api", "cuda")["max_storage_buffer_range_bytes"], "unlimited")
+        self.assertEqual(get("--driver", "535.xx")["mma"], [])
+        self.assertNotEqual(get("--driver", "555.xx")["mma"], [])
+
+    def test_diff(self):
+        text = self.text("devices", "--diff", "zen3", "zen4")
+        self.assertRegex(text, r"(?m)^lanes +8 +16$")
+        self.assertNotIn("max_group_count_x", text)
+        found = json.loads(self.works("devices", "--diff", "zen3", "zen4", "--json"))
+        self.assertEqual((found["a"], found["b"]), ("zen3", "zen4"))
+        self.assertIn({"field": "lanes", "a": 8, "b": 16}, found["differences"])
+        self.assertEqual(self.text("devices", "--diff", "zen4", "znver4"), "zen4 and znver4 are the same device\n")
+
+    def test_bad_input(self):
+        self.fails("devices", "adalovelace", says=["no device has the name 'adalovelace'", "did you mean 'ada-lovelace'"])
+        self.fails("devices", "ampere", says=["fits 2 devices: ampere-ga100, ampere-ga10x"])
+        self.fails("devices", "rdna3", "--api", "cuda", says=["rdna3 has no api 'cuda'; it has vulkan"])
+        self.fails("devices", "hopper", "--driver", "new", says=["driver 'new' has no version number"])
+        self.fails("devices", "zen4", "--diff", "zen3", "zen4", says=["devices: NAME and --diff A B exclude each other"], code=2)
+        self.fails("devices", "--diff", "zen3", says=["--diff"], code=2)
+        self.fails("devices", "--api", "cuda", says=["need a NAME or --diff A B"], code=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
