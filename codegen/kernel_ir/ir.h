@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/device.h"
+
 namespace openinfer::kir {
 
 using Id = std::uint32_t;
@@ -57,9 +59,7 @@ struct Type {
   bool operator==(const Type&) const = default;
 };
 
-/// Four int8 products summed into an int32, as the device has it: none, signed x signed, unsigned x signed (AVX-512 and
-/// AVX VNNI), and unsigned x signed that saturates pairs in int16 (AVX2's vpmaddubsw).
-enum class Dot4 : std::uint8_t { none, ss, us, us_sat16 };
+using openinfer::Dot4;
 
 /// All that a template may ask of a device: numbers.
 struct Target {
