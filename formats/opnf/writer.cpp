@@ -8,6 +8,7 @@
 
 #include "formats/opnf/encode.h"
 #include "formats/opnf/output_file.h"
+#include "formats/opnf/panel16.h"
 
 namespace opnf {
 namespace {
@@ -149,7 +150,38 @@ void Writer::alias(const std::string& key, const std::string& target, std::optio
   add(std::move(row));
 }
 
-void Writer::copy(const Reader& package) {
+namespace {
+
+/// The layout that a data row of `package` gets where `wanted` is asked for: rows, unless panels fit it.
+Layout layout_for(const Tensor& t, std::optional<Layout> wanted) {
+  const char* why = nullptr;
+  if (wanted == Layout::panel16 && !stored_bytes(*t.dtype, t.shape, t.transposed, 1, why)) return Layout::rows;
+  return wanted.value_or(t.layout);
+}
+
+/// Bytes of row i in pieces of about a MiB, rows from panels or panels from rows where `layout` is another.
+void copy_tensor(const Reader& package, std::size_t i, Layout layout, const Writer::Sink& sink) {
+  const Tensor t = package.tensor(i);
+  const bool change = layout != t.layout;
+  const std::uint64_t length = change ? t.shape[t.shape.size() - (t.transposed ? 2 : 1)] : 0;
+  const std::uint64_t blocks = length / t.dtype->block_size, panel_bytes = kPanelRows * blocks * t.dtype->block_bytes;
+  const std::uint64_t whole = change && panel_bytes ? panel_bytes * ((1 << 20) / panel_bytes + 1) : 1 << 20;
+  std::vector<std::byte> piece(std::min(whole, t.nbytes)), changed(change ? piece.size() : 0);
+  for (std::uint64_t at = 0; at < t.nbytes; at += piece.size()) {
+    piece.resize(std::min<std::uint64_t>(piece.size(), t.nbytes - at));
+    package.read_tensor(i, at, piece);
+    const std::uint64_t panels = change ? piece.size() / panel_bytes : 0;
+    if (change && layout == Layout::rows)
+      from_panel16(*t.dtype, blocks, piece.data(), 0, panels * kPanelRows, changed.data());
+    for (std::uint64_t p = 0; layout == Layout::panel16 && p < panels; ++p)
+      to_panel16(*t.dtype, blocks, piece.data() + p * panel_bytes, changed.data() + p * panel_bytes);
+    sink(change ? std::span<const std::byte>(changed).first(piece.size()) : piece);
+  }
+}
+
+}  // namespace
+
+void Writer::copy(const Reader& package, std::optional<Layout> layout) {
   for (const auto& [section, map] : {std::pair{Section::metadata, &package.metadata()},
                                      {Section::dims, &package.dims()},
                                      {Section::states, &package.states()},
@@ -172,15 +204,8 @@ void Writer::copy(const Reader& package) {
       splat(std::move(spec), t.pattern);
       continue;
     }
-    tensor(std::move(spec), [&package, i](const Sink& sink) {
-      std::vector<std::byte> piece(1 << 20);
-      const std::uint64_t size = package.tensor(i).nbytes;
-      for (std::uint64_t at = 0; at < size; at += piece.size()) {
-        piece.resize(std::min<std::uint64_t>(piece.size(), size - at));
-        package.read_tensor(i, at, piece);
-        sink(piece);
-      }
-    });
+    spec.layout = layout_for(t, layout);
+    tensor(std::move(spec), [&package, i, to = spec.layout](const Sink& sink) { copy_tensor(package, i, to, sink); });
   }
 }
 

@@ -105,8 +105,8 @@ class Writer {
              std::optional<bool> transposed = {});
 
   /// Takes over everything that `package` holds; it must stay open until write() is done. With erase() and put() before
-  /// write(), this is how a package is changed.
-  void copy(const Reader& package);
+  /// write(), this is how a package is changed. `layout`: what tensors get that can have it; others keep rows.
+  void copy(const Reader& package, std::optional<Layout> layout = {});
   void erase(Section section, const std::string& key);
 
   /// Streams every tensor in key order. Files appear complete or not at all. Errors: io, invalid_argument, what a
