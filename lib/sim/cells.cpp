@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "formats/opnf/panel16.h"
 #include "lib/base/fail.h"
 
 namespace openinfer {
@@ -24,6 +25,13 @@ Tensor turn(const StoredTensor& t, const std::byte* from) {
 }
 
 }  // namespace
+
+void unpack_panels(DType dtype, std::int64_t row_bytes, const std::byte* panels, std::int64_t first, std::int64_t count,
+                   std::byte* rows) {
+  const opnf::DTypeInfo& row = *opnf::find_dtype(static_cast<std::uint8_t>(dtype));
+  opnf::from_panel16(row, static_cast<std::uint64_t>(row_bytes) / row.block_bytes, panels,
+                     static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count), rows);
+}
 
 Cells::Cells(std::shared_ptr<const Program> program)
     : program_(std::move(program)), cells_(program_->g().values.size()), turned_(program_->weights.tensors().size()) {}
@@ -57,10 +65,11 @@ const std::byte* Cells::stored_bytes(std::uint32_t weight) const {
 
 TensorView Cells::dense_weight(std::uint32_t weight) {
   const StoredTensor& t = program_->weights.tensors()[weight];
-  if (!t.transposed || t.shape.size() < 2) return {t.dtype, t.shape, stored_bytes(weight), false};
-  if (info(t.dtype).block_size != 1)
-    fail(ErrorCode::unsupported, "[model] \"{}\" is stored as transposed {} and wanted dense; cast it to f32 first",
-         t.key, name(t.dtype));
+  const bool transposed = t.transposed && t.shape.size() >= 2;
+  if (!transposed && !t.panels) return {t.dtype, t.shape, stored_bytes(weight), false};
+  if (info(t.dtype).block_size != 1)  // no operator takes blocks other than through stored_rows
+    fail(ErrorCode::unsupported, "[model] \"{}\" is stored as {}{} and wanted dense; cast it to f32 first", t.key,
+         transposed ? "transposed " : "panels of ", name(t.dtype));
   std::optional<Tensor>& turned = turned_[weight];
   if (!turned) turned = turn(t, stored_bytes(weight));
   return turned->view();
@@ -81,6 +90,7 @@ OperandBytes Cells::operand(ValueId v, bool stored) {
       operand.transposed = t.transposed;
       operand.rows = t.rows;
       operand.row_bytes = t.row_bytes;
+      operand.panels = t.panels;
       return operand;
     }
     if (!cell.view.data) cell.view = dense_weight(cell.weight);

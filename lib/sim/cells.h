@@ -33,7 +33,12 @@ struct OperandBytes {
   std::int64_t rows = 0;
   std::int64_t row_bytes = 0;  // 0: only all rows at once
   bool counts = false;         // bytes of the package
+  bool panels = false;         // data is panels of rows
 };
+
+/// Stored rows [first, first + count) of a weight whose bytes are panels.
+void unpack_panels(DType dtype, std::int64_t row_bytes, const std::byte* panels, std::int64_t first, std::int64_t count,
+                   std::byte* rows);
 
 class Cells {
  public:
@@ -47,8 +52,8 @@ class Cells {
 
   /// The value as an operand: the first time, this is where a weight's bytes are looked up.
   OperandBytes operand(ValueId v, bool stored);
-  /// The value row-major and of its own type, whatever it is made of. Errors: unsupported for a transposed block
-  /// format.
+  /// The value row-major and of its own type, whatever it is made of. Errors: unsupported for a block format
+  /// in another order.
   TensorView dense(ValueId v);
   /// The same as a tensor that outlives the step.
   Tensor tensor(ValueId v);

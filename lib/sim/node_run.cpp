@@ -58,7 +58,17 @@ const std::byte* NodeRun::stored_rows(std::size_t i, std::int64_t first, std::in
          fmt::format("a row of operand {} is no whole number of {} bytes or blocks", i, name(operand.dtype)));
   if (operand.counts)
     s_.cells.bytes_read.fetch_add(static_cast<std::uint64_t>(count * operand.row_bytes), std::memory_order_relaxed);
-  return operand.data + first * operand.row_bytes;
+  return operand.panels ? unpacked_rows(i, first, count) : operand.data + first * operand.row_bytes;
+}
+
+const std::byte* NodeRun::unpacked_rows(std::size_t i, std::int64_t first, std::int64_t count) const {
+  const OperandBytes& operand = operands_[i];
+  std::unique_lock lock(unpacked_mutex_);
+  std::vector<std::byte>& rows = unpacked_[{std::this_thread::get_id(), i}];
+  lock.unlock();  // elements of a map stay where they are, and this one is this thread's
+  rows.resize(static_cast<std::size_t>(count * operand.row_bytes));
+  unpack_panels(operand.dtype, operand.row_bytes, operand.data, first, count, rows.data());
+  return rows.data();
 }
 
 TensorSpan NodeRun::out(std::size_t i) {

@@ -3,7 +3,10 @@
 // node: nothing of it is allocated anew.
 #pragma once
 
+#include <map>
 #include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "lib/sim/binding.h"
@@ -53,6 +56,7 @@ class NodeRun final : public OpRun {
     enum class Made { nothing, tensor, view } made = Made::nothing;
   };
 
+  const std::byte* unpacked_rows(std::size_t i, std::int64_t first, std::int64_t count) const;
   void take_operands();
   void finish_result(std::size_t i, bool escapes);
   void share_operand(const Result& result);
@@ -62,6 +66,9 @@ class NodeRun final : public OpRun {
   std::vector<OperandBytes> operands_;
   std::vector<Result> results_;
   std::mutex results_mutex_;  // out() may be first called from inside a parallel loop
+  // Rows made from panels, by thread and operand: what stored_rows returned last.
+  mutable std::mutex unpacked_mutex_;
+  mutable std::map<std::pair<std::thread::id, std::size_t>, std::vector<std::byte>> unpacked_;
 };
 
 }  // namespace openinfer

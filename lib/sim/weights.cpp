@@ -48,6 +48,7 @@ StoredTensor describe(const TensorInfo& tensor) {
   const std::int64_t count = element_count(shape);
   stored.size_bytes = size_bytes(tensor.dtype, count);
   stored.rows = width == 0 ? 0 : count / width;
+  stored.panels = tensor.layout == "panel16" && !tensor.splat;  // a splat's blocks are all alike, made as rows
   stored.row_bytes = width % info(tensor.dtype).block_size == 0 ? size_bytes(tensor.dtype, width) : 0;
   return stored;
 }
@@ -63,10 +64,6 @@ StoredTensor find_tensor(const Model& model, const WeightDecl& decl, const std::
     fail_at(at, ErrorCode::shape_mismatch, "[model] \"{}\" is {} in the package; the graph declares {}{}", key,
             to_string(tensor.shape), to_string(declared),
             swapped(tensor.shape, declared) ? " (the last two swapped: the package's transposed flag differs)" : "");
-  if (tensor.layout != "rows" && !tensor.layout.empty())
-    fail_at(at, ErrorCode::unsupported,
-            "[model] \"{}\" has the layout {}; the simulator reads rows: pack it with --layout rows", key,
-            tensor.layout);
   StoredTensor stored = describe(tensor);
   stored.key = key;
   return stored;

@@ -24,12 +24,13 @@ struct StoredTensor {
   std::int64_t rows = 0;
   std::int64_t row_bytes = 0;  // 0: rows do not end on whole bytes or blocks, only all of them can be had
   std::int64_t size_bytes = 0;
+  bool panels = false;  // layout panel16: rows are made when they are asked for
 };
 
 class Weights {
  public:
   /// Errors: not_found with the key and what the family has; dtype_mismatch, shape_mismatch with both sides and the
-  /// key; unsupported for a layout other than rows. Each with the line that names the tensor.
+  /// key. Each with the line that names the tensor.
   explicit Weights(const GraphData& g, const std::optional<Model>& model);
 
   /// Number of the tensor that a weight leaf means, given the values of the loops around it.
