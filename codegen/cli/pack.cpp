@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// openinfer pack: the same package with a graph embedded.
+// openinfer pack: the same package with a graph embedded, its weights in the layout that is asked for.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
@@ -17,21 +19,27 @@ namespace openinfer::cli {
 namespace {
 
 struct Options {
-  std::string model, graph, output, layout = "rows";
+  std::string model, graph, output, layout;  // layout: empty leaves each tensor's
 };
 
-void check_layout(const Model& model, const std::string& wanted) {
-  if (wanted != "rows") fail(ErrorCode::unsupported, "[pack] --layout {} is not in this version; rows is", wanted);
-  for (const auto& tensor : model.tensors())
-    if (tensor.layout != wanted)
-      fail(ErrorCode::unsupported, "[pack] tensor {} has layout {}: this version cannot rewrite it as {}", tensor.key,
-           tensor.layout, wanted);
+/// "; 12 of 34 tensors in panel16": others do not fit, or have no bytes of their own.
+std::string layout_note(const Options& options) {
+  if (options.layout.empty()) return "";
+  const auto tensors = open_model(options.output).tensors();
+  const auto with = std::count_if(tensors.begin(), tensors.end(),
+                                  [&](const TensorInfo& tensor) { return tensor.layout == options.layout; });
+  return fmt::format("; {} of {} tensors in {}", with, tensors.size(), options.layout);
 }
 
-void write_package(const std::string& from, const std::string& graph, const std::string& to) try {
-  const auto reader = opnf::Reader::open(from);
-  opnf::Writer writer(to);
-  writer.copy(reader);
+std::optional<opnf::Layout> layout_of(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  return name == "rows" ? opnf::Layout::rows : opnf::Layout::panel16;
+}
+
+void write_package(const Options& options, const std::string& graph) try {
+  const auto reader = opnf::Reader::open(options.model);
+  opnf::Writer writer(options.output);
+  writer.copy(reader, layout_of(options.layout));
   writer.erase(opnf::Section::graph, "main");
   writer.graph("main", graph);
   writer.write();
@@ -41,28 +49,27 @@ void write_package(const std::string& from, const std::string& graph, const std:
 
 void run(const Options& options) {
   const Model model = open_model(options.model);
-  check_layout(model, options.layout);
   const auto chosen = choose_graph(model, {.file = options.graph});
   const SimSession fits(model, chosen.graph);  // the package has every tensor that the graph declares
-  write_package(options.model, to_text(chosen.graph), options.output);
-  fmt::print(stderr, "openinfer: {}: {}, with the {}\n", options.output,
-             size_text(std::filesystem::file_size(options.output)), chosen.origin);
+  write_package(options, to_text(chosen.graph));
+  fmt::print(stderr, "openinfer: {}: {}, with the {}{}\n", options.output,
+             size_text(std::filesystem::file_size(options.output)), chosen.origin, layout_note(options));
 }
 
 }  // namespace
 
 void add_pack(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("pack", "Write a package again with a graph embedded");
+  auto* command =
+      app.add_subcommand("pack", "Write a package again with a graph embedded or its weights in another layout");
   command->add_option("M", options->model, "Package (.oinf)")->required();
   command->add_option("--graph", options->graph, "Graph text (.oig); default: the graph that `run` would use");
-  command->add_option("--layout", options->layout, "Of the weights")
-      ->capture_default_str()
+  command->add_option("--layout", options->layout, "Of the weights that it fits; default: as they are")
       ->check(CLI::IsMember({"rows", "panel16"}));
   command->add_option("-o,--output", options->output, "The new package")->required();
   command->footer(
       "Examples:\n  openinfer pack smollm2.oinf -o with_graph.oinf\n"
-      "  openinfer pack smollm2.oinf --graph mine.oig -o mine.oinf");
+      "  openinfer pack smollm2.oinf --layout panel16 -o for_cpu.oinf");
   command->callback([options, &action] { action = [options] { run(*options); }; });
 }
 

@@ -136,7 +136,22 @@ class PackageCommands(Case):
         text = self.text("graph", "m.oinf").replace("@final_norm", "@other_norm")
         self.write("g.oig", text)
         self.fails("pack", "m.oinf", "--graph", "g.oig", "-o", "out.oinf", says=["other_norm"])
-        self.fails("pack", "m.oinf", "--layout", "panel16", "-o", "out.oinf", says=["panel16"])
+
+    def test_pack_to_panels_and_back(self):
+        tiny_llama.write(self.path("q.oinf"), dtypes=dict.fromkeys(tiny_llama.matrices(), "q8_0"))
+        self.works("pack", "q.oinf", "-o", "rows.oinf")
+        self.works("pack", "rows.oinf", "--layout", "panel16", "-o", "panels.oinf")
+        self.assertIn("tensors in panel16", self.stderr)
+        self.works("verify", "panels.oinf", "--deep")
+        layouts = {t["key"]: t["layout"] for t in json.loads(self.text("inspect", "panels.oinf", "--tensors", "--json"))["tensors"]}
+        self.assertEqual((layouts["Wq.0"], layouts["Wdown.1"], layouts["final_norm"]), ("panel16", "panel16", "rows"))
+        self.works("pack", "panels.oinf", "-o", "kept.oinf")
+        self.assertEqual(self.read("kept.oinf"), self.read("panels.oinf"))
+        self.works("pack", "panels.oinf", "--layout", "rows", "-o", "back.oinf")
+        self.assertEqual(self.read("back.oinf"), self.read("rows.oinf"))
+        run = ["--prompt-ids", "1,2,3", "--ids", "-n", 16, "--ignore-eos", "--backend", "sim"]
+        self.assertEqual(self.text("run", "panels.oinf", *run, "--logits", "p.npy"), self.text("run", "rows.oinf", *run, "--logits", "r.npy"))
+        self.assertEqual(self.read("p.npy"), self.read("r.npy"))
 
     def test_help_shows_two_examples(self):
         for command in ("inspect", "verify", "tokenize", "detokenize", "graph", "pack", "run"):

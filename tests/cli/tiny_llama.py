@@ -48,6 +48,18 @@ def weights():
     return {key: value.astype(np.float32) for key, value in w.items()}
 
 
+def matrices():
+    return [key for key, value in weights().items() if value.ndim == 2 and key != "tok_embeddings"]
+
+
+def q8_0(value):
+    """ggml's blocks of 32 along the last axis: a scale in f16, then 32 bytes."""
+    rows = value.reshape(-1, 32)
+    scale = (np.abs(rows).max(axis=1, keepdims=True) / 127).astype("<f2")
+    quants = np.rint(rows / scale.astype("f4")).astype("i1")
+    return np.concatenate([scale.view("u1"), quants.view("u1")], axis=1)
+
+
 def stored(key, value):
     """Half of the matrices are f16, so that a family mixes dtypes."""
     return "f16" if key.endswith(".1") and value.ndim == 2 else "f32"
@@ -77,7 +89,7 @@ def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llam
             continue
         dtype = (dtypes or {}).get(key, stored(key, value))
         matrix = value.ndim == 2 and key != "tok_embeddings"
-        w.tensor(key, dtype, value.shape[::-1] if matrix else value.shape, value.astype(NUMPY[dtype]), transposed=matrix)
+        w.tensor(key, dtype, value.shape[::-1] if matrix else value.shape, q8_0(value) if dtype == "q8_0" else value.astype(NUMPY[dtype]), transposed=matrix)
     if "lm_head" not in leave_out:
         w.alias("lm_head", "tok_embeddings", shape=(D, VOCAB), transposed=True)
     w.write()
