@@ -8,7 +8,8 @@
 
 namespace openinfer {
 
-/// Copies the pages of `from` that are not all zeros; `to` is zero already and as long.
+/// Copies the pages of `from` that are not all zeros; `to` is zero already and as long. Both are anonymous memory (of
+/// mmap or calloc): pages that nobody touched are known to be zeros and stay untouched.
 void copy_nonzero_pages(std::span<const std::byte> from, std::span<std::byte> to);
 
 class ZeroPages {

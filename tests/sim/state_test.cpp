@@ -147,6 +147,7 @@ TEST_CASE("capacity that nobody touches costs no memory, in forks and snapshots 
   auto fork = sim.fork();
   CHECK(pages_of(fork) < kFew);
   const auto saved = sim.save();
+  CHECK(pages_of(sim) < kFew);     // nor were they read
 #if !defined(__SANITIZE_THREAD__)  // whose calloc writes its zeros
   CHECK(present_pages(saved.states.at(0).tensors.at(0).bytes()) < kFew);
 #endif
