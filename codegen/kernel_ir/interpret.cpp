@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernel_ir/interpret.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "codegen/kernel_ir/races.h"
+#include "codegen/kernel_ir/scalar_ops.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::kir {
+namespace {
+
+/// Which invocations of the workgroup run: lane by lane, subgroup after subgroup.
+using Mask = std::vector<bool>;
+
+class Interpreter {
+ public:
+  Interpreter(const Kernel& k, const InterpretOptions& options)
+      : k_(k),
+        options_(options),
+        invocations_(k.target.lanes * k.target.subgroups),
+        values_(k.nodes.size()),
+        registers_(k.variables.size()),
+        memory_(k.buffers.size()),
+        shared_(k.buffers.size()) {
+    for (const Buffer& b : k.buffers) races_.emplace_back(b.space == Space::shared);
+  }
+
+  void bind(const std::vector<std::span<std::byte>>& buffers, const std::vector<std::int32_t>& params) {
+    std::size_t next = 0;
+    const auto is_global = [](const Buffer& b) { return b.space == Space::global; };
+    const auto n_global = static_cast<std::size_t>(std::count_if(k_.buffers.begin(), k_.buffers.end(), is_global));
+    if (buffers.size() != n_global || params.size() != k_.params.size())
+      fail(ErrorCode::invalid_argument, "[kernel {}] takes {} buffers and {} parameters, was given {} and {}", k_.name,
+           n_global, k_.params.size(), buffers.size(), params.size());
+    for (std::size_t i = 0; i < k_.buffers.size(); ++i) {
+      if (is_global(k_.buffers[i])) {
+        memory_[i] = buffers[next++];
+        continue;
+      }
+      shared_[i].resize(static_cast<std::size_t>(k_.buffers[i].count) * static_cast<std::size_t>(element_bytes(i)));
+      memory_[i] = shared_[i];
+    }
+    params_ = params;
+  }
+
+  void run(std::int64_t group) {
+    group_ = group;
+    for (auto& s : shared_) std::fill(s.begin(), s.end(), std::byte{0xff});
+    for (Races& r : races_) r.next_group();
+    region(k_.body, Mask(static_cast<std::size_t>(invocations_), true));
+  }
+
+ private:
+  // --- where values of a rate lie: one each `span` invocations ---
+
+  int span_of(Rate rate) const {
+    if (rate == Rate::group) return invocations_;
+    return rate == Rate::subgroup ? k_.target.lanes : 1;
+  }
+  Bits get(Id id, int invocation) const {
+    return values_[id][static_cast<std::size_t>(invocation / span_of(k_[id].type.rate))];
+  }
+  std::int32_t get_i32(Id id, int invocation) const {
+    return std::bit_cast<std::int32_t>(static_cast<std::uint32_t>(get(id, invocation)));
+  }
+  Rate rate_of(std::span<const Id> args) const {
+    Rate rate = Rate::group;
+    for (const Id id : args) rate = std::max(rate, k_[id].type.rate);
+    return rate;
+  }
+  /// f(first active invocation) for each group of `span` invocations of which some are active.
+  template <class F>
+  void each_active(int span, const Mask& mask, F&& f) const {
+    for (int first = 0; first < invocations_; first += span)
+      for (int i = first; i < first + span; ++i)
+        if (mask[static_cast<std::size_t>(i)]) {
+          f(i);
+          break;
+        }
+  }
+  template <class F>
+  void set(Id id, const Mask& mask, F&& f) {
+    const int span = span_of(k_[id].type.rate);
+    values_[id].resize(static_cast<std::size_t>(invocations_ / span));
+    each_active(span, mask, [&](int i) { values_[id][static_cast<std::size_t>(i / span)] = f(i); });
+  }
+
+  [[noreturn]] void stop(Id id, int invocation, std::string_view what) const {
+    const Node& n = k_[id];
+    fail(ErrorCode::internal, "[kernel {}] node {} ({}{}{}): {} in group {}, subgroup {}, lane {}", k_.name, id,
+         info(n.op).name, n.name.empty() ? "" : " ", n.name, what, group_, invocation / k_.target.lanes,
+         invocation % k_.target.lanes);
+  }
+
+  // --- statements ---
+
+  void region(const std::vector<Id>& nodes, const Mask& mask) {
+    for (const Id id : nodes) {
+      if (info(k_[id].op).value)
+        value(id, mask);
+      else
+        statement(id, mask);
+    }
+  }
+
+  void statement(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    if (n.op == Op::declare || n.op == Op::write) return write(id, mask);
+    if (n.op == Op::store) return store(id, mask);
+    if (n.op == Op::loop) return loop(id, mask);
+    if (n.op == Op::if_) return branch(n, mask);
+    if (n.op == Op::barrier)
+      for (Races& r : races_) r.barrier();
+  }
+
+  void branch(const Node& n, const Mask& mask) {
+    Mask then = mask, otherwise = mask;
+    for (int i = 0; i < invocations_; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (mask[at]) (get(n.args[0], i) != 0 ? otherwise : then)[at] = false;
+    }
+    if (any(then)) region(n.body, then);
+    if (any(otherwise)) region(n.other, otherwise);
+  }
+  static bool any(const Mask& mask) { return std::find(mask.begin(), mask.end(), true) != mask.end(); }
+
+  /// Where an invocation is in the order of those that share out the turns, and how many turns one round has.
+  std::pair<int, int> share_of(const Node& loop, int invocation) const {
+    const int lanes = k_.target.lanes;
+    if (loop.deal == Deal::lanes) return {invocation % lanes / loop.share, lanes / loop.share};
+    if (loop.deal == Deal::subgroups) return {invocation / lanes, k_.target.subgroups};
+    if (loop.deal == Deal::group) return {invocation, invocations_};
+    return {0, static_cast<int>(loop.integer)};
+  }
+
+  void loop(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    Mask active = mask;
+    const auto at = [](int i) { return static_cast<std::size_t>(i); };
+    std::vector<std::int64_t> index(active.size());
+    for (int i = 0; i < invocations_; ++i)
+      if (mask[at(i)]) index[at(i)] = std::int64_t{get_i32(n.args[0], i)} + share_of(n, i).first;
+    while (true) {
+      for (int i = 0; i < invocations_; ++i)
+        if (active[at(i)]) active[at(i)] = index[at(i)] < get_i32(n.args[1], i);
+      if (!any(active)) return;
+      set(n.index, active, [&](int i) { return static_cast<std::uint32_t>(index[at(i)]); });
+      region(n.body, active);
+      for (int i = 0; i < invocations_; ++i) index[at(i)] += share_of(n, i).second;
+    }
+  }
+
+  void write(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
+    const int span = span_of(v.type.rate);
+    auto& places = registers_[static_cast<std::size_t>(n.ref)];
+    places.resize(static_cast<std::size_t>(v.count * (invocations_ / span)));
+    each_active(span, mask, [&](int i) {
+      const bool one = n.op == Op::write;
+      const int first = one && v.tile ? place_of(id, i) : 0, last = one ? first + 1 : v.count;
+      for (int place = first; place < last; ++place)
+        places[static_cast<std::size_t>(place * (invocations_ / span) + i / span)] = get(n.args.back(), i);
+    });
+  }
+  int place_of(Id id, int i) const {
+    const Node& n = k_[id];
+    const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
+    const int place = get_i32(n.args[0], i);
+    if (place < 0 || place >= v.count) stop(id, i, fmt::format("{}[{}] of {}", v.name, place, v.count));
+    return place;
+  }
+
+  // --- values ---
+
+  void value(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    if (n.op == Op::constant) return set(id, mask, [&](int) { return constant_bits(n); });
+    if (n.op == Op::argument || n.op == Op::index) return;  // set by the call or the loop
+    if (n.op == Op::call) return call(id, mask);
+    if (n.op == Op::load) return set(id, mask, [&](int i) { return load(id, i); });
+    if (n.op == Op::read) return set(id, mask, [&](int i) { return read(id, i); });
+    if (info(n.op).lane_wide) return set(id, mask, [&](int i) { return lane_wide(id, i); });
+    if (n.args.empty()) return set(id, mask, [&](int i) { return place(n, i); });
+    const Kind kind = k_[n.args[n.op == Op::select ? 1 : 0]].type.kind;
+    set(id, mask, [&](int i) {
+      std::array<Bits, 3> args = {};
+      for (std::size_t a = 0; a < n.args.size(); ++a) args[a] = get(n.args[a], i);
+      const auto result = compute(n, kind, k_.target.dot4, {args.data(), n.args.size()});
+      if (!result) stop(id, i, fmt::format("undefined for operands of bits {:#x} and {:#x}", args[0], args[1]));
+      return *result;
+    });
+  }
+
+  Bits place(const Node& n, int i) const {
+    if (n.op == Op::param) return static_cast<std::uint32_t>(params_[static_cast<std::size_t>(n.ref)]);
+    if (n.op == Op::group) return static_cast<std::uint32_t>(group_);
+    return static_cast<std::uint32_t>(n.op == Op::lane ? i % k_.target.lanes : i / k_.target.lanes);
+  }
+
+  Bits read(Id id, int i) const {
+    const Node& n = k_[id];
+    const int span = span_of(k_.variables[static_cast<std::size_t>(n.ref)].type.rate);
+    const int place = n.args.empty() ? 0 : place_of(id, i);
+    return registers_[static_cast<std::size_t>(n.ref)]
+                     [static_cast<std::size_t>(place * (invocations_ / span) + i / span)];
+  }
+
+  void call(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    const Function& f = k_.functions[static_cast<std::size_t>(n.ref)];
+    Mask first(mask.size());  // one for all that share the result
+    each_active(span_of(n.type.rate), mask, [&](int i) { first[static_cast<std::size_t>(i)] = true; });
+    for (const Id inner : f.body)
+      if (k_[inner].op == Op::argument)
+        set(inner, first, [&](int i) { return get(n.args[static_cast<std::size_t>(k_[inner].ref)], i); });
+    region(f.body, first);
+    set(id, first, [&](int i) { return get(f.result, i); });
+  }
+
+  Bits lane_wide(Id id, int i) const {
+    const Node& n = k_[id];
+    const int lanes = k_.target.lanes, begin = i / lanes * lanes;
+    if (n.op == Op::lane_get) {
+      const int from = get_i32(n.args[1], i);
+      if (from < 0 || from >= lanes) stop(id, i, fmt::format("there is no lane {}", from));
+      return get(n.args[0], begin + from);
+    }
+    const Op op = n.op == Op::lane_sum ? Op::add : n.op == Op::lane_max ? Op::max : Op::min;
+    std::vector<Bits> parts;
+    for (int lane = 0; lane < lanes; ++lane) parts.push_back(get(n.args[0], begin + lane));
+    for (std::size_t half = parts.size() / 2; half > 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane)
+        parts[lane] =
+            *compute({.op = op, .type = n.type}, n.type.kind, Dot4::none, std::array{parts[lane], parts[lane + half]});
+    return parts[0];
+  }
+
+  // --- memory ---
+
+  int element_bytes(std::size_t buffer) const {
+    const Buffer& b = k_.buffers[buffer];
+    return b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].size_bytes() : info(b.kind).bytes;
+  }
+
+  struct Place {
+    Kind kind;
+    std::int64_t byte;
+  };
+  /// Where the first operands of a load or store point to.
+  Place locate(Id id, int i) const {
+    const Node& n = k_[id];
+    const auto buffer = static_cast<std::size_t>(n.ref);
+    const Buffer& b = k_.buffers[buffer];
+    const std::int64_t index = get_i32(n.args[0], i), bytes = element_bytes(buffer);
+    const auto count = static_cast<std::int64_t>(memory_[buffer].size()) / bytes;
+    Place place = {b.kind, index * bytes};
+    if (b.record >= 0) {
+      const Record& r = k_.records[static_cast<std::size_t>(b.record)];
+      for (int f = 0; f < n.field; ++f) {
+        const Record::Field& before = r.fields[static_cast<std::size_t>(f)];
+        place.byte += std::int64_t{before.count} * info(before.kind).bytes;
+      }
+      const Record::Field& field = r.fields[static_cast<std::size_t>(n.field)];
+      const std::int64_t within = get_i32(n.args[1], i);
+      const std::int64_t wide = is_packed(n, field.kind) ? 4 : 1;
+      if (within < 0 || within + wide > field.count)
+        stop(id, i,
+             fmt::format("{}[{}].{}[{}] is outside of its {} values", b.name, index, field.name, within, field.count));
+      place = {field.kind, place.byte + within * info(field.kind).bytes};
+    }
+    const std::int64_t wide = is_packed(n, place.kind) ? 4 : 1;
+    if (index < 0 || index >= count || (b.record < 0 && index + wide > count))
+      stop(id, i, fmt::format("{}[{}] is outside of its {} elements", b.name, index, count));
+    if (wide == 4 && (b.record < 0 ? index : get_i32(n.args[1], i)) % 4 != 0)
+      stop(id, i, fmt::format("four bytes of {} at a place that is no multiple of four", b.name));
+    if (wide == 4) place.kind = Kind::i8x4;
+    return place;
+  }
+  static bool is_packed(const Node& n, Kind stored) { return n.type.kind == Kind::i8x4 && stored != Kind::i8x4; }
+
+  /// Several invocations that do the same thing count as one of them if they write, as many if they read.
+  Bits load(Id id, int i) {
+    const Node& n = k_[id];
+    const auto buffer = static_cast<std::size_t>(n.ref);
+    const Place at = locate(id, i);
+    if (options_.check_races && k_.buffers[buffer].access == Access::read_write) {
+      const int who = span_of(n.type.rate) == 1 ? i : Races::kSeveral;
+      if (const auto race = races_[buffer].read(at.byte, who); !race.empty())
+        stop(id, i, fmt::format("{}, byte {}: {}", k_.buffers[buffer].name, at.byte, race));
+    }
+    return load_bits(at.kind, memory_[buffer].data() + at.byte);
+  }
+
+  void store(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    const auto buffer = static_cast<std::size_t>(n.ref);
+    each_active(span_of(rate_of(n.args)), mask, [&](int i) {
+      const Place at = locate(id, i);
+      const Bits v = get(n.args.back(), i);
+      store_bits(at.kind, memory_[buffer].data() + at.byte, v);
+      if (!options_.check_races) return;
+      if (const auto race = races_[buffer].write(at.byte, i, v); !race.empty())
+        stop(id, i, fmt::format("{}, byte {}: {}", k_.buffers[buffer].name, at.byte, race));
+    });
+  }
+
+  const Kernel& k_;
+  InterpretOptions options_;
+  int invocations_;
+  std::int64_t group_ = 0;
+  std::vector<std::vector<Bits>> values_;     // by node
+  std::vector<std::vector<Bits>> registers_;  // by variable: its places, each as a value
+  std::vector<std::span<std::byte>> memory_;  // by buffer
+  std::vector<std::vector<std::byte>> shared_;
+  std::vector<Races> races_;
+  std::vector<std::int32_t> params_;
+};
+
+}  // namespace
+
+void interpret(const Kernel& kernel, const std::vector<std::span<std::byte>>& buffers,
+               const std::vector<std::int32_t>& params, std::int64_t groups, const InterpretOptions& options) {
+  Interpreter interpreter(kernel, options);
+  interpreter.bind(buffers, params);
+  for (std::int64_t group = 0; group < groups; ++group) interpreter.run(group);
+}
+
+}  // namespace openinfer::kir

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernel_ir/races.h"
+
+namespace openinfer::kir {
+
+void Races::next_group() {
+  ++group_;
+  ++epoch_;
+  if (shared_) places_.clear();
+}
+
+bool Races::concurrent(const Touch& touch, int invocation) const {
+  if (touch.invocation == kNobody) return false;
+  if (touch.group != group_) return true;
+  return touch.epoch == epoch_ && (touch.invocation != invocation || invocation == kSeveral);
+}
+
+std::string_view Races::read(std::int64_t place, int invocation) {
+  Place& p = places_[place];
+  if (concurrent(p.written, invocation)) return "reads what another wrote with no barrier between";
+  const bool again = p.read.group == group_ && p.read.epoch == epoch_;
+  p.read = {group_, epoch_, again && p.read.invocation != invocation ? kSeveral : invocation};
+  return {};
+}
+
+std::string_view Races::write(std::int64_t place, int invocation, Bits value) {
+  Place& p = places_[place];
+  if (concurrent(p.read, invocation)) return "writes what another reads with no barrier between";
+  if (concurrent(p.written, invocation) && p.value != value) return "writes another value than another lane does";
+  p.written = {group_, epoch_, invocation};
+  p.value = value;
+  return {};
+}
+
+}  // namespace openinfer::kir
