@@ -207,4 +207,17 @@ void check_literal(const Number& number, DType dtype, Location at) {
     fail_at(at, ErrorCode::invalid_argument, "[literal] {} does not fit {}", literal_text(number), name(dtype));
 }
 
+Lowering lowering_of(const GraphData& g, const Node& node) {
+  const bool has_token = node.op->traits.state != StateUse::none;
+  const NodeContext context(g, node, node.operands.size() - (has_token ? 1 : 0));
+  if (!node.op->lower) context.fail(ErrorCode::unsupported, "has no lowering: it runs in the simulator only");
+  return node.op->lower(context);
+}
+
+double flops_of(const GraphData& g, const Node& node, const std::function<std::int64_t(const Dim&)>& value) {
+  const bool has_token = node.op->traits.state != StateUse::none;
+  const NodeContext context(g, node, node.operands.size() - (has_token ? 1 : 0));
+  return node.op->cost ? node.op->cost(context, value).flops : 0;
+}
+
 }  // namespace openinfer

@@ -2,6 +2,7 @@
 // Result types of a node: the checks that hold for every operator, then the operator's own `infer`.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,11 @@ void check_hint(const OpDef& op, const hints& hint, Location at);
 
 /// Throws unless the number can be a value of that dtype.
 void check_literal(const Number& number, DType dtype, Location at);
+
+/// How an operator's node becomes code. Errors: unsupported for an op without `lower`.
+Lowering lowering_of(const GraphData& g, const Node& node);
+/// Floating-point operations of one run, 0 where the operator does not say.
+double flops_of(const GraphData& g, const Node& node, const std::function<std::int64_t(const Dim&)>& value);
 
 /// How errors call a value: "'q'", "@Wq.{l}", "0.5".
 std::string describe(const GraphData& g, ValueId value);

@@ -94,6 +94,7 @@ class Numbering {
     std::string key = fmt::format(" {} {}", leaf.decl, name(g_.values[leaf.results[0]].type.dtype));
     for (const Affine& a : leaf.index) key += fmt::format(" {}+{}", a.scale, a.offset);
     if (const auto* integer = std::get_if<std::int64_t>(&leaf.literal)) return key + fmt::format(" i{}", *integer);
+    if (const auto* large = std::get_if<std::uint64_t>(&leaf.literal)) return key + fmt::format(" u{}", *large);
     return key + fmt::format(" f{:x}", std::bit_cast<std::uint64_t>(std::get<double>(leaf.literal)));
   }
 
