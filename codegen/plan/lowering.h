@@ -13,28 +13,30 @@
 #include "codegen/kernels/kernel_template.h"
 #include "codegen/plan/plan.h"
 #include "lib/graph/ir.h"
+#include "lib/passes/fused_group.h"
 
 namespace openinfer::plan {
 
 /// One group of nodes on its way to dispatches. Values are those of the graph.
-class Lowering {
+class GroupLowering {
  public:
-  virtual ~Lowering() = default;
+  virtual ~GroupLowering() = default;
   virtual const GraphData& graph() const = 0;
   virtual const kir::Target& target() const = 0;
-  /// The nodes of the group, in program order; a node alone is a group of one.
-  virtual const std::vector<NodeId>& nodes() const = 0;
-  const Node& node(std::size_t i = 0) const { return graph().nodes[nodes()[i]]; }
+  /// What is computed: a node alone is a group of one.
+  virtual const FusedGroup& group() const = 0;
+  const Node& node(NodeId id) const { return graph().nodes[id]; }
   const TensorType& type(ValueId value) const { return graph().values[value].type; }
   /// The attribute as given or its fallback.
   const Attribute& attribute(const Node& node, std::string_view name) const;
 
   /// Is the value used outside of this group (or put out by the region)? If not it needs no memory.
-  virtual bool escapes(ValueId value) const = 0;
+  bool escapes(ValueId value) const;
   /// Where a value is. For results of this group: where it shall be. Views (reshape, kv_read) are places in others.
   virtual Operand operand(ValueId value) = 0;
-  /// The dtypes that the value may have: more than one only for families of weights that differ.
-  virtual std::vector<DType> dtypes(ValueId value) const = 0;
+  /// The value's dtype; of a family whose members differ the one of the variant at hand: the function is called once
+  /// for each signature of dtypes and must make the same dispatches but for their kernels.
+  virtual DType dtype(ValueId value) const = 0;
   /// Does the weight lie transposed to its logical shape?
   virtual bool transposed(ValueId value) const = 0;
   /// The value as an affine expression: an integer literal or a loop's index. Nothing for values in memory.
@@ -51,6 +53,8 @@ class Lowering {
   /// The value is the elements of another place: no dispatch (reshape, kv_read).
   virtual void alias(ValueId value, Operand place) = 0;
   virtual void copy(Operand from, Operand to, Size elements) = 0;
+  /// Lowers one node of the group as a kernel of its own, its results in memory: for what a template cannot take along.
+  virtual void lower_alone(NodeId node) = 0;
   /// A new buffer in the arena, alive for this group's dispatches.
   virtual Operand scratch(std::string_view name, DType dtype, Shape shape) = 0;
   /// The state's tensors: keys and values, or the one tensor.
@@ -60,8 +64,9 @@ class Lowering {
   [[noreturn]] void unsupported(const Node& node, const std::string& why) const;
 };
 
-using LowerFunction = void (*)(Lowering&);
-/// By KernelRequest::kernel ("softmax"), "pointwise" for elementwise groups, "fused …" for other groups; null: none.
+using LowerFunction = void (*)(GroupLowering&);
+/// "pointwise" for elementwise groups, "product" for products, "rope_write" and "attention" for groups of these kinds,
+/// else what the head's OpDef::lower requests ("softmax"); null: no kernel.
 LowerFunction lower_function(std::string_view kernel);
 
 }  // namespace openinfer::plan

@@ -33,7 +33,7 @@ struct Buffer {
   std::string name;  // unique in the plan, an identifier: how source calls it
   Role role = Role::scratch;
   DType dtype = DType::f32;
-  Shape shape;           // of weights: as stored, blocks along the last dimension
+  Shape shape = {};      // of weights: as stored, blocks along the last dimension
   std::string key = {};  // weight: "Wq.{}"; others: the graph's name
   std::vector<std::pair<std::int64_t, std::int64_t>> ranges = {};  // weight: of each {}
   int constant = -1;                                               // GraphData::constants
@@ -52,11 +52,11 @@ struct Operand {
 
 /// Where a dispatch came from and what it costs with every symbol at its bound.
 struct Origin {
-  std::vector<std::string> nodes;  // "q = matmul rope": values that it computes
-  std::vector<Location> lines;     // of the user's source
+  std::vector<std::string> nodes = {};  // "q = matmul rope": values that it computes
+  std::vector<Location> lines = {};     // of the user's source
   double bytes = 0;
   double flops = 0;
-  std::string reason;  // why this kernel
+  std::string reason = {};  // why this kernel
 };
 
 struct Kernel {
@@ -70,19 +70,19 @@ struct GridFactor {
 
 struct Dispatch {
   /// Kernels by variant: families whose members differ in dtype take a kernel for each signature.
-  std::vector<int> kernels;
+  std::vector<int> kernels = {};
   /// With several: variant of each turn of the innermost loop, from its first index on.
   std::vector<std::uint8_t> variant = {};
-  std::vector<Operand> operands;  // in the order of the kernel's global buffers
-  std::vector<Size> params;       // in the order of the kernel's params
-  std::vector<GridFactor> grid;   // workgroups = Π ceil(size / divide)
-  Origin origin;
+  std::vector<Operand> operands = {};  // in the order of the kernel's global buffers
+  std::vector<Size> params = {};       // in the order of the kernel's params
+  std::vector<GridFactor> grid = {};   // workgroups = Π ceil(size / divide)
+  Origin origin = {};
 };
 
 struct Copy {
   Operand from, to;
   Size elements;
-  Origin origin;
+  Origin origin = {};
 };
 /// The two buffers change places: a loop's carried value and the one that the next turn reads.
 struct Swap {
@@ -96,7 +96,7 @@ using Step = std::variant<Dispatch, Copy, Swap, Loop, Branch>;
 struct Loop {
   std::string index;  // the symbol by which sizes and members refer to it
   std::int64_t from = 0, to = 0;
-  std::vector<Step> body;
+  std::vector<Step> body = {};
 };
 struct Branch {
   Operand predicate;  // one bool
@@ -111,8 +111,8 @@ struct Symbol {
 /// One way in: "decode" with N = 1, "prefill" with N up to 512; a graph without such symbols has "step".
 struct EntryPoint {
   std::string name;
-  std::vector<Symbol> symbols;  // a fixed one has min = max
-  std::vector<Step> steps;
+  std::vector<Symbol> symbols = {};  // a fixed one has min = max
+  std::vector<Step> steps = {};
   std::int64_t arena_bytes = 0;
 };
 
@@ -126,14 +126,14 @@ struct Tap {
 };
 
 struct Plan {
-  std::string name;                          // target and namespace of what is emitted
-  std::vector<std::string> inputs, outputs;  // names of the graph, in order
-  std::vector<Buffer> buffers;
-  std::vector<Kernel> kernels;
-  std::vector<EntryPoint> entries;
-  std::vector<Tap> taps;
-  std::vector<std::pair<std::string, Tensor>> constants;  // by Buffer::constant
-  std::vector<std::string> notes;                         // fused away, rewritten for lack of a feature, …
+  std::string name;                                    // target and namespace of what is emitted
+  std::vector<std::string> inputs = {}, outputs = {};  // names of the graph, in order
+  std::vector<Buffer> buffers = {};
+  std::vector<Kernel> kernels = {};
+  std::vector<EntryPoint> entries = {};
+  std::vector<Tap> taps = {};
+  std::vector<std::pair<std::string, Tensor>> constants = {};  // by Buffer::constant
+  std::vector<std::string> notes = {};                         // fused away, rewritten for lack of a feature, …
 };
 
 }  // namespace openinfer::plan

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// How kernels read a stored element: one BlockCode for each block format, the only place that knows its bits.
+//
+// A block has `size` elements in groups that share a scale and a minimum. Element g·group + part·run + r of a block is
+//   scale(g) · quant(g, part, r) + minimum(g),
+// where neighbouring r lie in neighbouring bytes (or elements), so that lanes walk r.
+// Source of the formats: ggml's ggml-common.h; held to the gguf library's values through lib/base/dequantize.h.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "codegen/kernel_ir/build.h"
+#include "openinfer/dtype.h"
+
+namespace openinfer::kernels {
+
+struct BlockCode {
+  kir::Record record;
+  int size = 0;   // elements of a block
+  int group = 0;  // elements that share a scale
+  int run = 0;    // elements of a part; group = parts · run
+  /// An f32 that is a small integer. `part` is mostly a constant.
+  std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g, kir::Val part, kir::Val r)> quant;
+  std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g)> scale;    // f32
+  std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g)> minimum;  // f32, to be added; may be absent
+  int groups() const { return size / group; }
+  int parts() const { return group / run; }
+};
+
+/// Is there a BlockCode for it?
+bool has_block_code(DType dtype);
+/// Errors: unsupported for a format without one (the codebook formats iq1 … iq3), internal for a plain dtype.
+const BlockCode& block_code(DType dtype);
+
+/// A matrix of stored rows as kernels bind it: plain elements or blocks, whatever the dtype.
+class StoredMatrix {
+ public:
+  /// Declares the buffer. `columns`: elements of a row, a multiple of the block.
+  StoredMatrix(kir::Build& k, std::string_view name, DType dtype, std::string_view comment = {});
+  bool in_blocks() const { return code_ != nullptr; }
+  const BlockCode& code() const { return *code_; }
+  const kir::Mem& memory() const { return memory_; }
+  /// Element `at` of the row whose first element is number `row_start`, as f32 (f64 and integers: as loaded). Any lane
+  /// may ask for any place: dot products do better with code().
+  kir::Val element(kir::Val row, kir::Val columns, kir::Val at) const;
+
+ private:
+  kir::Build* k_;
+  const BlockCode* code_ = nullptr;
+  kir::Mem memory_;
+};
+
+}  // namespace openinfer::kernels

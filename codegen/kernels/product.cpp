@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/product.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "codegen/kernels/block_code.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Kind;
+using kir::Mem;
+using kir::Rate;
+using kir::Slot;
+using kir::Tile;
+using kir::Val;
+
+/// Rows of x that share each decoded weight: eight accumulators of a vector each stay in registers everywhere.
+constexpr std::int64_t kRowTile = 8;
+/// Columns of one workgroup on targets of one subgroup, so that a call does some work.
+constexpr int kColumnsPerCall = 8;
+
+Kind sum_kind(DType x) { return x == DType::f64 ? Kind::f64 : Kind::f32; }
+Val as(Val v, Kind kind) { return v.kind() == kind ? v : convert(v, kind); }
+int tile_of(const Extent& rows) { return static_cast<int>(std::min(kRowTile, std::max<std::int64_t>(rows.value, 1))); }
+
+/// Workgroups along one extent.
+Val parts_of(Build& k, const Extent& extent, int divide) {
+  if (extent.known()) return k.constant((extent.value + divide - 1) / divide);
+  return (value_of(k, extent) + (divide - 1)) / divide;
+}
+
+/// The buffers of one product and what all schedules share.
+class Parts {
+ public:
+  Parts(Build& k, const Product& what)
+      : k_(k), what_(what), tile_(tile_of(what.rows)), x_(k.in("x", memory_kind(what.x), "(N, K)")) {
+    for (const Product::Weight& w : what.weights) {
+      weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.by_rows ? "(M, K)" : "(K, M)"));
+      biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
+    }
+    for (const Pointwise& tail : what.tails) tails_.push_back(std::make_unique<PointwiseCode>(k, tail));
+  }
+
+  Build& k() const { return k_; }
+  Kind kind() const { return sum_kind(what_.x); }
+  int tile() const { return tile_; }
+  std::int64_t K() const { return what_.inner.value; }
+  const StoredMatrix& weight(std::size_t i) const { return *weights_[i]; }
+
+  /// The rows of tile number `t`; behind the last row the last once more, whose results are not stored.
+  void start_rows(Val t) {
+    first_row_ = k_.let("first_row", t * tile_);
+    n_rows_ = value_of(k_, what_.rows);
+  }
+  Val row(Val m) const { return tile_ == 1 ? first_row_ : min(first_row_ + m, n_rows_ - 1); }
+  Val x(Val m, Val at) const { return as(x_[k_.let("x_at", row(m) * K() + at)], kind()); }
+
+  /// For each row of the tile: bias, tail and stores.
+  void finish(std::size_t tail, const std::vector<std::pair<std::size_t, Tile>>& sums, Val column) const {
+    k_.each("m", tile_, [&](Val m) {
+      const auto store = [&] {
+        std::vector<Val> given;
+        for (const auto& [weight, sum] : sums) given.push_back(with_bias(weight, sum[m], column));
+        tails_[tail]->apply(given, {row(m), column});
+      };
+      if (tile_ == 1)
+        store();
+      else
+        k_.if_(first_row_ + m < n_rows_, store);
+    });
+  }
+
+ private:
+  Val with_bias(std::size_t weight, Val sum, Val column) const {
+    if (what_.weights[weight].bias.empty()) return sum;
+    return sum + as(biases_[weight][column], kind());
+  }
+
+  Build& k_;
+  const Product& what_;
+  int tile_;
+  Mem x_;
+  Val first_row_, n_rows_;
+  std::vector<std::unique_ptr<StoredMatrix>> weights_;
+  std::vector<Mem> biases_;
+  std::vector<std::unique_ptr<PointwiseCode>> tails_;
+};
+
+/// sum[m] += Σ_k W[column, k] · x[row m, k] over the lanes' share of k, for plain weights.
+void add_plain(const Parts& p, std::size_t weight, Val column, const Tile& sum) {
+  Build& k = p.k();
+  k.for_lanes("k", 0, p.K(), [&](Val at) {
+    const Val w = k.let("w_k", as(p.weight(weight).memory()[column * p.K() + at], p.kind()));
+    k.each("m", p.tile(), [&](Val m) { sum[m] += w * p.x(m, at); });
+  });
+}
+
+/// The same for blocks: within a group that shares a scale, lanes take neighbouring elements.
+void add_blocks(const Parts& p, std::size_t weight, Val column, const Tile& sum) {
+  Build& k = p.k();
+  const BlockCode& code = p.weight(weight).code();
+  const int sharing = std::min(code.run, k.lanes());  // lanes that work on one group
+  const int steps = code.run / sharing;
+  const auto group = [&](Val b) {
+    const Slot block = p.weight(weight).memory().block(k.let("at", column * (p.K() / code.size) + b / code.groups()));
+    const Val g = k.let("g", b % code.groups());
+    const Tile part = k.tile("part", p.tile(), p.kind());
+    const Tile ones = k.tile("x_sum", p.tile(), p.kind());  // gone unless the format has minima
+    k.each("h", code.parts(), [&](Val h) {
+      k.for_(
+          "s", 0, steps,
+          [&](Val s) {
+            const Val r = k.let("r", s * sharing + k.lane_in(sharing));
+            const Val q = k.let("q", as(code.quant(k, block, g, h, r), p.kind()));
+            const Val at = k.let("k", b * code.group + h * code.run + r);
+            k.each("m", p.tile(), [&](Val m) {
+              const Val x = k.let("x_k", p.x(m, at));
+              part[m] += q * x;
+              ones[m] += x;
+            });
+          },
+          std::min(steps, 4));
+    });
+    const Val scale = k.let("scale", as(code.scale(k, block, g), p.kind()));
+    const Val low = code.minimum ? k.let("low", as(code.minimum(k, block, g), p.kind())) : Val();
+    k.each("m", p.tile(), [&](Val m) {
+      if (code.minimum)
+        sum[m] += scale * part[m] + low * ones[m];
+      else
+        sum[m] += scale * part[m];
+    });
+  };
+  k.for_lanes("b", 0, p.K() / code.group, group, sharing);
+}
+
+/// The column's sum for each row of the tile, the same in all lanes.
+Tile column_sums(const Parts& p, std::size_t weight, Val column) {
+  Build& k = p.k();
+  const Tile sum = k.tile("sum", p.tile(), p.kind());
+  if (p.weight(weight).in_blocks())
+    add_blocks(p, weight, column, sum);
+  else
+    add_plain(p, weight, column, sum);
+  const Tile total = k.tile("total", p.tile(), p.kind(), Rate::subgroup);
+  k.each("m", p.tile(), [&](Val m) { total[m] = k.lane_sum(sum[m]); });
+  return total;
+}
+
+}  // namespace
+
+TemplateKernel matvec(const kir::Target& target, const Product& what) {
+  Build k(what.name, target);
+  Parts p(k, what);
+  const int columns = target.subgroups == 1 ? kColumnsPerCall : target.subgroups;
+  // Workgroups count through the columns of all weights, then through the tiles of rows.
+  Val all = k.constant(0);
+  std::vector<Val> start;
+  const bool stacked = what.siblings == Product::Siblings::stacked;
+  for (std::size_t i = 0; i < (stacked ? what.weights.size() : 1); ++i) {
+    start.push_back(all);
+    all = all + parts_of(k, what.weights[i].columns, columns);
+  }
+  start.push_back(all);
+  p.start_rows(k.group() / all);
+  const Val part = k.let("part_of_columns", k.group() % all);
+  for (std::size_t i = 0; i + 1 < start.size(); ++i) {
+    const auto one = [&] {
+      k.for_subgroups("c", 0, columns, [&](Val c) {
+        const Val column = k.let("column", (part - start[i]) * columns + c);
+        k.if_(column < value_of(k, what.weights[i].columns), [&] {
+          std::vector<std::pair<std::size_t, Tile>> sums;
+          for (std::size_t w = stacked ? i : 0; w < (stacked ? i + 1 : what.weights.size()); ++w)
+            sums.emplace_back(w, column_sums(p, w, column));
+          p.finish(i, sums, column);
+        });
+      });
+    };
+    if (start.size() == 2)
+      one();
+    else
+      k.if_(part >= start[i] && part < start[i + 1], one);
+  }
+  TemplateKernel made = {.kernel = k.done(), .grid = {}, .reason = {}};
+  // Π of the grid's factors counts one weight; of stacked weights the sum of their parts is known.
+  if (stacked) {
+    std::int64_t parts = 0;
+    for (const Product::Weight& w : what.weights) parts += (w.columns.value + columns - 1) / columns;
+    made.grid.push_back({Extent{parts}, 1});
+  } else {
+    made.grid.push_back({what.weights[0].columns, columns});
+  }
+  made.grid.push_back({what.rows, p.tile()});
+  made.reason = fmt::format("matvec: a column's weights lie together; {} rows share each decoded weight", p.tile());
+  return made;
+}
+
+TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {
+  Build k(what.name, target);
+  Parts p(k, what);
+  const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
+  const Extent& M = what.weights[0].columns;
+  const Val parts = parts_of(k, M, columns);
+  p.start_rows(k.group() / parts);
+  const Val first = k.let("first_column", k.group() % parts * columns);
+  const Val n_columns = value_of(k, M);
+  k.for_group("column", first, k.let("end_column", min(first + columns, n_columns)), [&](Val column) {
+    std::vector<std::pair<std::size_t, Tile>> sums;
+    for (std::size_t w = 0; w < what.weights.size(); ++w) {
+      const Tile sum = k.tile("sum", p.tile(), p.kind());
+      k.for_("k", 0, p.K(), [&](Val at) {
+        const Val w_k = k.let("w_k", as(p.weight(w).element(at, n_columns, column), p.kind()));
+        k.each("m", p.tile(), [&](Val m) { sum[m] += w_k * p.x(m, at); });
+      });
+      sums.emplace_back(w, sum);
+    }
+    p.finish(0, sums, column);
+  });
+  return {.kernel = k.done(),
+          .grid = {{M, columns}, {what.rows, p.tile()}},
+          .reason = "columns as lanes: a row's weights lie together"};
+}
+
+TemplateKernel product(const kir::Target& target, const Product& what) {
+  const bool by_rows = std::all_of(what.weights.begin(), what.weights.end(), [](const auto& w) { return w.by_rows; });
+  return by_rows ? matvec(target, what) : product_by_columns(target, what);
+}
+
+TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& what) {
+  Build k(what.name, target);
+  const Kind kind = sum_kind(what.x);
+  const Mem x = k.in("x", memory_kind(what.x), "(…, N, K)"),
+            w = k.in("w", memory_kind(what.w), what.w_by_rows ? "(…, M, K)" : "(…, K, M)");
+  const PointwiseCode tail(k, what.tail);
+  const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
+  const Val n = value_of(k, what.rows), K = value_of(k, what.inner), m = value_of(k, what.columns);
+  const Val parts = k.let("parts", parts_of(k, what.columns, columns));
+  Val rest = k.let("matrix_row", k.group() / parts);
+  const Val first = k.let("first_column", k.group() % parts * columns);
+  const Val row = k.let("row", rest % n);
+  rest = k.let("matrix", rest / n);
+  // The place of the matrix: digits of its number, the last axis fastest; an operand stands still where it does not
+  // move.
+  std::vector<Val> at(what.batch.size());
+  for (std::size_t i = what.batch.size(); i-- > 0;) {
+    at[i] = i == 0 ? rest : rest % value_of(k, what.batch[i]);
+    if (i > 0) rest = rest / value_of(k, what.batch[i]);
+  }
+  const auto start = [&](const std::vector<bool>& moves) {
+    Val place = k.constant(0);
+    for (std::size_t i = 0; i < at.size(); ++i)
+      if (moves[i]) place = place * value_of(k, what.batch[i]) + at[i];
+    return place;
+  };
+  const Val x_row = k.let("x_row", (start(what.x_moves) * n + row) * K);
+  const Val w_start = k.let("w_start", start(what.w_moves) * K * m);
+  k.for_group("column", first, k.let("end_column", min(first + columns, m)), [&](Val column) {
+    const kir::Reg sum = k.var("sum", kind);
+    k.for_("k", 0, K, [&](Val i) {
+      const Val w_at = what.w_by_rows ? column * K + i : i * m + column;
+      sum += as(x[x_row + i], kind) * as(w[w_start + w_at], kind);
+    });
+    std::vector<Val> place = at;
+    place.push_back(row);
+    place.push_back(column);
+    tail.apply({sum}, place);
+  });
+  TemplateKernel made = {
+      .kernel = k.done(), .grid = {{what.columns, columns}, {what.rows, 1}}, .reason = "columns as lanes"};
+  for (const Extent& e : what.batch) made.grid.push_back({e, 1});
+  return made;
+}
+
+}  // namespace openinfer::kernels

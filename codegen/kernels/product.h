@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// y[n, m] = Σ_k x[n, k] · W[k, m], for one or several W over the same x, with elementwise operators behind it.
+// Sums are f32 (f64 where x is f64), in lanes and blocks: reassociated against the reference, each product rounded
+// once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "codegen/kernels/kernel_template.h"
+#include "codegen/kernels/pointwise.h"
+
+namespace openinfer::kernels {
+
+struct Product {
+  struct Weight {
+    std::string name;  // of its buffer: "wq"
+    DType dtype;
+    Extent columns;       // M
+    bool by_rows = true;  // stored (M, K): a column of W lies in one piece. Else (K, M).
+    std::string bias;     // of a buffer of M floats; "": none
+    DType bias_dtype = DType::f32;
+  };
+  /// How several W share a dispatch. stacked: their columns lie one behind the other, each with a tail of its own.
+  /// zipped: equal M, one tail sees the same column of all.
+  enum class Siblings { one, stacked, zipped };
+
+  std::string name;  // of the kernel
+  DType x = DType::f32;
+  Extent rows;   // N
+  Extent inner;  // K, known
+  std::vector<Weight> weights;
+  Siblings siblings = Siblings::one;
+  /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
+  std::vector<Pointwise> tails;
+};
+
+/// Rows of W as the lanes' work: one subgroup per column, lanes split K. Up to `row_tile` rows of x at a time share
+/// each decoded weight. Needs by_rows.
+TemplateKernel matvec(const kir::Target& target, const Product& what);
+/// Columns of W as lanes: for weights stored (K, M).
+TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
+/// The one of the two that fits.
+TemplateKernel product(const kir::Target& target, const Product& what);
+
+/// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m] of activations, with broadcast leading dimensions: strides of 0.
+struct BatchedProduct {
+  std::string name;
+  DType x = DType::f32, w = DType::f32;
+  std::vector<Extent> batch;           // leading extents of the result
+  std::vector<bool> x_moves, w_moves;  // does the operand have that extent, or is it 1 there?
+  Extent rows, inner, columns;         // N, K, M
+  bool w_by_rows = false;              // w is (…, M, K)
+  Pointwise tail;                      // over axes (batch…, N, M)
+};
+TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& what);
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of lowering one entry point: where values are, and the steps made so far.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "codegen/plan/lower.h"
+#include "codegen/plan/lowering.h"
+
+namespace openinfer::plan {
+
+class EntryLowering final : public GroupLowering {
+ public:
+  EntryLowering(const GraphData& g, const PlanOptions& options, const EntrySpec& entry, Plan& plan);
+
+  EntryPoint run();
+
+  // What the functions of operators see.
+  const GraphData& graph() const override { return g_; }
+  const kir::Target& target() const override { return options_.target; }
+  const FusedGroup& group() const override { return group_; }
+  Operand operand(ValueId value) override;
+  DType dtype(ValueId value) const override;
+  bool transposed(ValueId value) const override;
+  std::optional<Dim> scalar(ValueId value) const override;
+  std::optional<double> number(ValueId value) const override;
+  kernels::Extent extent(const Dim& dim) override { return extent(Size(dim)); }
+  kernels::Extent extent(const Size& size) override;
+  void dispatch(kernels::TemplateKernel kernel, const std::map<std::string, Operand>& bind) override;
+  void alias(ValueId value, Operand place) override { places_[value] = std::move(place); }
+  void copy(Operand from, Operand to, Size elements) override;
+  void lower_alone(NodeId node) override;
+  Operand scratch(std::string_view name, DType dtype, Shape shape) override;
+  std::vector<Operand> state(int state) override;
+
+ private:
+  /// What is scheduled as one: a fused group, an operator, a loop or a branch.
+  using Item = FusedGroup;
+  struct LoopRange {
+    std::string symbol;
+    std::int64_t from = 0, to = 0;
+  };
+
+  // --- regions (entry_regions.cpp) ---
+  void region(RegionId id);
+  std::vector<Item> items(RegionId id) const;
+  std::vector<std::set<std::size_t>> dependencies(const std::vector<Item>& items) const;
+  void lower_item(const Item& item);
+  std::string kernel_of(const Item& item) const;
+  void lower_group(const Item& item);
+  void lower_variants(const Item& item, const std::vector<std::map<ValueId, DType>>& signatures,
+                      std::vector<std::uint8_t> variant);
+  void lower_loop(const Node& node);
+  void lower_cond(const Node& node);
+  void reserve_results(RegionId id);
+  /// A value of the region that a kernel of its own computes into fresh memory, and that has no place yet.
+  bool may_place(ValueId value, RegionId region) const;
+  std::size_t uses(ValueId value) const { return uses_[value]; }
+  std::vector<Step> steps_of(const std::function<void()>& f);
+
+  // --- places (entry_places.cpp) ---
+  Dim reduced(const Dim& dim) const;  // symbols that this entry fixes replaced by their number
+  Size reduced(const Size& size) const;
+  Shape reduced(const Shape& shape) const;
+  std::int64_t upper(const Size& size) const;
+  int new_buffer(Buffer buffer);
+  Operand new_scratch(ValueId value, std::string_view name);
+  Operand leaf(ValueId value);
+  int weight_buffer(int decl, bool transposed);
+  int constant_buffer(int decl);
+  Operand literal_buffer(const Node& node, ValueId value);
+  std::vector<Dim> members(const Node& leaf) const;
+  std::string key(const Node& leaf, const std::vector<std::int64_t>& turn) const;
+  std::string unique(std::string_view wanted);
+  int kernel_number(kir::Kernel code);
+  Origin origin(const std::string& reason) const;
+  /// The weight leaves of a group whose members differ in dtype from turn to turn of the innermost loop.
+  std::vector<std::map<ValueId, DType>> signatures(const Item& item, std::vector<std::uint8_t>& variant) const;
+
+  const GraphData& g_;
+  const PlanOptions& options_;
+  const EntrySpec& entry_;
+  Plan& plan_;
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> bounds_;  // of symbols and loop indices
+  std::vector<std::optional<Operand>> places_;                                        // by value
+  std::vector<std::size_t> uses_;                                                     // by value
+  Uses all_uses_;
+  std::vector<LoopRange> loops_;            // around, outermost first
+  std::map<ValueId, std::string> indices_;  // loop index -> its symbol
+  FusedGroup group_;
+  std::map<ValueId, DType> signature_;
+  std::map<std::string, Size> params_;  // of the dispatch in the making
+  std::vector<Step>* steps_ = nullptr;
+  std::set<std::string, std::less<>> names_;
+};
+
+}  // namespace openinfer::plan

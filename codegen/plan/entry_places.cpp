@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where values are: buffers of the plan, made when first asked for.
+#include <algorithm>
+#include <cstring>
+
+#include "codegen/kernel_ir/print.h"
+#include "codegen/plan/entry_lowering.h"
+#include "codegen/plan/tail.h"
+#include "lib/base/fail.h"
+#include "lib/base/number.h"
+#include "lib/graph/infer.h"
+
+namespace openinfer::plan {
+const Attribute& GroupLowering::attribute(const Node& node, std::string_view name) const {
+  if (const Attribute* given = node.attributes.find(name)) return *given;
+  for (const AttributeSpec& spec : node.op->attributes)
+    if (spec.name == name && spec.fallback) return *spec.fallback;
+  fail(ErrorCode::internal, "[plan] {} has no attribute '{}'", node.op->name, name);
+}
+
+bool GroupLowering::escapes(ValueId value) const {
+  return std::find(group().outputs.begin(), group().outputs.end(), value) != group().outputs.end();
+}
+
+void GroupLowering::unsupported(const Node& node, const std::string& why) const {
+  fail_at(node.at, ErrorCode::unsupported, "[{}] {}", node.op->name, why);
+}
+
+Dim EntryLowering::reduced(const Dim& dim) const {
+  Dim result = dim.constant();
+  for (const Dim::Term& t : dim.terms()) {
+    const auto bound = bounds_.find(t.symbol);
+    const bool fixed = bound != bounds_.end() && bound->second.first == bound->second.second;
+    result = result + (fixed ? Dim(bound->second.first) : Dim::symbol(t.symbol)) * t.factor;
+  }
+  return result;
+}
+Size EntryLowering::reduced(const Size& size) const {
+  Size result = size.constant();
+  for (const Dim& d : size.factors()) result = result * Size(reduced(d));
+  return result;
+}
+Shape EntryLowering::reduced(const Shape& shape) const {
+  Shape result;
+  for (const Dim& d : shape) result.push_back(reduced(d));
+  return result;
+}
+
+std::int64_t EntryLowering::upper(const Size& size) const {
+  return size.value([&](std::string_view symbol) {
+    const auto bound = bounds_.find(symbol);
+    OPENINFER_ASSERT(bound != bounds_.end());
+    return bound->second.second;
+  });
+}
+
+std::string EntryLowering::unique(std::string_view wanted) {
+  const std::string name = identifier(wanted);
+  std::string candidate = name;
+  for (int n = 2; !names_.insert(candidate).second; ++n) candidate = fmt::format("{}_{}", name, n);
+  return candidate;
+}
+
+int EntryLowering::new_buffer(Buffer buffer) {
+  if (buffer.role == Role::scratch) buffer.entry = static_cast<int>(plan_.entries.size());
+  plan_.buffers.push_back(std::move(buffer));
+  return static_cast<int>(plan_.buffers.size() - 1);
+}
+
+Operand EntryLowering::scratch(std::string_view name, DType dtype, Shape shape) {
+  shape = reduced(shape);
+  const std::int64_t bytes = upper(Size::count(shape)) * info(dtype).block_bytes;
+  return {.buffer = new_buffer({.name = unique(name), .dtype = dtype, .shape = std::move(shape), .max_bytes = bytes})};
+}
+
+Operand EntryLowering::new_scratch(ValueId value, std::string_view name) {
+  const ValueInfo& v = g_.values[value];
+  return scratch(name.empty() ? "value" : name, v.type.dtype, v.type.shape);
+}
+
+Operand EntryLowering::operand(ValueId value) {
+  if (places_[value]) return *places_[value];
+  const ValueInfo& v = g_.values[value];
+  if (v.node != kNoNode && is_leaf(g_.nodes[v.node])) return leaf(value);
+  places_[value] = new_scratch(value, v.name);
+  return *places_[value];
+}
+
+DType EntryLowering::dtype(ValueId value) const {
+  const auto variant = signature_.find(value);
+  return variant != signature_.end() ? variant->second : g_.values[value].type.dtype;
+}
+
+// --- leaves ---
+
+std::vector<Dim> EntryLowering::members(const Node& leaf) const {
+  std::vector<Dim> subscripts;
+  for (std::size_t i = 0; i < leaf.index.size(); ++i) {
+    Dim subscript = leaf.index[i].offset;
+    if (i < leaf.operands.size())
+      if (const auto loop = indices_.find(leaf.operands[i]); loop != indices_.end())
+        subscript = subscript + Dim::symbol(loop->second) * leaf.index[i].scale;
+    subscripts.push_back(subscript);
+  }
+  return subscripts;
+}
+
+Operand EntryLowering::leaf(ValueId value) {
+  const Node& node = g_.nodes[g_.values[value].node];
+  if (node.op == &literal_op()) return literal_buffer(node, value);
+  if (node.op == &weight_op()) {
+    Operand place = {.buffer = weight_buffer(node.decl, transposed(value)), .member = members(node)};
+    return place;
+  }
+  Operand place = {.buffer = constant_buffer(node.decl)};
+  if (const std::vector<Dim> turn = members(node); !turn.empty()) place.offset = Size(turn[0]);
+  return place;
+}
+
+int EntryLowering::weight_buffer(int decl, bool transposed) {
+  const WeightDecl& w = g_.weights[static_cast<std::size_t>(decl)];
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+    if (plan_.buffers[i].role == Role::weight && plan_.buffers[i].key == w.pattern) return static_cast<int>(i);
+  Shape stored = w.shape;
+  if (transposed) std::swap(stored[stored.size() - 1], stored[stored.size() - 2]);
+  return new_buffer({.name = unique(w.pattern),
+                     .role = Role::weight,
+                     .dtype = w.dtypes.front(),
+                     .shape = std::move(stored),
+                     .key = w.pattern,
+                     .ranges = w.ranges});
+}
+
+int EntryLowering::constant_buffer(int decl) {
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+    if (plan_.buffers[i].role == Role::constant && plan_.buffers[i].constant == decl) return static_cast<int>(i);
+  const ConstantDecl& c = g_.constants[static_cast<std::size_t>(decl)];
+  Shape shape;
+  for (const std::int64_t n : c.tensor.shape()) shape.emplace_back(n);
+  return new_buffer({.name = unique(c.name),
+                     .role = Role::constant,
+                     .dtype = c.tensor.dtype(),
+                     .shape = std::move(shape),
+                     .key = c.name,
+                     .constant = decl,
+                     .max_bytes = static_cast<std::int64_t>(c.tensor.bytes().size())});
+}
+
+/// A number that a kernel wants in memory: a constant of one element, behind those of the graph.
+Operand EntryLowering::literal_buffer(const Node& node, ValueId value) {
+  const DType dtype = g_.values[value].type.dtype;
+  const auto number = std::visit([](auto n) { return fmt::format("{}", n); }, node.literal);
+  const std::string name = fmt::format("literal_{}_{}", number, openinfer::name(dtype));
+  const int place = static_cast<int>(plan_.constants.size());
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+    if (plan_.buffers[i].role == Role::constant && plan_.buffers[i].key == name) return {static_cast<int>(i)};
+  Tensor one(dtype, Extents{});
+  if (!store_number(node.literal, dtype, one.mutable_bytes().data()))
+    unsupported(node, "a number its dtype cannot hold");
+  const auto bytes = static_cast<std::int64_t>(one.bytes().size());
+  plan_.constants.emplace_back(name, std::move(one));
+  return {new_buffer({.name = unique(name),
+                      .role = Role::constant,
+                      .dtype = dtype,
+                      .key = name,
+                      .constant = place,
+                      .max_bytes = bytes})};
+}
+
+std::string EntryLowering::key(const Node& leaf, const std::vector<std::int64_t>& turn) const {
+  std::string key = g_.weights[static_cast<std::size_t>(leaf.decl)].pattern;
+  for (const Dim& subscript : members(leaf)) {
+    const auto value = subscript.value([&](std::string_view symbol) -> std::optional<std::int64_t> {
+      for (std::size_t i = 0; i < loops_.size(); ++i)
+        if (loops_[i].symbol == symbol) return turn[i];
+      return std::nullopt;
+    });
+    const std::size_t place = key.find("{}");
+    key.replace(place, 2, fmt::format("{}", *value));
+  }
+  return key;
+}
+
+bool EntryLowering::transposed(ValueId value) const {
+  const NodeId node = g_.values[value].node;
+  if (node == kNoNode || g_.nodes[node].op != &weight_op() || !g_.model) return false;
+  std::vector<std::int64_t> first;
+  for (const LoopRange& loop : loops_) first.push_back(loop.from);
+  return g_.model->tensor(key(g_.nodes[node], first)).transposed;
+}
+
+std::optional<Dim> EntryLowering::scalar(ValueId value) const {
+  if (const auto loop = indices_.find(value); loop != indices_.end()) return Dim::symbol(loop->second);
+  const NodeId node = g_.values[value].node;
+  if (node == kNoNode || g_.nodes[node].op != &literal_op()) return std::nullopt;
+  const auto* number = std::get_if<std::int64_t>(&g_.nodes[node].literal);
+  return number ? std::optional<Dim>(*number) : std::nullopt;
+}
+
+std::optional<double> EntryLowering::number(ValueId value) const {
+  const NodeId node = g_.values[value].node;
+  if (node == kNoNode || g_.nodes[node].op != &literal_op()) return std::nullopt;
+  return std::visit([](auto n) { return static_cast<double>(n); }, g_.nodes[node].literal);
+}
+
+std::vector<Operand> EntryLowering::state(int state) {
+  const StateDecl& decl = g_.states[static_cast<std::size_t>(state)];
+  const bool cache = decl.spec.kind == StateSpec::Kind::kv_cache;
+  std::vector<Operand> places;
+  for (int part = 0; part < (cache ? 2 : 1); ++part) {
+    const std::string key = cache ? decl.name + (part == 0 ? ".keys" : ".values") : decl.name;
+    int found = -1;
+    for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+      if (plan_.buffers[i].role == Role::state && plan_.buffers[i].key == key) found = static_cast<int>(i);
+    if (found < 0)
+      found = new_buffer({.name = unique(key),
+                          .role = Role::state,
+                          .dtype = decl.spec.dtype,
+                          .shape = decl.spec.shape,
+                          .key = key,
+                          .max_bytes = upper(Size::count(decl.spec.shape)) * info(decl.spec.dtype).block_bytes});
+    places.push_back({found});
+  }
+  return places;
+}
+
+// --- dispatches ---
+
+kernels::Extent EntryLowering::extent(const Size& wanted) {
+  const Size size = reduced(wanted);
+  if (size.is_constant()) return {size.constant()};
+  std::string name = identifier(size.text());
+  for (int n = 2;; ++n) {
+    const auto [known, added] = params_.emplace(name, size);
+    if (added || known->second == size) break;
+    name = fmt::format("{}_{}", identifier(size.text()), n);
+  }
+  return {upper(size), name};
+}
+
+int EntryLowering::kernel_number(kir::Kernel code) {
+  const std::string wanted = code.name;
+  const std::vector<std::string> provenance = std::move(code.provenance);
+  code.provenance.clear();
+  for (int n = 2;; ++n) {
+    const auto same_name = std::find_if(plan_.kernels.begin(), plan_.kernels.end(),
+                                        [&](const Kernel& k) { return k.code.name == code.name; });
+    if (same_name == plan_.kernels.end()) break;
+    kir::Kernel other = same_name->code;
+    other.provenance.clear();
+    if (to_text(other) == to_text(code)) {
+      auto& lines = same_name->code.provenance;
+      for (const std::string& line : provenance)
+        if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+      return static_cast<int>(same_name - plan_.kernels.begin());
+    }
+    code.name = fmt::format("{}_{}", wanted, n);
+  }
+  code.provenance = provenance;
+  plan_.kernels.push_back({std::move(code)});
+  return static_cast<int>(plan_.kernels.size() - 1);
+}
+
+Origin EntryLowering::origin(const std::string& reason) const {
+  Origin origin = {.nodes = {}, .lines = {}, .reason = reason};
+  const auto at_most = [&](const Dim& d) { return upper(Size(d)); };
+  for (const NodeId id : group_.nodes)
+    if (!is_leaf(g_.nodes[id])) origin.flops += flops_of(g_, g_.nodes[id], at_most);
+  for (const auto* values : {&group_.inputs, &group_.outputs})
+    for (const ValueId v : *values) {
+      const DTypeInfo& stored = info(dtype(v));
+      origin.bytes +=
+          static_cast<double>(upper(Size::count(g_.values[v].type.shape))) * stored.block_bytes / stored.block_size;
+    }
+  for (const NodeId id : group_.nodes) {
+    const Node& n = g_.nodes[id];
+    std::string results;
+    for (const ValueId r : n.results)
+      if (g_.values[r].state < 0) results += (results.empty() ? "" : ", ") + g_.values[r].name;
+    origin.nodes.push_back(results.empty() ? std::string(n.op->name) : fmt::format("{} = {}", results, n.op->name));
+    const bool known = std::any_of(origin.lines.begin(), origin.lines.end(), [&](const Location& at) {
+      return std::string_view(at.file) == n.at.file && at.line == n.at.line;
+    });
+    if (!known && n.at.file) origin.lines.push_back(n.at);
+  }
+  return origin;
+}
+
+void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::string, Operand>& bind) {
+  Dispatch d;
+  const kir::Kernel& code = made.kernel;
+  for (const kir::Buffer& b : code.buffers) {
+    if (b.space == kir::Space::shared) continue;
+    const auto bound = bind.find(b.name);
+    if (bound == bind.end()) fail(ErrorCode::internal, "[plan] kernel {}: '{}' is bound to nothing", code.name, b.name);
+    d.operands.push_back(bound->second);
+  }
+  const auto size_of = [&](const std::string& param) {
+    const auto known = params_.find(param);
+    if (known == params_.end()) fail(ErrorCode::internal, "[plan] kernel {}: no size '{}'", code.name, param);
+    return known->second;
+  };
+  for (const std::string& param : code.params) d.params.push_back(size_of(param));
+  for (const kernels::GridFactor& f : made.grid)
+    d.grid.push_back({f.extent.known() ? Size(f.extent.value) : size_of(f.extent.param), f.divide});
+  d.origin = origin(made.reason);
+  for (const std::string& node : d.origin.nodes) made.kernel.provenance.push_back(node);
+  for (const Location& at : d.origin.lines) made.kernel.provenance.push_back(fmt::format("{}:{}", at.file, at.line));
+  d.kernels = {kernel_number(std::move(made.kernel))};
+  steps_->push_back(std::move(d));
+}
+
+void EntryLowering::copy(Operand from, Operand to, Size elements) {
+  steps_->push_back(Copy{std::move(from), std::move(to), reduced(elements), origin("its place is another")});
+}
+
+}  // namespace openinfer::plan

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+// Regions: what runs in which order, loops that stay loops, branches.
+#include <algorithm>
+
+#include "codegen/plan/entry_lowering.h"
+#include "lib/base/fail.h"
+#include "lib/graph/infer.h"
+#include "lib/passes/fused_group.h"
+
+namespace openinfer::plan {
+namespace {
+
+bool is_structure(const Node& n) { return n.op == &loop_op() || n.op == &cond_op(); }
+
+FusedGroup alone(RegionId region, NodeId node) {
+  FusedGroup item;
+  item.region = region;
+  item.nodes = {node};
+  return item;
+}
+
+std::int64_t bound_of(const Node& loop, std::string_view which) {
+  return std::get<std::int64_t>(*loop.attributes.find(which));
+}
+
+}  // namespace
+
+EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, const EntrySpec& entry, Plan& plan)
+    : g_(g),
+      options_(options),
+      entry_(entry),
+      plan_(plan),
+      places_(g.values.size()),
+      uses_(g.values.size()),
+      all_uses_(g) {
+  for (const Buffer& b : plan_.buffers)
+    if (b.role != Role::scratch) names_.insert(b.name);
+  for (const DimDecl& d : g.dims) bounds_[d.name] = {d.min, d.max};
+  for (const auto& [name, range] : entry.dims) {
+    const auto known = bounds_.find(name);
+    if (known == bounds_.end())
+      fail(ErrorCode::invalid_argument, "[plan] entry point {}: the graph has no dimension '{}'", entry.name, name);
+    if (range.first > range.second || range.first < known->second.first || range.second > known->second.second)
+      fail(ErrorCode::invalid_argument, "[plan] entry point {}: {} in [{}, {}] is outside the graph's [{}, {}]",
+           entry.name, name, range.first, range.second, known->second.first, known->second.second);
+    known->second = range;
+  }
+  for (const Node& n : g.nodes)
+    for (const ValueId v : n.operands)
+      if (v != kNoValue) ++uses_[v];
+  for (const Region& r : g.regions)
+    for (const ValueId v : r.results) ++uses_[v];
+}
+
+std::vector<Step> EntryLowering::steps_of(const std::function<void()>& f) {
+  std::vector<Step> steps;
+  std::vector<Step>* outer = std::exchange(steps_, &steps);
+  f();
+  steps_ = outer;
+  return steps;
+}
+
+EntryPoint EntryLowering::run() {
+  EntryPoint point = {.name = entry_.name, .symbols = {}, .steps = {}};
+  for (const DimDecl& d : g_.dims) point.symbols.push_back({d.name, bounds_[d.name].first, bounds_[d.name].second});
+  const Region& top = g_.top();
+  const auto global = [&](Role role, const std::string& key, ValueId value) {
+    for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+      if (plan_.buffers[i].role == role && plan_.buffers[i].key == key) return Operand{static_cast<int>(i)};
+    const TensorType& t = g_.values[value].type;
+    const std::int64_t bytes = Size::count(t.shape).value([&](std::string_view s) {
+      for (const DimDecl& d : g_.dims)
+        if (d.name == s) return d.max;
+      return std::int64_t{0};
+    });
+    return Operand{new_buffer({.name = unique(key),
+                               .role = role,
+                               .dtype = t.dtype,
+                               .shape = t.shape,
+                               .key = key,
+                               .max_bytes = bytes * info(t.dtype).block_bytes})};
+  };
+  for (std::size_t i = 0; i < g_.inputs.size(); ++i)
+    places_[top.arguments[i]] = global(Role::input, g_.inputs[i], top.arguments[i]);
+  for (const OutputDecl& o : g_.outputs) {
+    const Operand place = global(Role::output, o.name, o.value);
+    if (may_place(o.value, kTopRegion)) places_[o.value] = place;
+  }
+  point.steps = steps_of([&] {
+    region(kTopRegion);
+    group_ = {};
+    for (const OutputDecl& o : g_.outputs) {
+      const Operand from = operand(o.value), to = global(Role::output, o.name, o.value);
+      if (from.buffer != to.buffer) copy(from, to, Size::count(g_.values[o.value].type.shape));
+    }
+  });
+  return point;
+}
+
+// --- order ---
+
+std::vector<EntryLowering::Item> EntryLowering::items(RegionId id) const {
+  std::vector<Item> items;
+  std::set<int> groups;
+  for (const NodeId n : g_.regions[id].nodes) {
+    const Node& node = g_.nodes[n];
+    if (is_leaf(node)) continue;
+    if (is_structure(node))
+      items.push_back(alone(id, n));
+    else if (node.fused < 0)
+      items.push_back(classify_node(g_, all_uses_, n));
+    else if (groups.insert(node.fused).second)
+      items.push_back(classify(g_, all_uses_, node.fused));
+  }
+  return items;
+}
+
+/// For each item those that must run before it.
+std::vector<std::set<std::size_t>> EntryLowering::dependencies(const std::vector<Item>& items) const {
+  std::map<NodeId, std::size_t> item_of;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    for (const NodeId n : items[i].nodes) item_of[n] = i;
+  std::vector<std::set<std::size_t>> needs(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i)
+    for (const NodeId n : items[i].nodes)
+      for (const NodeId follower : all_uses_.followers(n))
+        if (const std::size_t other = item_of.at(follower); other != i) needs[other].insert(i);
+  return needs;
+}
+
+/// Program order, with each group where its last node may run: a group is convex, so such an order exists.
+void EntryLowering::region(RegionId id) {
+  reserve_results(id);
+  const std::vector<Item> all = items(id);
+  const std::vector<std::set<std::size_t>> needs = dependencies(all);
+  std::vector<bool> done(all.size());
+  for (std::size_t placed = 0; placed < all.size(); ++placed) {
+    std::size_t next = all.size();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (done[i] || (next < all.size() && all[next].nodes.back() <= all[i].nodes.back())) continue;
+      if (std::all_of(needs[i].begin(), needs[i].end(), [&](std::size_t n) { return done[n]; })) next = i;
+    }
+    if (next == all.size()) fail(ErrorCode::internal, "[plan] fused groups need each other");
+    done[next] = true;
+    lower_item(all[next]);
+  }
+}
+
+// --- items ---
+
+void EntryLowering::lower_item(const Item& item) {
+  const Node& node = g_.nodes[item.nodes.front()];
+  if (node.op == &loop_op()) return lower_loop(node);
+  if (node.op == &cond_op()) return lower_cond(node);
+  lower_group(item);
+}
+
+std::vector<std::map<ValueId, DType>> EntryLowering::signatures(const Item& item,
+                                                                std::vector<std::uint8_t>& variant) const {
+  std::vector<ValueId> mixed;
+  for (const NodeId n : item.nodes)
+    for (const ValueId v : g_.nodes[n].operands)
+      if (v != kNoValue && g_.values[v].dtypes.size() > 1) mixed.push_back(v);
+  if (mixed.empty()) return {{}};
+  std::vector<std::map<ValueId, DType>> all;
+  std::vector<std::int64_t> turn;
+  for (const LoopRange& loop : loops_) turn.push_back(loop.from);
+  const auto signature = [&] {
+    std::map<ValueId, DType> dtypes;
+    for (const ValueId v : mixed) dtypes[v] = g_.model->tensor(key(g_.nodes[g_.values[v].node], turn)).dtype;
+    const auto known = std::find(all.begin(), all.end(), dtypes);
+    variant.push_back(static_cast<std::uint8_t>(known - all.begin()));
+    if (known == all.end()) all.push_back(std::move(dtypes));
+  };
+  if (loops_.empty())
+    signature();
+  else
+    for (turn.back() = loops_.back().from; turn.back() < loops_.back().to; ++turn.back()) signature();
+  if (all.size() == 1) variant.clear();
+  return all;
+}
+
+void EntryLowering::lower_group(const Item& item) {
+  std::vector<std::uint8_t> variant;
+  group_ = item;
+  const std::vector<std::map<ValueId, DType>> all = signatures(item, variant);
+  lower_variants(item, all, std::move(variant));
+  signature_.clear();
+}
+
+std::string EntryLowering::kernel_of(const Item& item) const {
+  switch (item.kind) {
+    case FusedGroup::Kind::elementwise: return "pointwise";
+    case FusedGroup::Kind::product: return "product";
+    case FusedGroup::Kind::rope_write: return "rope_write";
+    case FusedGroup::Kind::attention: return "attention";
+    case FusedGroup::Kind::reduction:
+    case FusedGroup::Kind::other: break;
+  }
+  const Lowering how = lowering_of(g_, g_.nodes[item.head]);
+  const auto* request = std::get_if<KernelRequest>(&how);
+  return request ? std::string(request->kernel) : "pointwise";
+}
+
+void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<ValueId, DType>>& all,
+                                   std::vector<std::uint8_t> variant) {
+  const Node& node = g_.nodes[item.nodes.front()];
+  const std::string kernel = kernel_of(item);
+  const LowerFunction function = lower_function(kernel);
+  if (!function) unsupported(node, fmt::format("no kernel template '{}'", kernel));
+  std::vector<Step> steps;
+  for (const auto& signature : all) {
+    signature_ = signature;
+    std::vector<Step> now = steps_of([&] {
+      params_.clear();
+      function(*this);
+    });
+    if (steps.empty()) {
+      steps = std::move(now);
+      continue;
+    }
+    if (steps.size() != now.size()) unsupported(node, "weights of different dtypes that need different dispatches");
+    for (std::size_t i = 0; i < steps.size(); ++i)
+      if (auto* d = std::get_if<Dispatch>(&steps[i])) d->kernels.push_back(std::get<Dispatch>(now[i]).kernels.front());
+  }
+  for (Step& step : steps) {
+    if (auto* d = std::get_if<Dispatch>(&step); d && all.size() > 1) d->variant = variant;
+    steps_->push_back(std::move(step));
+  }
+}
+
+void EntryLowering::lower_alone(NodeId node) {
+  const FusedGroup whole = std::exchange(group_, classify_node(g_, all_uses_, node));
+  const std::string kernel = kernel_of(group_);
+  const LowerFunction function = lower_function(kernel);
+  if (!function) unsupported(g_.nodes[node], fmt::format("no kernel template '{}'", kernel));
+  function(*this);
+  group_ = whole;
+}
+
+bool EntryLowering::may_place(ValueId value, RegionId region) const {
+  const ValueInfo& v = g_.values[value];
+  if (places_[value] || v.region != region || v.node == kNoNode) return false;
+  const Node& n = g_.nodes[v.node];
+  return !is_leaf(n) && !is_structure(n) && !n.op->traits.view && n.op->traits.state == StateUse::none;
+}
+
+/// Values that only start a loop are computed where the loop carries them.
+void EntryLowering::reserve_results(RegionId id) {
+  for (const NodeId n : g_.regions[id].nodes) {
+    const Node& node = g_.nodes[n];
+    if (node.op != &loop_op()) continue;
+    const Region& body = g_.regions[node.regions[0]];
+    for (std::size_t i = 0; i < node.operands.size(); ++i) {
+      const ValueId init = node.operands[i];
+      if (g_.values[init].state >= 0 || uses_[init] != 1 || !may_place(init, id)) continue;
+      const ValueId inside = body.arguments[i + 1];
+      places_[inside] = new_scratch(inside, g_.values[inside].name);
+      places_[init] = places_[inside];
+    }
+  }
+}
+
+void EntryLowering::lower_loop(const Node& node) {
+  const RegionId inner = node.regions[0];
+  const Region& body = g_.regions[inner];
+  const ValueId index = body.arguments[0];
+  const std::int64_t from = bound_of(node, "from"), to = bound_of(node, "to");
+  group_ = {};
+  std::vector<std::pair<ValueId, ValueId>> carried;  // inside, next
+  for (std::size_t i = 0; i < node.operands.size(); ++i) {
+    const ValueId inside = body.arguments[i + 1];
+    if (g_.values[inside].state >= 0) continue;
+    if (!places_[inside]) {
+      const Operand init = operand(node.operands[i]);
+      places_[inside] = new_scratch(inside, g_.values[inside].name);
+      copy(init, *places_[inside], Size::count(type(inside).shape));
+    }
+    places_[node.results[i]] = places_[inside];
+    if (body.results[i] != inside) carried.emplace_back(inside, body.results[i]);
+  }
+  Loop loop = {.index = unique(g_.values[index].name), .from = from, .to = to, .body = {}};
+  indices_[index] = loop.index;
+  bounds_[loop.index] = {from, std::max(from, to - 1)};
+  loops_.push_back({loop.index, from, to});
+  loop.body = steps_of([&] {
+    std::vector<std::pair<int, int>> swaps;
+    std::vector<std::pair<Operand, ValueId>> late;
+    for (const auto& [inside, next] : carried) {
+      const Operand place = new_scratch(inside, "next_" + g_.values[inside].name);
+      swaps.emplace_back(places_[inside]->buffer, place.buffer);
+      if (may_place(next, inner))
+        places_[next] = place;
+      else
+        late.emplace_back(place, next);
+    }
+    region(inner);
+    group_ = {};
+    for (const auto& [place, next] : late) copy(operand(next), place, Size::count(type(next).shape));
+    for (const auto& [a, b] : swaps) steps_->push_back(Swap{a, b});
+  });
+  loops_.pop_back();
+  steps_->push_back(std::move(loop));
+}
+
+void EntryLowering::lower_cond(const Node& node) {
+  group_ = {};
+  Branch branch = {.predicate = operand(node.operands[0]), .then = {}, .otherwise = {}};
+  std::vector<std::optional<Operand>> results(node.results.size());
+  for (std::size_t i = 0; i < node.results.size(); ++i)
+    if (g_.values[node.results[i]].state < 0)
+      results[i] = places_[node.results[i]] = new_scratch(node.results[i], g_.values[node.results[i]].name);
+  const auto arm = [&](RegionId id) {
+    return steps_of([&] {
+      const Region& r = g_.regions[id];
+      for (std::size_t i = 0; i < r.results.size(); ++i)
+        if (results[i] && may_place(r.results[i], id)) places_[r.results[i]] = results[i];
+      region(id);
+      group_ = {};
+      for (std::size_t i = 0; i < r.results.size(); ++i) {
+        if (!results[i] || operand(r.results[i]).buffer == results[i]->buffer) continue;
+        copy(operand(r.results[i]), *results[i], Size::count(type(r.results[i]).shape));
+      }
+    });
+  };
+  branch.then = arm(node.regions[0]);
+  branch.otherwise = arm(node.regions[1]);
+  steps_->push_back(std::move(branch));
+}
+
+}  // namespace openinfer::plan

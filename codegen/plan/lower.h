@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first plan pass: a graph that compilation_passes() went over becomes dispatches and buffers, for each entry
+// point.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/kernel_ir/ir.h"
+#include "codegen/plan/plan.h"
+#include "openinfer/graph.h"
+
+namespace openinfer::plan {
+
+/// A way in: bounds of symbols, narrower than the graph's. A symbol with min = max is a number in the kernels.
+struct EntrySpec {
+  std::string name;
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> dims = {};
+};
+
+struct PlanOptions {
+  std::string name = "model";
+  kir::Target target;
+  std::vector<EntrySpec> entries = {};  // none: one, "step", with the graph's own bounds
+};
+
+/// Errors: unsupported for an operator or a form that no kernel serves, with the user's line; invalid_argument for an
+/// entry's unknown symbol or bounds outside the graph's.
+Plan lower(const Graph& graph, const PlanOptions& options);
+
+}  // namespace openinfer::plan

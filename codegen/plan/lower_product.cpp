@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul and linear: alone, as siblings, behind a norm, with a tail.
+#include <algorithm>
+
+#include "codegen/kernels/product.h"
+#include "codegen/plan/lower_functions.h"
+#include "codegen/plan/tail.h"
+
+namespace openinfer::plan {
+namespace {
+
+using kernels::Product;
+
+bool transposes(const GroupLowering& l, const Node& n) {
+  return n.op->name == "matmul" && std::get<bool>(l.attribute(n, "transpose_w"));
+}
+
+Product::Weight weight_of(GroupLowering& l, const Node& n, Bindings& bind) {
+  const ValueId w = n.operands[1];
+  const bool by_rows = transposes(l, n) != l.transposed(w);
+  const Shape& shape = l.type(w).shape;
+  const std::string wanted = name_of(l, w);
+  std::string name = wanted;
+  for (int i = 2; bind.contains(name); ++i) name = wanted + "_" + std::to_string(i);
+  bind[name] = l.operand(w);
+  Product::Weight weight = {.name = name,
+                            .dtype = l.dtype(w),
+                            .columns = l.extent(shape[transposes(l, n) ? 0 : 1]),
+                            .by_rows = by_rows,
+                            .bias = {}};
+  if (n.op->name == "linear") {
+    weight.bias = name + "_bias";
+    weight.bias_dtype = l.dtype(n.operands[2]);
+    bind[weight.bias] = l.operand(n.operands[2]);
+  }
+  return weight;
+}
+
+Product::Siblings siblings_of(FusedGroup::Siblings s) {
+  switch (s) {
+    case FusedGroup::Siblings::one: return Product::Siblings::one;
+    case FusedGroup::Siblings::stacked: return Product::Siblings::stacked;
+    case FusedGroup::Siblings::zipped: return Product::Siblings::zipped;
+  }
+  return Product::Siblings::one;
+}
+
+/// The tail's nodes that come from one product: of stacked siblings no node sees two.
+std::vector<NodeId> tail_from(const GroupLowering& l, NodeId product) {
+  std::vector<ValueId> seen = {l.node(product).results[0]};
+  std::vector<NodeId> nodes;
+  for (const NodeId n : l.group().tail) {
+    const auto& operands = l.node(n).operands;
+    const bool follows = std::any_of(operands.begin(), operands.end(),
+                                     [&](ValueId v) { return std::find(seen.begin(), seen.end(), v) != seen.end(); });
+    if (!follows) continue;
+    nodes.push_back(n);
+    seen.push_back(l.node(n).results[0]);
+  }
+  return nodes;
+}
+
+void lower_batched(GroupLowering& l, NodeId id) {
+  const Node& n = l.node(id);
+  const ValueId y = n.results[0];
+  const Shape &x = l.type(n.operands[0]).shape, &w = l.type(n.operands[1]).shape, &shape = l.type(y).shape;
+  if (is_block(l.dtype(n.operands[1])))
+    l.unsupported(n, "a batch of matrices stored in blocks has no kernel yet; cast it first");
+  kernels::BatchedProduct p;
+  p.name = "matmul_" + identifier(l.graph().values[y].name);
+  p.x = l.dtype(n.operands[0]);
+  p.w = l.dtype(n.operands[1]);
+  p.w_by_rows = transposes(l, n) != l.transposed(n.operands[1]);
+  const bool vector = x.size() == 1;
+  const std::size_t batch = shape.size() - (vector ? 1 : 2);
+  const auto moves = [&](const Shape& own, std::size_t own_leading, std::size_t d) {
+    const std::size_t missing = batch - own_leading;
+    return d >= missing && !(own[d - missing] == Dim(1));
+  };
+  for (std::size_t d = 0; d < batch; ++d) {
+    p.batch.push_back(l.extent(shape[d]));
+    p.x_moves.push_back(moves(x, vector ? 0 : x.size() - 2, d));
+    p.w_moves.push_back(moves(w, w.size() - 2, d));
+  }
+  p.rows = vector ? kernels::Extent{1} : l.extent(shape[shape.size() - 2]);
+  p.columns = l.extent(shape.back());
+  p.inner = l.extent(x.back());
+  // The result's own axes, one for each; a vector has a row of its own.
+  p.tail.axes = p.batch;
+  p.tail.axes.push_back(p.rows);
+  p.tail.axes.push_back(p.columns);
+  p.tail.given = {l.dtype(y)};
+  p.tail.outputs = {{"y", l.dtype(y), 0}};
+  l.dispatch(kernels::batched_product(l.target(), p),
+             {{"x", l.operand(n.operands[0])}, {"w", l.operand(n.operands[1])}, {"y", l.operand(y)}});
+}
+
+}  // namespace
+
+void lower_product(GroupLowering& l) {
+  const FusedGroup& group = l.group();
+  if (group.norm != kNoNode) l.lower_alone(group.norm);
+  const Node& first = l.node(group.products.front());
+  if (l.type(first.operands[1]).shape.size() != 2) {
+    for (const NodeId p : group.products) lower_batched(l, p);
+    for (const NodeId n : group.tail) l.lower_alone(n);
+    return;
+  }
+  const Shape& x = l.type(first.operands[0]).shape;
+  Product what;
+  what.x = l.dtype(first.operands[0]);
+  what.rows = l.extent(Size::count(Shape(x.begin(), x.end() - 1)));
+  what.inner = l.extent(x.back());
+  if (!what.inner.known()) l.unsupported(first, "a product over a dimension that is not known has no kernel yet");
+  what.siblings = siblings_of(group.siblings);
+  what.name = "matmul";
+  Bindings bind = {{"x", l.operand(first.operands[0])}};
+  std::vector<std::vector<ValueId>> given(what.siblings == Product::Siblings::stacked ? group.products.size() : 1);
+  std::vector<std::vector<NodeId>> tails(given.size());
+  for (std::size_t i = 0; i < group.products.size(); ++i) {
+    const Node& n = l.node(group.products[i]);
+    what.weights.push_back(weight_of(l, n, bind));
+    what.name += "_" + what.weights.back().name;
+    const std::size_t place = given.size() == 1 ? 0 : i;
+    given[place].push_back(n.results[0]);
+    tails[place] = given.size() == 1 ? group.tail : tail_from(l, group.products[i]);
+  }
+  std::vector<NodeId> alone;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    bool rest = false;
+    Tail tail = row_tail(l, tails[i], given[i], bind, rest);
+    if (rest) alone.insert(alone.end(), tails[i].begin(), tails[i].end());
+    what.tails.push_back(std::move(tail.pointwise));
+    bind.insert(tail.bind.begin(), tail.bind.end());
+  }
+  l.dispatch(kernels::product(l.target(), what), bind);
+  for (const NodeId n : alone) l.lower_alone(n);
+}
+
+}  // namespace openinfer::plan
