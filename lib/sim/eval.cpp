@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // eval: one value of an unfinished graph, computed on a copy of it.
 #include "lib/base/fail.h"
+#include "lib/graph/demand.h"
 #include "lib/graph/draft.h"
-#include "lib/sim/demand.h"
 #include "lib/sim/session.h"
 #include "openinfer/sim.h"
 

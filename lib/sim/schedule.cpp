@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/fail.h"
-#include "lib/sim/demand.h"
+#include "lib/graph/demand.h"
 
 namespace openinfer {
 namespace {

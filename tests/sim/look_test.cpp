@@ -52,7 +52,7 @@ TEST_CASE("watch sees every turn with its index, line and value") {
   sim.unwatch("twice");
   sim.run_step({{"x", {1.0}}});
   CHECK(seen.size() == 3);
-  CHECK(error_of([&] { sim.unwatch("twice"); }) == "[unwatch] nobody watches 'twice'");
+  CHECK(message_of([&] { sim.unwatch("twice"); }) == "[unwatch] nobody watches 'twice'");
 }
 
 TEST_CASE("watch matches a prefix, arguments and outputs, and makes run what nobody needs") {
@@ -196,4 +196,19 @@ TEST_CASE("a trace is Trace Event JSON with one complete event for each node run
   SimSession sim(looped());
   CHECK_THAT(error_of([&] { sim.trace("/nonexistent/folder/t.json"); }),
              Contains("[trace] cannot write '/nonexistent/folder/t.json': No such file or directory"));
+}
+
+TEST_CASE("a value in a loop that gives nothing can be watched") {
+  SimSession sim(graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1});
+    b.loop("l", 0, 2, [&](Index) { static_cast<void>(plus(x, 1.0) % hints{.name = "inside"}); });
+    b.output("y", plus(x, 2.0));
+  }));
+  int turns = 0;
+  sim.watch("inside", [&](const Watched& w) {
+    ++turns;
+    CHECK(w.value.as<float>()[0] == 6);
+  });
+  CHECK(sim.run_step({{"x", {5.0}}})["y"] == Tensor{7.0f});
+  CHECK(turns == 2);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lib/sim/demand.h"
+#include "lib/graph/demand.h"
 
 #include <algorithm>
 
@@ -8,20 +8,18 @@
 namespace openinfer {
 namespace {
 
-std::size_t position(const std::vector<ValueId>& values, ValueId value) {
-  const auto found = std::find(values.begin(), values.end(), value);
-  OPENINFER_ASSERT(found != values.end());
-  return static_cast<std::size_t>(found - values.begin());
-}
-
 /// A worklist over values. Operands, body arguments, body results and results of a loop correspond by place, the
 /// index argument aside; so do a branch's results and the cond's, and its arguments and the operands after the
-/// predicate. Tokens are values like any other here: that is how writes are found.
+/// predicate. Tokens are values like any other here: that is how writes are found. But a token alone makes no loop or
+/// branch run that only passes it through: whatever writes inside does that.
 class Search {
  public:
   explicit Search(const GraphData& g) : g_(g) {
     found_.values.resize(g.values.size());
     found_.nodes.resize(g.nodes.size());
+    place_.resize(g.values.size());
+    for (const Region& r : g.regions) note_places(r.arguments);
+    for (const Node& n : g.nodes) note_places(n.results);
   }
 
   Demand run(std::span<const ValueId> roots) {
@@ -39,6 +37,10 @@ class Search {
   }
 
  private:
+  void note_places(const std::vector<ValueId>& values) {
+    for (std::size_t i = 0; i < values.size(); ++i) place_[values[i]] = i;
+  }
+
   void want(ValueId v) {
     if (v == kNoValue || found_.values[v]) return;
     found_.values[v] = true;
@@ -59,15 +61,16 @@ class Search {
 
   NodeId owner(NodeId n) {
     const Node& node = g_.nodes[n];
+    if (!node.regions.empty()) return g_.regions[g_.regions[node.regions[0]].parent].owner;
     OPENINFER_ASSERT(!node.results.empty());
     return g_.regions[g_.values[node.results[0]].region].owner;
   }
 
   void follow_result(ValueId v, NodeId producer) {
-    enter(producer);
     const Node& node = g_.nodes[producer];
+    if (node.regions.empty() || g_.values[v].state < 0) enter(producer);
     if (node.regions.empty()) return;
-    const std::size_t i = position(node.results, v);
+    const std::size_t i = place_[v];
     for (RegionId r : node.regions) want(g_.regions[r].results.at(i));
     if (node.op == &loop_op()) want(node.operands.at(i));
   }
@@ -75,9 +78,9 @@ class Search {
   void follow_argument(ValueId v) {
     const Region& region = g_.regions[g_.values[v].region];
     if (region.owner == kNoNode) return;
-    enter(region.owner);
+    if (g_.values[v].state < 0) enter(region.owner);
     const Node& node = g_.nodes[region.owner];
-    const std::size_t i = position(region.arguments, v);
+    const std::size_t i = place_[v];
     if (node.op == &cond_op()) return want(node.operands.at(i + 1));
     if (i == 0) return;  // the index
     want(node.operands.at(i - 1));
@@ -86,6 +89,7 @@ class Search {
 
   const GraphData& g_;
   Demand found_;
+  std::vector<std::size_t> place_;  // of a region's argument or a node's result in its list
   std::vector<ValueId> pending_;
 };
 
