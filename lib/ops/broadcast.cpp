@@ -14,10 +14,8 @@ namespace {
 std::vector<TensorType> infer(const InferContext& c) {
   const Shape& x = c.type(0).shape;
   const Shape& to = c.dims("shape");
-  check_extents(c, to);  // [C2]
-  bool fits = x.size() <= to.size();
-  for (std::size_t d = 0; fits && d < x.size(); ++d) fits = x[d] == Dim(1) || x[d] == to[to.size() - x.size() + d];
-  if (!fits)  // [C1]
+  check_extents(c, to);       // [C2]
+  if (!broadcasts_to(x, to))  // [C1]
     c.fail(ErrorCode::shape_mismatch,
            fmt::format("{} {} does not broadcast to {}", c.describe(0), to_string(x), to_string(to)));
   return {{c.type(0).dtype, to}};

@@ -4,27 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "lib/base/dot.h"
 #include "lib/ops/rows.h"
+#include "lib/ops/shapes.h"
 #include "lib/ops/stored.h"
 
 namespace openinfer {
 namespace {
-
-/// Leading dimensions of both, broadcast; nothing if they do not.
-std::optional<Shape> broadcast_leading(const Shape& x, const Shape& w) {
-  Shape result(std::max(x.size(), w.size()), Dim(1));
-  for (const Shape* shape : {&x, &w})
-    for (std::size_t d = 0; d < shape->size(); ++d) {
-      Dim& to = result[result.size() - shape->size() + d];
-      const Dim& from = (*shape)[d];
-      if (to == Dim(1)) to = from;
-      if (from != Dim(1) && from != to) return std::nullopt;
-    }
-  return result;
-}
 
 bool is_weight_dtype(DType d) { return is_float(d) || is_block(d); }
 
@@ -65,12 +52,8 @@ Problem problem_of(const OpRun& run, bool transpose_w) {
     p.M = x.shape[x.shape.size() - 2];
     p.x_leading.assign(x.shape.begin(), x.shape.end() - 2);
   }
-  p.leading.resize(std::max(p.x_leading.size(), p.w_leading.size()), 1);
-  for (const Extents* own : {&p.x_leading, &p.w_leading})
-    for (std::size_t d = 0; d < own->size(); ++d) {
-      std::int64_t& to = p.leading[p.leading.size() - own->size() + d];
-      if (to == 1) to = (*own)[d];
-    }
+  p.leading = p.x_leading;
+  broadcast_into(p.leading, p.w_leading);
   p.batches = element_count(p.leading);
   return p;
 }
@@ -190,13 +173,12 @@ TensorType infer_product(const InferContext& c, bool transpose_w) {
     c.fail(ErrorCode::dtype_mismatch, fmt::format("{} {} cannot be multiplied with {} {}; cast it", c.describe(1),
                                                   w.to_string(), c.describe(0), x.to_string()));
   const bool has_rows = x.shape.size() > 1;
-  const Shape x_leading(x.shape.begin(), x.shape.end() - (has_rows ? 2 : 1));
+  Shape leading(x.shape.begin(), x.shape.end() - (has_rows ? 2 : 1));
   const Shape w_leading(w.shape.begin(), w.shape.end() - 2);
-  auto leading = broadcast_leading(x_leading, w_leading);
-  if (!leading)  // [C3]
+  if (broadcast_into(leading, w_leading))  // [C3]
     c.fail(ErrorCode::shape_mismatch, fmt::format("leading dimensions do not broadcast: {} {} and {} {}", c.describe(0),
                                                   to_string(x.shape), c.describe(1), to_string(w.shape)));
-  TensorType result{x.dtype, *std::move(leading)};
+  TensorType result{x.dtype, std::move(leading)};
   if (has_rows) result.shape.push_back(x.shape[x.shape.size() - 2]);
   result.shape.push_back(N);
   return result;

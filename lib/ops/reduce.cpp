@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/ops/lower.h"
 #include "lib/ops/shapes.h"
 
 namespace openinfer {
@@ -18,7 +19,7 @@ std::vector<bool> reduced_dims(const std::vector<std::int64_t>& axes, std::size_
 
 }  // namespace
 
-std::vector<TensorType> infer_reduction(const InferContext& c) {
+TensorType reduced_type(const InferContext& c) {
   const TensorType& x = c.type(0);
   const auto axes = numbers(c, "axes");
   std::vector<bool> seen(x.shape.size(), false);
@@ -37,8 +38,10 @@ std::vector<TensorType> infer_reduction(const InferContext& c) {
     else if (c.flag("keepdims"))
       result.shape.push_back(1);
   }
-  return {result};
+  return result;
 }
+
+namespace {
 
 Cost reduction_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   const auto count = [&](const Shape& shape) {
@@ -50,6 +53,19 @@ Cost reduction_cost(const InferContext& c, const std::function<std::int64_t(cons
   const TensorType result = c.op().infer(c).front();
   return {elements * info(c.type(0).dtype).block_bytes + count(result.shape) * info(result.dtype).block_bytes,
           elements};
+}
+
+}  // namespace
+
+OpDef reduction(std::string_view name, InferFn infer, ReferenceFn reference) {
+  return {.name = name,
+          .operands = {{.name = "x"}},
+          .attributes = {{"axes", AttributeKind::dims, Shape{}}, {"keepdims", AttributeKind::boolean, false}},
+          .traits = {.reduction = true},
+          .infer = infer,
+          .reference = reference,
+          .lower = lower_to_kernel,
+          .cost = reduction_cost};
 }
 
 Attributes attributes_of(const Over& over) {

@@ -2,6 +2,8 @@
 // What sum, mean and reduce_max share: axes, result type, and the walk that hands over the elements behind each result.
 #pragma once
 
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lib/base/dot.h"
@@ -13,8 +15,16 @@ namespace openinfer {
 
 /// The result of reducing operand 0 over the attributes `axes` (none: all) and `keepdims`.
 /// Errors: invalid_argument [C1] for an axis outside or named twice.
-std::vector<TensorType> infer_reduction(const InferContext& c);
-Cost reduction_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value);
+TensorType reduced_type(const InferContext& c);
+
+template <DTypeSet kSet>
+std::vector<TensorType> infer_reduction(const InferContext& c) {
+  auto result = reduced_type(c);  // [C1]
+  check_dtype(c, 0, kSet);        // [C2]
+  return {std::move(result)};
+}
+/// An operator over the axes of operand 0.
+OpDef reduction(std::string_view name, InferFn infer, ReferenceFn reference);
 Attributes attributes_of(const Over& over);
 
 /// Where the elements behind each result lie: runs of `run.extent` elements, `run.step` apart, row-major over the

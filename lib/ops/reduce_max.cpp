@@ -5,17 +5,10 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
-#include "lib/ops/lower.h"
 #include "lib/ops/reduce.h"
 
 namespace openinfer {
 namespace {
-
-std::vector<TensorType> infer(const InferContext& c) {
-  auto result = infer_reduction(c);  // [C1]
-  check_dtype(c, 0, kNumbers);       // [C2]
-  return result;
-}
 
 template <class C>
 class MaxFold {
@@ -40,15 +33,7 @@ void reference(OpRun& run) {
 }  // namespace
 
 const OpDef& reduce_max_op() {
-  static const OpDef op = {
-      .name = "reduce_max",
-      .operands = {{.name = "x"}},
-      .attributes = {{"axes", AttributeKind::dims, Shape{}}, {"keepdims", AttributeKind::boolean, false}},
-      .traits = {.reduction = true},
-      .infer = infer,
-      .reference = reference,
-      .lower = lower_to_kernel,
-      .cost = reduction_cost};
+  static const OpDef op = reduction("reduce_max", infer_reduction<kNumbers>, reference);
   return op;
 }
 

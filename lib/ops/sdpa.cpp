@@ -17,6 +17,7 @@
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
+#include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -61,10 +62,7 @@ void check_dtypes(const InferContext& c, bool dense) {
 
 void check_mask(const InferContext& c, const Shape& scores) {
   const TensorType& mask = c.type(kMask);
-  bool fits = mask.shape.size() <= scores.size();
-  for (std::size_t d = 0; fits && d < mask.shape.size(); ++d)
-    fits = mask.shape[d] == Dim(1) || mask.shape[d] == scores[scores.size() - mask.shape.size() + d];
-  if (!fits)  // [C4]
+  if (!broadcasts_to(mask.shape, scores))  // [C4]
     c.fail(ErrorCode::shape_mismatch, fmt::format("mask {} {} does not broadcast to {}", c.describe(kMask),
                                                   to_string(mask.shape), to_string(scores)));
   if (mask.dtype != boolean && mask.dtype != u8 && !contains(kFloats, mask.dtype))  // [C4]

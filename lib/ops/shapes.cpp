@@ -8,20 +8,20 @@ namespace openinfer {
 Shape broadcast_shapes(const InferContext& c, std::initializer_list<std::size_t> operands) {
   Shape result;
   for (std::size_t i : operands) {
-    const Shape& shape = c.type(i).shape;
-    if (shape.size() > result.size()) result.insert(result.begin(), shape.size() - result.size(), Dim(1));
-    for (std::size_t d = 0; d < shape.size(); ++d) {
-      Dim& to = result[result.size() - shape.size() + d];
-      if (to == Dim(1)) to = shape[d];
-      if (shape[d] == Dim(1) || shape[d] == to) continue;
-      std::string all;
-      for (std::size_t j : operands)
-        all += fmt::format("{}{} {}", all.empty() ? "" : " and ", c.describe(j), to_string(c.type(j).shape));
-      c.fail(ErrorCode::shape_mismatch, fmt::format("shapes do not broadcast: {}; {} is neither {} nor 1", all,
-                                                    shape[d].to_string(), to.to_string()));
-    }
+    const auto misfit = broadcast_into(result, c.type(i).shape);
+    if (!misfit) continue;
+    std::string all;
+    for (std::size_t j : operands)
+      all += fmt::format("{}{} {}", all.empty() ? "" : " and ", c.describe(j), to_string(c.type(j).shape));
+    c.fail(ErrorCode::shape_mismatch, fmt::format("shapes do not broadcast: {}; {} is neither {} nor 1", all,
+                                                  misfit->first.to_string(), misfit->second.to_string()));
   }
   return result;
+}
+
+bool broadcasts_to(const Shape& x, const Shape& to) {
+  Shape both = to;
+  return !broadcast_into(both, x) && both == to;
 }
 
 std::size_t axis_in(const InferContext& c, std::size_t i, std::int64_t axis) {

@@ -2,11 +2,31 @@
 // What several operators' infer functions ask of shapes.
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "openinfer/op_def.h"
 
 namespace openinfer {
+
+/// Widens `to` to what both broadcast to, as NumPy's: aligned at the end, extents equal or 1. Of Dims or of numbers.
+/// Returns the two extents that do not fit, if there are any.
+template <class D>
+std::optional<std::pair<D, D>> broadcast_into(std::vector<D>& to, const std::vector<D>& from) {
+  if (from.size() > to.size()) to.insert(to.begin(), from.size() - to.size(), D(1));
+  for (std::size_t d = 0; d < from.size(); ++d) {
+    D& extent = to[to.size() - from.size() + d];
+    if (extent == D(1)) extent = from[d];
+    if (from[d] != D(1) && from[d] != extent) return std::pair(from[d], extent);
+  }
+  return std::nullopt;
+}
+
+/// Whether x broadcasts to exactly `to`.
+bool broadcasts_to(const Shape& x, const Shape& to);
 
 /// The shape that all operands broadcast to, as NumPy's: aligned at the end, equal or 1.
 /// Errors: shape_mismatch naming the two that do not fit.
