@@ -209,3 +209,18 @@ TEST_CASE("JSON is read as Python reads it, and refused where it must be", "[cha
     CHECK(message_of([&] { show(bad); }).starts_with("[chat template] JSON: "));
   }
 }
+
+TEST_CASE("looking a key up is paid for by every key looked at", "[chat]") {
+  std::vector<std::pair<jinja::Value, jinja::Value>> items;
+  for (int i = 0; i < 100; ++i) items.emplace_back("key" + std::to_string(i), i);
+  const jinja::Value dict = jinja::make_dict(std::move(items));
+  jinja::Budget enough(200, 1), little(50, 1);
+  REQUIRE(dict.dict().find("key99", enough));
+  CHECK(dict.dict().find("key99", enough)->integer() == 99);
+  CHECK(message_of([&] { (void)dict.dict().find("key99", little); }).find("50 steps") != std::string::npos);
+  std::string keys;
+  for (int i = 0; i < 1000; ++i) keys += "'k" + std::to_string(i) + "': 1, ";
+  CHECK(render_error("{% set d = {" + keys + "} %}{% for i in range(100) %}{{ d.missing is defined }}{% endfor %}",
+                     {.work = 60000})
+            .find("more than its limit") != std::string::npos);
+}

@@ -251,7 +251,7 @@ Value Interpreter::attribute(const Value& object, std::string_view name) const {
   if (has_method(*this, object, name))
     return std::make_shared<const Callable>(Callable{std::string(name), nullptr, object});
   if (object.is(Kind::dict))
-    if (const Value* found = object.dict().find(name)) return *found;
+    if (const Value* found = object.dict().find(name, budget_)) return *found;
   return Undefined{fmt::format("'{}' object has no attribute '{}'", type_name(object), name)};
 }
 
@@ -259,7 +259,7 @@ Value Interpreter::item(const Value& object, const Value& key) const {
   if (object.is(Kind::undefined)) error("{}, but an element of it is used", object.undefined().what);
   if (object.is(Kind::dict)) {
     if (key.is(Kind::string)) {
-      if (const Value* found = object.dict().find(key.string())) return *found;
+      if (const Value* found = object.dict().find(key.string(), budget_)) return *found;
     } else {
       for (const auto& [name, value] : object.dict().items)
         if (equal(name, key, budget_)) return value;

@@ -184,7 +184,7 @@ Value Interpreter::variable(const Node& node, const Scope& scope) const {
   for (const Scope* at = &scope; at; at = at->parent)
     for (const auto& [name, value] : at->names)
       if (name == node.text) return value;
-  if (const Value* value = variables_.find(node.text)) return *value;
+  if (const Value* value = variables_.find(node.text, budget_)) return *value;
   for (const std::string_view name : {"namespace", "range", "dict", "raise_exception", "strftime_now"})
     if (name == node.text) return std::make_shared<const Callable>(Callable{node.text, nullptr, {}});
   return Undefined{fmt::format("'{}' is undefined", node.text)};

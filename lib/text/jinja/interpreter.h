@@ -34,7 +34,7 @@ class Interpreter {
   std::string run(const Node& program);
 
   // What filters, tests and methods need.
-  Budget& budget() { return budget_; }
+  Budget& budget() const { return budget_; }
   template <class... Message>
   [[noreturn]] void error(fmt::format_string<Message...> format, Message&&... message) const {
     fail_template(ErrorCode::invalid_argument, position_, format, std::forward<Message>(message)...);

@@ -319,7 +319,7 @@ const MethodRow* find_row(const Value& object, std::string_view name) {
 bool has_method(const Interpreter& run, const Value& object, std::string_view name) {
   const MethodRow* row = find_row(object, name);
   // A key hides a method that we lack: Python would give the method, but no template can have meant it.
-  if (row && !row->run && !(object.is(Kind::dict) && object.dict().find(name)))
+  if (row && !row->run && !(object.is(Kind::dict) && object.dict().find(name, run.budget())))
     run.unsupported("the method {}.{} is not known", type_name(object), name);
   return row && row->run;
 }

@@ -95,9 +95,13 @@ bool equal_dicts(const Dict& a, const Dict& b, Budget& budget) {
 
 }  // namespace
 
-const Value* Dict::find(std::string_view key) const {
-  for (const auto& [name, value] : items)
-    if (name.is(Kind::string) && name.string() == key) return &value;
+const Value* Dict::find(std::string_view key, Budget& budget) const {
+  for (const auto& [name, value] : items) {
+    budget.spend(1);
+    if (!name.is(Kind::string) || name.string().size() != key.size()) continue;
+    budget.spend(key.size() / 16);
+    if (name.string() == key) return &value;
+  }
   return nullptr;
 }
 

@@ -101,7 +101,7 @@ struct List {
 struct Dict {
   std::vector<std::pair<Value, Value>> items;  // in order of insertion; keys differ
   int nesting = 1;
-  const Value* find(std::string_view key) const;
+  const Value* find(std::string_view key, Budget& budget) const;
 };
 struct Namespace {
   std::vector<std::pair<std::string, Value>> items;
