@@ -33,7 +33,16 @@ Parser::Call Parser::expression() {
   if (!infix.op || infix.op->operands.size() != 2) refuse("expected an operator such as +, or a call, but {}", found());
   advance();
   infix.operands = {left, atom()};
+  refuse_chained();
   return infix;
+}
+
+/// a + b + c and f(x) + c: what was read so far wants a line of its own.
+void Parser::refuse_chained() const {
+  const OpDef* infix = token_.kind == Kind::symbol ? ops_.find_symbol(token_.text) : nullptr;
+  if (infix)
+    refuse("a second operator '{}' in one line; write one operator a line: give what stands before it a name",
+           token_.text);
 }
 
 Parser::Call Parser::call() {
@@ -49,6 +58,7 @@ Parser::Call Parser::call() {
     check_size();
   }
   expect(")");
+  refuse_chained();
   return call;
 }
 
@@ -122,6 +132,16 @@ Attribute Parser::attribute(AttributeKind kind) {
   refuse("an attribute has an unknown kind");
 }
 
+/// An operand is no expression: a line computes one thing and names it.
+void Parser::refuse_nested() const {
+  if (is_symbol("("))
+    refuse("an operand has no parentheses; write one operator a line: give the inner one a line and a name of its own");
+  const Token ahead = peek();
+  if (token_.kind == Kind::name && ops_.find(token_.text) && ahead.kind == Kind::symbol && ahead.text == "(")
+    refuse("'{}(…)' stands where an operand is wanted; write one operator a line: {}.1 = {}(…), and {}.1 here",
+           token_.text, token_.text, token_.text, token_.text);
+}
+
 /// NAME | "@" KEY | "#" NAME ["[" affine "]"] | NUMBER | DTYPE "(" NUMBER ")"
 Parser::Atom Parser::atom() {
   if (token_.kind == Kind::weight) return {weight_use()};
@@ -142,6 +162,7 @@ Parser::Atom Parser::atom() {
     atom.number = parse_literal(number(), line);
     atom.is_number = true;
   } else {
+    refuse_nested();
     if (token_.kind != Kind::name) refuse("expected an operand but {}", found());
     atom.value = lookup(token_.text);
     advance();

@@ -126,6 +126,8 @@ class Parser {
   void argument(Call& call, std::size_t& position);
   void named_argument(Call& call, std::string_view name);
   Attribute attribute(AttributeKind kind);
+  void refuse_nested() const;
+  void refuse_chained() const;
   Atom atom();
   ValueId weight_use();
   ValueId constant_use();

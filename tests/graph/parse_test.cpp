@@ -56,6 +56,34 @@ TEST_CASE("literals_take_the_dtype_beside_them_or_name_their_own") {
   CHECK(text.find("f = x - -1 ") != text.npos);
 }
 
+TEST_CASE("numbers_beyond_i64_are_u64") {
+  const std::string text = printed(
+      "oig 1\ngraph (x: u64[2]) -> (y: u64[2]) {\n  a = x + 18446744073709551615\n  b = a + 9223372036854775807\n"
+      "  y = b - u64(9223372036854775808)\n  return y\n}\n");
+  CHECK(text.find("a = x + 18446744073709551615 ") != text.npos);
+  CHECK(text.find("y = b - 9223372036854775808 ") != text.npos);
+  CHECK(error_around("a = x + 18446744073709551615") == "");  // x is f32
+  CHECK(error_around("a = x + 18446744073709551616") == "[oig] 18446744073709551616 does not fit u64 at test.oig:4");
+  CHECK(error_around("a = x + -9223372036854775809") == "[oig] -9223372036854775809 does not fit i64 at test.oig:4");
+  CHECK(error_around("a = silu(i64(9223372036854775808))")
+            .starts_with("[literal] 9223372036854775808 does not fit i64 at test.oig"));
+}
+
+TEST_CASE("an_operand_that_is_an_expression_is_told_to_take_a_line") {
+  CHECK(error_around("a = silu(silu(x))") ==
+        "[oig] 'silu(…)' stands where an operand is wanted; write one operator a line: silu.1 = silu(…), and silu.1 "
+        "here at test.oig:4");
+  CHECK(error_around("a = x + silu(x)").find("'silu(…)' stands where an operand is wanted") != std::string::npos);
+  CHECK(error_around("a = rope(x, pos=silu(x), head_dim=4)").find("'silu(…)' stands where") != std::string::npos);
+  CHECK(error_around("a = (x + x) * x").find("an operand has no parentheses; write one operator a line") !=
+        std::string::npos);
+  CHECK(error_around("a = silu((x))").find("an operand has no parentheses") != std::string::npos);
+  CHECK(error_around("a = x + x * x") ==
+        "[oig] a second operator '*' in one line; write one operator a line: give what stands before it a name at "
+        "test.oig:4");
+  CHECK(error_around("a = silu(x) + x").find("a second operator '+' in one line") != std::string::npos);
+}
+
 TEST_CASE("optional_operands_and_attributes_print_only_where_they_say_something") {
   const std::string text =
       printed(around("a = sdpa(x, x, x, pos=x, causal=true)\nb = sdpa(x, x, x, x, causal=false, window=0)\n"
