@@ -158,7 +158,7 @@ Tensor parse_npy(std::string_view file, const std::string& name) {
          to_string(*header.shape), openinfer::name(dtype), size, data.size());
   if (dtype == DType::boolean && std::any_of(data.begin(), data.end(), [](char c) { return c != 0 && c != 1; }))
     fail(ErrorCode::corrupt_package, "[npy] {}: a bool is neither 0 nor 1", name);
-  Tensor tensor(dtype, *header.shape);
+  Tensor tensor(dtype, *header.shape, Location{});
   if (!data.empty()) std::memcpy(tensor.mutable_bytes().data(), data.data(), data.size());
   return tensor;
 }

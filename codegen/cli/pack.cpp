@@ -50,7 +50,7 @@ void write_package(const Options& options, const std::string& graph) try {
 void run(const Options& options) {
   const Model model = open_model(options.model);
   const auto chosen = choose_graph(model, {.file = options.graph});
-  const SimSession fits(model, chosen.graph);  // the package has every tensor that the graph declares
+  const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
   write_package(options, to_text(chosen.graph));
   fmt::print(stderr, "openinfer: {}: {}, with the {}{}\n", options.output,
              size_text(std::filesystem::file_size(options.output)), chosen.origin, layout_note(options));

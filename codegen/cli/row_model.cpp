@@ -98,7 +98,8 @@ RowModel::RowModel(const Model& model, const Graph& graph, std::int64_t context,
                    std::map<std::string, std::int64_t> dims)
     : contract_(row_contract(graph)),
       context_(context),
-      session_(model, graph, {.threads = threads, .dims = session_dims(contract_, context, std::move(dims))}) {}
+      session_(model, graph, {.threads = threads, .dims = session_dims(contract_, context, std::move(dims))},
+               Location{}) {}
 
 Tensor RowModel::feed(std::span<const TokenId> ids) {
   check(ids);
@@ -155,7 +156,7 @@ Tensor RowModel::step(std::span<const TokenId> ids, bool all_rows) {
   Inputs inputs = {{"tok", std::vector<std::int32_t>(ids.begin(), ids.end())}, {"rows", rows}};
   if (contract_.has_pos) inputs.emplace_back("pos", pos);
   if (contract_.has_slot) inputs.emplace_back("slot", std::vector<std::int32_t>(n, 0));
-  Tensor logits = session_.run_step(inputs, {"logits"})["logits"];
+  Tensor logits = session_.run_step(inputs, {"logits"}, Location{})["logits"];
   held_.insert(held_.end(), ids.begin(), ids.end());
   rows_run_ += static_cast<std::int64_t>(n);
   return logits;

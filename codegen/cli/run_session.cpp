@@ -70,12 +70,12 @@ std::map<std::string, std::int64_t> Run::dims() const {
 
 void Run::attach(SimSession& session) {
   for (const auto& name : options.watch) watch(session, name);
-  if (trace_) session.trace(trace_->write_path());
+  if (trace_) session.trace(trace_->write_path(), Location{});
   stats.load_s = seconds_since(start);
 }
 
 void Run::finish(SimSession& session) {
-  if (trace_) session.stop_trace(), trace_->commit();
+  if (trace_) session.stop_trace(Location{}), trace_->commit();
   stats.bytes_read = session.stats().bytes_read;
   if (stats_file_) stats.write(*stats_file_);
   stats.print(chosen.origin);

@@ -103,12 +103,15 @@ std::string describe(const TensorView& view) {
 }  // namespace
 
 void watch(SimSession& session, const std::string& name) {
-  session.watch(name, [](const Watched& watched) {
-    const auto indices = watched.indices.empty() ? "" : fmt::format("[{}]", fmt::join(watched.indices, ", "));
-    const auto where = watched.at ? " at " + watched.at.to_string() : "";
-    fmt::print(stderr, "watch {}{} {} {}{}{}\n", watched.name, indices, openinfer::name(watched.value.dtype),
-               to_string(watched.value.shape), where, describe(watched.value));
-  });
+  session.watch(
+      name,
+      [](const Watched& watched) {
+        const auto indices = watched.indices.empty() ? "" : fmt::format("[{}]", fmt::join(watched.indices, ", "));
+        const auto where = watched.at ? " at " + watched.at.to_string() : "";
+        fmt::print(stderr, "watch {}{} {} {}{}{}\n", watched.name, indices, openinfer::name(watched.value.dtype),
+                   to_string(watched.value.shape), where, describe(watched.value));
+      },
+      Location{});
 }
 
 }  // namespace openinfer::cli
