@@ -140,8 +140,8 @@ TEST_CASE_METHOD(Fixture, "hints_name_the_line_of_the_percent_sign") {
   CHECK_PLACE("takes no hint but a name", (void)(loop % hints{.fuse = false}));
   CHECK_PLACE("'a b' is no name", (void)(y % hints{.name = "a b"}));
   CHECK_PLACE("cannot be named", (void)(b.constant(Tensor{1.0f}) % hints{.name = "a"}));
+  const int percent = __LINE__ + 1;
   auto pipe = silu() % hints{.tile = {0}};
-  const int percent = __LINE__;
   check_place(percent, "a tile is 1 to 3 positive numbers", [&] { (void)(x | pipe); });
   auto z = apply(needy_op(), {x, x}, {{"size", N}})[0];
   CHECK_PLACE("has no variant 'slow'; it has fast", (void)(z % hints{.variant = "slow"}));
@@ -222,9 +222,10 @@ TEST_CASE_METHOD(Fixture, "arithmetic_on_dimensions_names_the_users_line") {
 TEST_CASE_METHOD(Fixture, "states_and_views_name_the_users_line") {
   auto kv = b.state("kv", kv_cache({.layers = 1, .slots = 2, .capacity = 8, .heads = 1, .head_dim = 2}));
   auto rows = b.input("rows", f32, {2, 2});
-  auto [k, v] = kv_read(kv, {.layer = 0});
+  Value keys, values;
+  std::tie(keys, values) = kv_read(kv, {.layer = 0});
   kv_write(kv, {.layer = 0, .step = i}, rows, rows);
-  CHECK_PLACE("was read before a later write to $kv", (void)reshape(k, {32}));
+  CHECK_PLACE("was read before a later write to $kv", (void)reshape(keys, {32}));
   CHECK_PLACE("takes a kv_cache, not tensor", (void)kv_read(s, {.layer = 0}));
   CHECK_PLACE("takes a tensor state, not kv_cache", (void)state_read(kv));
   CHECK_PLACE("takes a tensor state, not kv_cache", state_write(kv, x));

@@ -29,7 +29,8 @@ TEST_CASE("a step computes its outputs from its inputs") {
   CHECK(floats(out["sum"]) == std::vector<float>{11, 22, 33, 44});
   CHECK(out["sum"].shape() == Extents{2, 2});
   CHECK(floats(out["kept"]) == std::vector<float>{2, 3, 4, 5});
-  CHECK(error_of([&] { static_cast<void>(out["sun"]); }) == "[output] the step gave no 'sun'; there is 'kept', 'sum'");
+  CHECK(message_of([&] { static_cast<void>(out["sun"]); }) ==
+        "[output] the step gave no 'sun'; there is 'kept', 'sum'");
   CHECK(sim.stats().steps == 1);
   CHECK(sim.stats().nodes_run == 3);
 }
@@ -59,7 +60,7 @@ TEST_CASE("a node that no wanted output needs does not run, nor is its input ask
 
 TEST_CASE("inputs are refused by name") {
   SimSession sim(two_outputs());
-  const auto error = [&](const Inputs& inputs) { return error_of([&] { sim.run_step(inputs); }); };
+  const auto error = [&](const Inputs& inputs) { return message_of([&] { sim.run_step(inputs); }); };
   const Tensor x = row({1, 2});
   CHECK(error({{"x", x}}) == "[input] 'y', which is f32[N, 2], is missing");
   CHECK(error({{"x", x}, {"z", x}}) == "[input] the graph has no input 'z'; there is 'x', 'y'");
@@ -95,7 +96,7 @@ TEST_CASE("numbers take the dtype and shape of their input") {
   CHECK(out["flag"].data<bool>()[0]);
   CHECK(run({7}, 3, {1, 2}, {1, 2, 3}, 0)["half"].shape() == Extents{3});
   const auto error = [&](InputValue ids, InputValue mask, InputValue half, InputValue flag) {
-    return error_of([&] { run(ids, 0, mask, half, flag); });
+    return message_of([&] { run(ids, 0, mask, half, flag); });
   };
   CHECK(error({1}, {1, 256}, {1, 2, 3}, 0) == "[input] 'mask' is u8[N, 1, 2], which cannot hold 256");
   CHECK(error({1}, {1, -1}, {1, 2, 3}, 0) == "[input] 'mask' is u8[N, 1, 2], which cannot hold -1");
@@ -116,17 +117,17 @@ TEST_CASE("symbols come from options, inputs, or their upper bounds") {
   });
   CHECK(SimSession(g).run_step({{"x", {1.0}}})["y"].shape() == Extents{6});
   CHECK(SimSession(g, {.dims = {{"ctx", 3}}}).run_step({{"x", {1.0}}})["y"].shape() == Extents{3});
-  CHECK(error_of([&] {
+  CHECK(message_of([&] {
           SimSession(g, {.dims = {{"ctx", 7}}});
         }) == "[dim] ctx = 7 is outside [2, 6]; it comes from the session's options");
-  CHECK(error_of([&] {
+  CHECK(message_of([&] {
           SimSession(g, {.dims = {{"ctz", 3}}});
         }) == "[dim] the graph has no dimension 'ctz'; there is 'N', 'ctx'");
   CHECK_THAT(error_of([&] {
                SimSession(g, {.dims = {{"N", 2}}}).run_step({{"x", {1.0}}});
              }),
              Contains("1 numbers do not fill 'x', which is f32[N] = (2)"));
-  CHECK(error_of([&] { SimSession(g).run_step({}, {"x"}); }) == "[input] 'x', which is f32[N], is missing");
+  CHECK(message_of([&] { SimSession(g).run_step({}, {"x"}); }) == "[input] 'x', which is f32[N], is missing");
 }
 
 TEST_CASE("an operator's error names its line, and the session goes on") {

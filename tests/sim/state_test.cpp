@@ -85,12 +85,12 @@ TEST_CASE("restore refuses what is not this session's") {
   step(sim, {1, 2});
   auto other = sim.save();
   other.states[0].name = "g";
-  CHECK(error_of([&] { sim.restore(other); }) == "[restore] the snapshot has $g where the session has $h");
+  CHECK(message_of([&] { sim.restore(other); }) == "[restore] the snapshot has $g where the session has $h");
   other.states[0].name = "h";
   other.states[0].tensors[0] = Tensor(f32, {3, 2});
-  CHECK(error_of([&] { sim.restore(other); }) ==
+  CHECK(message_of([&] { sim.restore(other); }) ==
         "[restore] $h is f32(3, 2) in the snapshot and f32(1, 2) in the session");
-  CHECK(error_of([&] { sim.restore({}); }) == "[restore] the snapshot has 0 states and the session 1");
+  CHECK(message_of([&] { sim.restore({}); }) == "[restore] the snapshot has 0 states and the session 1");
   CHECK(step(sim, {0, 0}) == std::vector<float>{1, 2});
 }
 

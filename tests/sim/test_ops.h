@@ -55,4 +55,15 @@ std::string error_of(F f) {
   return {};
 }
 
+/// The message without its line, which must be there: that of the session's caller (error_place_test.cpp).
+template <class F>
+std::string message_of(F f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.where().empty() ? "no line: " + e.message() : e.message();
+  }
+  return {};
+}
+
 }  // namespace sim_test
