@@ -34,3 +34,10 @@ add_executable(readme_snippet ${CMAKE_CURRENT_BINARY_DIR}/examples/readme.cpp)
 openinfer_options(readme_snippet)
 target_link_libraries(readme_snippet PRIVATE OpenInfer::openinfer)
 openinfer_example_test(readme_snippet "first logit: [-0-9.]+")
+
+# A program that cannot have its package says so in one line and exits with 1; abort() would be another code.
+add_test(NAME readme_snippet_without_package
+         COMMAND sh -c "\"$1\" 2>errors; test $? = 1 && test $(wc -l <errors) = 1 && grep -q '^error: ' errors" -
+                 $<TARGET_FILE:readme_snippet>
+         WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+set_tests_properties(readme_snippet_without_package PROPERTIES LABELS unit)

@@ -4,9 +4,8 @@
 //
 // Some errors cannot have such a line:
 // * of a graph text: they name the text's file and line (parse_test.cpp);
-// * "[verify] …" of GraphData that no builder made: there is no user's line (verify_test.cpp). What the verifier finds
-// in
-//   a builder's graph names the line of build;
+// * "[verify] …" of GraphData that no builder made: there is no user's line (verify_test.cpp). What the verifier
+//   finds in a builder's graph names the line of build;
 // * Graph::data and OpDef accessors: they serve the library itself, whose callers are no user's line;
 // * OpSet::add: it belongs to no graph; its message names both operators;
 // * arithmetic on a loop's index: `k * l` is a template and can capture no line, so that an index beyond 2^40 is an
@@ -14,30 +13,12 @@
 #include <openinfer/op_def.h>
 #include <openinfer/openinfer.h>
 
-#include <catch2/catch.hpp>
-#include <functional>
-
+#include "tests/graph/check_place.h"
 #include "tests/sim/test_package.h"
 
 using namespace openinfer;
 
 namespace {
-
-void check_place(int line, std::string_view message, const std::function<void()>& f) {
-  INFO("line " << line << ": " << message);
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() != ErrorCode::internal);
-    CHECK_THAT(e.message(), Catch::Contains(std::string(message)));
-    CHECK(e.where() == "error_place_test.cpp:" + std::to_string(line));
-    return;
-  }
-  FAIL_CHECK("no error was thrown");
-}
-
-/// The statement throws an Error with that message and the place of this very line.
-#define CHECK_PLACE(message, ...) check_place(__LINE__, message, [&] { __VA_ARGS__; })
 
 const OpDef& twin_op() {
   static const OpDef op = {.name = "twin",
@@ -142,7 +123,7 @@ TEST_CASE_METHOD(Fixture, "hints_name_the_line_of_the_percent_sign") {
   CHECK_PLACE("cannot be named", (void)(b.constant(Tensor{1.0f}) % hints{.name = "a"}));
   const int percent = __LINE__ + 1;
   auto pipe = silu() % hints{.tile = {0}};
-  check_place(percent, "a tile is 1 to 3 positive numbers", [&] { (void)(x | pipe); });
+  check_place({__FILE__, percent}, "a tile is 1 to 3 positive numbers", [&] { (void)(x | pipe); });
   auto z = apply(needy_op(), {x, x}, {{"size", N}})[0];
   CHECK_PLACE("has no variant 'slow'; it has fast", (void)(z % hints{.variant = "slow"}));
 }

@@ -2,31 +2,13 @@
 // Every error of running names a line: that of the graph's node it belongs to, else that of the session's caller.
 //
 // Some cannot: what a watcher throws is the watcher's own; reset, save and stats do not fail.
-#include <catch2/catch.hpp>
-#include <functional>
-
 #include "test_ops.h"
 #include "test_package.h"
+#include "tests/graph/check_place.h"
 
 using namespace sim_test;
 
 namespace {
-
-void check_place(int line, std::string_view message, const std::function<void()>& f) {
-  INFO("line " << line << ": " << message);
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() != ErrorCode::internal);
-    CHECK_THAT(e.message(), Catch::Contains(std::string(message)));
-    CHECK(e.where() == "error_place_test.cpp:" + std::to_string(line));
-    return;
-  }
-  FAIL_CHECK("no error was thrown");
-}
-
-/// The statement throws an Error with that message and the place of this very line.
-#define CHECK_PLACE(message, ...) check_place(__LINE__, message, [&] { __VA_ARGS__; })
 
 /// y = x + 1, and z, whose size nothing but the input m tells.
 struct Built {
@@ -87,7 +69,7 @@ TEST_CASE("a step names the caller's line") {
 TEST_CASE("what nothing binds names the node that wants it") {
   const Built built;
   SimSession sim(built.g);
-  check_place(built.z_line, "[dim] nothing binds M: give input 'm'", [&] { sim.run_step({{"x", {1}}}); });
+  check_place({__FILE__, built.z_line}, "[dim] nothing binds M: give input 'm'", [&] { sim.run_step({{"x", {1}}}); });
 }
 
 TEST_CASE("looking on names the caller's line") {
