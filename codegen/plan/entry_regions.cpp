@@ -197,8 +197,9 @@ std::string EntryLowering::kernel_of(const Item& item) const {
     case FusedGroup::Kind::reduction:
     case FusedGroup::Kind::other: break;
   }
-  const Lowering how = lowering_of(g_, g_.nodes[item.head]);
-  const auto* request = std::get_if<KernelRequest>(&how);
+  const std::optional<Lowering> how = openinfer::lower(g_, g_.nodes[item.head]);
+  if (!how) unsupported(g_.nodes[item.head], "has no lowering: it runs in the simulator only");
+  const auto* request = std::get_if<KernelRequest>(&*how);
   return request ? std::string(request->kernel) : "pointwise";
 }
 

@@ -81,7 +81,7 @@ class TailBuilder {
   void step(NodeId id) {
     const Node& n = l_.node(id);
     const ValueId result = n.results[0];
-    ScalarFn function = std::get<ScalarFn>(lowering_of(l_.graph(), n));
+    ScalarFn function = std::get<ScalarFn>(*openinfer::lower(l_.graph(), n));
     std::vector<int> operands;
     std::vector<std::optional<ScalarExpr>> literals;
     for (const ValueId v : n.operands) {

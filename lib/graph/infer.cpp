@@ -191,6 +191,12 @@ std::vector<TensorType> infer(const GraphData& g, const Node& node) {
   }
 }
 
+std::optional<Lowering> lower(const GraphData& g, const Node& node) {
+  if (!node.op->lower) return std::nullopt;
+  const bool has_token = node.op->traits.state != StateUse::none;
+  return node.op->lower(NodeContext(g, node, node.operands.size() - (has_token ? 1 : 0)));
+}
+
 void check_literal(const Number& number, DType dtype, Location at) {
   if (info(dtype).block_size != 1 || is_block(dtype))
     fail_at(at, ErrorCode::dtype_mismatch, "[literal] {} cannot be a {}", literal_text(number), name(dtype));
@@ -205,13 +211,6 @@ void check_literal(const Number& number, DType dtype, Location at) {
   const std::uint64_t value = integer ? static_cast<std::uint64_t>(*integer) : std::get<std::uint64_t>(number);
   if (negative ? !has_sign || ~value > largest : value > largest)  // ~v is −v − 1
     fail_at(at, ErrorCode::invalid_argument, "[literal] {} does not fit {}", literal_text(number), name(dtype));
-}
-
-Lowering lowering_of(const GraphData& g, const Node& node) {
-  const bool has_token = node.op->traits.state != StateUse::none;
-  const NodeContext context(g, node, node.operands.size() - (has_token ? 1 : 0));
-  if (!node.op->lower) context.fail(ErrorCode::unsupported, "has no lowering: it runs in the simulator only");
-  return node.op->lower(context);
 }
 
 double flops_of(const GraphData& g, const Node& node, const std::function<std::int64_t(const Dim&)>& value) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,12 @@ std::vector<TensorType> infer(const GraphData& g, const Node& node);
 
 /// Throws unless the op has that kernel variant and the tile is one.
 void check_hint(const OpDef& op, const hints& hint, Location at);
+/// What backends run the node with: OpDef::lower; nothing if the op has none.
+std::optional<Lowering> lower(const GraphData& g, const Node& node);
 
 /// Throws unless the number can be a value of that dtype.
 void check_literal(const Number& number, DType dtype, Location at);
 
-/// How an operator's node becomes code. Errors: unsupported for an op without `lower`.
-Lowering lowering_of(const GraphData& g, const Node& node);
 /// Floating-point operations of one run, 0 where the operator does not say.
 double flops_of(const GraphData& g, const Node& node, const std::function<std::int64_t(const Dim&)>& value);
 

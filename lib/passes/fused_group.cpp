@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/fail.h"
+#include "lib/graph/infer.h"
 #include "lib/ops/builtin.h"
 
 namespace openinfer {
@@ -234,7 +235,8 @@ bool is_elementwise(const GraphData& g, const Node& node) {
     const bool transposable = g.values[v].type.shape.size() >= 2;
     if (g.nodes[g.values[v].node].op == &weight_op() && (transposable || !is_plain(g.values[v]))) return false;
   }
-  return true;
+  const auto lowering = lower(g, node);
+  return lowering && std::holds_alternative<ScalarFn>(*lowering);
 }
 
 bool is_product(const Node& node) { return node.op == &matmul_op() || node.op == &linear_op(); }

@@ -55,8 +55,8 @@ FusedGroup classify(const GraphData& g, int group);
 /// A node that belongs to no group, as a kernel of its own. Errors: invalid_argument for leaves, loops and branches.
 FusedGroup classify_node(const GraphData& g, const Uses& uses, NodeId node);
 
-/// Does one element of the result depend on that element of the operands alone, and can any kernel read these? Package
-/// tensors stored in blocks, in several dtypes or perhaps transposed (a cast may have them) cannot be read like that.
+/// Does one element of the result depend on that element of the operands alone, by a scalar expression (OpDef::lower)?
+/// Package tensors stored in blocks, in several dtypes or perhaps transposed, which a cast may have, are not read so.
 bool is_elementwise(const GraphData& g, const Node& node);
 bool is_product(const Node& node);
 bool is_norm(const Node& node);

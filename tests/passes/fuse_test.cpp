@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which nodes become one kernel: each rule alone, what it must leave, and what the groups look like to the plan.
+#include <set>
+
 #include "lib/passes/fused_group.h"
 #include "tests/passes/before_after.h"
 
@@ -32,6 +34,16 @@ std::vector<std::string> names(const GraphData& g, const std::vector<ValueId>& v
   std::vector<std::string> names;
   for (ValueId v : values) names.push_back(g.values[v].name);
   return names;
+}
+
+std::size_t kernel_count(const std::string& source) {
+  const GraphPtr g = fuse(parse_graph(source).shared());
+  std::set<std::pair<int, NodeId>> kernels;
+  for (NodeId n = 0; n < g->nodes.size(); ++n) {
+    const int group = g->nodes[n].fused;
+    if (!is_leaf(g->nodes[n]) && g->nodes[n].regions.empty()) kernels.insert({group, group < 0 ? n : 0});
+  }
+  return kernels.size();
 }
 
 const std::string kCache =
@@ -83,6 +95,10 @@ TEST_CASE("elementwise_nodes_follow_products_and_reductions") {
   check("a = transpose(x)\nb = neg(a)\nc = transpose(b)\nreturn c");
   // A sum of two products follows the later one.
   check("a = matmul(x, @m)\nb = matmul(z, @m) % {group=0}\nc = a + b % {group=0}\nreturn c");
+  // Eight-bit floats have no scalar expression: they are decoded.
+  const std::string f8 =
+      "oig 1\ngraph (x: f8e4m3[4]) -> (y: f32[4]) {\na = cast(x, dtype=f32)\nb = a * 2.0\nc = silu(b)\nreturn c\n}\n";
+  CHECK(kernel_count(f8) == 2);
   // What is stored in blocks is decoded by a kernel of its own.
   check("a = cast(@q, dtype=f32)\nb = a * 2.0\nreturn b", "", "f32[4, 32]");
 }
