@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes now what no input can change: operators on literals and constants with their reference, nodes that give an
 // operand as it is, branches whose predicate is known, loops without turns. Package tensors are never read.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "lib/graph/names.h"
 #include "lib/graph/rewrite.h"
 #include "lib/graph/uses.h"
-#include "lib/graph/verify.h"
 #include "lib/ops/builtin.h"
 #include "lib/passes/constant_run.h"
 #include "lib/passes/identities.h"
