@@ -39,7 +39,7 @@ void collect_calls(const ScalarExpr& e, std::set<const void*>& seen, std::set<co
 }  // namespace
 
 std::span<const ScalarFunction> scalar_functions() {
-  // Bounds: above the largest error among 1.5e8 arguments spread over all 2^32 (div: 1e8 pairs).
+  // Bounds: above the largest error among 4e7 arguments spread over all 2^32 (div: 1e8 pairs; exp: 0.989 among all).
   static const std::vector<ScalarFunction> functions = {
       division(),
       of_x("reciprocal", reciprocal_body, 1.5, "1 / x within 1.5 ULP"),

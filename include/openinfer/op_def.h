@@ -141,7 +141,8 @@ using GradientFn = std::vector<Value> (*)(const std::vector<Value>& operands, co
 /// node stays as it is. Ops with a state are not decomposed.
 using DecomposeFn = std::vector<Value> (*)(const std::vector<OptionalIn>& operands, const Attributes&);
 /// An elementwise op: its result (of compute_kind of the result's dtype) from its operands (likewise). The caller loads
-/// and stores elements: a load widens, a store narrows with one rounding, or keeps an integer's low bits.
+/// and stores elements. Integers are elements of the result's dtype: narrow() those of 8 and 16 bits after arithmetic.
+/// f16 and bf16 may be more exact than elements until they are stored.
 using ScalarFn = std::function<ScalarExpr(std::span<const ScalarExpr>)>;
 /// Any other: the template in codegen/kernels that builds its kernel, by name.
 struct KernelRequest {

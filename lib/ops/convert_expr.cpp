@@ -45,13 +45,21 @@ ScalarExpr to_small_integer(const ScalarExpr& x, DType to) {
   return is_signed_int(to) ? max(below, ScalarExpr(-end)) : below;
 }
 
+/// Are all elements of `from` elements of `to`? Both are integers or bool.
+bool holds(DType to, DType from) {
+  if (from == DType::boolean) return true;
+  if (is_signed_int(from) == is_signed_int(to)) return info(from).bits <= info(to).bits;
+  return is_signed_int(to) && info(from).bits < info(to).bits;
+}
+
 }  // namespace
 
 ScalarExpr convert_expr(const ScalarExpr& x, DType from, DType to) {
   if (from == to) return x;
   if (to == DType::f16 || to == DType::bf16) return to_16_bits(x, from, to);
   if (is_float(from) && is_int(to) && info(to).bits < 32) return to_small_integer(x, to);
-  return convert(x, compute_kind(to));
+  const ScalarExpr y = convert(x, compute_kind(to));
+  return is_int(to) && !is_float(from) && !holds(to, from) ? narrow(y, to) : y;
 }
 
 }  // namespace openinfer

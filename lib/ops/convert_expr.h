@@ -9,8 +9,8 @@
 
 namespace openinfer {
 
-/// convert<to>(x): of compute_kind(to), so that storing it as `to` gives the reference's element. `x` is an element of
-/// `from`, loaded. Both dtypes are plain. A value that is not stored next needs narrow(…, to) still.
+/// convert<to>(x), of compute_kind(to). `x` is an element of `from`, loaded; both dtypes are plain. Integers are the
+/// reference's element; f16 and bf16 become it when they are stored (or by narrow), with no rounding before that.
 ScalarExpr convert_expr(const ScalarExpr& x, DType from, DType to);
 
 /// An element of a plain dtype, as it lies in memory, as a constant.

@@ -2,7 +2,7 @@
 // Operators whose result[i] depends on operands[i] alone, from one generic lambda: it is instantiated for float,
 // double, Wrapping integers and bool, which is the reference, and for ScalarExpr, which is how code generators see it.
 // Functions it calls come unqualified behind `using std::exp;`. Integers of 8 and 16 bits are computed in 32 by
-// generated code and cut by the store: a lambda must not look at a sum or product of integers before that.
+// generated code and wrap only in the end: a lambda must not look at a sum or product of integers before that.
 #pragma once
 
 #include <array>
@@ -130,14 +130,17 @@ std::vector<TensorType> infer_ternary(const InferContext& c) {
   return {{c.type(0).dtype, std::move(shape)}};
 }
 
-/// F on expressions; a result without a kind of its own takes that of the result's elements.
+/// F on expressions; a result without a kind of its own takes that of the result's elements. Small integers wrap here,
+/// so that what is fused behind sees elements; f16 and bf16 are rounded by the store alone.
 template <std::size_t kOperands, class F>
 Lowering lower(const InferContext& c) {
-  const ScalarKind kind = compute_kind(c.op().infer(c).front().dtype);
-  return ScalarFn([kind](std::span<const ScalarExpr> x) {
-    if constexpr (kOperands == 1) return F{}(x[0]).as(kind);
-    if constexpr (kOperands == 2) return F{}(x[0], x[1]).as(kind);
-    if constexpr (kOperands == 3) return F{}(x[0], x[1], x[2]).as(kind);
+  const DType dtype = c.op().infer(c).front().dtype;
+  return ScalarFn([dtype](std::span<const ScalarExpr> x) {
+    ScalarExpr y;
+    if constexpr (kOperands == 1) y = F{}(x[0]);
+    if constexpr (kOperands == 2) y = F{}(x[0], x[1]);
+    if constexpr (kOperands == 3) y = F{}(x[0], x[1], x[2]);
+    return is_int(dtype) ? narrow(y, dtype) : y.as(compute_kind(dtype));
   });
 }
 
