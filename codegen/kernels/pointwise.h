@@ -6,6 +6,8 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "codegen/kernels/kernel_template.h"
@@ -50,13 +52,17 @@ class PointwiseCode {
   kir::Val index(const std::vector<bool>& moves, const std::vector<kir::Val>& at) const;
 
   kir::Build& k_;
-  const Pointwise& what_;
+  const Pointwise& what_;  // outlives this
   std::vector<kir::Mem> inputs_, outputs_;
+  std::vector<kir::Val> scalars_;  // by input: of those that no axis moves, loaded once
 };
 
 /// The expression with its parameters replaced by values; scalar functions (exp, tanh, …) become calls of functions
 /// defined by scalar_functions.h, under their names.
 kir::Val code_of(kir::Build& k, const ScalarExpr& e, const std::vector<std::pair<std::string, kir::Val>>& parameters);
+
+/// One of those functions by name on f32 values: exp, rsqrt, sin …; sqrt and rsqrt also on f64.
+kir::Val scalar_call(kir::Build& k, std::string_view name, const std::vector<kir::Val>& arguments);
 
 /// A whole kernel: y[i] = f(a[i], …), for any number of axes.
 TemplateKernel pointwise(const kir::Target& target, std::string name, const Pointwise& what);

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/pointwise.h"
+
+#include <algorithm>
+
+#include "lib/base/fail.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Mem;
+using kir::Val;
+
+/// 8 and 16 bit integers lie in 32 bits: what stands above them goes before anyone looks.
+bool is_cut(DType dtype) { return is_int(dtype) && info(dtype).bits < 32; }
+
+Val step_value(kir::Build& k, const Pointwise::Step& step, const std::vector<Val>& values,
+               const std::vector<DType>& dtypes) {
+  std::vector<ScalarExpr> operands;
+  std::vector<std::pair<std::string, Val>> given;
+  for (const int operand : step.operands) {
+    const auto at = static_cast<std::size_t>(operand);
+    given.emplace_back(fmt::format("v{}", operand), values[at]);
+    operands.push_back(ScalarExpr::parameter(given.back().first, compute_kind(dtypes[at])));
+  }
+  ScalarExpr e = step.function(operands).as(compute_kind(step.dtype));
+  if (is_cut(step.dtype)) e = narrow(e, step.dtype);
+  return k.let(step.name, code_of(k, e, given));
+}
+
+}  // namespace
+
+PointwiseCode::PointwiseCode(kir::Build& k, const Pointwise& what) : k_(k), what_(what) {
+  for (const Pointwise::Input& input : what.inputs) {
+    inputs_.push_back(k.in(input.name, memory_kind(input.dtype)));
+    const bool moves = std::find(input.moves.begin(), input.moves.end(), true) != input.moves.end();
+    scalars_.push_back(moves ? Val() : k.let(input.name + "_value", inputs_.back()[0]));
+  }
+  for (const Pointwise::Output& output : what.outputs)
+    outputs_.push_back(k.out(output.name, memory_kind(output.dtype)));
+}
+
+Val PointwiseCode::index(const std::vector<bool>& moves, const std::vector<Val>& at) const {
+  Val place = k_.constant(0);
+  for (std::size_t d = 0; d < at.size(); ++d)
+    if (moves[d]) place = place * value_of(k_, what_.axes[d]) + at[d];
+  return place;
+}
+
+void PointwiseCode::apply(const std::vector<Val>& given, const std::vector<Val>& at) const {
+  std::vector<Val> values = given;
+  std::vector<DType> dtypes = what_.given;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const bool scalar = scalars_[i].build() != nullptr;
+    values.push_back(scalar ? scalars_[i] : inputs_[i][index(what_.inputs[i].moves, at)].load());
+    dtypes.push_back(what_.inputs[i].dtype);
+  }
+  for (const Pointwise::Step& step : what_.steps) {
+    values.push_back(step_value(k_, step, values, dtypes));
+    dtypes.push_back(step.dtype);
+  }
+  const Val place = index(std::vector<bool>(at.size(), true), at);
+  for (std::size_t i = 0; i < outputs_.size(); ++i)
+    outputs_[i][place] = values[static_cast<std::size_t>(what_.outputs[i].value)];
+}
+
+TemplateKernel pointwise(const kir::Target& target, std::string name, const Pointwise& what) {
+  kir::Build k(std::move(name), target);
+  const PointwiseCode code(k, what);
+  const std::size_t rank = what.axes.size();
+  if (rank == 0) {
+    code.apply({}, {});
+    return {.kernel = k.done(), .grid = {}, .reason = "one element"};
+  }
+  // Worth a call on a CPU; a few elements for each lane of a GPU.
+  const int chunk = target.subgroups == 1 ? 4096 : 4 * target.lanes * target.subgroups;
+  const Extent& width = what.axes.back();
+  // Rows shorter than a chunk come several at a time.
+  const bool short_rows = rank > 1 && width.known() && width.value > 0 && width.value < chunk;
+  const int rows = short_rows ? static_cast<int>(chunk / width.value) : 1;
+
+  TemplateKernel result;
+  for (std::size_t d = 0; d < rank; ++d) result.grid.push_back({what.axes[d], 1});
+  result.grid.back().divide = chunk;
+  if (rank > 1) result.grid[rank - 2].divide = rows;
+
+  std::vector<Val> at(rank, k.constant(0));
+  const Val columns = value_of(k, width);
+  const auto count = [&](std::size_t d, int divide) { return (value_of(k, what.axes[d]) + (divide - 1)) / divide; };
+  const Val n_chunks = count(rank - 1, chunk);
+  const bool one_chunk = width.known() && width.value <= chunk;
+  Val rest = one_chunk || rank == 1 ? k.group() : k.group() / n_chunks;
+  const Val first = one_chunk ? k.constant(0) : k.let("first", (rank == 1 ? k.group() : k.group() % n_chunks) * chunk);
+  const Val last = one_chunk ? columns : k.let("last", min(first + chunk, columns));
+  for (std::size_t d = rank - 1; d-- > 0;) {
+    const Val extent = count(d, d + 2 == rank ? rows : 1);
+    at[d] = d == 0 ? rest : k.let(fmt::format("i{}", d), rest % extent);
+    rest = rest / extent;
+  }
+  const auto along_row = [&](Val i) {
+    at.back() = i;
+    code.apply({}, at);
+  };
+  if (rows == 1) {
+    k.for_group("i", first, last, along_row);
+  } else {
+    const Val row = k.let("row", at[rank - 2] * rows);
+    const Val end = min(row + rows, value_of(k, what.axes[rank - 2]));
+    k.for_subgroups("r", row, end, [&](Val r) {
+      at[rank - 2] = r;
+      k.for_lanes("i", 0, columns, along_row);
+    });
+  }
+  result.reason = fmt::format("{} elements a workgroup", short_rows ? rows * width.value : chunk);
+  result.kernel = k.done();
+  return result;
+}
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "template_run.h"
+
+#include <algorithm>
+#include <bit>
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "codegen/kernel_ir/interpret.h"
+#include "codegen/kernel_ir/scalar_ops.h"
+
+namespace openinfer::kernels {
+
+Data::Data(DType dtype, const std::vector<double>& values) : Data(dtype, static_cast<std::int64_t>(values.size())) {
+  for (std::size_t i = 0; i < values.size(); ++i) set(static_cast<std::int64_t>(i), values[i]);
+}
+
+double Data::operator[](std::int64_t i) const {
+  const kir::Kind memory = memory_kind(dtype_), kind = kir::info(memory).in_register;
+  const kir::Bits bits = kir::load_bits(memory, bytes_.data() + i * width());
+  const auto low = static_cast<std::uint32_t>(bits);
+  if (kind == kir::Kind::f64) return std::bit_cast<double>(bits);
+  if (kind == kir::Kind::f32) return std::bit_cast<float>(low);
+  if (kind == kir::Kind::i32) return std::bit_cast<std::int32_t>(low);
+  if (kind == kir::Kind::i64) return static_cast<double>(static_cast<std::int64_t>(bits));
+  return static_cast<double>(bits);
+}
+
+void Data::set(std::int64_t i, double value) {
+  const kir::Kind memory = memory_kind(dtype_), kind = kir::info(memory).in_register;
+  kir::Bits bits = 0;
+  if (kind == kir::Kind::f64)
+    bits = std::bit_cast<kir::Bits>(value);
+  else if (kind == kir::Kind::f32)
+    bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+  else
+    bits = static_cast<kir::Bits>(static_cast<std::int64_t>(value));
+  kir::store_bits(memory, bytes_.data() + i * width(), bits);
+}
+
+std::vector<double> Data::values() const {
+  std::vector<double> all;
+  for (std::int64_t i = 0; i < count(); ++i) all.push_back((*this)[i]);
+  return all;
+}
+
+const std::vector<kir::Target>& targets() {
+  static const std::vector<kir::Target> all = {{.lanes = 1, .subgroups = 1},  {.lanes = 16, .subgroups = 1},
+                                               {.lanes = 8, .subgroups = 1},  {.lanes = 8, .subgroups = 4},
+                                               {.lanes = 32, .subgroups = 4}, {.lanes = 64, .subgroups = 2}};
+  return all;
+}
+
+void run(const TemplateKernel& t, Buffers& buffers, const std::map<std::string, std::int64_t>& params) {
+  INFO("kernel " << t.kernel.name << " lanes " << t.kernel.target.lanes << " subgroups " << t.kernel.target.subgroups);
+  std::vector<std::span<std::byte>> memory;
+  for (const kir::Buffer& b : t.kernel.buffers) {
+    if (b.space == kir::Space::shared) continue;
+    INFO("buffer " << b.name);
+    REQUIRE(buffers.contains(b.name));
+    memory.emplace_back(buffers.at(b.name).bytes());
+  }
+  std::vector<std::int32_t> values;
+  for (const std::string& p : t.kernel.params) {
+    INFO("parameter " << p);
+    REQUIRE(params.contains(p));
+    values.push_back(static_cast<std::int32_t>(params.at(p)));
+  }
+  std::int64_t groups = 1;
+  for (const GridFactor& f : t.grid) {
+    const std::int64_t extent = f.extent.known() ? f.extent.value : params.at(f.extent.param);
+    groups *= (extent + f.divide - 1) / f.divide;
+  }
+  kir::interpret(t.kernel, memory, values, groups);
+}
+
+std::vector<double> noise(std::int64_t count, std::uint32_t seed) {
+  std::vector<double> values;
+  std::uint32_t state = seed * 2654435761u + 12345u;
+  for (std::int64_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;  // Numerical Recipes' linear congruence
+    values.push_back(static_cast<double>(state >> 8) / (1 << 23) - 1);
+  }
+  return values;
+}
+
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  if (a.size() != b.size()) return INFINITY;
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
+    const double d = std::abs(a[i] - b[i]);
+    if (std::isnan(d)) return INFINITY;
+    worst = std::max(worst, d);
+  }
+  return worst;
+}
+
+double rounding(DType dtype) {
+  if (dtype == DType::bf16) return 0x1p-9;
+  if (dtype == DType::f16) return 0x1p-11;
+  return dtype == DType::f64 ? 0x1p-53 : 0x1p-24;
+}
+
+}  // namespace openinfer::kernels
