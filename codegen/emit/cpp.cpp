@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/cpp.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "codegen/emit/renderer.h"
+#include "codegen/kernel_ir/ramp.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::emit {
+namespace {
+
+using kir::Access;
+using kir::Id;
+using kir::Kind;
+using kir::Node;
+using kir::Op;
+using kir::Rate;
+using kir::Type;
+
+constexpr std::array<std::string_view, 40> kReserved = {
+    "group",  "lane",    "tail",    "count",  "load",   "store", "gather", "scatter", "splat",    "select",
+    "ramp",   "convert", "bitcast", "min",    "max",    "abs",   "fma",    "sqrt",    "floor",    "round",
+    "int",    "float",   "double",  "bool",   "for",    "if",    "else",   "const",   "auto",     "half",
+    "static", "inline",  "void",    "struct", "return", "new",   "delete", "this",    "operator", "lane_sum"};
+
+class CppRenderer final : public Renderer {
+ public:
+  explicit CppRenderer(const kir::Kernel& k) : Renderer(k, kReserved), ramps_(kir::find_ramps(k)) {
+    if (k.target.subgroups != 1)
+      openinfer::fail(ErrorCode::internal, "[emit] kernel {}: C++ has one subgroup, not {}", k.name,
+                      k.target.subgroups);
+  }
+
+ private:
+  int lanes() const { return k_.target.lanes; }
+  /// Within the scalar form of a function everything is one number.
+  bool is_vector(Type t) const { return t.rate == Rate::lane && lanes() > 1 && !scalar_form_; }
+  /// An even integer that is kept as its base.
+  bool is_ramp(Id id) const {
+    const auto& stride = ramps_[id];
+    return is_vector(node(id).type) && stride && *stride != 0;
+  }
+
+  std::string scalar_name(Kind kind) const {
+    switch (kind) {
+      case Kind::b1: return "bool";
+      case Kind::i32:
+      case Kind::i8x4: return "int";
+      case Kind::u32: return "unsigned";
+      case Kind::i64: return "std::int64_t";
+      case Kind::u64: return "std::uint64_t";
+      case Kind::f32: return "float";
+      case Kind::f64: return "double";
+      case Kind::none:
+      case Kind::f16:
+      case Kind::bf16:
+      case Kind::i8:
+      case Kind::u8:
+      case Kind::i16:
+      case Kind::u16: break;
+    }
+    openinfer::fail(ErrorCode::internal, "[emit] {} is no value's kind", kir::info(kind).name);
+  }
+  std::string type_name(Type t) const override {
+    if (!is_vector(t)) return scalar_name(t.kind);
+    const Kind kind = t.kind == Kind::i8x4 ? Kind::i32 : t.kind;
+    return fmt::format("{}x{}", kir::info(kind).name, lanes());
+  }
+  std::string memory_type(Kind kind) const override {
+    switch (kind) {
+      case Kind::f16: return "f16";
+      case Kind::bf16: return "bf16";
+      case Kind::i8: return "std::int8_t";
+      case Kind::u8: return "std::uint8_t";
+      case Kind::i16: return "std::int16_t";
+      case Kind::u16: return "std::uint16_t";
+      case Kind::b1: return "b1";
+      case Kind::none:
+      case Kind::i32:
+      case Kind::u32:
+      case Kind::i64:
+      case Kind::u64:
+      case Kind::f32:
+      case Kind::f64:
+      case Kind::i8x4: break;
+    }
+    return scalar_name(kind);
+  }
+
+  std::string literal(const Node& n) const override {
+    switch (n.type.kind) {
+      case Kind::b1: return n.integer != 0 ? "true" : "false";
+      case Kind::u32: return fmt::format("{}u", static_cast<std::uint32_t>(n.integer));
+      case Kind::i64: return fmt::format("std::int64_t{{{}}}", n.integer);
+      case Kind::u64: return fmt::format("std::uint64_t{{{}u}}", static_cast<std::uint64_t>(n.integer));
+      case Kind::f32: return real(static_cast<float>(n.number), "f");
+      case Kind::f64: return real(n.number, "");
+      case Kind::none:
+      case Kind::i32:
+      case Kind::i8x4:
+      case Kind::f16:
+      case Kind::bf16:
+      case Kind::i8:
+      case Kind::u8:
+      case Kind::i16:
+      case Kind::u16: break;
+    }
+    return n.integer == INT32_MIN ? "(-2147483647 - 1)" : fmt::format("{}", n.integer);
+  }
+  template <class T>
+  static std::string real(T x, std::string_view suffix) {
+    if (std::isnan(x)) return fmt::format("__builtin_nan{}(\"\")", suffix);
+    if (std::isinf(x)) return fmt::format("{}__builtin_inf{}()", x < 0 ? "-" : "", suffix);
+    std::string text = fmt::format("{}", x);
+    if (text.find_first_of(".e") == std::string::npos) text += ".0";
+    return text + std::string(suffix);
+  }
+
+  // --- values ---
+
+  Text group() const override { return {"group"}; }
+  Text subgroup() const override { return {"0"}; }
+  Text lane() const override { return {"0"}; }  // the base of the ramp 0, 1, 2, …
+
+  /// As a vector where it differs between lanes.
+  Text value(Id id) override {
+    if (!is_ramp(id) || base_depth_ > 0) return Renderer::value(id);
+    const std::string base = base_of(id);
+    const std::string type = type_name(node(id).type);
+    if (*ramps_[id] == 1) return {fmt::format("ramp<{}>({})", type, base)};
+    return {fmt::format("ramp<{}>({}, {})", type, base, *ramps_[id])};
+  }
+  std::string base_of(Id id) {
+    ++base_depth_;
+    const std::string text = Renderer::value(id).text;
+    --base_depth_;
+    return text;
+  }
+  /// As an operand that must have the type of the result, not just mix with it.
+  Text widened(Id id, Type to) {
+    if (!is_vector(to) || is_vector(node(id).type)) return value(id);
+    return {fmt::format("splat<{}>({})", type_name({node(id).type.kind, Rate::lane}), value(id).text)};
+  }
+
+  Text convert(Id id) override {
+    const Node& n = node(id);
+    const Id from = n.args[0];
+    if (is_vector(n.type)) return {fmt::format("convert<{}>({})", type_name(n.type), text(from))};
+    return {fmt::format("static_cast<{}>({})", scalar_name(n.type.kind), text(from))};
+  }
+  Text bitcast(Id id) override {
+    const Node& n = node(id);
+    return {fmt::format("bitcast<{}>({})", type_name(n.type), text(n.args[0]))};
+  }
+  Text select(Id id) override {
+    const Node& n = node(id);
+    if (!is_vector(n.type))
+      return {fmt::format("{} ? {} : {}", wrapped(value(n.args[0]), 11), wrapped(value(n.args[1]), 11),
+                          wrapped(value(n.args[2]), 11)),
+              12};
+    return emit::Renderer::call("select",
+                                {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
+  }
+  Text builtin(Id id) override {
+    const Node& n = node(id);
+    const std::string name =
+        n.op == Op::call ? k_.functions[static_cast<std::size_t>(n.ref)].name : std::string(kir::info(n.op).name);
+    std::vector<Text> args;
+    for (const Id arg : n.args) args.push_back(widened(arg, n.type));
+    return emit::Renderer::call(name, args);
+  }
+  Text dot4(Id id) override {
+    const Node& n = node(id);
+    return emit::Renderer::call("dot4",
+                                {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
+  }
+  Text lane_operation(Id id) override {
+    const Node& n = node(id);
+    const std::string name(kir::info(n.op).name);
+    if (n.op == Op::lane_get) return {fmt::format("{}[{}]", wrapped(value(n.args[0]), 0), text(n.args[1]))};
+    return emit::Renderer::call(name, {widened(n.args[0], {n.type.kind, Rate::lane})});
+  }
+
+  /// Where the lanes of an access are: all at one place, one behind the other, or anywhere.
+  enum class Lanes { one, row, any };
+  Lanes lanes_of(const Node& n, std::size_t index) const {
+    Lanes lanes = Lanes::one;
+    for (std::size_t i = 0; i < index; ++i) {
+      if (!is_vector(node(n.args[i]).type)) continue;
+      const auto& stride = ramps_[n.args[i]];
+      const bool last = i + 1 == index;
+      if (stride && *stride == 0) continue;
+      lanes = last && stride && *stride == 1 && lanes == Lanes::one ? Lanes::row : Lanes::any;
+    }
+    return lanes;
+  }
+  /// A place whose last index is the first lane's.
+  std::string first_place(const Node& n, std::size_t index) {
+    const std::string base = base_of(n.args[index - 1]);
+    return place(n, &base);
+  }
+
+  Text load(Id id) override {
+    const Node& n = node(id);
+    const std::size_t index = n.field < 0 ? 1 : 2;
+    const Lanes lanes = lanes_of(n, index);
+    if (lanes == Lanes::one) {
+      const Kind kind = stored_kind(n);
+      if (n.type.kind == Kind::i8x4) return {fmt::format("load_i8x4(&{})", place(n))};
+      if (kind == Kind::f16 || kind == Kind::bf16 || kind == Kind::b1) return {fmt::format("widen({})", place(n))};
+      if (kind == n.type.kind || kind == Kind::i8 || kind == Kind::i16) return {place(n)};
+      return {fmt::format("unsigned{{{}}}", place(n))};  // u8, u16
+    }
+    const std::string type = type_name(n.type);
+    const std::string_view first = in_tail_ ? "_first" : "";
+    const std::string limit = in_tail_ ? ", " + use_count() : "";
+    if (lanes == Lanes::row) return {fmt::format("load{}<{}>(&{}{})", first, type, first_place(n, index), limit)};
+    if (n.field < 0)
+      return {fmt::format("gather{}<{}>({}, {}{})", first, type, buffer(n).name, text(n.args[0]), limit)};
+    return gather_field(n, type);
+  }
+  /// Blocks or places within them that differ from lane to lane.
+  Text gather_field(const Node& n, const std::string& type) {
+    const auto& record = k_.records[static_cast<std::size_t>(buffer(n).record)];
+    const auto& field = record.fields[static_cast<std::size_t>(n.field)];
+    const std::string array = field.count == 1 ? "" : "[at]";
+    const std::string from =
+        fmt::format("[&]([[maybe_unused]] int block, [[maybe_unused]] int at) {{ return widen({}[block].{}{}); }}",
+                    buffer(n).name, field.name, array);
+    const Type index = {Kind::i32, Rate::lane};
+    return {fmt::format("gather_by<{}>({}, {}, {}{})", type, widened(n.args[0], index).text,
+                        widened(n.args[1], index).text, from, in_tail_ ? ", " + use_count() : "")};
+  }
+
+  // --- statements ---
+
+  void declare_value(Id id) override {
+    const Node& n = node(id);
+    const std::string& name = names_.values[id];
+    if (is_ramp(id)) {
+      ++base_depth_;
+      const std::string base = expression(id).text;
+      --base_depth_;
+      return line(fmt::format("const int {} = {};", name, base));
+    }
+    const Text now = expression(id);
+    // A value of lane rate made of uniform parts only cannot be; but a load may be a scalar.
+    line(fmt::format("const {} {} = {};", type_name(n.type), name, now.text));
+  }
+  void declare_variable(Id id) override {
+    const Node& n = node(id);
+    const kir::Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
+    const Node& init = node(n.args[0]);
+    const bool zero = init.op == Op::constant && init.integer == 0 && init.number == 0 && !std::signbit(init.number);
+    const std::string size = v.tile ? fmt::format("[{}]", v.count) : "";
+    const std::string start = v.tile ? (zero ? "{}" : "") : zero ? "{}" : " = " + widened(n.args[0], v.type).text;
+    line(fmt::format("{} {}{}{};", type_name(v.type), variable(n), size, start));
+    if (v.tile && !zero)
+      line(fmt::format("for (auto& one : {}) one = {};", variable(n), widened(n.args[0], v.type).text));
+  }
+  void write(Id id) override {
+    const Node& n = node(id);
+    const kir::Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
+    if (!is_vector(v.type)) return Renderer::write(id);
+    const std::string at = variable_place(n);
+    if (!in_tail_) {
+      if (const auto [added, op] = accumulation(n); added != kir::kNoId)
+        return line(fmt::format("{} {} {};", at, op, text(added)));
+      return line(fmt::format("{} = {};", at, widened(n.args.back(), v.type).text));
+    }
+    line(fmt::format("{} = select({}, {}, {});", at, use_tail(), widened(n.args.back(), v.type).text, at));
+  }
+  void store(Id id) override {
+    const Node& n = node(id);
+    const std::size_t index = n.args.size() - 1;
+    const Id what = n.args.back();
+    const Lanes lanes = lanes_of(n, index);
+    const Kind kind = stored_kind(n);
+    if (lanes == Lanes::one) {
+      const std::string to = place(n);
+      const bool same = kind == node(what).type.kind;
+      return line(same ? fmt::format("{} = {};", to, text(what))
+                       : fmt::format("{} = narrow<{}>({});", to, memory_type(kind), text(what)));
+    }
+    const std::string_view first = in_tail_ ? "_first" : "";
+    const std::string limit = in_tail_ ? ", " + use_count() : "";
+    const std::string now = widened(what, {node(what).type.kind, Rate::lane}).text;
+    if (lanes == Lanes::row) return line(fmt::format("store{}(&{}, {}{});", first, first_place(n, index), now, limit));
+    if (n.field >= 0) openinfer::fail(ErrorCode::internal, "[emit] kernel {}: lanes write fields anywhere", k_.name);
+    line(fmt::format("scatter{}({}, {}, {}{});", first, buffer(n).name, text(n.args[0]), now, limit));
+  }
+
+  /// A loop over whole vectors, and one body for what is left.
+  void dealt_loop(Id id) override {
+    const Node& n = node(id);
+    if (n.share != 1) return shared_loop(id);
+    const Node &from = node(n.args[0]), &to = node(n.args[1]);
+    const bool known = from.op == Op::constant && to.op == Op::constant;
+    const std::int64_t turns = known ? to.integer - from.integer : 0;
+    const std::string i = names_.values[n.index];
+    const std::string first = text(n.args[0]), last = wrapped(value(n.args[1]), 4);
+    if (!known || turns >= lanes()) {
+      open(fmt::format("for (int {0} = {1}; {0} + {2} <= {3}; {0} += {2}) {{", i, first, lanes(), last));
+      region(n.body);
+      close();
+    }
+    if (known && turns % lanes() == 0) return;
+    const std::string start = first == "0" ? fmt::format("{} / {} * {}", wrapped(value(n.args[1]), 2), lanes(), lanes())
+                                           : fmt::format("{} + ({} - {}) / {} * {}", first, last,
+                                                         wrapped(value(n.args[0]), 2), lanes(), lanes());
+    open(fmt::format("if (const int {0} = {1}; {0} < {2}) {{", i, start, last));
+    tail_body(n, fmt::format("{} - {}", last, i));
+    close();
+  }
+  /// Several lanes share an index: the index is a vector.
+  void shared_loop(Id id) {
+    const Node& n = node(id);
+    const std::string i = names_.values[n.index], last = wrapped(value(n.args[1]), 4);
+    const int at_once = lanes() / n.share;
+    open(fmt::format("for (int {0}_0 = {1}; {0}_0 < {2}; {0}_0 += {3}) {{", i, text(n.args[0]), last, at_once));
+    line(fmt::format("const i32x{0} {1} = {1}_0 + ramp<i32x{0}>(0) / {2};", lanes(), i, n.share));
+    tail_body(n, fmt::format("min(({} - {}_0) * {}, {})", last, i, n.share, lanes()));
+    close();
+  }
+  void tail_body(const Node& n, const std::string& count) {
+    const std::string before = std::exchange(out_, {});
+    in_tail_ = true;
+    uses_count_ = uses_tail_ = false;
+    region(n.body);
+    in_tail_ = false;
+    const std::string body = std::exchange(out_, before);
+    if (uses_count_ || uses_tail_) line(fmt::format("const int count = {};", count));
+    if (uses_tail_) line(fmt::format("const b1x{0} tail = first_lanes<b1x{0}>(count);", lanes()));
+    out_ += body;
+  }
+  std::string use_count() {
+    uses_count_ = true;
+    return "count";
+  }
+  std::string use_tail() {
+    uses_tail_ = true;
+    return "tail";
+  }
+
+  void unroll(int turns) override { line(fmt::format("UNROLL({})", turns)); }
+  void barrier() override {}
+  void prefetch(Id id) override {
+    const Node& n = node(id);
+    const std::string at = lanes_of(n, n.args.size()) == Lanes::one ? place(n) : first_place(n, n.args.size());
+    line(fmt::format("__builtin_prefetch(reinterpret_cast<const char*>(&{}) + {});", at, n.integer));
+  }
+
+  // --- around the body ---
+
+  void records() override {
+    for (const kir::Record& r : k_.records) {
+      line(fmt::format("#ifndef RECORD_{}", r.name));
+      line(fmt::format("#define RECORD_{}", r.name));
+      open(fmt::format("struct __attribute__((packed)) {} {{  // {} bytes", r.name, r.size_bytes()));
+      for (const kir::Record::Field& f : r.fields)
+        line(f.count == 1 ? fmt::format("{} {};", memory_type(f.kind), f.name)
+                          : fmt::format("{} {}[{}];", memory_type(f.kind), f.name, f.count));
+      close("};");
+      line("#endif");
+      line("");
+    }
+  }
+  void function(const kir::Function& f) override {
+    if (!f.comment.empty()) line("// " + f.comment);
+    one_function(f, true);
+    if (lanes() > 1) one_function(f, false);
+    line("");
+  }
+  void one_function(const kir::Function& f, bool scalar) {
+    scalar_form_ = scalar;
+    std::string parameters;
+    for (std::size_t i = 0; i < f.parameters.size(); ++i)
+      parameters +=
+          fmt::format("{}{} {}", i > 0 ? ", " : "", type_name({f.parameters[i], Rate::lane}), f.parameter_names[i]);
+    open(fmt::format("[[maybe_unused]] static inline {} {}({}) {{", type_name({f.result_kind, Rate::lane}), f.name,
+                     parameters));
+    region(f.body);
+    line(fmt::format("return {};", widened(f.result, {f.result_kind, Rate::lane}).text));
+    close();
+    scalar_form_ = false;
+  }
+  void open_kernel() override {
+    std::string parameters;
+    for (const kir::Buffer& b : k_.buffers) {
+      if (b.space == kir::Space::shared) continue;
+      const std::string type =
+          b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name : memory_type(b.kind);
+      const bool read = b.access == Access::read;
+      parameters += fmt::format("{}{}{}* {}{}, ", read ? "const " : "", type, "", read ? "" : "__restrict ", b.name);
+    }
+    for (const std::string& p : k_.params) parameters += fmt::format("int {}, ", p);
+    open(fmt::format("extern \"C\" void {}({}[[maybe_unused]] int group) {{", k_.name, parameters));
+    for (const kir::Buffer& b : k_.buffers)
+      if (b.space == kir::Space::shared) line(fmt::format("{} {}[{}];", memory_type(b.kind), b.name, b.count));
+  }
+  void close_kernel() override { close(); }
+
+  std::vector<std::optional<std::int64_t>> ramps_;
+  int base_depth_ = 0;  // printing a base: ramps are their first lane
+  bool scalar_form_ = false;
+  bool in_tail_ = false, uses_count_ = false, uses_tail_ = false;
+};
+
+}  // namespace
+
+std::string render_cpp(const kir::Kernel& kernel) { return CppRenderer(kernel).run(); }
+
+}  // namespace openinfer::emit

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// C++ for CPUs: lanes are the elements of a vector (GCC's and clang's vector types), a workgroup is one call. What an
+// instruction set does differently is in prelude/.
+#pragma once
+
+#include <string>
+
+#include "codegen/kernel_ir/ir.h"
+
+namespace openinfer::emit {
+
+/// One kernel: records, scalar functions and `extern "C" void name(buffers…, params…, int group)`. Goes behind
+/// cpp_prelude() of the same number of lanes. Errors: internal for more than one subgroup.
+std::string render_cpp(const kir::Kernel& kernel);
+
+/// Types and functions that rendered kernels use, for a number of lanes: verbatim, with no include of ours.
+std::string cpp_prelude(int lanes);
+
+}  // namespace openinfer::emit

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/renderer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace openinfer::emit {
+namespace {
+
+using kir::Id;
+using kir::Kind;
+using kir::Node;
+using kir::Op;
+
+struct Operator {
+  Op op;
+  std::string_view text;
+  int precedence;
+};
+constexpr std::array kOperators = {
+    Operator{Op::mul, "*", 2},          Operator{Op::div, "/", 2},    Operator{Op::mod, "%", 2},
+    Operator{Op::add, "+", 3},          Operator{Op::sub, "-", 3},    Operator{Op::shift_left, "<<", 4},
+    Operator{Op::shift_right, ">>", 4}, Operator{Op::lt, "<", 5},     Operator{Op::le, "<=", 5},
+    Operator{Op::eq, "==", 6},          Operator{Op::ne, "!=", 6},    Operator{Op::bit_and, "&", 7},
+    Operator{Op::bit_xor, "^", 8},      Operator{Op::bit_or, "|", 9}, Operator{Op::logical_and, "&&", 10},
+    Operator{Op::logical_or, "||", 11}};
+
+const Operator* operator_of(Op op) {
+  const auto found = std::find_if(kOperators.begin(), kOperators.end(), [&](const Operator& o) { return o.op == op; });
+  return found == kOperators.end() ? nullptr : found;
+}
+
+/// Shifts, % and operations on bits: operands that are expressions always have parentheses, as readers expect.
+bool is_careful(int precedence, std::string_view op) {
+  return op == "%" || precedence == 4 || (precedence >= 7 && precedence <= 9);
+}
+
+}  // namespace
+
+void Renderer::line(std::string_view text) {
+  if (!text.empty()) out_.append(static_cast<std::size_t>(depth_) * 2, ' ');
+  out_ += text;
+  out_ += '\n';
+}
+
+std::string Renderer::wrapped(const Text& t, int precedence) const {
+  return t.precedence > precedence ? "(" + t.text + ")" : t.text;
+}
+
+Text Renderer::binary(std::string_view op, int precedence, const Text& a, const Text& b) const {
+  const bool careful = is_careful(precedence, op);
+  // a - (b - c) and, since sums of floats are not associative, a + (b + c) keep theirs.
+  const auto side = [&](const Text& t, int most) {
+    const bool bits = t.precedence == 4 || (t.precedence >= 7 && t.precedence <= 9);
+    return wrapped(t, careful || bits ? 1 : most);
+  };
+  return {fmt::format("{} {} {}", side(a, precedence), op, side(b, precedence - 1)), precedence};
+}
+
+Text Renderer::call(std::string_view function, const std::vector<Text>& args) const {
+  std::string text = std::string(function) + "(";
+  for (std::size_t i = 0; i < args.size(); ++i) text += (i > 0 ? ", " : "") + args[i].text;
+  return {text + ")"};
+}
+
+kir::Kind Renderer::stored_kind(const Node& access) const {
+  const kir::Buffer& b = buffer(access);
+  if (access.field < 0) return b.kind;
+  return k_.records[static_cast<std::size_t>(b.record)].fields[static_cast<std::size_t>(access.field)].kind;
+}
+
+std::string Renderer::place(const Node& n, const std::string* index) {
+  const kir::Buffer& b = buffer(n);
+  const auto at = [&](std::size_t i, bool last) { return last && index ? *index : text(n.args[i]); };
+  if (n.field < 0) return fmt::format("{}[{}]", b.name, at(0, true));
+  const auto& field = k_.records[static_cast<std::size_t>(b.record)].fields[static_cast<std::size_t>(n.field)];
+  const std::string record = fmt::format("{}[{}].{}", b.name, at(0, false), field.name);
+  return field.count == 1 ? record : fmt::format("{}[{}]", record, at(1, true));
+}
+
+std::string Renderer::variable_place(const Node& n) {
+  const kir::Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
+  return v.tile ? fmt::format("{}[{}]", variable(n), text(n.args[0])) : variable(n);
+}
+
+Text Renderer::value(Id id) {
+  const std::string& name = names_.values[id];
+  return name.empty() ? expression(id) : Text{name};
+}
+
+Text Renderer::expression(Id id) {
+  const Node& n = k_[id];
+  if (const Operator* o = operator_of(n.op)) return binary(o->text, o->precedence, value(n.args[0]), value(n.args[1]));
+  const auto unary = [&](std::string_view op) {
+    const Text operand = value(n.args[0]);
+    return Text{std::string(op) + wrapped(operand, operand.text[0] == '-' ? -1 : 0), 1};
+  };
+  if (n.op == Op::constant) {
+    const std::string number = literal(n);
+    return {number, number[0] == '-' ? 1 : 0};
+  }
+  if (n.op == Op::param) return {k_.params[static_cast<std::size_t>(n.ref)]};
+  if (n.op == Op::argument) return {function_->parameter_names[static_cast<std::size_t>(n.ref)]};
+  if (n.op == Op::group) return group();
+  if (n.op == Op::subgroup) return subgroup();
+  if (n.op == Op::lane) return lane();
+  if (n.op == Op::neg) return unary("-");
+  if (n.op == Op::bit_not) return unary("~");
+  if (n.op == Op::logical_not) return unary("!");
+  if (n.op == Op::select) return select(id);
+  if (n.op == Op::convert) return convert(id);
+  if (n.op == Op::bitcast) return bitcast(id);
+  if (n.op == Op::dot4) return dot4(id);
+  if (n.op == Op::load) return load(id);
+  if (n.op == Op::read) return {variable_place(n)};
+  if (info(n.op).lane_wide) return lane_operation(id);
+  return builtin(id);
+}
+
+std::pair<Id, std::string_view> Renderer::accumulation(const Node& write) const {
+  const Node& sum = k_[write.args.back()];
+  if ((sum.op != Op::add && sum.op != Op::mul) || !names_.values[write.args.back()].empty()) return {kir::kNoId, ""};
+  const Node& before = k_[sum.args[0]];
+  const bool same = before.op == Op::read && before.ref == write.ref && names_.values[sum.args[0]].empty() &&
+                    (before.args.empty() || before.args[0] == write.args[0]);
+  if (!same) return {kir::kNoId, ""};
+  return {sum.args[1], sum.op == Op::add ? "+=" : "*="};
+}
+
+void Renderer::write(Id id) {
+  const Node& n = k_[id];
+  if (const auto [added, op] = accumulation(n); added != kir::kNoId)
+    return line(fmt::format("{} {} {};", variable_place(n), op, text(added)));
+  line(fmt::format("{} = {};", variable_place(n), text(n.args.back())));
+}
+
+void Renderer::plain_loop(Id id) {
+  const Node& n = k_[id];
+  if (n.unroll != 1) unroll(n.unroll == 0 ? static_cast<int>(k_[n.args[1]].integer - k_[n.args[0]].integer) : n.unroll);
+  const std::string& i = names_.values[n.index];
+  const std::string step = n.integer == 1 ? "++" + i : fmt::format("{} += {}", i, n.integer);
+  open(fmt::format("for (int {} = {}; {} < {}; {}) {{", i, text(n.args[0]), i, wrapped(value(n.args[1]), 4), step));
+  region(n.body);
+  close();
+}
+
+void Renderer::statement(Id id) {
+  const Node& n = k_[id];
+  if (kir::info(n.op).value) {
+    if (!names_.values[id].empty()) declare_value(id);
+    return;
+  }
+  if (n.op == Op::declare) return declare_variable(id);
+  if (n.op == Op::write) return write(id);
+  if (n.op == Op::store) return store(id);
+  if (n.op == Op::barrier) return barrier();
+  if (n.op == Op::prefetch) return prefetch(id);
+  if (n.op == Op::comment) return line("// " + n.name);
+  if (n.op == Op::loop) return n.deal == kir::Deal::none ? plain_loop(id) : dealt_loop(id);
+  open(fmt::format("if ({}) {{", text(n.args[0])));
+  region(n.body);
+  if (!n.other.empty()) {
+    close("} else {");
+    ++depth_;
+    region(n.other);
+  }
+  close();
+}
+
+void Renderer::region(const std::vector<Id>& nodes) {
+  for (const Id id : nodes) statement(id);
+}
+
+std::string Renderer::run() {
+  records();
+  for (const kir::Function& f : k_.functions) {
+    function_ = &f;
+    function(f);
+    function_ = nullptr;
+  }
+  for (const std::string& from : k_.provenance) line("// " + from);
+  open_kernel();
+  region(k_.body);
+  close_kernel();
+  return std::move(out_);
+}
+
+}  // namespace openinfer::emit

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Integers that grow evenly from lane to lane: base + stride · lane. Where lanes are elements of a vector, they tell
+// contiguous memory from gathers, and are kept as their base alone.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "codegen/kernel_ir/ir.h"
+
+namespace openinfer::kir {
+
+/// By node: the stride of an i32 value; 0 for what is the same in all lanes; nothing for all others.
+std::vector<std::optional<std::int64_t>> find_ramps(const Kernel& kernel);
+
+}  // namespace openinfer::kir
