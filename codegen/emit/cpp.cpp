@@ -211,7 +211,8 @@ class CppRenderer final : public Renderer {
     if (lanes == Lanes::one) {
       const Kind kind = stored_kind(n);
       if (n.type.kind == Kind::i8x4) return {fmt::format("load_i8x4(&{})", place(n))};
-      if (kind == Kind::f16 || kind == Kind::bf16 || kind == Kind::b1) return {fmt::format("widen({})", place(n))};
+      if (kind == Kind::f16 || kind == Kind::bf16) return {fmt::format("widen({})", place(n))};
+      if (kind == Kind::b1) return {fmt::format("{}.byte != 0", place(n)), 6};
       if (kind == n.type.kind || kind == Kind::i8 || kind == Kind::i16) return {place(n)};
       return {fmt::format("unsigned{{{}}}", place(n))};  // u8, u16
     }
@@ -413,5 +414,25 @@ class CppRenderer final : public Renderer {
 }  // namespace
 
 std::string render_cpp(const kir::Kernel& kernel) { return CppRenderer(kernel).run(); }
+
+std::string cpp_prelude(int lanes) {
+  static constexpr std::string_view text =
+#include "prelude_kernel.inc"
+      ;
+  std::string prelude = fmt::format("#define LANES {}\n{}", lanes, text);
+  std::string vectors;
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kVectors = {{{"f32", "float"},
+                                                                                      {"f64", "double"},
+                                                                                      {"i32", "int"},
+                                                                                      {"u32", "unsigned"},
+                                                                                      {"i64", "std::int64_t"},
+                                                                                      {"u64", "std::uint64_t"},
+                                                                                      {"b1", "int"}}};
+  for (const auto& [kind, element] : kVectors)
+    vectors += fmt::format("using {}x{} = Vector<{}, {}>::type;{}\n", kind, lanes, element, lanes,
+                           kind == "b1" ? "  // a mask: -1 is true" : "");
+  const std::string_view mark = "VECTORS\n";
+  return prelude.replace(prelude.find(mark), mark.size(), vectors);
+}
 
 }  // namespace openinfer::emit

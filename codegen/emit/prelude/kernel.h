@@ -1,0 +1,375 @@
+// Types and functions of the kernels below: vectors of LANES elements, memory kinds, lane operations.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+#if defined(__clang__)
+#define UNROLL(n) _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL_TEXT(text) _Pragma(#text)
+#define UNROLL(n) UNROLL_TEXT(GCC unroll n)
+#endif
+
+namespace {
+
+// --- what lies in memory only ---
+
+struct f16 {
+  std::uint16_t bits;
+};
+struct bf16 {
+  std::uint16_t bits;
+};
+struct b1 {
+  std::uint8_t byte;
+};
+
+inline float widen(float x) { return x; }
+inline double widen(double x) { return x; }
+inline int widen(int x) { return x; }
+inline unsigned widen(unsigned x) { return x; }
+inline std::int64_t widen(std::int64_t x) { return x; }
+inline std::uint64_t widen(std::uint64_t x) { return x; }
+inline int widen(std::int8_t x) { return x; }
+inline int widen(std::int16_t x) { return x; }
+inline unsigned widen(std::uint8_t x) { return x; }
+inline unsigned widen(std::uint16_t x) { return x; }
+inline int widen(b1 x) { return x.byte != 0 ? -1 : 0; }
+inline float widen(bf16 x) { return std::bit_cast<float>(static_cast<unsigned>(x.bits) << 16); }
+inline float widen(f16 x) {
+#if defined(__F16C__)
+  return _cvtsh_ss(x.bits);
+#elif defined(__aarch64__)
+  return static_cast<float>(std::bit_cast<__fp16>(x.bits));
+#else
+  const unsigned sign = (x.bits & 0x8000u) << 16, rest = x.bits & 0x7fffu;
+  if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
+  if (rest < 0x400u) {  // rest · 2^-24
+    const float size = static_cast<float>(rest) * 5.9604645e-8f;
+    return sign != 0 ? -size : size;
+  }
+  return std::bit_cast<float>(sign | ((rest << 13) + 0x38000000u));
+#endif
+}
+
+/// Floats to nearest, ties to even; integers keep their low bits.
+template <class T, class S>
+inline T narrow(S x) {
+  return static_cast<T>(x);
+}
+template <>
+inline b1 narrow<b1, bool>(bool x) {
+  return {static_cast<std::uint8_t>(x)};
+}
+template <>
+inline b1 narrow<b1, int>(int x) {  // an element of a mask
+  return {static_cast<std::uint8_t>(x != 0)};
+}
+template <>
+inline bf16 narrow<bf16, float>(float x) {
+  const unsigned bits = std::bit_cast<unsigned>(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};
+  return {static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+}
+template <>
+inline f16 narrow<f16, float>(float x) {
+#if defined(__F16C__)
+  return {static_cast<std::uint16_t>(_cvtss_sh(x, 0))};
+#elif defined(__aarch64__)
+  return {std::bit_cast<std::uint16_t>(static_cast<__fp16>(x))};
+#else
+  const unsigned bits = std::bit_cast<unsigned>(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
+  if (size > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u | (size >> 13 & 0x1ffu))};
+  if (size >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
+  if (size >= 0x38800000u)
+    return {static_cast<std::uint16_t>(sign | (size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13)};
+  if (size < 0x33000000u) return {static_cast<std::uint16_t>(sign)};
+  // Below the smallest normal: a multiple of 2^-24; adding 0.5 rounds at that place.
+  const float shifted = std::bit_cast<float>(size) + 0.5f;
+  return {static_cast<std::uint16_t>(sign | (std::bit_cast<unsigned>(shifted) & 0x3ffu) | (std::bit_cast<unsigned>(shifted) & 0x400u))};
+#endif
+}
+
+// --- numbers ---
+
+template <class T>
+inline T min(T a, T b) {
+  return a < b ? a : b;
+}
+template <class T>
+inline T max(T a, T b) {
+  return a > b ? a : b;
+}
+inline float abs(float x) { return __builtin_fabsf(x); }
+inline double abs(double x) { return __builtin_fabs(x); }
+inline int abs(int x) { return x < 0 ? static_cast<int>(0u - static_cast<unsigned>(x)) : x; }
+inline std::int64_t abs(std::int64_t x) {
+  return x < 0 ? static_cast<std::int64_t>(std::uint64_t{0} - static_cast<std::uint64_t>(x)) : x;
+}
+inline float sqrt(float x) { return __builtin_sqrtf(x); }
+inline double sqrt(double x) { return __builtin_sqrt(x); }
+inline float floor(float x) { return __builtin_floorf(x); }
+inline double floor(double x) { return __builtin_floor(x); }
+inline float round(float x) { return __builtin_rintf(x); }
+inline double round(double x) { return __builtin_rint(x); }
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+template <class T, class S>
+inline T bitcast(S x) {
+  return std::bit_cast<T>(x);
+}
+inline int load_i8x4(const void* from) {
+  int four;
+  std::memcpy(&four, from, 4);
+  return four;
+}
+inline int dot4(int a, int b, int sum) {
+  for (int i = 0; i < 32; i += 8) sum += static_cast<std::int8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
+  return sum;
+}
+
+#if LANES > 1
+// --- vectors ---
+
+template <class T, int N>
+struct Vector {
+  typedef T type __attribute__((vector_size(sizeof(T) * N)));
+};
+template <class V>
+using element = std::remove_cvref_t<decltype(std::declval<V&>()[0])>;
+template <class V>
+inline constexpr int lanes_of = static_cast<int>(sizeof(V) / sizeof(element<V>));
+/// Has elements of its own: not a plain number.
+template <class V>
+concept IsVector = requires(V v) { v[0]; } && !std::is_pointer_v<V>;
+
+VECTORS
+
+template <class V>
+inline V splat(element<V> x) {
+  return x - V{};
+}
+template <class V>
+inline V splat(bool x) requires std::is_same_v<element<V>, int> {
+  return V{} - static_cast<int>(x);
+}
+
+template <class V>
+inline V ramp(element<V> base, element<V> stride = 1) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = base + stride * i;
+  return v;
+}
+/// Lanes below `count` are true.
+template <class V>
+inline V first_lanes(int count) {
+  return ramp<V>(0) < count;
+}
+
+template <IsVector V>
+inline V select(Vector<int, lanes_of<V>>::type mask, V a, V b) {
+  if constexpr (sizeof(element<V>) == 4) {
+    using Bits = decltype(mask);
+    return (V)((mask & (Bits)a) | (~mask & (Bits)b));
+  } else {
+    using Bits = typename Vector<std::int64_t, lanes_of<V>>::type;
+    const Bits wide = __builtin_convertvector(mask, Bits);
+    return (V)((wide & (Bits)a) | (~wide & (Bits)b));
+  }
+}
+/// A comparison of 64-bit elements as a mask of 32-bit ones.
+template <IsVector V>
+inline auto mask(V comparison) {
+  return __builtin_convertvector(comparison, typename Vector<int, lanes_of<V>>::type);
+}
+
+template <class V, IsVector S>
+inline V convert(S x) {
+  return __builtin_convertvector(x, V);
+}
+template <class V, IsVector S>
+inline V bitcast(S x) {
+  return (V)x;
+}
+template <IsVector V>
+inline V min(V a, V b) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = a[i] < b[i] ? a[i] : b[i];
+  return v;
+}
+template <IsVector V>
+inline V max(V a, V b) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = a[i] > b[i] ? a[i] : b[i];
+  return v;
+}
+template <IsVector V>
+inline V abs(V x) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = abs(x[i]);
+  return v;
+}
+template <IsVector V>
+inline V sqrt(V x) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = sqrt(x[i]);
+  return v;
+}
+template <IsVector V>
+inline V floor(V x) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = floor(x[i]);
+  return v;
+}
+template <IsVector V>
+inline V round(V x) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = round(x[i]);
+  return v;
+}
+template <IsVector V>
+inline V fma(V a, V b, V c) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = fma(a[i], b[i], c[i]);
+  return v;
+}
+template <IsVector V>
+inline V dot4(V a, V b, V sum) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4(a[i], b[i], sum[i]);
+  return v;
+}
+
+// --- memory ---
+
+template <class V, class T>
+inline V load(const T* from) {
+  V v;
+  if constexpr (std::is_same_v<element<V>, T>) {
+    std::memcpy(&v, from, sizeof(V));
+    return v;
+  }
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64 && sizeof(element<V>) == 4) {
+    if constexpr (std::is_same_v<T, f16>)
+      return (V)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    if constexpr (std::is_same_v<T, std::int8_t>)
+      return (V)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, std::uint8_t>)
+      return (V)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, bf16>)
+      return (V)_mm512_slli_epi32(
+          _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))), 16);
+  }
+#endif
+#if defined(__AVX2__) && defined(__F16C__)
+  if constexpr (sizeof(V) == 32 && sizeof(element<V>) == 4) {
+    if constexpr (std::is_same_v<T, f16>)
+      return (V)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, std::int8_t>)
+      return (V)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, std::uint8_t>)
+      return (V)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, bf16>)
+      return (V)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), 16);
+  }
+#endif
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = widen(from[i]);
+  return v;
+}
+/// The first `count` lanes, 0 in the others.
+template <class V, class T>
+inline V load_first(const T* from, int count) {
+  V v{};
+  for (int i = 0; i < count; ++i) v[i] = widen(from[i]);
+  return v;
+}
+template <class V, class T, class I>
+inline V gather(const T* from, I at) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = widen(from[at[i]]);
+  return v;
+}
+template <class V, class T, class I>
+inline V gather_first(const T* from, I at, int count) {
+  V v{};
+  for (int i = 0; i < count; ++i) v[i] = widen(from[at[i]]);
+  return v;
+}
+/// read(block, at) in each lane.
+template <class V, class I, class F>
+inline V gather_by(I block, I at, F read, int count = lanes_of<V>) {
+  V v{};
+  for (int i = 0; i < count; ++i) v[i] = read(block[i], at[i]);
+  return v;
+}
+template <class T, class V>
+inline void store(T* to, V v) {
+  if constexpr (std::is_same_v<element<V>, T>) {
+    std::memcpy(to, &v, sizeof(V));
+    return;
+  }
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64 && std::is_same_v<T, f16>) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph((__m512)v, 0));
+    return;
+  }
+#endif
+  for (int i = 0; i < lanes_of<V>; ++i) to[i] = narrow<T>(static_cast<element<V>>(v[i]));
+}
+template <class T, class V>
+inline void store_first(T* to, V v, int count) {
+  for (int i = 0; i < count; ++i) to[i] = narrow<T>(static_cast<element<V>>(v[i]));
+}
+template <class T, class I, class V>
+inline void scatter(T* to, I at, V v) {
+  for (int i = 0; i < lanes_of<V>; ++i) to[at[i]] = narrow<T>(static_cast<element<V>>(v[i]));
+}
+template <class T, class I, class V>
+inline void scatter_first(T* to, I at, V v, int count) {
+  for (int i = 0; i < count; ++i) to[at[i]] = narrow<T>(static_cast<element<V>>(v[i]));
+}
+
+// --- over lanes: halves meet, then quarters, … ---
+
+template <class V>
+struct Halves {
+  typename Vector<element<V>, lanes_of<V> / 2>::type low, high;
+};
+template <IsVector V>
+inline element<V> lane_sum(V v) {
+  if constexpr (lanes_of<V> == 2) {
+    return v[0] + v[1];
+  } else {
+    const auto h = std::bit_cast<Halves<V>>(v);
+    return lane_sum(h.low + h.high);
+  }
+}
+template <IsVector V>
+inline element<V> lane_max(V v) {
+  if constexpr (lanes_of<V> == 2) {
+    return max(v[0], v[1]);
+  } else {
+    const auto h = std::bit_cast<Halves<V>>(v);
+    return lane_max(max(h.low, h.high));
+  }
+}
+template <IsVector V>
+inline element<V> lane_min(V v) {
+  if constexpr (lanes_of<V> == 2) {
+    return min(v[0], v[1]);
+  } else {
+    const auto h = std::bit_cast<Halves<V>>(v);
+    return lane_min(min(h.low, h.high));
+  }
+}
+#endif
+
+}  // namespace
