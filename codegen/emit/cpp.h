@@ -10,7 +10,7 @@
 namespace openinfer::emit {
 
 /// One kernel: records, scalar functions and `extern "C" void name(buffers…, params…, int group)`. Goes behind
-/// cpp_prelude() of the same number of lanes. Errors: internal for more than one subgroup.
+/// cpp_prelude() of the same number of lanes, within `namespace kernel`. Errors: internal for more than one subgroup.
 std::string render_cpp(const kir::Kernel& kernel);
 
 /// Types and functions that rendered kernels use, for a number of lanes: verbatim, with no include of ours.

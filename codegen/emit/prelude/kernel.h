@@ -17,6 +17,7 @@
 #define UNROLL(n) UNROLL_TEXT(GCC unroll n)
 #endif
 
+namespace kernel {
 namespace {
 
 // --- what lies in memory only ---
@@ -174,7 +175,7 @@ inline V first_lanes(int count) {
 }
 
 template <IsVector V>
-inline V select(Vector<int, lanes_of<V>>::type mask, V a, V b) {
+inline V select(typename Vector<int, lanes_of<V>>::type mask, V a, V b) {
   if constexpr (sizeof(element<V>) == 4) {
     using Bits = decltype(mask);
     return (V)((mask & (Bits)a) | (~mask & (Bits)b));
@@ -373,3 +374,4 @@ inline element<V> lane_min(V v) {
 #endif
 
 }  // namespace
+}  // namespace kernel
