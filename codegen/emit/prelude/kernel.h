@@ -10,6 +10,13 @@
 #include <immintrin.h>
 #endif
 
+// Vectors wider than the machine's are passed between inlined functions only; g++ 12 warns about its own intrinsics.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #if defined(__clang__)
 #define UNROLL(n) _Pragma("clang loop unroll(full)")
 #else
