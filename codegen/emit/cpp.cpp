@@ -257,10 +257,11 @@ class CppRenderer final : public Renderer {
     const kir::Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
     const Node& init = node(n.args[0]);
     const bool zero = init.op == Op::constant && init.integer == 0 && init.number == 0 && !std::signbit(init.number);
-    const std::string size = v.tile ? fmt::format("[{}]", v.count) : "";
-    const std::string start = v.tile ? (zero ? "{}" : "") : zero ? "{}" : " = " + widened(n.args[0], v.type).text;
+    const bool array = v.count > 1;  // a tile of one is a variable
+    const std::string size = array ? fmt::format("[{}]", v.count) : "";
+    const std::string start = array ? (zero ? "{}" : "") : zero ? "{}" : " = " + widened(n.args[0], v.type).text;
     line(fmt::format("{} {}{}{};", type_name(v.type), variable(n), size, start));
-    if (v.tile && !zero)
+    if (array && !zero)
       line(fmt::format("for (auto& one : {}) one = {};", variable(n), widened(n.args[0], v.type).text));
   }
   void write(Id id) override {

@@ -50,6 +50,8 @@ std::string Renderer::wrapped(const Text& t, int precedence) const {
 }
 
 Text Renderer::binary(std::string_view op, int precedence, const Text& a, const Text& b) const {
+  if (op == "+" && b.text == "0") return a;  // the first lane's share of an index
+  if (op == "+" && a.text == "0") return b;
   const bool careful = is_careful(precedence, op);
   // a - (b - c) and, since sums of floats are not associative, a + (b + c) keep theirs.
   const auto side = [&](const Text& t, int most) {
@@ -82,7 +84,7 @@ std::string Renderer::place(const Node& n, const std::string* index) {
 
 std::string Renderer::variable_place(const Node& n) {
   const kir::Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
-  return v.tile ? fmt::format("{}[{}]", variable(n), text(n.args[0])) : variable(n);
+  return v.count > 1 ? fmt::format("{}[{}]", variable(n), text(n.args[0])) : variable(n);
 }
 
 Text Renderer::value(Id id) {
