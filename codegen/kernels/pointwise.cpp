@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "codegen/kernels/over_axes.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::kernels {
@@ -67,53 +68,8 @@ void PointwiseCode::apply(const std::vector<Val>& given, const std::vector<Val>&
 TemplateKernel pointwise(const kir::Target& target, std::string name, const Pointwise& what) {
   kir::Build k(std::move(name), target);
   const PointwiseCode code(k, what);
-  const std::size_t rank = what.axes.size();
-  if (rank == 0) {
-    code.apply({}, {});
-    return {.kernel = k.done(), .grid = {}, .reason = "one element"};
-  }
-  // Worth a call on a CPU; a few elements for each lane of a GPU.
-  const int chunk = target.subgroups == 1 ? 4096 : 4 * target.lanes * target.subgroups;
-  const Extent& width = what.axes.back();
-  // Rows shorter than a chunk come several at a time.
-  const bool short_rows = rank > 1 && width.known() && width.value > 0 && width.value < chunk;
-  const int rows = short_rows ? static_cast<int>(chunk / width.value) : 1;
-
-  TemplateKernel result;
-  for (std::size_t d = 0; d < rank; ++d) result.grid.push_back({what.axes[d], 1});
-  result.grid.back().divide = chunk;
-  if (rank > 1) result.grid[rank - 2].divide = rows;
-
-  std::vector<Val> at(rank, k.constant(0));
-  const Val columns = value_of(k, width);
-  const auto count = [&](std::size_t d, int divide) { return (value_of(k, what.axes[d]) + (divide - 1)) / divide; };
-  const Val n_chunks = count(rank - 1, chunk);
-  const bool one_chunk = width.known() && width.value <= chunk;
-  Val rest = one_chunk || rank == 1 ? k.group() : k.group() / n_chunks;
-  const Val first = one_chunk ? k.constant(0) : k.let("first", (rank == 1 ? k.group() : k.group() % n_chunks) * chunk);
-  const Val last = one_chunk ? columns : k.let("last", min(first + chunk, columns));
-  for (std::size_t d = rank - 1; d-- > 0;) {
-    const Val extent = count(d, d + 2 == rank ? rows : 1);
-    at[d] = d == 0 ? rest : k.let(fmt::format("i{}", d), rest % extent);
-    rest = rest / extent;
-  }
-  const auto along_row = [&](Val i) {
-    at.back() = i;
-    code.apply({}, at);
-  };
-  if (rows == 1) {
-    k.for_group("i", first, last, along_row);
-  } else {
-    const Val row = k.let("row", at[rank - 2] * rows);
-    const Val end = min(row + rows, value_of(k, what.axes[rank - 2]));
-    k.for_subgroups("r", row, end, [&](Val r) {
-      at[rank - 2] = r;
-      k.for_lanes("i", 0, columns, along_row);
-    });
-  }
-  result.reason = fmt::format("{} elements a workgroup", short_rows ? rows * width.value : chunk);
-  result.kernel = k.done();
-  return result;
+  Walk walk = over_axes(k, what.axes, [&](const std::vector<Val>& at) { code.apply({}, at); });
+  return {.kernel = k.done(), .grid = std::move(walk.grid), .reason = std::move(walk.reason)};
 }
 
 }  // namespace openinfer::kernels

@@ -34,11 +34,11 @@ struct Pointwise {
     DType dtype;
     int value;  // numbered as operands
   };
-  std::vector<Extent> axes;  // of the result, outermost first; neighbouring axes that all inputs share are one
-  std::vector<DType> given;  // dtypes of what the kernel computes, in compute kinds
-  std::vector<Input> inputs;
-  std::vector<Step> steps;
-  std::vector<Output> outputs;  // each of the result's whole shape
+  std::vector<Extent> axes = {};  // of the result, outermost first; neighbouring axes that all inputs share are one
+  std::vector<DType> given = {};  // dtypes of what the kernel computes, in compute kinds
+  std::vector<Input> inputs = {};
+  std::vector<Step> steps = {};
+  std::vector<Output> outputs = {};  // each of the result's whole shape
 };
 
 /// Within a kernel under construction. Made early, so that its buffers come behind those of the kernel.

@@ -47,7 +47,7 @@ void check_broadcasting(const kir::Target& target, std::int64_t A, std::int64_t 
   const TemplateKernel t =
       pointwise(target, "broadcasting", broadcasting({extent(A, "A"), extent(B, "B"), extent(C, "C")}, dtype));
   Buffers b = {{"x", Data(dtype, noise(A * B * C))}, {"w", Data(dtype, noise(C, 2))},
-               {"r", Data(dtype, noise(A * C, 3))},  {"s", Data(dtype, {3.0})},
+               {"r", Data(dtype, noise(A * C, 3))},  {"s", Data(dtype, std::vector<double>{3.0})},
                {"y", Data(dtype, A * B * C)},        {"product_out", Data(dtype, A * B * C)}};
   run(t, b, {{"A", A}, {"B", B}, {"C", C}});
   std::vector<double> y, product;
@@ -91,7 +91,7 @@ TEST_CASE("one axis and none") {
     Pointwise p = {.inputs = {{"x", DType::f32, {}}}};
     p.steps = {{"y", [](Exprs v) { return v[0] + ScalarExpr(1); }, {0}, DType::f32}};
     p.outputs = {{"y", DType::f32, 1}};
-    Buffers b = {{"x", Data(DType::f32, {41})}, {"y", Data(DType::f32, 1)}};
+    Buffers b = {{"x", Data(DType::f32, std::vector<double>{41})}, {"y", Data(DType::f32, 1)}};
     run(pointwise(target, "scalar", p), b);
     CHECK(b["y"][0] == 42);
   }
@@ -137,7 +137,7 @@ TEST_CASE("narrow integers are cut before they are looked at") {
   p.steps = {{"twice", [](Exprs v) { return v[0] + v[0]; }, {0}, DType::u8},
              {"y", [](Exprs v) { return convert(v[0], ScalarKind::f32); }, {1}, DType::f32}};
   p.outputs = {{"y", DType::f32, 2}};
-  Buffers b = {{"x", Data(DType::u8, {200, 3, 255})}, {"y", Data(DType::f32, 3)}};
+  Buffers b = {{"x", Data(DType::u8, std::vector<double>{200, 3, 255})}, {"y", Data(DType::f32, 3)}};
   run(pointwise({.lanes = 4}, "cut", p), b);
   CHECK(b["y"].values() == std::vector<double>{144, 6, 254});
 }

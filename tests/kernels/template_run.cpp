@@ -97,7 +97,7 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 double rounding(DType dtype) {
-  if (dtype == DType::bf16) return 0x1p-9;
+  if (dtype == DType::bf16) return 0x1p-8;
   if (dtype == DType::f16) return 0x1p-11;
   return dtype == DType::f64 ? 0x1p-53 : 0x1p-24;
 }

@@ -43,7 +43,7 @@ void run(const TemplateKernel& t, Buffers& buffers, const std::map<std::string, 
 std::vector<double> noise(std::int64_t count, std::uint32_t seed = 1);
 /// The largest |a - b|; infinity where one is NaN, or an infinity, and the other is not the same.
 double distance(const std::vector<double>& a, const std::vector<double>& b);
-/// Half a unit in the last place of 1: what storing one number of the dtype costs, relatively.
+/// What storing one number of the dtype costs at most, relative to it.
 double rounding(DType dtype);
 
 }  // namespace openinfer::kernels

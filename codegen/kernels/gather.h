@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// y[o, j, i] = table[o, ids[j], i]: rows of a table by number.
+#pragma once
+
+#include <string>
+
+#include "codegen/kernels/pointwise.h"
+
+namespace openinfer::kernels {
+
+/// Buffers: table (outer, entries, inner), ids (count), then y (outer, count, inner) or the tail's. An id beyond the
+/// table reads its first or last entry: nothing outside is touched.
+struct Gather {
+  Extent outer, entries, count, inner;
+  DType table = DType::f32;
+  DType ids = DType::i32;   // i32 or i64
+  bool transposed = false;  // the table lies as (inner, entries); outer is 1
+  Pointwise tail = {};      // of one given value
+};
+TemplateKernel gather(const kir::Target& target, std::string name, const Gather& what);
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies by position (transpose, slice, broadcast, concat) and counting (iota).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "codegen/kernels/kernel_template.h"
+
+namespace openinfer::kernels {
+
+/// y[Σ at_d · to_steps_d] = x[Σ at_d · from_steps_d] for every place `at` of the axes. Buffers: x, y.
+struct Move {
+  std::vector<Extent> axes = {};
+  std::vector<Extent> from_steps = {}, to_steps = {};  // elements, one for each axis
+  DType dtype = DType::f32;
+};
+TemplateKernel move(const kir::Target& target, std::string name, const Move& what);
+
+/// y[at] = at[axis], in the dtype. Buffer: y.
+struct Iota {
+  std::vector<Extent> axes = {};
+  std::size_t axis = 0;
+  DType dtype = DType::i32;
+};
+TemplateKernel iota(const kir::Target& target, std::string name, const Iota& what);
+
+/// Steps of a dense row-major tensor where all of its extents are known.
+std::vector<Extent> dense_steps(const std::vector<Extent>& axes);
+
+}  // namespace openinfer::kernels

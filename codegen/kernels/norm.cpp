@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/norm.h"
+
+#include "codegen/kernels/rows.h"
+
+namespace openinfer::kernels {
+
+using kir::Mem;
+using kir::Val;
+
+TemplateKernel norm(const kir::Target& target, std::string name, const Norm& what) {
+  kir::Build k(std::move(name), target);
+  const kir::Kind kind = sum_kind(what.x);
+  const Mem x = k.in("x", memory_kind(what.x)), w = k.in("w", memory_kind(what.w));
+  const Mem b = what.b ? k.in("b", memory_kind(*what.b)) : Mem();
+  const Results results(k, what.tail, what.x, what.width);
+  const Rows rows(k, what.rows, what.width);
+  const Val width = value_of(k, what.width);
+  const Val of_width = what.width.known() ? k.constant(1.0 / static_cast<double>(what.width.value), kind)
+                                          : k.let("of_width", k.constant(1.0, kind) / convert(width, kind));
+  rows.each([&](Val row) {
+    const auto at = [&](Val i) { return row * width + i; };
+    const auto mean_of = [&](const char* sum_name, const auto& term) {
+      const kir::Reg sum = k.var(sum_name, kind);
+      rows.across("i", 0, width, [&](Val i) { sum += term(x[at(i)]); });
+      return rows.sum(std::string(sum_name) + "_of_row", sum) * of_width;
+    };
+    const Val mean = what.b ? k.let("mean", mean_of("sum", [](Val v) { return v; })) : Val();
+    const auto centred = [&](Val v) { return what.b ? v - mean : v; };
+    const Val variance = mean_of("squares", [&](Val v) {
+      const Val c = centred(v);
+      return c * c;
+    });
+    const Val scale = k.let("scale", scalar_call(k, "rsqrt", {variance + k.constant(what.eps, kind)}));
+    rows.across("i", 0, width, [&](Val i) {
+      const Val scaled = centred(x[at(i)]) * scale * convert(w[i], kind);
+      results.store(row, i, what.b ? scaled + convert(b[i], kind) : scaled);
+    });
+  });
+  return {.kernel = k.done(), .grid = rows.grid(), .reason = std::string(rows.reason())};
+}
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// rms_norm: y[r, i] = x[r, i] / sqrt(mean_i(x²) + eps) · w[i]
+// layer_norm: y[r, i] = (x[r, i] - mean_i(x)) / sqrt(variance_i(x) + eps) · w[i] + b[i]
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "codegen/kernels/pointwise.h"
+
+namespace openinfer::kernels {
+
+/// Buffers: x (rows, width), w (width), b (width) of a layer_norm, then y or the tail's. Any float dtypes; sums in f32,
+/// in f64 where x is f64.
+struct Norm {
+  Extent rows, width;
+  DType x = DType::f32, w = DType::f32;
+  std::optional<DType> b = {};  // given: layer_norm
+  double eps = 1e-5;
+  Pointwise tail = {};  // of one given value; its last axis is the row
+};
+TemplateKernel norm(const kir::Target& target, std::string name, const Norm& what);
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/move.h"
+
+#include <catch2/catch.hpp>
+
+#include "codegen/kernels/gather.h"
+#include "template_run.h"
+
+using namespace openinfer;
+using namespace openinfer::kernels;
+
+namespace {
+
+std::vector<double> counted(std::int64_t n) {
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < n; ++i) values.push_back(static_cast<double>(i % 120));
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("transposing six axes, every width of element") {
+  const std::vector<std::int64_t> shape = {2, 3, 1, 5, 2, 3}, order = {5, 3, 0, 4, 2, 1};
+  for (const kir::Target& target : targets())
+    for (const DType dtype : {DType::boolean, DType::i8, DType::f16, DType::f32, DType::i64}) {
+      std::vector<Extent> axes, from;
+      for (const std::int64_t n : shape) axes.push_back({n});
+      const std::vector<Extent> dense = dense_steps(axes);
+      Move what = {.dtype = dtype};
+      for (const std::int64_t d : order) {
+        what.axes.push_back(axes[static_cast<std::size_t>(d)]);
+        what.from_steps.push_back(dense[static_cast<std::size_t>(d)]);
+      }
+      what.to_steps = dense_steps(what.axes);
+      Buffers b = {{"x", Data(dtype, counted(180))}, {"y", Data(dtype, 180)}};
+      run(move(target, "transpose", what), b);
+      std::vector<double> expected;
+      std::vector<std::int64_t> at(6);
+      for (std::int64_t e = 0; e < 180; ++e) {
+        std::int64_t rest = e, place = 0;
+        for (std::size_t d = 6; d-- > 0;) {
+          const auto axis = static_cast<std::size_t>(order[d]);
+          place += rest % shape[axis] * dense[axis].value;
+          rest /= shape[axis];
+        }
+        expected.push_back(b["x"][place]);
+      }
+      CHECK(b["y"].values() == expected);
+    }
+}
+
+TEST_CASE("a strided slice, a broadcast and a part of a concatenation") {
+  for (const kir::Target& target : targets()) {
+    // y[n, i] = x[n, 2 i], 5 columns of 10; N is a parameter
+    Buffers slice = {{"x", Data(DType::i32, counted(70))}, {"y", Data(DType::i32, 35)}};
+    run(move(target, "slice", {{{64, "N"}, {5}}, {{10}, {2}}, {{5}, {1}}, DType::i32}), slice, {{"N", 7}});
+    Buffers spread = {{"x", Data(DType::i32, counted(5))}, {"y", Data(DType::i32, 15)}};
+    run(move(target, "broadcast", {{{3}, {5}}, {{0}, {1}}, {{5}, {1}}, DType::i32}), spread);
+    // x (3, 2) as columns 0 and 1 of y (3, 4)
+    Buffers part = {{"x", Data(DType::i32, counted(6))}, {"y", Data(DType::i32, 12)}};
+    run(move(target, "concat", {{{3}, {2}}, {{2}, {1}}, {{4}, {1}}, DType::i32}), part);
+    std::vector<double> sliced, repeated;
+    for (int e = 0; e < 35; ++e) sliced.push_back(e / 5 * 10 + e % 5 * 2);
+    for (int e = 0; e < 15; ++e) repeated.push_back(e % 5);
+    CHECK(slice["y"].values() == sliced);
+    CHECK(spread["y"].values() == repeated);
+    CHECK(part["y"].values() == std::vector<double>{0, 1, 0, 0, 2, 3, 0, 0, 4, 5, 0, 0});
+  }
+}
+
+TEST_CASE("iota counts along an axis") {
+  for (const kir::Target& target : targets())
+    for (const DType dtype : {DType::i32, DType::u8, DType::f16, DType::f64, DType::i64}) {
+      Buffers b = {{"y", Data(dtype, 12)}};
+      run(iota(target, "iota", {{{2}, {8, "n"}, {2}}, 1, dtype}), b, {{"n", 3}});
+      CHECK(b["y"].values() == std::vector<double>{0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2});
+    }
+}
+
+TEST_CASE("gather takes rows by number and touches nothing beyond the table") {
+  for (const kir::Target& target : targets())
+    for (const DType dtype : {DType::i8, DType::f16, DType::bf16, DType::f32, DType::i64})
+      for (const DType ids : {DType::i32, DType::i64}) {
+        Gather what = {.outer = {2}, .entries = {5}, .count = {64, "J"}, .inner = {3}, .table = dtype, .ids = ids};
+        Buffers b = {{"table", Data(dtype, counted(30))},
+                     {"ids", Data(ids, std::vector<double>{4, 0, -1, 7})},
+                     {"y", Data(dtype, 24)}};
+        run(gather(target, "gather", what), b, {{"J", 4}});
+        CHECK(b["y"].values() == std::vector<double>{12, 13, 14, 0,  1,  2,  0,  1,  2,  12, 13, 14,
+                                                     27, 28, 29, 15, 16, 17, 15, 16, 17, 27, 28, 29});
+        what = {.outer = {1},
+                .entries = {5},
+                .count = {64, "J"},
+                .inner = {3},
+                .table = dtype,
+                .ids = ids,
+                .transposed = true};
+        b["y"] = Data(dtype, 12);
+        run(gather(target, "gather", what), b, {{"J", 4}});
+        CHECK(b["y"].values() == std::vector<double>{4, 9, 14, 0, 5, 10, 0, 5, 10, 4, 9, 14});
+      }
+}
