@@ -2,7 +2,9 @@
 #include "codegen/kernels/product.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <numeric>
 
 #include "codegen/kernels/block_code.h"
 #include "lib/base/fail.h"
@@ -49,7 +51,23 @@ class Parts {
   Kind kind() const { return sum_kind(what_.x); }
   int tile() const { return tile_; }
   std::int64_t K() const { return what_.inner.value; }
+  const Product& what() const { return what_; }
   const StoredMatrix& weight(std::size_t i) const { return *weights_[i]; }
+  /// W[at, column] however it is stored, for any lane.
+  Val weight_at(std::size_t i, Val at, Val column) const {
+    const Product::Weight& w = what_.weights[i];
+    if (w.by_rows) return as(weights_[i]->element(column, k_.constant(K()), at), kind());
+    return as(weights_[i]->element(at, value_of(k_, w.columns), column), kind());
+  }
+  /// Weights with columns, and a tail, of their own.
+  std::size_t places() const { return is_stacked() ? what_.weights.size() : 1; }
+  /// Weights whose columns meet in the tail of that place.
+  std::vector<std::size_t> weights_at(std::size_t place) const {
+    if (is_stacked()) return {place};
+    std::vector<std::size_t> all(what_.weights.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
+  }
 
   /// The rows of tile number `t`; behind the last row the last once more, whose results are not stored.
   void start_rows(Val t) {
@@ -75,6 +93,7 @@ class Parts {
   }
 
  private:
+  bool is_stacked() const { return what_.siblings == Product::Siblings::stacked; }
   Val with_bias(std::size_t weight, Val sum, Val column) const {
     if (what_.weights[weight].bias.empty()) return sum;
     return sum + as(biases_[weight][column], kind());
@@ -150,78 +169,82 @@ Tile column_sums(const Parts& p, std::size_t weight, Val column) {
   return total;
 }
 
+/// Workgroups count through the columns, `divide` at a time (of stacked weights one behind the other), then through the
+/// tiles of rows. f(place, first column): `place` counts stacked weights, and is 0 for others.
+void share_columns(Parts& p, int divide, const std::function<void(std::size_t place, Val first)>& f) {
+  Build& k = p.k();
+  std::vector<Val> start = {k.constant(0)};
+  for (std::size_t i = 0; i < p.places(); ++i)
+    start.push_back(start.back() + parts_of(k, p.what().weights[i].columns, divide));
+  p.start_rows(k.group() / start.back());
+  const Val part = k.let("part_of_columns", k.group() % start.back());
+  const std::size_t last = p.places() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    const auto one = [&] { f(i, k.let("first_column", (part - start[i]) * divide)); };
+    if (last == 0)
+      one();
+    else if (i == 0)
+      k.if_(part < start[1], one);
+    else
+      k.if_(i == last ? part >= start[i] : part >= start[i] && part < start[i + 1], one);
+  }
+}
+
+std::vector<GridFactor> grid_of(const Parts& p, int divide) {
+  const GridFactor tiles = {p.what().rows, p.tile()};
+  if (p.places() == 1) return {{p.what().weights[0].columns, divide}, tiles};
+  std::int64_t parts = 0;  // factors multiply: what is added up must be known
+  for (const Product::Weight& w : p.what().weights) {
+    if (!w.columns.known()) p.k().fail("stacked weights have known widths");
+    parts += (w.columns.value + divide - 1) / divide;
+  }
+  return {{Extent{parts}, 1}, tiles};
+}
+
 }  // namespace
 
 TemplateKernel matvec(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
   Parts p(k, what);
   const int columns = target.subgroups == 1 ? kColumnsPerCall : target.subgroups;
-  // Workgroups count through the columns of all weights, then through the tiles of rows.
-  Val all = k.constant(0);
-  std::vector<Val> start;
-  const bool stacked = what.siblings == Product::Siblings::stacked;
-  for (std::size_t i = 0; i < (stacked ? what.weights.size() : 1); ++i) {
-    start.push_back(all);
-    all = all + parts_of(k, what.weights[i].columns, columns);
-  }
-  start.push_back(all);
-  p.start_rows(k.group() / all);
-  const Val part = k.let("part_of_columns", k.group() % all);
-  for (std::size_t i = 0; i + 1 < start.size(); ++i) {
-    const auto one = [&] {
-      k.for_subgroups("c", 0, columns, [&](Val c) {
-        const Val column = k.let("column", (part - start[i]) * columns + c);
-        k.if_(column < value_of(k, what.weights[i].columns), [&] {
-          std::vector<std::pair<std::size_t, Tile>> sums;
-          for (std::size_t w = stacked ? i : 0; w < (stacked ? i + 1 : what.weights.size()); ++w)
-            sums.emplace_back(w, column_sums(p, w, column));
-          p.finish(i, sums, column);
-        });
+  share_columns(p, columns, [&](std::size_t place, Val first) {
+    k.for_subgroups("c", 0, columns, [&](Val c) {
+      const Val column = k.let("column", first + c);
+      k.if_(column < value_of(k, what.weights[place].columns), [&] {
+        std::vector<std::pair<std::size_t, Tile>> sums;
+        for (const std::size_t w : p.weights_at(place)) sums.emplace_back(w, column_sums(p, w, column));
+        p.finish(place, sums, column);
       });
-    };
-    if (start.size() == 2)
-      one();
-    else
-      k.if_(part >= start[i] && part < start[i + 1], one);
-  }
-  TemplateKernel made = {.kernel = k.done(), .grid = {}, .reason = {}};
-  // Π of the grid's factors counts one weight; of stacked weights the sum of their parts is known.
-  if (stacked) {
-    std::int64_t parts = 0;
-    for (const Product::Weight& w : what.weights) parts += (w.columns.value + columns - 1) / columns;
-    made.grid.push_back({Extent{parts}, 1});
-  } else {
-    made.grid.push_back({what.weights[0].columns, columns});
-  }
-  made.grid.push_back({what.rows, p.tile()});
-  made.reason = fmt::format("matvec: a column's weights lie together; {} rows share each decoded weight", p.tile());
-  return made;
+    });
+  });
+  return {.kernel = k.done(),
+          .grid = grid_of(p, columns),
+          .reason = fmt::format("a column's weights lie together: lanes along them; {} rows share each decoded weight",
+                                p.tile())};
 }
 
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
   Parts p(k, what);
   const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
-  const Extent& M = what.weights[0].columns;
-  const Val parts = parts_of(k, M, columns);
-  p.start_rows(k.group() / parts);
-  const Val first = k.let("first_column", k.group() % parts * columns);
-  const Val n_columns = value_of(k, M);
-  k.for_group("column", first, k.let("end_column", min(first + columns, n_columns)), [&](Val column) {
-    std::vector<std::pair<std::size_t, Tile>> sums;
-    for (std::size_t w = 0; w < what.weights.size(); ++w) {
-      const Tile sum = k.tile("sum", p.tile(), p.kind());
-      k.for_("k", 0, p.K(), [&](Val at) {
-        const Val w_k = k.let("w_k", as(p.weight(w).element(at, n_columns, column), p.kind()));
-        k.each("m", p.tile(), [&](Val m) { sum[m] += w_k * p.x(m, at); });
-      });
-      sums.emplace_back(w, sum);
-    }
-    p.finish(0, sums, column);
+  share_columns(p, columns, [&](std::size_t place, Val first) {
+    const Val end = k.let("end_column", min(first + columns, value_of(k, what.weights[place].columns)));
+    k.for_group("column", first, end, [&](Val column) {
+      std::vector<std::pair<std::size_t, Tile>> sums;
+      for (const std::size_t w : p.weights_at(place)) {
+        const Tile sum = k.tile("sum", p.tile(), p.kind());
+        k.for_("k", 0, p.K(), [&](Val at) {
+          const Val w_k = k.let("w_k", p.weight_at(w, at, column));
+          k.each("m", p.tile(), [&](Val m) { sum[m] += w_k * p.x(m, at); });
+        });
+        sums.emplace_back(w, sum);
+      }
+      p.finish(place, sums, column);
+    });
   });
   return {.kernel = k.done(),
-          .grid = {{M, columns}, {what.rows, p.tile()}},
-          .reason = "columns as lanes: a row's weights lie together"};
+          .grid = grid_of(p, columns),
+          .reason = "a row's weights lie together: lanes along the columns"};
 }
 
 TemplateKernel product(const kir::Target& target, const Product& what) {

@@ -16,9 +16,9 @@ struct Product {
   struct Weight {
     std::string name;  // of its buffer: "wq"
     DType dtype;
-    Extent columns;       // M
-    bool by_rows = true;  // stored (M, K): a column of W lies in one piece. Else (K, M).
-    std::string bias;     // of a buffer of M floats; "": none
+    Extent columns;         // M
+    bool by_rows = true;    // stored (M, K): a column of W lies in one piece. Else (K, M).
+    std::string bias = {};  // of a buffer of M floats; "": none
     DType bias_dtype = DType::f32;
   };
   /// How several W share a dispatch. stacked: their columns lie one behind the other, each with a tail of its own.
@@ -29,16 +29,16 @@ struct Product {
   DType x = DType::f32;
   Extent rows;   // N
   Extent inner;  // K, known
-  std::vector<Weight> weights;
+  std::vector<Weight> weights = {};
   Siblings siblings = Siblings::one;
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
-  std::vector<Pointwise> tails;
+  std::vector<Pointwise> tails = {};
 };
 
 /// Rows of W as the lanes' work: one subgroup per column, lanes split K. Up to `row_tile` rows of x at a time share
 /// each decoded weight. Needs by_rows.
 TemplateKernel matvec(const kir::Target& target, const Product& what);
-/// Columns of W as lanes: for weights stored (K, M).
+/// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
 /// The one of the two that fits.
 TemplateKernel product(const kir::Target& target, const Product& what);
@@ -47,11 +47,11 @@ TemplateKernel product(const kir::Target& target, const Product& what);
 struct BatchedProduct {
   std::string name;
   DType x = DType::f32, w = DType::f32;
-  std::vector<Extent> batch;           // leading extents of the result
-  std::vector<bool> x_moves, w_moves;  // does the operand have that extent, or is it 1 there?
-  Extent rows, inner, columns;         // N, K, M
-  bool w_by_rows = false;              // w is (…, M, K)
-  Pointwise tail;                      // over axes (batch…, N, M)
+  std::vector<Extent> batch = {};                // leading extents of the result
+  std::vector<bool> x_moves = {}, w_moves = {};  // does the operand have that extent, or is it 1 there?
+  Extent rows = {}, inner = {}, columns = {};    // N, K, M
+  bool w_by_rows = false;                        // w is (…, M, K)
+  Pointwise tail = {};                           // over axes (batch…, N, M)
 };
 TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& what);
 

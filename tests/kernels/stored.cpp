@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stored.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "codegen/kernels/block_code.h"
+#include "lib/base/dequantize.h"
+#include "openinfer/half.h"
+
+namespace openinfer::kernels {
+namespace {
+
+std::vector<std::byte> random_bytes(std::size_t count, std::uint32_t seed) {
+  std::vector<std::byte> bytes;
+  for (const double x : noise(static_cast<std::int64_t>(count), seed))
+    bytes.push_back(static_cast<std::byte>(static_cast<int>((x + 1) * 128)));
+  return bytes;
+}
+
+/// Scales become numbers that do not overflow, exponents stay near that of 1.
+void tame(const kir::Record& record, std::byte* block, double x) {
+  std::size_t at = 0;
+  for (const kir::Record::Field& f : record.fields) {
+    const double scale = (1 + x / 2) / 64;
+    if (f.kind == kir::Kind::f16) {
+      const std::uint16_t half =
+          float_to_half(static_cast<float>(f.name == "dmin" || f.name == "m" ? -2 * scale : scale));
+      std::memcpy(block + at, &half, 2);
+    }
+    const auto single = static_cast<float>(scale);
+    if (f.kind == kir::Kind::f32) std::memcpy(block + at, &single, 4);
+    if (f.name == "e") block[at] = static_cast<std::byte>(124 + static_cast<int>(4 * x));
+    at += static_cast<std::size_t>(f.count * info(f.kind).bytes);
+  }
+}
+
+}  // namespace
+
+std::vector<DType> block_dtypes() {
+  std::vector<DType> all;
+  for (int code = 64; code < 96; ++code)
+    if (has_block_code(static_cast<DType>(code))) all.push_back(static_cast<DType>(code));
+  return all;
+}
+
+Stored::Stored(DType t, std::int64_t rows, std::int64_t columns, std::uint32_t seed) : dtype(t), n(columns) {
+  values.resize(static_cast<std::size_t>(rows * columns));
+  if (!is_block(dtype)) {
+    data = Data(dtype, noise(rows * columns, seed));
+    values = data.values();
+    return;
+  }
+  const std::int64_t blocks = rows * columns / info(dtype).block_size, bytes = info(dtype).block_bytes;
+  std::vector<std::byte> raw = random_bytes(static_cast<std::size_t>(blocks * bytes), seed);
+  const std::vector<double> scales = noise(blocks, seed + 1);
+  for (std::int64_t b = 0; b < blocks; ++b)
+    tame(block_code(dtype).record, raw.data() + b * bytes, scales[static_cast<std::size_t>(b)]);
+  dequantize(dtype, raw.data(), values.data(), rows * columns);
+  data = Data(std::move(raw));
+}
+
+double Stored::largest() const {
+  double most = 0;
+  for (const double v : values) most = std::max(most, std::abs(v));
+  return most;
+}
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stored matrices of any dtype and what they hold.
+#pragma once
+
+#include <vector>
+
+#include "template_run.h"
+
+namespace openinfer::kernels {
+
+/// Block formats with a BlockCode.
+std::vector<DType> block_dtypes();
+
+/// (rows, columns) elements, row-major; blocks lie along the rows. Of block formats every byte is random but for the
+/// scales, which are numbers near 1/64.
+struct Stored {
+  Stored(DType dtype, std::int64_t rows, std::int64_t columns, std::uint32_t seed = 1);
+  double at(std::int64_t row, std::int64_t column) const { return values[static_cast<std::size_t>(row * n + column)]; }
+  /// The largest |element|.
+  double largest() const;
+
+  DType dtype;
+  std::int64_t n;  // columns
+  Data data;
+  std::vector<double> values;  // by lib/base/dequantize.h
+};
+
+}  // namespace openinfer::kernels
