@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention of rows over keys and values where they lie: softmax(scale · q·kᵀ, masked) · v, as `sdpa` in
+// openinfer/ops.h. One workgroup computes one row of one query head; how far it reads is found at run time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "codegen/kernels/kernel_template.h"
+
+namespace openinfer::kernels {
+
+/// Rows form: q (N, H·D) over the slots of a cache, k and v (S, Hk, C, D). Dense form: q (B, H, T, D), k and v
+/// (B, Hk, Tk, D). Both are q (rows, H, queries, D) here, with queries = 1 for the rows form. Head h reads kv head
+/// h / (H / Hk).
+struct Attention {
+  struct Mask {
+    DType dtype;                // bool, u8: nonzero = may attend; float: added to the scores, -infinity hides
+    std::array<bool, 4> moves;  // along (rows, H, queries, keys); false where its extent is 1
+  };
+  std::string name;  // of the kernel
+  DType q = DType::f32, kv = DType::f32;
+  bool dense = false;
+  Extent rows;           // N or B
+  Extent queries = {1};  // T
+  Extent keys;           // C or Tk
+  Extent slots;          // S; rows form
+  std::int64_t heads = 1, kv_heads = 1, head_dim = 1;
+  bool has_pos = false, has_slot = false;  // rows form: i32 (N)
+  bool causal = false;                     // dense form: query t sees keys up to t + Tk - T
+  std::int64_t window = 0;                 // > 0: only the last `window` keys up to the row's own
+  double softcap = 0;                      // > 0: s becomes softcap · tanh(s / softcap), before the mask
+  double scale = 1;
+  std::optional<Mask> mask = {};
+};
+
+/// Buffers: q, k, v, [mask], [pos], [slot], y. Subgroups take tiles of as many keys as they have lanes: a dot product
+/// for each key over the lanes, then the tile's weights at once (lane j: key j), then its values. The softmax is
+/// online: sums follow the largest score so far. Sums are f32; nothing but y is written. A row that may attend to
+/// nothing gives zeros. What a position or slot points outside of the cache reads inside of it: hosts refuse it before.
+/// Errors: unsupported for f64 queries.
+TemplateKernel attention(const kir::Target& target, const Attention& what);
+
+}  // namespace openinfer::kernels

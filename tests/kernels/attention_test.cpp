@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/attention.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "openinfer/error.h"
+#include "openinfer/openinfer.h"
+#include "template_run.h"
+
+namespace openinfer::kernels {
+namespace {
+
+/// Shapes, index vectors and the mask of one call; everything else is noise.
+struct Problem {
+  Attention what;
+  std::int64_t N = 1, T = 1, C = 1, S = 1;  // rows, queries, keys, slots
+  std::vector<double> pos = {}, slot = {};
+  std::vector<double> mask = {};  // of its own shape
+  bool known = true;              // extents in the kernel, or parameters
+};
+
+struct Result {
+  std::vector<double> y, bound;
+};
+
+double number_at(const Data& d, std::int64_t i) { return d[i]; }
+
+/// The definition in f64. Of an error in f32: each score is a sum of D products, scaled, capped (tanh within 2 ULP, and
+/// its slope is at most 1) and masked: off by at most δ = (D + 8) eps (Σ|q·k| scale + |mask|). Weights are then off by
+/// 2 δ relatively, by exp, fading (twice a tile at most) and the sums over C keys, of which y is a quotient.
+Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, const Data& mask) {
+  const Attention& a = p.what;
+  const std::int64_t D = a.head_dim, H = a.heads;
+  const double eps = 0x1p-24;
+  Result r;
+  for (std::int64_t unit = 0; unit < p.N * H * p.T; ++unit) {
+    const std::int64_t t = unit % p.T, h = unit / p.T % H, n = unit / (p.T * H), q_at = unit * D;
+    std::int64_t own = a.dense ? t + p.C - p.T : p.C - 1, block = n;
+    if (a.has_pos) own = static_cast<std::int64_t>(p.pos[static_cast<std::size_t>(n)]), block = 0;
+    if (a.has_slot) block = static_cast<std::int64_t>(p.slot[static_cast<std::size_t>(n)]);
+    const bool to_own = a.dense ? a.causal || a.window > 0 : true;
+    const std::int64_t end = to_own ? std::clamp<std::int64_t>(own + 1, 0, p.C) : p.C;
+    const std::int64_t begin = a.window > 0 ? std::max<std::int64_t>(0, own + 1 - a.window) : 0;
+    const std::int64_t kv = (block * a.kv_heads + h / (H / a.kv_heads)) * p.C * D;
+    std::vector<double> scores(static_cast<std::size_t>(p.C), -INFINITY);
+    double delta = 0, top = -INFINITY, total = 0;
+    for (std::int64_t j = begin; j < end; ++j) {
+      double s = 0, size = 0;
+      for (std::int64_t d = 0; d < D; ++d) {
+        s += number_at(q, q_at + d) * k[kv + j * D + d];
+        size += std::abs(number_at(q, q_at + d) * k[kv + j * D + d]);
+      }
+      s *= a.scale, size *= a.scale;
+      if (a.softcap > 0) s = a.softcap * std::tanh(s / a.softcap);
+      if (a.mask) {
+        const std::int64_t place[] = {n, h, t, j}, extents[] = {p.N, H, p.T, p.C};
+        std::int64_t at = 0;
+        for (std::size_t d = 0; d < 4; ++d)
+          if (a.mask->moves[d]) at = at * extents[d] + place[d];
+        const double m = mask[at];
+        if (is_float(a.mask->dtype))
+          s += m, size += std::isinf(m) ? 0 : std::abs(m);
+        else if (m == 0)
+          s = -INFINITY;
+      }
+      scores[static_cast<std::size_t>(j)] = s;
+      if (s == -INFINITY) continue;
+      top = std::max(top, s);
+      delta = std::max(delta, static_cast<double>(D + 8) * eps * size);
+    }
+    double largest = 0;
+    std::vector<double> y(static_cast<std::size_t>(D));
+    for (std::int64_t j = begin; j < end; ++j) {
+      const double s = scores[static_cast<std::size_t>(j)];
+      if (s == -INFINITY) continue;
+      const double e = std::exp(s - top);
+      total += e;
+      for (std::int64_t d = 0; d < D; ++d) {
+        y[static_cast<std::size_t>(d)] += e * v[kv + j * D + d];
+        largest = std::max(largest, std::abs(v[kv + j * D + d]));
+      }
+    }
+    for (double& value : y) {
+      value = total == 0 ? 0 : value / total;
+      r.y.push_back(value);
+      r.bound.push_back(largest * (4 * delta + static_cast<double>(4 * p.C + 20) * eps) +
+                        rounding(a.q) * std::abs(value));
+    }
+  }
+  return r;
+}
+
+struct Operands {
+  Data q, k, v, mask;
+};
+
+Operands operands_of(const Problem& p) {
+  const Attention& a = p.what;
+  const std::int64_t kv = (a.dense ? p.N : p.S) * a.kv_heads * p.C * a.head_dim;
+  Operands o = {.q = Data(a.q, noise(p.N * a.heads * p.T * a.head_dim, 1)),
+                .k = Data(a.kv, noise(kv, 2)),
+                .v = Data(a.kv, noise(kv, 3)),
+                .mask = {}};
+  for (std::int64_t i = 0; i < o.q.count(); ++i) o.q.set(i, 4 * o.q[i]);  // so that weights differ
+  if (a.mask) o.mask = Data(a.mask->dtype, p.mask);
+  return o;
+}
+
+Data run_kernel(const kir::Target& target, const Problem& p, const Operands& o) {
+  Attention a = p.what;
+  const auto extent = [&](std::int64_t n, const char* name) { return p.known ? Extent{n} : Extent{1 << 12, name}; };
+  a.name = "attention";
+  a.rows = extent(p.N, "N"), a.keys = extent(p.C, "C"), a.slots = extent(p.S, "S");
+  if (a.dense) a.queries = extent(p.T, "T");
+  Buffers b = {{"q", o.q}, {"k", o.k}, {"v", o.v}, {"y", Data(a.q, o.q.count())}};
+  if (a.mask) b["mask"] = o.mask;
+  if (a.has_pos) b["pos"] = Data(DType::i32, p.pos);
+  if (a.has_slot) b["slot"] = Data(DType::i32, p.slot);
+  run(attention(target, a), b, {{"N", p.N}, {"C", p.C}, {"S", p.S}, {"T", p.T}});
+  return b["y"];
+}
+
+void check(const Problem& p) {
+  const Operands o = operands_of(p);
+  const Result wanted = expected(p, o.q, o.k, o.v, o.mask);
+  for (const kir::Target& target : targets()) {
+    INFO("lanes " << target.lanes << " subgroups " << target.subgroups);
+    const Data y = run_kernel(target, p, o);
+    for (std::size_t i = 0; i < wanted.y.size(); ++i)
+      if (!(std::abs(y[static_cast<std::int64_t>(i)] - wanted.y[i]) <= wanted.bound[i]))
+        FAIL_CHECK("element " << i << ": " << y[static_cast<std::int64_t>(i)] << ", not " << wanted.y[i]
+                              << " by at most " << wanted.bound[i]);
+  }
+}
+
+Attention rows_form(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim) {
+  Attention a = {.name = "attention", .rows = {}, .keys = {}, .slots = {}};
+  a.heads = heads, a.kv_heads = kv_heads, a.head_dim = head_dim;
+  a.scale = 1 / std::sqrt(static_cast<double>(head_dim));
+  return a;
+}
+
+/// Three rows at different positions of different slots.
+Problem three_rows(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t capacity) {
+  Problem p = {.what = rows_form(heads, kv_heads, head_dim), .N = 3, .C = capacity, .S = 2};
+  p.what.has_pos = p.what.has_slot = true;
+  p.pos = {static_cast<double>(capacity - 1), 0, static_cast<double>(capacity / 2)};
+  p.slot = {1, 0, 1};
+  return p;
+}
+
+std::vector<double> bits(std::int64_t count) {
+  std::vector<double> values;
+  for (const double x : noise(count, 9)) values.push_back(x > 0.2 ? 1 : 0);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("rows at different positions and slots, grouped queries, any head_dim") {
+  for (const std::int64_t head_dim : {16, 5, 64, 1, 40}) {
+    Problem p = three_rows(4, 2, head_dim, 37);
+    check(p);
+    p.known = false;
+    check(p);
+  }
+}
+
+TEST_CASE("every dtype of queries and caches") {
+  for (const DType q : {DType::f32, DType::f16, DType::bf16})
+    for (const DType kv : {DType::f32, DType::f16, DType::bf16}) {
+      Problem p = three_rows(2, 1, 8, 21);
+      p.what.q = q, p.what.kv = kv;
+      check(p);
+    }
+}
+
+TEST_CASE("rows without slots see slot 0, rows without positions all of their own slot") {
+  Problem p = three_rows(3, 3, 8, 19);
+  p.what.has_slot = false;
+  check(p);
+  p.what.has_pos = false, p.S = 3;
+  check(p);
+}
+
+TEST_CASE("window, softcap and scale") {
+  for (const std::int64_t window : {1, 5, 100}) {
+    Problem p = three_rows(2, 1, 8, 41);
+    p.what.window = window;
+    check(p);
+  }
+  Problem p = three_rows(2, 2, 8, 20);
+  p.what.softcap = 1.5, p.what.scale = 0.7;
+  check(p);
+}
+
+TEST_CASE("masks of every kind, broadcast along any axis") {
+  for (const DType dtype : {DType::boolean, DType::u8, DType::f32, DType::f16, DType::bf16, DType::f64})
+    for (const auto& moves : {std::array{true, true, false, true}, std::array{false, false, false, true},
+                              std::array{true, false, false, true}, std::array{false, true, false, false}}) {
+      Problem p = three_rows(2, 1, 4, 23);
+      p.what.mask = {dtype, moves};
+      const std::int64_t count = (moves[0] ? p.N : 1) * (moves[1] ? 2 : 1) * (moves[3] ? p.C : 1);
+      p.mask = is_float(dtype) ? noise(count, 4) : bits(count);
+      if (is_float(dtype) && moves[3]) p.mask[1] = -INFINITY;
+      check(p);
+    }
+}
+
+TEST_CASE("a row that may attend to nothing gives zeros") {
+  for (const DType dtype : {DType::boolean, DType::f32}) {
+    Problem p = three_rows(1, 1, 6, 40);
+    p.what.mask = {dtype, {true, false, false, true}};
+    p.mask = is_float(dtype) ? noise(120) : std::vector<double>(120, 1);
+    for (std::size_t j = 0; j < 40; ++j) p.mask[j] = is_float(dtype) ? -INFINITY : 0;
+    check(p);
+    const Operands o = operands_of(p);
+    const Data y = run_kernel({.lanes = 8, .subgroups = 4}, p, o);
+    for (std::int64_t d = 0; d < 6; ++d) CHECK(y[d] == 0);
+    CHECK(y[6] != 0);
+  }
+}
+
+TEST_CASE("scores of the lowest f32 are still attended to") {
+  Problem p = three_rows(1, 1, 4, 9);
+  p.what.mask = {DType::f32, {false, false, false, true}};
+  p.mask = std::vector<double>(9, std::numeric_limits<float>::lowest());
+  const Operands o = operands_of(p);
+  // All scores are equal: the mean of the values.
+  for (const kir::Target& target : targets()) {
+    const Data y = run_kernel(target, p, o);
+    double mean = 0;
+    for (std::int64_t j = 0; j < 9; ++j) mean += o.v[9 * 4 + j * 4] / 9;
+    CHECK(std::abs(y[0] - mean) < 1e-6);
+  }
+}
+
+TEST_CASE("what lies beyond a row's reach or under its mask counts for nothing, whatever it is") {
+  Problem p = three_rows(2, 1, 8, 30);
+  p.pos = {20, 3, 11};
+  p.what.window = 12;
+  p.what.mask = {DType::boolean, {false, false, false, true}};
+  p.mask = bits(30);
+  Operands o = operands_of(p);
+  const Data clean = run_kernel({.lanes = 8}, p, o);
+  for (std::int64_t i = 0; i < o.k.count(); ++i) {
+    const std::int64_t j = i / 8 % 30, slot = i / (8 * 30);
+    const bool seen = slot == 0 ? j <= 3 : j <= 20;
+    if (seen && p.mask[static_cast<std::size_t>(j)] != 0) continue;
+    o.k.set(i, NAN), o.v.set(i, NAN);
+  }
+  for (const kir::Target& target : targets()) {
+    const Data y = run_kernel(target, p, o);
+    CHECK(distance(y.values(), clean.values()) < 1e-5);
+  }
+}
+
+TEST_CASE("the dense form: causal or not, more keys than queries and fewer, window, mask, parameters") {
+  for (const bool causal : {false, true})
+    for (const auto& [T, keys] : {std::pair{7, 7}, {3, 19}, {6, 4}, {1, 33}})
+      for (const std::int64_t window : {0, 4}) {
+        Problem p = {.what = rows_form(4, 2, 6), .N = 2, .T = T, .C = keys};
+        p.what.dense = true, p.what.causal = causal, p.what.window = window;
+        p.known = !causal;
+        check(p);
+      }
+  Problem p = {.what = rows_form(2, 1, 8), .N = 2, .T = 5, .C = 9};
+  p.what.dense = true;
+  for (const auto& moves : {std::array{true, true, true, true}, std::array{false, false, true, true},
+                            std::array{true, false, false, true}}) {
+    p.what.mask = {DType::f32, moves};
+    p.mask = noise((moves[0] ? 2 : 1) * (moves[1] ? 2 : 1) * (moves[2] ? 5 : 1) * 9, 5);
+    check(p);
+  }
+}
+
+TEST_CASE("f64 queries are refused") {
+  Attention a = rows_form(1, 1, 8);
+  a.q = DType::f64;
+  CHECK_THROWS_WITH(attention({}, a), Catch::Contains("[sdpa] devices compute it in f32 only, not in f64"));
+}
+
+TEST_CASE("the kernel agrees with the operator in the simulator") {
+  const Problem p = three_rows(4, 2, 16, 50);
+  const Operands o = operands_of(p);
+  const auto tensor = [](const Data& d, Extents shape) {
+    std::vector<float> values;
+    for (const double x : d.values()) values.push_back(static_cast<float>(x));
+    return Tensor(values, std::move(shape));
+  };
+  const auto ints = [](const std::vector<double>& from) {
+    const std::vector<std::int32_t> values(from.begin(), from.end());
+    return Tensor(values, {static_cast<std::int64_t>(values.size())});
+  };
+  SimSession sim(graph([](GraphBuilder& b) {
+    const Value q = b.input("q", f32, {3, 64}), k = b.input("k", f32, {2, 2, 50, 16});
+    const Value v = b.input("v", f32, {2, 2, 50, 16}), pos = b.input("pos", i32, {3}), slot = b.input("slot", i32, {3});
+    b.output("y", sdpa(q, k, v, openinfer::Attention{.pos = pos, .slot = slot}));
+  }));
+  const auto out = sim.run_step({{"q", tensor(o.q, {3, 64})},
+                                 {"k", tensor(o.k, {2, 2, 50, 16})},
+                                 {"v", tensor(o.v, {2, 2, 50, 16})},
+                                 {"pos", ints(p.pos)},
+                                 {"slot", ints(p.slot)}});
+  const auto reference = out["y"].data<float>();
+  for (const kir::Target& target : targets()) {
+    const Data y = run_kernel(target, p, o);
+    for (std::int64_t i = 0; i < y.count(); ++i)  // scores of 16 terms below 4, weights of 50, all in f32
+      CHECK(std::abs(y[i] - static_cast<double>(reference[static_cast<std::size_t>(i)])) < 1e-5);
+  }
+}
+
+}  // namespace openinfer::kernels
