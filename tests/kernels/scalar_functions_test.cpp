@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each scalar function against the same function of doubles, whose own error is 1e-9 of an f32's last place: arguments
 // spread over all bit patterns, special values, pairs for the division. `kernels_tests "[dense]"` takes 20 times more.
+#include <fmt/format.h>
 #include <array>
 #include <bit>
 #include <catch2/catch.hpp>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks [Cn] that ops.h documents for elementwise operators, by message and the user's own line.
+#include <fmt/format.h>
+
 #include "tests/ops/error_of.h"
 
 using namespace openinfer;

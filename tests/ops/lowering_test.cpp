@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operator lowers; and what an elementwise operator lowers to, evaluated with std:: functions, gives the bits of
 // its reference for every dtype that it takes, on edge values and random ones.
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>

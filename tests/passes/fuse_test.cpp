@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which nodes become one kernel: each rule alone, what it must leave, and what the groups look like to the plan.
+#include <fmt/format.h>
+
 #include <set>
 
 #include "lib/passes/fused_group.h"
