@@ -8,5 +8,7 @@ namespace openinfer::plan {
 
 void lower_pointwise(GroupLowering& l);  // lower_elementwise.cpp
 void lower_product(GroupLowering& l);    // lower_product.cpp
+void lower_attention(GroupLowering& l);  // lower_attention.cpp
+void lower_kv_read(GroupLowering& l);    // lower_attention.cpp
 
 }  // namespace openinfer::plan

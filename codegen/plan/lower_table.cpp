@@ -11,7 +11,9 @@ struct Row {
   std::string_view kernel;
   LowerFunction function;
 };
-constexpr std::array kTable = {Row{"pointwise", lower_pointwise}, Row{"product", lower_product}};
+constexpr std::array kTable = {Row{"pointwise", lower_pointwise}, Row{"product", lower_product},
+                               Row{"attention", lower_attention}, Row{"sdpa", lower_attention},
+                               Row{"kv_read", lower_kv_read}};
 
 }  // namespace
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// sdpa over a cache or over what was computed, and kv_read, which is a place in the cache.
+#include <cmath>
+
+#include "codegen/kernels/attention.h"
+#include "codegen/plan/lower_functions.h"
+#include "codegen/plan/tail.h"
+
+namespace openinfer::plan {
+namespace {
+
+enum SdpaOperand : std::size_t { kQuery, kKeys, kValues, kMask, kPos, kSlot };
+
+bool has(const Node& n, SdpaOperand i) { return n.operands.size() > i && n.operands[i] != kNoValue; }
+
+/// Which of the scores' axes (rows, H, queries, keys) the mask has.
+kernels::Attention::Mask mask_of(const GroupLowering& l, ValueId mask) {
+  const Shape& own = l.type(mask).shape;
+  kernels::Attention::Mask result = {.dtype = l.dtype(mask), .moves = {}};
+  for (std::size_t d = 0; d < own.size(); ++d) result.moves[4 - own.size() + d] = !(own[d] == Dim(1));
+  return result;
+}
+
+kernels::Attention attention_of(GroupLowering& l, const Node& n) {
+  const Shape &q = l.type(n.operands[kQuery]).shape, &k = l.type(n.operands[kKeys]).shape;
+  const auto number = [&](std::string_view name) { return std::get<double>(l.attribute(n, name)); };
+  const bool dense = q.size() == 4;
+  const std::int64_t D = k[3].constant();
+  kernels::Attention a = {.name = "attention", .rows = l.extent(q[0]), .keys = l.extent(k[2]), .slots = l.extent(k[0])};
+  a.q = l.dtype(n.operands[kQuery]);
+  a.kv = l.dtype(n.operands[kKeys]);
+  a.dense = dense;
+  if (dense) a.queries = l.extent(q[2]);
+  a.heads = dense ? q[1].constant() : q[1].constant() / D;
+  a.kv_heads = k[1].constant();
+  a.head_dim = D;
+  a.has_pos = has(n, kPos);
+  a.has_slot = has(n, kSlot);
+  a.causal = std::get<bool>(l.attribute(n, "causal"));
+  a.window = std::get<std::int64_t>(l.attribute(n, "window"));
+  a.softcap = number("softcap");
+  a.scale = number("scale") > 0 ? number("scale") : 1 / std::sqrt(static_cast<double>(D));
+  if (has(n, kMask)) a.mask = mask_of(l, n.operands[kMask]);
+  return a;
+}
+
+}  // namespace
+
+void lower_attention(GroupLowering& l) {
+  if (l.group().read != kNoNode) l.lower_alone(l.group().read);
+  const Node& n = l.node(l.group().head);
+  if (l.dtype(n.operands[kQuery]) == DType::f64)
+    l.unsupported(n, "devices compute it in f32 only, not in f64; cast the queries");
+  Bindings bind = {{"q", l.operand(n.operands[kQuery])},
+                   {"k", l.operand(n.operands[kKeys])},
+                   {"v", l.operand(n.operands[kValues])},
+                   {"y", l.operand(n.results[0])}};
+  if (has(n, kMask)) bind["mask"] = l.operand(n.operands[kMask]);
+  if (has(n, kPos)) bind["pos"] = l.operand(n.operands[kPos]);
+  if (has(n, kSlot)) bind["slot"] = l.operand(n.operands[kSlot]);
+  l.dispatch(kernels::attention(l.target(), attention_of(l, n)), bind);
+}
+
+/// Layer i of a cache (layers, slots, heads, capacity, head_dim) begins behind i others.
+void lower_kv_read(GroupLowering& l) {
+  const Node& n = l.node(l.group().head);
+  const std::optional<Dim> layer = l.scalar(n.operands[0]);
+  if (!layer) l.unsupported(n, "a layer that is neither a number nor a loop's index has no kernel");
+  const std::vector<Operand> cache = l.state(l.group().state);
+  for (std::size_t i = 0; i < cache.size(); ++i) {
+    Operand place = cache[i];
+    place.offset = Size(*layer) * Size::count(l.type(n.results[i]).shape);
+    l.alias(n.results[i], std::move(place));
+  }
+}
+
+}  // namespace openinfer::plan

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans of attention against the simulator.
+#include <openinfer/openinfer.h>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "codegen/plan/lower.h"
+#include "codegen/plan/print.h"
+#include "lib/passes/pipeline.h"
+#include "openinfer/half.h"
+#include "plan_run.h"
+
+using namespace openinfer;
+
+namespace {
+
+std::vector<float> noise(std::size_t count, float size = 1) {
+  std::vector<float> values;
+  auto state = static_cast<std::uint32_t>(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;  // Numerical Recipes' linear congruence
+    values.push_back(size * (static_cast<float>(state >> 8) / (1 << 23) - 1));
+  }
+  return values;
+}
+
+Tensor halves(std::size_t count, float size, Extents shape) {
+  std::vector<Half> values;
+  for (const float x : noise(count, size)) values.emplace_back(x);
+  return Tensor(values, std::move(shape));
+}
+
+Graph compiled(const Graph& g) { return run_passes(g, compilation_passes()).graph; }
+
+plan::Plan plan_of(const Graph& g, const kir::Target& target) {
+  plan::PlanOptions options;
+  options.target = target;
+  return plan::lower(compiled(g), options);
+}
+
+void check_close(const std::vector<float>& got, std::span<const float> wanted) {
+  REQUIRE(got.size() == wanted.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    INFO("element " << i);
+    // Three turns of f32 sums of at most 16 products below 16 and of values below 2.
+    CHECK(std::abs(got[i] - wanted[i]) < 1e-5f);
+  }
+}
+
+/// Three layers, each attending to what the last one gave: the layer's cache is a place of the state.
+Graph layers() {
+  return graph([](GraphBuilder& b) {
+    const Dim n = b.dim("N", 1, 4);
+    const State kv =
+        b.state("kv", kv_cache({.layers = 3, .slots = 2, .capacity = 8, .heads = 2, .head_dim = 4, .dtype = f16}));
+    const Value q = b.input("q", f32, {n, 16}), pos = b.input("pos", i32, {n}), slot = b.input("slot", i32, {n});
+    b.output("y", b.loop("l", 0, 3, q, [&](Index l, Value x) {
+      const auto [k, v] = kv_read(kv, {.layer = l});
+      return x + sdpa(x, k, v, Attention{.pos = pos, .slot = slot, .window = 5, .softcap = 3});
+    }));
+  });
+}
+
+}  // namespace
+
+TEST_CASE("attention over a cache in a loop is one dispatch that reads its layer in place") {
+  const std::string text = to_text(plan_of(layers(), {.lanes = 8}));
+  CAPTURE(text);
+  CHECK(text.find("k = kv_keys + l * 128") != text.npos);
+  CHECK(text.find("v = kv_values + l * 128") != text.npos);
+  CHECK(text.find("copy kv") == text.npos);
+}
+
+TEST_CASE("attention over a cache gives what the simulator gives") {
+  const Graph g = layers();
+  const Tensor keys = halves(384, 2, {3, 2, 2, 8, 4}), values = halves(384, 1, {3, 2, 2, 8, 4});
+  const Tensor q(noise(48), {3, 16}), pos(std::vector<std::int32_t>{7, 0, 4}, {3}),
+      slot(std::vector<std::int32_t>{1, 1, 0}, {3});
+  SimSession sim(g);
+  StateSnapshot snapshot;
+  snapshot.states = {{"kv", {keys, values}}};
+  sim.restore(snapshot);
+  const auto out = sim.run_step({{"q", q}, {"pos", pos}, {"slot", slot}});
+  for (const kir::Target& target : {kir::Target{.lanes = 16}, kir::Target{.lanes = 4, .subgroups = 2}}) {
+    const plan::Plan p = plan_of(g, target);
+    plan::PlanRun run(p);
+    run.set("kv.keys", keys), run.set("kv.values", values);
+    run.set("q", q), run.set("pos", pos), run.set("slot", slot);
+    run.run({{"N", 3}});
+    check_close(run.get<float>("y", 48), out["y"].data<float>());
+  }
+}
+
+TEST_CASE("the dense form with a causal mask of its own") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const Dim t = b.dim("T", 1, 6);
+    const Value q = b.input("q", f32, {1, 4, t, 8}), k = b.input("k", f32, {1, 2, t, 8}),
+                v = b.input("v", f32, {1, 2, t, 8}), mask = b.input("mask", f32, {t, t});
+    b.output("y", sdpa(q, k, v, Attention{.mask = mask, .causal = true, .scale = 0.5}));
+  });
+  const Tensor q(noise(160), {1, 4, 5, 8}), k(noise(80, 2), {1, 2, 5, 8}), v(noise(81), {81}), mask(noise(25), {5, 5});
+  const Tensor values(std::vector<float>(v.data<float>().begin(), v.data<float>().begin() + 80), {1, 2, 5, 8});
+  SimSession sim(g);
+  const auto out = sim.run_step({{"q", q}, {"k", k}, {"v", values}, {"mask", mask}});
+  const plan::Plan p = plan_of(g, {.lanes = 8, .subgroups = 4});
+  plan::PlanRun run(p);
+  run.set("q", q), run.set("k", k), run.set("v", values), run.set("mask", mask);
+  run.run({{"T", 5}});
+  check_close(run.get<float>("y", 160), out["y"].data<float>());
+}
+
+TEST_CASE("attention of f64 is refused with the user's line") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const Value q = b.input("q", f64, {1, 1, 2, 8});
+    b.output("y", sdpa(q, q, q));
+  });
+  CHECK_THROWS_WITH(plan_of(g, {}), Catch::Contains("[sdpa] devices compute it in f32 only, not in f64") &&
+                                        Catch::Contains("lower_attention_test.cpp"));
+}
