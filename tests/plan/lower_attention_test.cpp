@@ -9,7 +9,7 @@
 #include "codegen/plan/print.h"
 #include "lib/passes/pipeline.h"
 #include "openinfer/half.h"
-#include "plan_run.h"
+#include "tests/plan/interpreted_plan.h"
 
 using namespace openinfer;
 
@@ -84,11 +84,10 @@ TEST_CASE("attention over a cache gives what the simulator gives") {
   const auto out = sim.run_step({{"q", q}, {"pos", pos}, {"slot", slot}});
   for (const kir::Target& target : {kir::Target{.lanes = 16}, kir::Target{.lanes = 4, .subgroups = 2}}) {
     const plan::Plan p = plan_of(g, target);
-    plan::PlanRun run(p);
-    run.set("kv.keys", keys), run.set("kv.values", values);
-    run.set("q", q), run.set("pos", pos), run.set("slot", slot);
-    run.run({{"N", 3}});
-    check_close(run.get<float>("y", 48), out["y"].data<float>());
+    plan_test::InterpretedPlan run(p, nullptr);
+    run.set_state("kv.keys", keys), run.set_state("kv.values", values);
+    const auto got = run.run("step", {{"q", q}, {"pos", pos}, {"slot", slot}});
+    check_close(got.at("y").data<float>(), out["y"].data<float>());
   }
 }
 
@@ -104,10 +103,9 @@ TEST_CASE("the dense form with a causal mask of its own") {
   SimSession sim(g);
   const auto out = sim.run_step({{"q", q}, {"k", k}, {"v", values}, {"mask", mask}});
   const plan::Plan p = plan_of(g, {.lanes = 8, .subgroups = 4});
-  plan::PlanRun run(p);
-  run.set("q", q), run.set("k", k), run.set("v", values), run.set("mask", mask);
-  run.run({{"T", 5}});
-  check_close(run.get<float>("y", 160), out["y"].data<float>());
+  const auto got =
+      plan_test::InterpretedPlan(p, nullptr).run("step", {{"q", q}, {"k", k}, {"v", values}, {"mask", mask}});
+  check_close(got.at("y").data<float>(), out["y"].data<float>());
 }
 
 TEST_CASE("attention of f64 is refused with the user's line") {
