@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers: f_i = theta^(−2i/r) in f64, rounded to f32, then scaled in f32; the angle is the f32 product of the position
+// Numbers: f_i as rope_frequencies.h has them; the angle is the f32 product of the position
 // (rounded to f32) and f_i; its cosine and sine are std::cos and std::sin in the type of the sums; a rotated pair is
 // two products and their sum, each rounded.
 #include <fmt/format.h>
 
 #include <cmath>
-#include <numbers>
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/rope_frequencies.h"
 #include "lib/ops/rows.h"
 #include "openinfer/ops.h"
 
@@ -49,29 +49,6 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {x};
 }
 
-/// Llama 3.1: long wavelengths are slowed down by `factor`, short ones kept, those between blended.
-float llama3(const OpRun& run, float f) {
-  const auto factor = static_cast<float>(run.number("factor"));
-  const auto low = static_cast<float>(run.number("low_freq_factor"));
-  const auto high = static_cast<float>(run.number("high_freq_factor"));
-  const auto context = static_cast<float>(run.integer("original_context"));
-  const float wavelength = 2 * std::numbers::pi_v<float> / f;
-  if (wavelength < context / high) return f;
-  if (wavelength > context / low) return f / factor;
-  const float smooth = (context / wavelength - low) / (high - low);
-  return (1 - smooth) * (f / factor) + smooth * f;
-}
-
-std::vector<float> frequencies(const OpRun& run, std::int64_t r) {
-  std::vector<float> f(static_cast<std::size_t>(r / 2));
-  for (std::size_t i = 0; i < f.size(); ++i) {
-    f[i] = static_cast<float>(std::pow(run.number("theta"), -2.0 * static_cast<double>(i) / static_cast<double>(r)));
-    if (run.string("scaling") == "linear") f[i] = f[i] / static_cast<float>(run.number("factor"));
-    if (run.string("scaling") == "llama3") f[i] = llama3(run, f[i]);
-  }
-  return f;
-}
-
 /// Rotates each head of one row.
 template <class C>
 void rotate(std::span<C> row, std::int64_t head_dim, const std::vector<float>& f, float pos) {
@@ -88,13 +65,24 @@ void rotate(std::span<C> row, std::int64_t head_dim, const std::vector<float>& f
   }
 }
 
+Rope options_of(const OpRun& run) {
+  return {.head_dim = run.integer("head_dim"),
+          .theta = run.number("theta"),
+          .rotary_dim = run.integer("rotary_dim"),
+          .scaling = run.string("scaling"),
+          .factor = run.number("factor"),
+          .low_freq_factor = run.number("low_freq_factor"),
+          .high_freq_factor = run.number("high_freq_factor"),
+          .original_context = run.integer("original_context")};
+}
+
 void reference(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan y = run.out(0);
   const auto* pos = run.in(1).as<std::int32_t>();
-  const std::int64_t head_dim = run.integer("head_dim"), rotary = run.integer("rotary_dim");
+  const std::int64_t head_dim = run.integer("head_dim");
   if (y.count() == 0) return;  // first: nothing bounds the head_dim of an empty x
-  const std::vector<float> f = frequencies(run, rotary ? rotary : head_dim);
+  const std::vector<float> f = rope_frequencies(options_of(run));
   const std::int64_t N = x.shape[0], width = x.count() / N;
   with_sum_type(x.dtype, [&](auto tag) {
     using C = typename decltype(tag)::Type;
