@@ -3,19 +3,21 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "codegen/kernels/pointwise.h"
 
 namespace openinfer::kernels {
 
-/// Buffers: table (outer, entries, inner), ids (count), then y (outer, count, inner) or the tail's. An id beyond the
-/// table reads its first or last entry: nothing outside is touched.
+/// Buffers: table (outer, entries, inner), ids (count), then y (outer, count, inner) or the tail's; y is f32 of a table
+/// in blocks, else of its dtype. An id beyond the table reads its first or last entry: nothing outside is touched.
 struct Gather {
   Extent outer, entries, count, inner;
   DType table = DType::f32;
-  DType ids = DType::i32;   // i32 or i64
-  bool transposed = false;  // the table lies as (inner, entries); outer is 1
-  Pointwise tail = {};      // of one given value
+  DType ids = DType::i32;  // i32 or i64
+  /// Elements from one to the next along outer, entries and inner; none: the table is dense, as one in blocks must be.
+  std::vector<Extent> steps = {};
+  Pointwise tail = {};  // of one given value
 };
 TemplateKernel gather(const kir::Target& target, std::string name, const Gather& what);
 

@@ -9,8 +9,8 @@ namespace {
 using kir::Mem;
 using kir::Val;
 
-Val place(kir::Build& k, const std::vector<Extent>& steps, const std::vector<Val>& at) {
-  Val sum = k.constant(0);
+Val place(kir::Build& k, const Extent& first, const std::vector<Extent>& steps, const std::vector<Val>& at) {
+  Val sum = value_of(k, first);
   for (std::size_t d = 0; d < at.size(); ++d) sum = sum + at[d] * value_of(k, steps[d]);
   return sum;
 }
@@ -28,7 +28,7 @@ TemplateKernel move(const kir::Target& target, std::string name, const Move& wha
   const kir::Kind kind = bits_kind(what.dtype);
   const Mem x = k.in("x", kind), y = k.out("y", kind);
   Walk walk = over_axes(k, what.axes, [&](const std::vector<Val>& at) {
-    y[place(k, what.to_steps, at)] = x[place(k, what.from_steps, at)];
+    y[place(k, what.to_first, what.to_steps, at)] = x[place(k, what.from_first, what.from_steps, at)];
   });
   return {.kernel = k.done(), .grid = std::move(walk.grid), .reason = std::move(walk.reason)};
 }

@@ -9,11 +9,13 @@
 
 namespace openinfer::kernels {
 
-/// y[Σ at_d · to_steps_d] = x[Σ at_d · from_steps_d] for every place `at` of the axes. Buffers: x, y.
+/// y[to_first + Σ at_d · to_steps_d] = x[from_first + Σ at_d · from_steps_d] for every place `at` of the axes. Buffers:
+/// x, y.
 struct Move {
   std::vector<Extent> axes = {};
   std::vector<Extent> from_steps = {}, to_steps = {};  // elements, one for each axis
   DType dtype = DType::f32;
+  Extent from_first = {0}, to_first = {0};
 };
 TemplateKernel move(const kir::Target& target, std::string name, const Move& what);
 

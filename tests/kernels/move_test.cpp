@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/move.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "codegen/kernels/gather.h"
+#include "lib/base/dequantize.h"
 #include "template_run.h"
 
 using namespace openinfer;
@@ -56,15 +59,16 @@ TEST_CASE("a strided slice, a broadcast and a part of a concatenation") {
     run(move(target, "slice", {{{64, "N"}, {5}}, {{10}, {2}}, {{5}, {1}}, DType::i32}), slice, {{"N", 7}});
     Buffers spread = {{"x", Data(DType::i32, counted(5))}, {"y", Data(DType::i32, 15)}};
     run(move(target, "broadcast", {{{3}, {5}}, {{0}, {1}}, {{5}, {1}}, DType::i32}), spread);
-    // x (3, 2) as columns 0 and 1 of y (3, 4)
+    // x (3, 2) as columns 1 and 2 of y (3, 4)
     Buffers part = {{"x", Data(DType::i32, counted(6))}, {"y", Data(DType::i32, 12)}};
-    run(move(target, "concat", {{{3}, {2}}, {{2}, {1}}, {{4}, {1}}, DType::i32}), part);
+    run(move(target, "concat", {{{3}, {2}}, {{2}, {1}}, {{4}, {1}}, DType::i32, {0}, {4, "first"}}), part,
+        {{"first", 1}});
     std::vector<double> sliced, repeated;
     for (int e = 0; e < 35; ++e) sliced.push_back(e / 5 * 10 + e % 5 * 2);
     for (int e = 0; e < 15; ++e) repeated.push_back(e % 5);
     CHECK(slice["y"].values() == sliced);
     CHECK(spread["y"].values() == repeated);
-    CHECK(part["y"].values() == std::vector<double>{0, 1, 0, 0, 2, 3, 0, 0, 4, 5, 0, 0});
+    CHECK(part["y"].values() == std::vector<double>{0, 0, 1, 0, 0, 2, 3, 0, 0, 4, 5, 0});
   }
 }
 
@@ -94,9 +98,38 @@ TEST_CASE("gather takes rows by number and touches nothing beyond the table") {
                 .inner = {3},
                 .table = dtype,
                 .ids = ids,
-                .transposed = true};
+                .steps = {{1}, {1}, {5}}};
         b["y"] = Data(dtype, 12);
         run(gather(target, "gather", what), b, {{"J", 4}});
         CHECK(b["y"].values() == std::vector<double>{4, 9, 14, 0, 5, 10, 0, 5, 10, 4, 9, 14});
       }
+}
+
+TEST_CASE("gather decodes blocks as the library does") {
+  const DType formats[] = {DType::q4_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q6_k};
+  for (const DType dtype : formats) {
+    const DTypeInfo& format = info(dtype);
+    const std::int64_t width = 2 * format.block_size, row_bytes = 2 * format.block_bytes;
+    std::vector<std::byte> table(static_cast<std::size_t>(5 * row_bytes));
+    std::vector<float> decoded(static_cast<std::size_t>(5 * width));
+    const std::vector<double> bytes = noise(5 * row_bytes);
+    // Bits of every kind; no byte above 63, so that no scale is infinite or NaN.
+    for (std::size_t i = 0; i < table.size(); ++i)
+      table[i] = static_cast<std::byte>(static_cast<int>((bytes[i] + 1) * 1024) % 64);
+    dequantize(dtype, table.data(), decoded.data(), 5 * width);
+    for (const kir::Target& target : targets()) {
+      const Gather what = {.outer = {1}, .entries = {5}, .count = {3}, .inner = {width}, .table = dtype};
+      Buffers b = {{"table", Data(table)},
+                   {"ids", Data(DType::i32, std::vector<double>{4, 0, 2})},
+                   {"y", Data(DType::f32, 3 * width)}};
+      run(gather(target, "gather", what), b);
+      std::vector<double> expected;
+      for (const std::int64_t id : {4, 0, 2})
+        for (std::int64_t i = 0; i < width; ++i) expected.push_back(decoded[static_cast<std::size_t>(id * width + i)]);
+      double most = 1;
+      for (const double v : expected) most = std::max(most, std::abs(v));
+      CAPTURE(name(dtype));
+      CHECK(distance(b["y"].values(), expected) <= 3 * most * rounding(DType::f32));  // scale, product and sum
+    }
+  }
 }
