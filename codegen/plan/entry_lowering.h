@@ -36,6 +36,7 @@ class EntryLowering final : public GroupLowering {
   void copy(Operand from, Operand to, Size elements) override;
   void lower_alone(NodeId node) override;
   Operand scratch(std::string_view name, DType dtype, Shape shape) override;
+  Operand constant(std::string_view name, Tensor numbers) override;
   std::vector<Operand> state(int state) override;
 
  private:

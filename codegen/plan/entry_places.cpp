@@ -151,20 +151,24 @@ Operand EntryLowering::literal_buffer(const Node& node, ValueId value) {
   const DType dtype = g_.values[value].type.dtype;
   const auto number = std::visit([](auto n) { return fmt::format("{}", n); }, node.literal);
   const std::string name = fmt::format("literal_{}_{}", number, openinfer::name(dtype));
-  const int place = static_cast<int>(plan_.constants.size());
-  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
-    if (plan_.buffers[i].role == Role::constant && plan_.buffers[i].key == name) return {static_cast<int>(i)};
   Tensor one(dtype, Extents{});
   if (!store_number(node.literal, dtype, one.mutable_bytes().data()))
     unsupported(node, "a number its dtype cannot hold");
-  const auto bytes = static_cast<std::int64_t>(one.bytes().size());
-  plan_.constants.emplace_back(name, std::move(one));
-  return {new_buffer({.name = unique(name),
-                      .role = Role::constant,
-                      .dtype = dtype,
-                      .key = name,
-                      .constant = place,
-                      .max_bytes = bytes})};
+  return constant(name, std::move(one));
+}
+
+Operand EntryLowering::constant(std::string_view name, Tensor numbers) {
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+    if (plan_.buffers[i].role == Role::constant && plan_.buffers[i].key == name) return {static_cast<int>(i)};
+  Buffer buffer = {.name = unique(name),
+                   .role = Role::constant,
+                   .dtype = numbers.dtype(),
+                   .key = std::string(name),
+                   .constant = static_cast<int>(plan_.constants.size()),
+                   .max_bytes = static_cast<std::int64_t>(numbers.bytes().size())};
+  for (const std::int64_t n : numbers.shape()) buffer.shape.emplace_back(n);
+  plan_.constants.emplace_back(name, std::move(numbers));
+  return {new_buffer(std::move(buffer))};
 }
 
 std::string EntryLowering::key(const Node& leaf, const std::vector<std::int64_t>& turn) const {

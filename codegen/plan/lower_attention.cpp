@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sdpa over a cache or over what was computed, and kv_read, which is a place in the cache.
+// sdpa over a cache or over what was computed.
 #include <cmath>
 
 #include "codegen/kernels/attention.h"
@@ -62,16 +62,4 @@ void lower_attention(GroupLowering& l) {
 }
 
 /// Layer i of a cache (layers, slots, heads, capacity, head_dim) begins behind i others.
-void lower_kv_read(GroupLowering& l) {
-  const Node& n = l.node(l.group().head);
-  const std::optional<Dim> layer = l.scalar(n.operands[0]);
-  if (!layer) l.unsupported(n, "a layer that is neither a number nor a loop's index has no kernel");
-  const std::vector<Operand> cache = l.state(l.group().state);
-  for (std::size_t i = 0; i < cache.size(); ++i) {
-    Operand place = cache[i];
-    place.offset = Size(*layer) * Size::count(l.type(n.results[i]).shape);
-    l.alias(n.results[i], std::move(place));
-  }
-}
-
 }  // namespace openinfer::plan

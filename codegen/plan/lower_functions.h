@@ -9,6 +9,24 @@ namespace openinfer::plan {
 void lower_pointwise(GroupLowering& l);  // lower_elementwise.cpp
 void lower_product(GroupLowering& l);    // lower_product.cpp
 void lower_attention(GroupLowering& l);  // lower_attention.cpp
-void lower_kv_read(GroupLowering& l);    // lower_attention.cpp
+
+void lower_norm(GroupLowering& l);     // lower_rows.cpp: rms_norm, layer_norm
+void lower_softmax(GroupLowering& l);  // lower_rows.cpp
+void lower_reduce(GroupLowering& l);   // lower_rows.cpp: sum, mean, reduce_max
+void lower_argmax(GroupLowering& l);   // lower_rows.cpp
+void lower_gather(GroupLowering& l);   // lower_rows.cpp
+
+void lower_transpose(GroupLowering& l);  // lower_moves.cpp
+void lower_slice(GroupLowering& l);      // lower_moves.cpp
+void lower_broadcast(GroupLowering& l);  // lower_moves.cpp
+void lower_concat(GroupLowering& l);     // lower_moves.cpp
+void lower_reshape(GroupLowering& l);    // lower_moves.cpp
+void lower_iota(GroupLowering& l);       // lower_moves.cpp
+
+void lower_rope(GroupLowering& l);         // lower_state.cpp
+void lower_kv_write(GroupLowering& l);     // lower_state.cpp: also behind rope
+void lower_kv_read(GroupLowering& l);      // lower_state.cpp
+void lower_state_read(GroupLowering& l);   // lower_state.cpp
+void lower_state_write(GroupLowering& l);  // lower_state.cpp
 
 }  // namespace openinfer::plan

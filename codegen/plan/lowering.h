@@ -57,6 +57,8 @@ class GroupLowering {
   virtual void lower_alone(NodeId node) = 0;
   /// A new buffer in the arena, alive for this group's dispatches.
   virtual Operand scratch(std::string_view name, DType dtype, Shape shape) = 0;
+  /// Numbers that a kernel wants in memory, known now: shared by name, which says what they are.
+  virtual Operand constant(std::string_view name, Tensor numbers) = 0;
   /// The state's tensors: keys and values, or the one tensor.
   virtual std::vector<Operand> state(int state) = 0;
 

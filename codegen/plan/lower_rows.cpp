@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Norms, softmax, reductions and gather, each with what follows it elementwise.
+#include <algorithm>
+
+#include "codegen/kernels/block_code.h"
+#include "codegen/kernels/gather.h"
+#include "codegen/kernels/norm.h"
+#include "codegen/kernels/reduce.h"
+#include "codegen/kernels/softmax.h"
+#include "codegen/plan/lower_functions.h"
+#include "codegen/plan/moves.h"
+#include "codegen/plan/tail.h"
+
+namespace openinfer::plan {
+namespace {
+
+std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank) {
+  const auto axis = std::get<std::int64_t>(l.attribute(n, "axis"));
+  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
+}
+
+std::string kernel_name(const GroupLowering& l, const Node& head) {
+  return std::string(head.op->name) + "_" + identifier(l.graph().values[head.results[0]].name);
+}
+
+/// make(tail) builds the kernel whose other buffers `bind` names; the head's result is what is given to the tail.
+template <class Make>
+void with_tail(GroupLowering& l, const Node& head, Bindings bind, Make make) {
+  bool rest = false;
+  Tail tail = row_tail(l, l.group().tail, {head.results[0]}, bind, rest);
+  bind.insert(tail.bind.begin(), tail.bind.end());
+  l.dispatch(make(std::move(tail.pointwise)), bind);
+  if (!rest) return;
+  for (const NodeId n : l.group().tail) l.lower_alone(n);
+}
+
+/// Operand `x` cut along `axis`: what lies around it, its extent, what lies within.
+struct Cut {
+  kernels::Extent outer, axis, inner;
+};
+Cut cut(GroupLowering& l, const Shape& shape, std::size_t first, std::size_t last) {
+  const auto at = [&](std::size_t d) { return shape.begin() + static_cast<std::ptrdiff_t>(d); };
+  return {l.extent(Size::count({shape.begin(), at(first)})), l.extent(Size::count({at(first), at(last)})),
+          l.extent(Size::count({at(last), shape.end()}))};
+}
+
+/// Dimensions that a reduction goes over; those of extent 1 belong to either side.
+std::vector<bool> reduced_dims(const GroupLowering& l, const Node& n, const Shape& shape) {
+  const Shape& axes = std::get<Shape>(l.attribute(n, "axes"));
+  std::vector<bool> reduced(shape.size(), axes.empty());
+  for (const Dim& axis : axes) {
+    const std::int64_t d = axis.constant();
+    reduced[static_cast<std::size_t>(d < 0 ? d + std::ssize(shape) : d)] = true;
+  }
+  return reduced;
+}
+
+/// The run of dimensions [first, last) that are reduced; nothing if there are several runs.
+std::optional<std::pair<std::size_t, std::size_t>> one_run(const std::vector<bool>& reduced, const Shape& shape) {
+  std::size_t first = shape.size(), last = shape.size();
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    if (reduced[d] && !(shape[d] == Dim(1))) {
+      if (first == shape.size()) first = d;
+      last = d + 1;
+    }
+  for (std::size_t d = first; d < last; ++d)
+    if (!reduced[d] && !(shape[d] == Dim(1))) return std::nullopt;
+  return std::pair(first, last);
+}
+
+}  // namespace
+
+void lower_norm(GroupLowering& l) {
+  const Node& n = l.node(l.group().head == kNoNode ? l.group().norm : l.group().head);
+  const Shape& shape = l.type(n.operands[0]).shape;
+  Bindings bind = {{"x", l.operand(n.operands[0])}, {"w", l.operand(n.operands[1])}};
+  kernels::Norm what = {.rows = l.extent(Size::count(Shape(shape.begin(), shape.end() - 1))),
+                        .width = l.extent(shape.back()),
+                        .x = l.dtype(n.operands[0]),
+                        .w = l.dtype(n.operands[1]),
+                        .eps = std::get<double>(l.attribute(n, "eps"))};
+  if (n.operands.size() > 2) {
+    what.b = l.dtype(n.operands[2]);
+    bind["b"] = l.operand(n.operands[2]);
+  }
+  with_tail(l, n, bind, [&](kernels::Pointwise tail) {
+    what.tail = std::move(tail);
+    return kernels::norm(l.target(), kernel_name(l, n), what);
+  });
+}
+
+void lower_softmax(GroupLowering& l) {
+  const Node& n = l.node(l.group().head);
+  if (l.dtype(n.operands[0]) == DType::f64) l.unsupported(n, "devices have no exp of f64; cast x to f32");
+  const Shape& shape = l.type(n.operands[0]).shape;
+  const std::size_t axis = axis_of(l, n, shape.size());
+  const Cut c = cut(l, shape, axis, axis + 1);
+  with_tail(l, n, {{"x", l.operand(n.operands[0])}}, [&](kernels::Pointwise tail) {
+    return kernels::softmax(l.target(), kernel_name(l, n),
+                            {c.outer, c.axis, c.inner, l.dtype(n.operands[0]), std::move(tail)});
+  });
+}
+
+void lower_reduce(GroupLowering& l) {
+  using Fold = kernels::Reduce::Fold;
+  const Node& n = l.node(l.group().head);
+  Shape shape = l.type(n.operands[0]).shape;
+  const DType dtype = l.dtype(n.operands[0]);
+  std::vector<bool> reduced = reduced_dims(l, n, shape);
+  Operand x = l.operand(n.operands[0]);
+  if (!one_run(reduced, shape)) {  // the reduced dimensions behind all others
+    std::vector<std::size_t> order;
+    for (const bool wanted : {false, true})
+      for (std::size_t d = 0; d < shape.size(); ++d)
+        if (reduced[d] == wanted) order.push_back(d);
+    Shape moved;
+    for (const std::size_t d : order) moved.push_back(shape[d]);
+    const Operand to = l.scratch(identifier(l.graph().values[n.results[0]].name) + "_moved", dtype, moved);
+    dispatch_transpose(l, x, shape, order, to, dtype);
+    std::sort(reduced.begin(), reduced.end());
+    shape = std::move(moved);
+    x = to;
+  }
+  const auto [first, last] = *one_run(reduced, shape);
+  const Cut c = cut(l, shape, first, last);
+  const Fold fold = n.op->name == "sum" ? Fold::sum : n.op->name == "mean" ? Fold::mean : Fold::max;
+  if (fold == Fold::max && c.axis.is(0)) l.unsupported(n, "there is no largest of no elements");
+  with_tail(l, n, {{"x", x}}, [&](kernels::Pointwise tail) {
+    return kernels::reduce(l.target(), kernel_name(l, n), {fold, c.outer, c.axis, c.inner, dtype, std::move(tail)});
+  });
+}
+
+void lower_argmax(GroupLowering& l) {
+  const Node& n = l.node(l.group().head);
+  const Shape& shape = l.type(n.operands[0]).shape;
+  const std::size_t axis = axis_of(l, n, shape.size());
+  const Cut c = cut(l, shape, axis, axis + 1);
+  if (c.axis.is(0)) l.unsupported(n, "there is no largest of no elements");
+  with_tail(l, n, {{"x", l.operand(n.operands[0])}}, [&](kernels::Pointwise tail) {
+    return kernels::reduce(
+        l.target(), kernel_name(l, n),
+        {kernels::Reduce::Fold::argmax, c.outer, c.axis, c.inner, l.dtype(n.operands[0]), std::move(tail)});
+  });
+}
+
+void lower_gather(GroupLowering& l) {
+  const Node& n = l.node(l.group().head);
+  const Shape& shape = l.type(n.operands[0]).shape;
+  const std::size_t axis = axis_of(l, n, shape.size());
+  const Cut c = cut(l, shape, axis, axis + 1);
+  kernels::Gather what = {.outer = c.outer,
+                          .entries = c.axis,
+                          .count = l.extent(Size::count(l.type(n.operands[1]).shape)),
+                          .inner = c.inner,
+                          .table = l.dtype(n.operands[0]),
+                          .ids = l.dtype(n.operands[1])};
+  const bool packed = info(what.table).block_size > 1;
+  if (packed && !kernels::has_block_code(what.table))
+    l.unsupported(n, fmt::format("no kernel reads elements of {}; cast the table", name(what.table)));
+  if (l.transposed(n.operands[0])) {
+    if (shape.size() != 2 || packed)
+      l.unsupported(n, "a transposed table in blocks, or of other than two dimensions, has no kernel; cast it");
+    const kernels::Extent rows = l.extent(shape[0]);  // it lies as (columns, rows)
+    what.steps =
+        axis == 0 ? std::vector<kernels::Extent>{{1}, {1}, rows} : std::vector<kernels::Extent>{{1}, rows, {1}};
+  }
+  with_tail(l, n, {{"table", l.operand(n.operands[0])}, {"ids", l.operand(n.operands[1])}},
+            [&](kernels::Pointwise tail) {
+              what.tail = std::move(tail);
+              return kernels::gather(l.target(), kernel_name(l, n), what);
+            });
+}
+
+}  // namespace openinfer::plan
