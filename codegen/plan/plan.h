@@ -96,7 +96,7 @@ using Step = std::variant<Dispatch, Copy, Swap, Loop, Branch>;
 struct Loop {
   std::string index;  // the symbol by which sizes and members refer to it
   std::int64_t from = 0, to = 0;
-  std::vector<Step> body = {};
+  std::vector<Step> body;  // no initialiser: Step is not complete here
 };
 struct Branch {
   Operand predicate;  // one bool
