@@ -78,13 +78,13 @@ class AttentionCode {
       const Val count = k_.let("count", min(k_.constant(lanes), end_ - key));
       const Reg score = k_.var("score", Kind::f32), open = k_.var("open", Kind::f32);
       scores(query, key, count, score, open);
-      const Val top = k_.let("top", max(Val(largest), k_.lane_max(score)));
+      const Val top = k_.let("top", max(Val(largest), k_.let("tile_top", k_.lane_max(score))));
       const Val fade = k_.let("fade", exp(largest - top));
       const Val weight = k_.let("weight", open * exp(score - top));
-      largest = top;
       total = total * fade + weight;
       sum.update([&](Val value, Val) { return value * fade; });
       add_values(sum, key, count, weight);
+      largest = top;
     });
     if (k_.target().subgroups == 1)
       store_alone(sum, k_.let("all", k_.lane_sum(total)));
