@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sdpa over a cache or over what was computed.
+// sdpa over a cache, where it lies, or over what was computed.
 #include <cmath>
 
 #include "codegen/kernels/attention.h"
