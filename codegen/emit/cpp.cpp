@@ -29,6 +29,11 @@ constexpr std::array<std::string_view, 40> kReserved = {
 
 class CppRenderer final : public Renderer {
  public:
+  std::string records_only() {
+    records();
+    return std::move(out_);
+  }
+
   explicit CppRenderer(const kir::Kernel& k) : Renderer(k, kReserved), ramps_(kir::find_ramps(k)) {
     if (k.target.subgroups != 1)
       openinfer::fail(ErrorCode::internal, "[emit] kernel {}: C++ has one subgroup, not {}", k.name,
@@ -415,6 +420,29 @@ class CppRenderer final : public Renderer {
 }  // namespace
 
 std::string render_cpp(const kir::Kernel& kernel) { return CppRenderer(kernel).run(); }
+
+std::string cpp_records(const kir::Kernel& kernel) { return CppRenderer(kernel).records_only(); }
+
+std::string cpp_memory_type(Kind kind) {
+  switch (kind) {
+    case Kind::f16: return "kernel::f16";
+    case Kind::bf16: return "kernel::bf16";
+    case Kind::b1: return "kernel::b1";
+    case Kind::i8: return "std::int8_t";
+    case Kind::u8: return "std::uint8_t";
+    case Kind::i16: return "std::int16_t";
+    case Kind::u16: return "std::uint16_t";
+    case Kind::i32:
+    case Kind::i8x4: return "int";
+    case Kind::u32: return "unsigned";
+    case Kind::i64: return "std::int64_t";
+    case Kind::u64: return "std::uint64_t";
+    case Kind::f32: return "float";
+    case Kind::f64: return "double";
+    case Kind::none: break;
+  }
+  openinfer::fail(ErrorCode::internal, "[emit] no kind at all in memory");
+}
 
 std::string cpp_prelude(int lanes) {
   static constexpr std::string_view text =

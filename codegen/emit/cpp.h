@@ -13,6 +13,12 @@ namespace openinfer::emit {
 /// cpp_prelude() of the same number of lanes, within `namespace kernel`. Errors: internal for more than one subgroup.
 std::string render_cpp(const kir::Kernel& kernel);
 
+/// Its records alone, which render_cpp leaves out where they are known: several kernels of one file share them.
+std::string cpp_records(const kir::Kernel& kernel);
+
+/// How a rendered kernel calls elements of that kind in memory: "kernel::f16", "float".
+std::string cpp_memory_type(kir::Kind kind);
+
 /// Types and functions that rendered kernels use, for a number of lanes: verbatim, with no include of ours.
 std::string cpp_prelude(int lanes);
 

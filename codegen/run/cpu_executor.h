@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a plan on this CPU, in this process: weights in place in the mapped package, one arena, one call of the thread
+// pool for each dispatch. Nothing is allocated after it is made but the outputs that a step returns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/plan/plan.h"
+#include "codegen/run/cpu_library.h"
+#include "lib/sim/thread_pool.h"
+#include "openinfer/model.h"
+#include "openinfer/tensor.h"
+
+namespace openinfer::run {
+
+struct CpuOptions {
+  int threads = 0;                                             // 0: all processors
+  std::map<std::string, std::int64_t, std::less<>> dims = {};  // symbols that inputs do not bind; else upper bounds
+};
+
+class CpuExecutor {
+ public:
+  /// `plan` and `model` must outlive it. Errors: those of CpuLibrary; invalid_argument for an unknown or out-of-bounds
+  /// symbol; not_found, dtype_mismatch, shape_mismatch where the package is not what the plan was made for.
+  CpuExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device, CpuOptions options = {});
+
+  /// One step. Inputs bind the symbols in their shapes; the first entry point whose bounds they fit is taken.
+  /// Errors: not_found for a missing input; dtype_mismatch, shape_mismatch, invalid_argument if none fits.
+  std::map<std::string, Tensor, std::less<>> step(const std::map<std::string, Tensor, std::less<>>& inputs);
+  /// Zeros every state.
+  void reset();
+  const CpuLibrary& library() const { return library_; }
+
+ private:
+  std::int64_t value(const plan::Size& size) const;
+  const plan::EntryPoint& bind(const std::map<std::string, Tensor, std::less<>>& inputs);
+  std::byte* place(const plan::Operand& operand);
+  void find_weights();
+  void steps(const std::vector<plan::Step>& list);
+  void run(const plan::Dispatch& d);
+  void run(const plan::Copy& c);
+  void run(const plan::Swap& s) {
+    std::swap(memory_[static_cast<std::size_t>(s.a)], memory_[static_cast<std::size_t>(s.b)]);
+  }
+  void run(const plan::Loop& l);
+  void run(const plan::Branch& b);
+
+  const plan::Plan& plan_;
+  const std::optional<Model>& model_;
+  CpuLibrary library_;
+  ThreadPool pool_;
+  std::map<std::string, std::int64_t, std::less<>> fixed_;    // by the options
+  std::map<std::string, std::int64_t, std::less<>> symbols_;  // of this step, loop indices included
+  std::vector<std::byte*> memory_;                            // by buffer; of families null
+  std::vector<std::vector<const std::byte*>> families_;       // by buffer: members, the last range fastest
+  std::vector<std::vector<std::byte>> own_;                   // inputs, outputs, constants
+  std::vector<std::vector<std::byte>> states_;                // by buffer
+  std::vector<std::byte> arena_;
+  std::int64_t turn_ = 0;  // of the innermost loop, from 0
+};
+
+}  // namespace openinfer::run

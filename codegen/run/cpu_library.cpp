@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/run/cpu_library.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "codegen/emit/cpp.h"
+#include "lib/base/fail.h"
+
+extern char** environ;
+
+namespace openinfer::run {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string on_path(const std::string& program) {
+  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0 ? program : "";
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::string candidate = (folder.empty() ? "." : folder) + "/" + program;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return "";
+}
+
+fs::path cache_folder() {
+  if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given == '/') return fs::path(given) / "openinfer";
+  if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".cache" / "openinfer";
+  return fs::temp_directory_path() / "openinfer-cache";
+}
+
+/// FNV-1a in two halves with different starts: 128 bits tell sources apart.
+std::string content_key(const std::string& text) {
+  std::uint64_t a = 0xcbf29ce484222325u, b = 0x84222325cbf29ce4u;
+  for (const char c : text) {
+    a = (a ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    b = (b ^ static_cast<unsigned char>(c)) * 0x100000001b3u + 1;
+  }
+  return fmt::format("{:016x}{:016x}", a, b);
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary);
+  out << text;
+  out.close();
+  if (!out) fail(ErrorCode::io_error, "[cpu] cannot write {}", path.string());
+}
+
+/// Runs the program; its output goes to `log`. Returns the exit status.
+int run_program(const std::vector<std::string>& command, const fs::path& log) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  pid_t child = 0;
+  const int error = posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) fail(ErrorCode::device_error, "[cpu] cannot start {}", command[0]);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::string first_error(const fs::path& log) {
+  std::ifstream in(log);
+  std::string first;
+  for (std::string line; std::getline(in, line);) {
+    if (first.empty()) first = line;
+    if (line.find("error") != std::string::npos) return line;
+  }
+  return first;
+}
+
+/// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file.
+void compile(const std::vector<std::string>& flags, const std::string& compiler, const std::string& source,
+             const fs::path& library) {
+  fs::path folder = library;
+  folder += fmt::format(".{}", ::getpid());
+  fs::create_directories(folder);
+  write_file(folder / "kernels.cpp", source);
+  std::vector<std::string> command = {compiler, "-std=c++20", "-O3", "-shared", "-fPIC", "-ffp-contract=off"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  for (const char* word : {"-fno-math-errno", "-fno-trapping-math", "-w", "-o"}) command.emplace_back(word);
+  command.push_back((folder / "kernels.so").string());
+  command.push_back((folder / "kernels.cpp").string());
+  const int status = run_program(command, folder / "log");
+  if (status != 0) {
+    const std::string why = first_error(folder / "log");
+    fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,
+         why, folder.string());
+  }
+  fs::rename(folder / "kernels.so", library);
+  fs::remove_all(folder);
+}
+
+std::string buffer_type(const kir::Kernel& k, const kir::Buffer& b) {
+  if (b.record >= 0) return "kernel::" + k.records[static_cast<std::size_t>(b.record)].name;
+  return emit::cpp_memory_type(b.kind);
+}
+
+/// Takes the kernel's arguments from arrays.
+std::string entry_function(const kir::Kernel& k, std::size_t number) {
+  std::string call;
+  std::size_t place = 0;
+  for (const kir::Buffer& b : k.buffers) {
+    if (b.space == kir::Space::shared) continue;
+    const char* constant = b.access == kir::Access::read ? "const " : "";
+    call += fmt::format("static_cast<{}{}*>(buffers[{}]), ", constant, buffer_type(k, b), place++);
+  }
+  for (std::size_t p = 0; p < k.params.size(); ++p) call += fmt::format("params[{}], ", p);
+  return fmt::format(
+      "extern \"C\" void openinfer_kernel_{}([[maybe_unused]] void* const* buffers,\n"
+      "    [[maybe_unused]] const std::int32_t* params, int first, int last) {{\n"
+      "  for (int group = first; group < last; ++group) kernel::{}({}group);\n}}\n\n",
+      number, k.name, call);
+}
+
+}  // namespace
+
+std::string find_compiler() {
+  if (const char* given = std::getenv("CXX"); given && *given) {
+    const std::string found = on_path(given);
+    if (found.empty()) fail(ErrorCode::not_found, "[cpu] $CXX is '{}', which cannot be run", given);
+    return found;
+  }
+  for (const char* name : {"c++", "g++", "clang++"})
+    if (std::string found = on_path(name); !found.empty()) return found;
+  fail(ErrorCode::not_found,
+       "[cpu] no C++ compiler: install g++ or clang++, or name one in $CXX; --backend sim needs none");
+}
+
+std::string library_source(const plan::Plan& plan, int lanes) {
+  std::string source = emit::cpp_prelude(lanes) + "\nnamespace kernel {\n\n";
+  for (const plan::Kernel& k : plan.kernels) source += emit::cpp_records(k.code);
+  for (const plan::Kernel& k : plan.kernels)
+    source += fmt::format("namespace {}_functions {{\n{}}}\nusing {}_functions::{};\n\n", k.code.name,
+                          emit::render_cpp(k.code), k.code.name, k.code.name);
+  source += "}  // namespace kernel\n\n";
+  for (std::size_t i = 0; i < plan.kernels.size(); ++i) source += entry_function(plan.kernels[i].code, i);
+  return source;
+}
+
+CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device) {
+  const std::string compiler = find_compiler();
+  const std::string source = library_source(plan, device.lanes);
+  std::string identity = compiler + "\n";
+  for (const std::string& flag : device.compiler_flags) identity += flag + "\n";
+  const fs::path folder = cache_folder();
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorCode::io_error, "[cpu] cannot make {}: {}", folder.string(), error.message());
+  const fs::path library = folder / (content_key(identity + source) + ".so");
+  if (!fs::exists(library)) {
+    const auto start = std::chrono::steady_clock::now();
+    compile(device.compiler_flags, compiler, source, library);
+    compile_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  handle_ = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle_) {
+    const std::string why = ::dlerror();
+    fail(ErrorCode::device_error, "[cpu] cannot load the compiled kernels: {}; delete {} to compile them again", why,
+         library.string());
+  }
+  for (std::size_t i = 0; i < plan.kernels.size(); ++i) {
+    void* symbol = ::dlsym(handle_, fmt::format("openinfer_kernel_{}", i).c_str());
+    if (!symbol) fail(ErrorCode::device_error, "[cpu] {} lacks kernel {}; delete it", library.string(), i);
+    functions_.push_back(reinterpret_cast<KernelFunction>(symbol));
+  }
+}
+
+CpuLibrary::~CpuLibrary() {
+  if (handle_) ::dlclose(handle_);
+}
+
+}  // namespace openinfer::run

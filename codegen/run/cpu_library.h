@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels compiled for this CPU and loaded: rendered as C++, given to the C++ compiler that is there, kept by content.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/plan/plan.h"
+#include "lib/base/device.h"
+
+namespace openinfer::run {
+
+/// Runs workgroups [first, last) of a kernel; buffers and params in the kernel's order.
+using KernelFunction = void (*)(void* const* buffers, const std::int32_t* params, int first, int last);
+
+class CpuLibrary {
+ public:
+  /// Compiles what is not in the cache: $XDG_CACHE_HOME/openinfer or ~/.cache/openinfer, one file for each content of
+  /// sources, compiler and flags. The compiler is $CXX, else c++, g++ or clang++ on the PATH.
+  /// Errors: not_found if there is no compiler; device_error with the compiler's first line if it fails; io_error.
+  CpuLibrary(const plan::Plan& plan, const Device& device);
+  ~CpuLibrary();
+  CpuLibrary(const CpuLibrary&) = delete;
+  CpuLibrary& operator=(const CpuLibrary&) = delete;
+
+  KernelFunction function(int kernel) const { return functions_[static_cast<std::size_t>(kernel)]; }
+  /// Seconds spent in the compiler; 0: everything was there.
+  double compile_s() const { return compile_s_; }
+
+ private:
+  void* handle_ = nullptr;
+  std::vector<KernelFunction> functions_;
+  double compile_s_ = 0;
+};
+
+/// The whole program text of a plan's kernels with their entry functions: what CpuLibrary compiles.
+std::string library_source(const plan::Plan& plan, int lanes);
+
+/// The compiler CpuLibrary would take. Errors: not_found, with what to install.
+std::string find_compiler();
+
+}  // namespace openinfer::run
