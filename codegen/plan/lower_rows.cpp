@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Norms, softmax, reductions and gather, each with what follows it elementwise.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "codegen/kernels/block_code.h"

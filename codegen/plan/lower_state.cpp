@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // rope and what touches states: the key/value cache, tensors that are kept.
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "codegen/kernels/rope.h"
