@@ -38,9 +38,7 @@ TemplateKernel iota(const kir::Target& target, std::string name, const Iota& wha
   const kir::Kind memory = memory_kind(what.dtype);
   const Mem y = k.out("y", memory);
   Walk walk = over_axes(k, what.axes, [&](const std::vector<Val>& at) {
-    Val flat = k.constant(0);
-    for (std::size_t d = 0; d < at.size(); ++d) flat = flat * value_of(k, what.axes[d]) + at[d];
-    y[flat] = convert(at[what.axis], kir::info(memory).in_register);
+    y[flatten(k, what.axes, at)] = convert(at[what.axis], kir::info(memory).in_register);
   });
   return {.kernel = k.done(), .grid = std::move(walk.grid), .reason = std::move(walk.reason)};
 }

@@ -81,6 +81,13 @@ Walk over_axes(kir::Build& k, const std::vector<Extent>& axes,
   return walk;
 }
 
+Val flatten(kir::Build& k, const std::vector<Extent>& axes, const std::vector<Val>& at) {
+  if (axes.empty()) return k.constant(0);
+  Val flat = at[0];  // the first extent is in no place: it would be a parameter that nobody uses
+  for (std::size_t d = 1; d < axes.size(); ++d) flat = flat * value_of(k, axes[d]) + at[d];
+  return flat;
+}
+
 std::vector<Val> unflatten(kir::Build& k, const std::vector<Extent>& axes, Val flat) {
   std::vector<Val> at(axes.size());
   for (std::size_t d = axes.size(); d-- > 0;) {

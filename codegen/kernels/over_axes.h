@@ -20,6 +20,8 @@ struct Walk {
 Walk over_axes(kir::Build& k, const std::vector<Extent>& axes,
                const std::function<void(const std::vector<kir::Val>& at)>& body);
 
+/// The number of an element of a dense tensor.
+kir::Val flatten(kir::Build& k, const std::vector<Extent>& axes, const std::vector<kir::Val>& at);
 /// The index along each axis of element `flat` of a dense tensor.
 std::vector<kir::Val> unflatten(kir::Build& k, const std::vector<Extent>& axes, kir::Val flat);
 

@@ -42,10 +42,14 @@ PointwiseCode::PointwiseCode(kir::Build& k, const Pointwise& what) : k_(k), what
 }
 
 Val PointwiseCode::index(const std::vector<bool>& moves, const std::vector<Val>& at) const {
-  Val place = k_.constant(0);
-  for (std::size_t d = 0; d < at.size(); ++d)
-    if (moves[d]) place = place * value_of(k_, what_.axes[d]) + at[d];
-  return place;
+  std::vector<Extent> axes;
+  std::vector<Val> moving;
+  for (std::size_t d = 0; d < at.size(); ++d) {
+    if (!moves[d]) continue;
+    axes.push_back(what_.axes[d]);
+    moving.push_back(at[d]);
+  }
+  return flatten(k_, axes, moving);
 }
 
 void PointwiseCode::apply(const std::vector<Val>& given, const std::vector<Val>& at) const {
