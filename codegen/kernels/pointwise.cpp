@@ -12,9 +12,6 @@ namespace {
 using kir::Mem;
 using kir::Val;
 
-/// 8 and 16 bit integers lie in 32 bits: what stands above them goes before anyone looks.
-bool is_cut(DType dtype) { return is_int(dtype) && info(dtype).bits < 32; }
-
 Val step_value(kir::Build& k, const Pointwise::Step& step, const std::vector<Val>& values,
                const std::vector<DType>& dtypes) {
   std::vector<ScalarExpr> operands;
@@ -24,9 +21,7 @@ Val step_value(kir::Build& k, const Pointwise::Step& step, const std::vector<Val
     given.emplace_back(fmt::format("v{}", operand), values[at]);
     operands.push_back(ScalarExpr::parameter(given.back().first, compute_kind(dtypes[at])));
   }
-  ScalarExpr e = step.function(operands).as(compute_kind(step.dtype));
-  if (is_cut(step.dtype)) e = narrow(e, step.dtype);
-  return k.let(step.name, code_of(k, e, given));
+  return k.let(step.name, code_of(k, step.function(operands).as(compute_kind(step.dtype)), given));
 }
 
 }  // namespace

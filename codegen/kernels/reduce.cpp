@@ -87,6 +87,14 @@ class Partial {
   std::optional<Reg> at_;  // argmax: the place; max of floats: 1 once there was a NaN
 };
 
+/// A sum of 8 or 16 bit integers lies in 32: the tail sees it as its dtype holds it.
+Val wrapped(kir::Build& k, const Reduce& what, const Val& result) {
+  const bool narrow_sum = what.fold == Fold::sum && is_int(what.x) && info(what.x).bits < 32;
+  if (!narrow_sum) return result;
+  const ScalarExpr sum = ScalarExpr::parameter("sum", compute_kind(what.x));
+  return code_of(k, narrow(sum, what.x), {{"sum", result}});
+}
+
 bool starts_at_first(Fold fold) { return fold == Fold::max || fold == Fold::argmax; }
 
 TemplateKernel along_rows(kir::Build& k, const Reduce& what, const Mem& x, const Results& results) {
@@ -99,7 +107,7 @@ TemplateKernel along_rows(kir::Build& k, const Reduce& what, const Mem& x, const
     rows.across("j", 0, width, [&](Val j) { partial.add(x[start + j], j); });
     const Combine all = {[&](const char* name, Val v) { return rows.sum(name, v); },
                          [&](const char* name, Val v) { return rows.max(name, v); }};
-    results.store(row, k.constant(0), partial.result(width, all));
+    results.store(row, k.constant(0), wrapped(k, what, partial.result(width, all)));
   });
   return {.kernel = k.done(), .grid = rows.grid(), .reason = std::string(rows.reason())};
 }
@@ -111,7 +119,7 @@ TemplateKernel along_columns(kir::Build& k, const Reduce& what, const Mem& x, co
     const auto element = [&](const Val& j) { return x[(at[0] * length + j) * inner + at[1]].load(); };
     const Partial partial(k, what.fold, kind, starts_at_first(what.fold) ? element(0) : Val(0));
     k.for_("j", 0, length, [&](Val j) { partial.add(element(j), j); });
-    results.store(at[0], at[1], partial.result(length, std::nullopt));
+    results.store(at[0], at[1], wrapped(k, what, partial.result(length, std::nullopt)));
   });
   return {.kernel = k.done(), .grid = walk.grid, .reason = "a lane for each column: " + walk.reason};
 }

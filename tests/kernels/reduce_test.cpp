@@ -99,6 +99,14 @@ TEST_CASE("sums of nothing, and of integers that wrap") {
     Buffers b = {{"x", Data(DType::i8, std::vector<double>{100, 100, 100})}, {"y", Data(DType::i8, 1)}};
     run(reduce(target, "sum", {.outer = {1}, .reduced = {3}, .inner = {1}, .x = DType::i8}), b);
     CHECK(b["y"][0] == 44);
+    Reduce what = {.fold = Fold::sum, .outer = {1}, .reduced = {3}, .inner = {1}, .x = DType::i8};
+    what.tail.given = {DType::i8};
+    what.tail.steps = {
+        {"z", [](std::span<const ScalarExpr> v) { return convert(v[0], ScalarKind::f32); }, {0}, DType::f32}};
+    what.tail.outputs = {{"z", DType::f32, 1}};
+    b["z"] = Data(DType::f32, 1);
+    run(reduce(target, "sum", what), b);
+    CHECK(b["z"][0] == 44);
   }
 }
 
