@@ -17,11 +17,13 @@ namespace openinfer::cli {
 namespace {
 
 void check_backend(const RunOptions& options) {
-  if (options.backend != "sim")
-    fail(ErrorCode::unsupported, "[run] backend {} is not in this version; use --backend sim", options.backend);
+  if (options.backend != "sim" && options.backend != "cpu")
+    fail(ErrorCode::unsupported, "[run] backend {} is not in this version; use --backend sim or cpu", options.backend);
   if (options.numerics != "strict")
-    fail(ErrorCode::unsupported, "[run] --numerics {} needs a compiled backend; sim is always strict",
+    fail(ErrorCode::unsupported, "[run] --numerics {} is not in this version; every backend is strict",
          options.numerics);
+  if (options.backend == "cpu" && (!options.watch.empty() || !options.trace.empty()))
+    fail(ErrorCode::unsupported, "[run] --watch and --trace look into the simulator; use --backend sim");
 }
 
 /// Each file that the run writes is another one, and none is what it reads.
@@ -100,7 +102,7 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
 }
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {
-  command.add_option("--backend", o.backend, "sim: the reference interpreter")
+  command.add_option("--backend", o.backend, "sim: the reference interpreter; cpu: compiled for this machine")
       ->capture_default_str()
       ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
   command.add_option("--numerics", o.numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));

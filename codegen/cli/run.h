@@ -38,6 +38,8 @@ struct RunStats {
   std::int64_t prompt_tokens = 0, generate_steps = 0;
   std::uint64_t bytes_read = 0;
 
+  std::string backend = "sim";
+
   void print(const std::string& origin) const;  // one line on stderr: which graph, on what, how fast
   void write(OutputFile& file) const;           // JSON
 };
@@ -48,6 +50,9 @@ inline double seconds_since(Clock::time_point start) {
 }
 
 /// The open package, its graph, and what the flags ask to record: one for each run.
+/// "sim (the reference interpreter)": how messages call a backend.
+std::string describe_backend(const std::string& backend);
+
 class Run {
  public:
   explicit Run(const RunOptions& options);

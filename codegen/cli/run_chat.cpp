@@ -50,11 +50,11 @@ void run_chat(Run& run) {
   const auto contract = row_contract(run.chosen.graph);
   const Tokenizer tokenizer = open_tokenizer(run.model, "run --chat");
   RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, kChatContext), options.threads,
-                run.dims());
+                run.dims(), options.backend);
   run.attach(rows.session());
   Sampler sampler(options.sampler);
   auto messages = beginning(options);
-  fmt::print(stderr, "openinfer: {}, backend sim (the reference interpreter)\n", run.chosen.origin);
+  fmt::print(stderr, "openinfer: {}, backend {}\n", run.chosen.origin, describe_backend(options.backend));
   fmt::print(stderr, "openinfer: /quit or Ctrl-D ends, /reset forgets the conversation\n");
   for (std::string line; read_line(line);) {
     if (line == "/quit") break;

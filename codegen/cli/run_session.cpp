@@ -33,9 +33,13 @@ nlohmann::ordered_json rate(std::int64_t count, double seconds) {
 
 }  // namespace
 
+std::string describe_backend(const std::string& backend) {
+  return backend == "sim" ? "sim (the reference interpreter)" : backend + " (compiled for this machine)";
+}
+
 void RunStats::print(const std::string& origin) const {
   std::string line =
-      fmt::format("openinfer: {}, backend sim (the reference interpreter); loaded in {:.2f} s", origin, load_s);
+      fmt::format("openinfer: {}, backend {}; loaded in {:.2f} s", origin, describe_backend(backend), load_s);
   if (prompt_tokens > 0)
     line += fmt::format("; prompt {} tokens, {:.1f}/s", prompt_tokens, static_cast<double>(prompt_tokens) / prompt_s);
   if (generate_steps > 0)
@@ -57,6 +61,7 @@ void RunStats::write(OutputFile& file) const {
 Run::Run(const RunOptions& o) : options(o), model(open_model(o.model)), chosen(choose_graph(model, graph_choice(o))) {
   if (!o.trace.empty()) trace_.emplace(o.trace);
   if (!o.stats.empty()) stats_file_.emplace(o.stats);
+  stats.backend = o.backend;
 }
 
 std::map<std::string, std::int64_t> Run::dims() const {

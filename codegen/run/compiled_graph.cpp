@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/run/compiled_graph.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codegen/devices/this_cpu.h"
+#include "codegen/plan/lower.h"
+#include "codegen/plan/pipeline.h"
+#include "lib/base/fail.h"
+#include "lib/base/number.h"
+#include "lib/passes/pipeline.h"
+
+namespace openinfer::run {
+namespace {
+
+/// The symbol that the only dimension of that i32 input is; empty if there is none.
+std::string row_symbol(const Graph& graph, std::string_view input) {
+  for (const auto& [name, type] : graph.inputs()) {
+    if (name != input || type.dtype != i32 || type.shape.size() != 1) continue;
+    const auto& terms = type.shape[0].terms();
+    if (terms.size() == 1 && terms[0].factor == 1 && type.shape[0].constant() == 0) return terms[0].symbol;
+  }
+  return {};
+}
+
+/// A tensor of the input's dtype from what the user gave.
+Tensor tensor_of(const plan::Buffer& b, const InputValue& value) {
+  if (value.tensor()) return *value.tensor();
+  const std::int64_t count =
+      static_cast<std::int64_t>(value.integers().empty() ? value.numbers().size() : value.integers().size());
+  Tensor t(b.dtype, value.scalar() ? Extents{} : Extents{count}, Location{});
+  std::byte* to = t.mutable_bytes().data();
+  for (std::int64_t i = 0; i < count; ++i, to += info(b.dtype).block_bytes) {
+    const Number number = value.integers().empty() ? Number(value.numbers()[static_cast<std::size_t>(i)])
+                                                   : Number(value.integers()[static_cast<std::size_t>(i)]);
+    if (!store_number(number, b.dtype, to))
+      fail(ErrorCode::dtype_mismatch, "[run] input '{}': {} is no {}", b.key, to_string(number), name(b.dtype));
+  }
+  return t;
+}
+
+}  // namespace
+
+plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name) {
+  plan::PlanOptions options = {.name = std::move(name), .target = target, .entries = {}};
+  const std::string n = row_symbol(graph, "tok"), r = row_symbol(graph, "rows");
+  if (!n.empty() && !r.empty() && n != r)
+    options.entries = {{.name = "decode", .dims = {{n, {1, 1}}, {r, {1, 1}}}}, {.name = "prefill"}};
+  plan::Plan plan = plan::lower(openinfer::run_passes(graph, compilation_passes()).graph, options);
+  plan::run_passes(plan);
+  return plan;
+}
+
+CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, CpuOptions options)
+    : model_(model),
+      device_(this_cpu().device),
+      plan_(make_plan(graph, {.lanes = device_.lanes, .subgroups = 1, .dot4 = device_.dot4})),
+      executor_(plan_, model_, device_, std::move(options)) {}
+
+Outputs CompiledGraph::step(const Inputs& inputs) {
+  std::map<std::string, Tensor, std::less<>> given;
+  for (const auto& [name, value] : inputs) {
+    const auto b = std::find_if(plan_.buffers.begin(), plan_.buffers.end(), [&](const plan::Buffer& buffer) {
+      return buffer.role == plan::Role::input && buffer.key == name;
+    });
+    if (b == plan_.buffers.end()) fail(ErrorCode::not_found, "[run] the graph has no input '{}'", name);
+    given.insert_or_assign(name, tensor_of(*b, value));
+  }
+  Outputs outputs;
+  for (auto& [name, tensor] : executor_.step(given)) outputs.set(name, std::move(tensor));
+  return outputs;
+}
+
+}  // namespace openinfer::run
