@@ -34,7 +34,8 @@ class CppRenderer final : public Renderer {
     return std::move(out_);
   }
 
-  explicit CppRenderer(const kir::Kernel& k) : Renderer(k, kReserved), ramps_(kir::find_ramps(k)) {
+  CppRenderer(const kir::Kernel& k, CppLinkage linkage)
+      : Renderer(k, kReserved), ramps_(kir::find_ramps(k)), linkage_(linkage) {
     if (k.target.subgroups != 1)
       openinfer::fail(ErrorCode::internal, "[emit] kernel {}: C++ has one subgroup, not {}", k.name,
                       k.target.subgroups);
@@ -405,13 +406,15 @@ class CppRenderer final : public Renderer {
       parameters += fmt::format("{}{}{}* {}{}, ", read ? "const " : "", type, "", read ? "" : "__restrict ", b.name);
     }
     for (const std::string& p : k_.params) parameters += fmt::format("int {}, ", p);
-    open(fmt::format("extern \"C\" void {}({}[[maybe_unused]] int group) {{", k_.name, parameters));
+    open(fmt::format("{}void {}({}[[maybe_unused]] int group) {{", linkage_ == CppLinkage::c ? "extern \"C\" " : "",
+                     k_.name, parameters));
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared) line(fmt::format("{} {}[{}];", memory_type(b.kind), b.name, b.count));
   }
   void close_kernel() override { close(); }
 
   std::vector<std::optional<std::int64_t>> ramps_;
+  CppLinkage linkage_;
   int base_depth_ = 0;  // printing a base: ramps are their first lane
   bool scalar_form_ = false;
   bool in_tail_ = false, uses_count_ = false, uses_tail_ = false;
@@ -419,9 +422,9 @@ class CppRenderer final : public Renderer {
 
 }  // namespace
 
-std::string render_cpp(const kir::Kernel& kernel) { return CppRenderer(kernel).run(); }
+std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage) { return CppRenderer(kernel, linkage).run(); }
 
-std::string cpp_records(const kir::Kernel& kernel) { return CppRenderer(kernel).records_only(); }
+std::string cpp_records(const kir::Kernel& kernel) { return CppRenderer(kernel, CppLinkage::c).records_only(); }
 
 std::string cpp_memory_type(Kind kind) {
   switch (kind) {

@@ -9,9 +9,13 @@
 
 namespace openinfer::emit {
 
+/// c: a plain symbol, for who looks it up by name. cpp: one that carries its namespace, so that two models may have
+/// kernels of one name.
+enum class CppLinkage { c, cpp };
+
 /// One kernel: records, scalar functions and `extern "C" void name(buffers…, params…, int group)`. Goes behind
 /// cpp_prelude() of the same number of lanes, within `namespace kernel`. Errors: internal for more than one subgroup.
-std::string render_cpp(const kir::Kernel& kernel);
+std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage = CppLinkage::c);
 
 /// Its records alone, which render_cpp leaves out where they are known: several kernels of one file share them.
 std::string cpp_records(const kir::Kernel& kernel);

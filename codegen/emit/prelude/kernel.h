@@ -25,9 +25,8 @@
 #endif
 
 namespace kernel {
-namespace {
 
-// --- what lies in memory only ---
+// --- what lies in memory only; callers know these types too ---
 
 struct f16 {
   std::uint16_t bits;
@@ -38,6 +37,8 @@ struct bf16 {
 struct b1 {
   std::uint8_t byte;
 };
+
+namespace {
 
 inline float widen(float x) { return x; }
 inline double widen(double x) { return x; }

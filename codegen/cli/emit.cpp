@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// openinfer emit: the graph that `run` would use as a project of its own for a named device.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "codegen/cli/architectures.h"
+#include "codegen/cli/commands.h"
+#include "codegen/cli/options.h"
+#include "codegen/cli/row_model.h"
+#include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
+#include "codegen/devices/devices.h"
+#include "codegen/emit/project.h"
+#include "codegen/plan/lower.h"
+#include "codegen/plan/pipeline.h"
+#include "codegen/plan/tail.h"
+#include "lib/base/fail.h"
+#include "lib/base/nearest.h"
+#include "lib/graph/ir.h"
+#include "lib/passes/pipeline.h"
+
+namespace openinfer::cli {
+namespace {
+
+struct Options {
+  std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype;
+  std::optional<std::int64_t> max_context;
+  std::vector<std::string> dump;
+  bool no_fuse = false;
+};
+
+/// The package's file name as an identifier.
+std::string name_from(const std::string& path) {
+  const std::string stem = std::filesystem::path(path).stem().string();
+  const std::string name = plan::identifier(stem.empty() ? "emitted" : stem);
+  const bool taken = name == "model" || name == "kernel" || name == "std" || name == "opnf";
+  return taken || (name[0] >= '0' && name[0] <= '9') ? "emitted_" + name : name;
+}
+
+const DimDecl& dim_of(const GraphData& g, const std::string& symbol) {
+  return *std::find_if(g.dims.begin(), g.dims.end(), [&](const DimDecl& d) { return d.name == symbol; });
+}
+
+bool takes_rows(const Graph& graph) try {
+  row_contract(graph);
+  return true;
+} catch (const Error&) {
+  return false;
+}
+
+/// decode (one row) and prefill (up to 512) for graphs that take rows, else one way in.
+std::vector<plan::EntrySpec> entries(const Graph& graph, const Options& options) {
+  const GraphData& g = graph.data();
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> dims;
+  RowContract states;
+  read_states(graph, states);
+  if (options.max_context) {
+    if (states.context_symbol.empty())
+      fail(ErrorCode::invalid_argument, "[emit] --max-context {}: the graph has no cache whose capacity is open",
+           *options.max_context);
+    const DimDecl& context = dim_of(g, states.context_symbol);
+    if (*options.max_context > context.max)
+      fail(ErrorCode::invalid_argument, "[emit] --max-context {} is beyond the graph's {}", *options.max_context,
+           context.max);
+    dims[context.name] = {std::min(context.min, *options.max_context), *options.max_context};
+  }
+  if (!takes_rows(graph)) return {{"step", dims}};
+  std::vector<plan::EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
+  for (const auto& [input, type] : graph.inputs()) {
+    if (input != "tok" && input != "rows") continue;
+    const DimDecl& rows = dim_of(g, type.shape[0].terms()[0].symbol);
+    both[0].dims[rows.name] = {rows.min, rows.min};
+    both[1].dims[rows.name] = {rows.min, std::min<std::int64_t>(512, rows.max)};
+  }
+  return both;
+}
+
+void print_dump(std::string_view pass, const std::string& before, const std::string& after) {
+  fmt::print(stderr, "--- before {}\n{}--- after {}\n{}", pass, before, pass, after);
+}
+
+/// Which of the asked-for passes go over graphs and which over plans.
+struct Dumps {
+  std::vector<std::string> graph, plan;
+};
+Dumps dumps(const std::vector<std::string>& wanted) {
+  Dumps dumps;
+  std::vector<std::string_view> names = {"all"};
+  for (const GraphPass& p : compilation_passes()) names.push_back(p.name);
+  for (const plan::PlanPass& p : plan::plan_passes()) names.push_back(p.name);
+  for (const std::string& name : wanted) {
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw UsageError(fmt::format("emit: --dump-pass: there is no pass '{}'{}", name, did_you_mean(name, names)));
+    const auto passes = compilation_passes();
+    const bool graph = std::any_of(passes.begin(), passes.end(), [&](const GraphPass& p) { return p.name == name; });
+    if (graph || name == "all") dumps.graph.push_back(name);
+    if (!graph || name == "all") dumps.plan.push_back(name);
+  }
+  return dumps;
+}
+
+Device device_for(const Options& options) {
+  if (!options.api.empty() && options.api != "cpu")
+    fail(ErrorCode::unsupported, "[emit] --api {} is not in this version; it emits for --api cpu", options.api);
+  const Device device = resolve(DeviceSpec::named(options.device).api(options.api));
+  if (device.api != Api::cpu)
+    fail(ErrorCode::unsupported, "[emit] {} is driven by {}, which is not in this version; it emits for CPUs",
+         device.name, name(device.api));
+  return device;
+}
+
+void run(const Options& options) {
+  const Dumps dumped = dumps(options.dump);
+  if (options.numerics != "strict")
+    fail(ErrorCode::unsupported, "[emit] --numerics {} is not in this version; strict is", options.numerics);
+  const auto start = std::chrono::steady_clock::now();
+  const Device device = device_for(options);
+  const Model model = open_model(options.model);
+  const auto kv_dtype = options.kv_dtype.empty() ? std::nullopt : dtype_from_name(options.kv_dtype);
+  const ChosenGraph chosen = choose_graph(model, {.file = options.graph, .kv_dtype = kv_dtype});
+  const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
+  const Graph graph =
+      run_passes(chosen.graph, compilation_passes(),
+                 {.dump = dumped.graph,
+                  .on_dump = [](const PassDump& d) { print_dump(d.pass, d.before, d.after); },
+                  .no_fuse = options.no_fuse ? std::vector<std::string>{"all"} : std::vector<std::string>{}})
+          .graph;
+  plan::PlanOptions how = {.name = options.name.empty() ? name_from(options.model) : options.name,
+                           .target = {.lanes = device.lanes, .subgroups = 1, .dot4 = device.dot4},
+                           .entries = entries(graph, options)};
+  plan::Plan plan = plan::lower(graph, how);
+  plan::run_passes(plan, dumped.plan, print_dump);
+  emit::emit_project(plan, model, device, options.output, emit::graph_facts(graph));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels, with the {}, in {:.2f} s\n", options.output, plan.name,
+             device.name, plan.kernels.size(), chosen.origin, took.count());
+}
+
+}  // namespace
+
+void add_emit(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("emit", "Write the model as a C++ project for a device");
+  command->add_option("M", options->model, "Package (.oinf)")->required();
+  command->add_option("--device", options->device, "A name of `openinfer devices`; this-cpu is this machine")
+      ->required();
+  command->add_option("-o,--output", options->output, "Folder of the project")->required();
+  command->add_option("--name", options->name, "Target and namespace (default: from the package's name)");
+  command->add_option("--api", options->api, "cpu (default: the device's first)")
+      ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
+  command->add_option("--numerics", options->numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
+  command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")
+      ->check(whole_number(1));
+  command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default) or f16")
+      ->check(CLI::IsMember({"f32", "f16"}));
+  command->add_option("--graph", options->graph, "Emit this graph text (.oig) instead of the package's");
+  command->add_option("--dump-pass", options->dump, "Print graph or plan before and after this pass, or all, to stderr")
+      ->allow_extra_args(false);
+  command->add_flag("--no-fuse", options->no_fuse, "A kernel for each node");
+  command->footer(
+      "Examples:\n  openinfer emit smollm2.oinf --device this-cpu -o smollm2_cpu\n"
+      "  openinfer emit filter.oinf --graph filter.oig --device zen4 --name filter -o filter_zen4");
+  command->callback([options, &action] { action = [options] { run(*options); }; });
+}
+
+}  // namespace openinfer::cli

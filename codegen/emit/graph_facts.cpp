@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/graph_facts.h"
+
+#include <algorithm>
+
+#include "lib/graph/ir.h"
+
+namespace openinfer::emit {
+namespace {
+
+std::string symbol_alone(const Dim& dim) {
+  const auto& terms = dim.terms();
+  return terms.size() == 1 && terms[0].factor == 1 && dim.constant() == 0 ? terms[0].symbol : "";
+}
+
+class Facts {
+ public:
+  explicit Facts(const GraphData& g) : g_(g) {}
+
+  GraphFacts run() {
+    for (const Node& n : g_.nodes) {
+      if (n.op->name == "gather") gather(n);
+      if (n.op->name == "kv_write") cache(n);
+    }
+    for (const StateDecl& s : g_.states) {
+      if (s.spec.kind != StateSpec::Kind::kv_cache) continue;
+      facts_.context = s.spec.shape[3];
+      facts_.context_symbol = symbol_alone(s.spec.shape[3]);
+      facts_.slots_symbol = symbol_alone(s.spec.shape[1]);
+    }
+    return std::move(facts_);
+  }
+
+ private:
+  /// The graph's input that the operand is, or "".
+  std::string input(const Node& n, std::string_view operand) const {
+    for (std::size_t i = 0; i < n.op->operands.size() && i < n.operands.size(); ++i) {
+      if (n.op->operands[i].name != operand || n.operands[i] == kNoValue) continue;
+      const auto& arguments = g_.top().arguments;
+      const auto end = arguments.begin() + static_cast<std::ptrdiff_t>(g_.inputs.size());
+      const auto at = std::find(arguments.begin(), end, n.operands[i]);
+      return at == end ? "" : g_.inputs[static_cast<std::size_t>(at - arguments.begin())];
+    }
+    return "";
+  }
+  void bound(const std::string& input, const Dim& below, const std::string& what) {
+    const auto same = [&](const IndexBound& b) { return b.input == input && b.below == below && b.what == what; };
+    auto& all = facts_.index_bounds;
+    if (!input.empty() && std::none_of(all.begin(), all.end(), same)) all.push_back({input, below, what});
+  }
+  void gather(const Node& n) {
+    const ValueInfo& table = g_.values[n.operands[0]];
+    const Attribute* given = n.attributes.find("axis");
+    std::int64_t axis = given ? std::get<std::int64_t>(*given) : 0;
+    if (axis < 0) axis += static_cast<std::int64_t>(table.type.shape.size());
+    std::string name = table.name;
+    if (table.node != kNoNode && g_.nodes[table.node].op == &weight_op()) {
+      name = g_.weights[static_cast<std::size_t>(g_.nodes[table.node].decl)].pattern;
+      facts_.looked_up.push_back(name);
+    }
+    bound(input(n, "ids"), table.type.shape[static_cast<std::size_t>(axis)], "entries of " + name);
+  }
+  void cache(const Node& n) {
+    const int state = g_.values[n.operands.back()].state;
+    if (state < 0) return;
+    const StateDecl& decl = g_.states[static_cast<std::size_t>(state)];
+    bound(input(n, "pos"), decl.spec.shape[3], "positions of " + decl.name);
+    bound(input(n, "step"), decl.spec.shape[3], "positions of " + decl.name);
+    bound(input(n, "slot"), decl.spec.shape[1], "slots of " + decl.name);
+  }
+
+  const GraphData& g_;
+  GraphFacts facts_;
+};
+
+}  // namespace
+
+GraphFacts graph_facts(const Graph& graph) { return Facts(graph.data()).run(); }
+
+}  // namespace openinfer::emit

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a host program must know of a graph beyond its plan: which inputs are places in something else and how far that
+// reaches, which tensors are only looked up, and which symbols size its caches.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "openinfer/graph.h"
+
+namespace openinfer::emit {
+
+/// Each element of the input must be in [0, below): kernels do not look.
+struct IndexBound {
+  std::string input;
+  Dim below;
+  std::string what;  // "entries of tok_embeddings", "positions of kv"
+};
+
+struct GraphFacts {
+  std::vector<IndexBound> index_bounds;
+  std::vector<std::string> looked_up;        // patterns of weights of which a step reads a few rows
+  std::string context_symbol, slots_symbol;  // of caches; empty: fixed, or no cache
+  Dim context = 0;                           // capacity of the caches; 0: none
+};
+
+GraphFacts graph_facts(const Graph& graph);
+
+}  // namespace openinfer::emit

@@ -1,0 +1,508 @@
+// The model as a command: generates from token ids, runs any step on .npy files, or measures speed.
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model.h"
+#include "npy.h"
+#include "reader.h"
+
+namespace MODEL_NAME {
+namespace {
+
+constexpr const char* kUsage =
+    "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
+    "             [--max-context N] [--threads N] [--stats F.json]\n"
+    "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ...\n"
+    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n"
+    "Examples:\n"
+    "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
+    "  model filter.oinf --input x=x.npy --output y=y.npy\n";
+
+struct WrongUsage : Error {
+  using Error::Error;
+};
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+long long peak_resident_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+#if defined(__APPLE__)
+  return usage.ru_maxrss;
+#else
+  return usage.ru_maxrss * 1024LL;
+#endif
+}
+
+// --- the command line ---
+
+struct Flags {
+  std::string package, logits, stats;
+  std::vector<std::int32_t> prompt;
+  bool has_prompt = false, ignore_eos = false, text = false, bench = false, json = false;
+  std::optional<std::int64_t> generate, max_context;
+  std::int64_t bench_prompt = 128, depth = 0;
+  int threads = 0;
+  std::vector<std::pair<std::string, std::string>> inputs, outputs;
+};
+
+std::int64_t whole_number(std::string_view flag, std::string_view text, std::int64_t least, std::int64_t most) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
+    throw WrongUsage(std::string(flag) + ": '" + std::string(text) + "' is no whole number from " +
+                     std::to_string(least) + " to " + std::to_string(most));
+  return value;
+}
+
+std::vector<std::int32_t> parse_ids(std::string_view text) {
+  std::vector<std::int32_t> ids;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    ids.push_back(static_cast<std::int32_t>(whole_number("--prompt-ids", text.substr(0, comma), 0, INT32_MAX)));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return ids;
+}
+
+std::pair<std::string, std::string> assignment(std::string_view flag, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == text.npos || equals == 0 || equals + 1 == text.size())
+    throw WrongUsage(std::string(flag) + ": '" + std::string(text) + "' is not NAME=F.npy");
+  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+/// A flag that takes a value.
+void set(Flags& flags, std::string_view flag, std::string_view value) {
+  constexpr std::int64_t kMost = INT32_MAX;
+  if (flag == "--prompt-ids") flags.prompt = parse_ids(value), flags.has_prompt = true;
+  if (flag == "--generate") flags.generate = whole_number(flag, value, 0, kMost);
+  if (flag == "--max-context") flags.max_context = whole_number(flag, value, 1, kMost);
+  if (flag == "--prompt") flags.bench_prompt = whole_number(flag, value, 1, kMost);
+  if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
+  if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
+  if (flag == "--logits") flags.logits = value;
+  if (flag == "--stats") flags.stats = value;
+  if (flag == "--input") flags.inputs.push_back(assignment(flag, value));
+  if (flag == "--output") flags.outputs.push_back(assignment(flag, value));
+}
+
+Flags parse(int argc, char** argv) {
+  static const std::set<std::string_view> kWithValue = {"--prompt-ids", "--generate", "--max-context", "--prompt",
+                                                        "--depth",      "--threads",  "--logits",      "--stats",
+                                                        "--input",      "--output"};
+  Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (kWithValue.contains(word)) {
+      if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
+      set(flags, word, argv[++i]);
+    } else if (word == "--ignore-eos") {
+      flags.ignore_eos = true;
+    } else if (word == "--ids") {
+      flags.text = false;
+    } else if (word == "--text") {
+      flags.text = true;
+    } else if (word == "--bench") {
+      flags.bench = true;
+    } else if (word == "--json") {
+      flags.json = true;
+    } else if (word == "--check") {
+      throw WrongUsage("--check: this program was emitted without check data");
+    } else if (word.starts_with("-")) {
+      throw WrongUsage("there is no flag " + std::string(word));
+    } else if (flags.package.empty()) {
+      flags.package = word;
+    } else {
+      throw WrongUsage("'" + std::string(word) + "' is one argument too many");
+    }
+  }
+  if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
+  const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
+  if (int(tensors) + int(flags.has_prompt) + int(flags.bench) != 1)
+    throw WrongUsage("give one of --prompt-ids, --input and --output, or --bench");
+  if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
+  if (flags.has_prompt && flags.prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
+  return flags;
+}
+
+// --- words ---
+
+/// The package's vocabulary: what ids stand for, and which end an answer.
+class Vocabulary {
+ public:
+  explicit Vocabulary(const std::string& package) : reader_(opnf::Reader::open(package)) {
+    const opnf::Map& words = reader_.tokenizer();
+    if (const auto tokens = words.find("tokens")) tokens_ = tokens->strings();
+    if (const auto types = words.find("token_types")) types_ = types->array<std::int32_t>(kI32);
+    if (const auto end = words.find("eos_id")) ends_.insert(end->integer());
+    if (const auto ends = words.find("eos_ids"))
+      for (const std::int32_t id : ends->array<std::int32_t>(kI32)) ends_.insert(id);
+  }
+  bool empty() const { return tokens_.size() == 0; }
+  bool is_end(std::int32_t id) const { return ends_.contains(id); }
+  /// The bytes of a token; nothing of control tokens.
+  std::string bytes(std::int32_t id) const {
+    const auto i = static_cast<std::size_t>(id);
+    if (i >= tokens_.size()) return "";
+    const std::int32_t type = i < types_.size() ? types_[i] : 1;
+    if (type == 3) return "";
+    return type == 4 ? std::string(tokens_[i]) : spelt(tokens_[i]);
+  }
+
+ private:
+  static constexpr std::uint8_t kI32 = 21;  // the format's code
+
+  /// GPT-2's alphabet, in which every byte is a printable character: bytes that print stand for themselves, the others
+  /// for U+0100 and what follows. Text that is not written in it stays as it is.
+  static std::string spelt(std::string_view token) {
+    std::string out;
+    for (std::size_t at = 0; at < token.size(); ++at) {
+      unsigned point = static_cast<unsigned char>(token[at]);
+      if ((point & 0xe0) == 0xc0 && at + 1 < token.size())
+        point = (point & 0x1f) << 6 | (static_cast<unsigned char>(token[++at]) & 0x3f);
+      else if (point >= 0x80)
+        return std::string(token);
+      const int byte = byte_of(point);
+      if (byte < 0) return std::string(token);
+      out += static_cast<char>(byte);
+    }
+    return out;
+  }
+  static int byte_of(unsigned point) {
+    unsigned next = 0x100;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      const bool prints = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte != 0xad);
+      if (point == (prints ? byte : next++)) return static_cast<int>(byte);
+    }
+    return -1;
+  }
+
+  opnf::Reader reader_;
+  opnf::Strings tokens_;
+  std::span<const std::int32_t> types_;
+  std::set<std::int64_t> ends_;
+};
+
+// --- rows ---
+
+/// A model that takes rows (tok, pos, slot: i32[N], rows: i32[R]) and gives logits f32[R, vocab]: one sequence in slot
+/// 0, prompts in pieces of what an entry point takes.
+class Rows {
+ public:
+  explicit Rows(Model& model) : model_(model) {
+    for (const Tensor& input : model.inputs())
+      if ((input.name != "tok" && input.name != "pos" && input.name != "slot" && input.name != "rows") ||
+          input.dtype != "i32" || input.shape.size() != 1)
+        refuse();
+    has("tok") && has("rows") ? void() : refuse();
+    const Tensor* logits = nullptr;
+    for (const Tensor& output : model.outputs())
+      if (output.name == "logits" && output.dtype == "f32" && output.shape.size() == 2) logits = &output;
+    if (!logits || model.outputs().size() != 1 || !logits->shape[1].terms.empty()) refuse();
+    vocab_ = logits->shape[1].constant;
+    max_rows_ = most("tok");
+    max_logit_rows_ = most("rows");
+    single_ = model.entries().front().name;
+    many_ = model.entries().back().name;
+  }
+
+  std::int64_t vocab() const { return vocab_; }
+  std::int64_t held() const { return held_; }
+  void rewind(std::int64_t positions) { held_ = positions; }
+
+  /// Logits behind the last of these tokens, which follow those that the model holds.
+  std::span<const float> feed(std::span<const std::int32_t> tokens) {
+    while (!tokens.empty()) {
+      const auto now = tokens.first(std::min(tokens.size(), static_cast<std::size_t>(max_rows_)));
+      step(now, 1);
+      tokens = tokens.subspan(now.size());
+    }
+    return logits_;
+  }
+  /// The same with every row's logits, a piece at a time; returns those of the last row.
+  template <class F>
+  std::span<const float> feed_all(std::span<const std::int32_t> tokens, const F& piece) {
+    const auto most = static_cast<std::size_t>(std::min(max_rows_, max_logit_rows_));
+    while (!tokens.empty()) {
+      const auto now = tokens.first(std::min(tokens.size(), most));
+      step(now, now.size());
+      piece(std::span<const float>(logits_));
+      tokens = tokens.subspan(now.size());
+    }
+    return std::span<const float>(logits_).last(static_cast<std::size_t>(vocab_));
+  }
+
+ private:
+  [[noreturn]] void refuse() const {
+    std::string types;
+    for (const Tensor& t : model_.inputs()) types += " " + std::string(t.name) + ": " + model_.type(t);
+    types += " ->";
+    for (const Tensor& t : model_.outputs()) types += " " + std::string(t.name) + ": " + model_.type(t);
+    throw Error("token ids need a model of tok, pos, slot, rows -> logits; this one is" + types +
+                ": run it with --input NAME=F.npy --output NAME=F.npy");
+  }
+  bool has(std::string_view name) const {
+    for (const Tensor& input : model_.inputs())
+      if (input.name == name) return true;
+    return false;
+  }
+  std::int64_t most(std::string_view name) const {
+    for (const Tensor& input : model_.inputs())
+      if (input.name == name) return model_.size(input.shape[0]);
+    return 0;
+  }
+  /// Runs rows; logits for the last `wanted` of them.
+  void step(std::span<const std::int32_t> tokens, std::size_t wanted) {
+    const std::size_t n = tokens.size();
+    pos_.resize(n), slot_.assign(n, 0), rows_.resize(wanted), logits_.resize(wanted * static_cast<std::size_t>(vocab_));
+    for (std::size_t i = 0; i < n; ++i) pos_[i] = static_cast<std::int32_t>(held_) + static_cast<std::int32_t>(i);
+    for (std::size_t i = 0; i < wanted; ++i) rows_[i] = static_cast<std::int32_t>(n - wanted + i);
+    const std::int64_t N[] = {static_cast<std::int64_t>(n)}, R[] = {static_cast<std::int64_t>(wanted)};
+    inputs_.clear();
+    inputs_.push_back({"tok", "i32", N, tokens.data()});
+    if (has("pos")) inputs_.push_back({"pos", "i32", N, pos_.data()});
+    if (has("slot")) inputs_.push_back({"slot", "i32", N, slot_.data()});
+    inputs_.push_back({"rows", "i32", R, rows_.data()});
+    const Output outputs[] = {{"logits", logits_.data(), logits_.size() * sizeof(float)}};
+    model_.run_step(n == 1 && wanted == 1 ? single_ : many_, inputs_, outputs);
+    held_ += static_cast<std::int64_t>(n);
+  }
+
+  Model& model_;
+  std::int64_t vocab_ = 0, max_rows_ = 0, max_logit_rows_ = 0, held_ = 0;
+  std::string_view single_, many_;  // entry points: one row, and more
+  std::vector<std::int32_t> pos_, slot_, rows_;
+  std::vector<float> logits_;
+  std::vector<Input> inputs_;
+};
+
+std::int32_t greedy(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+/// Opened with a cache for that many positions, as far as the model can hold them.
+Model open_for(const Flags& flags, std::int64_t positions) {
+  const Cache& cache = Model::cache();
+  Options options = {.threads = flags.threads};
+  const std::int64_t most = cache.max_context > 0 ? cache.max_context : INT64_MAX;
+  if (flags.max_context.value_or(0) > most)
+    throw Error("--max-context " + std::to_string(*flags.max_context) + ": this program was emitted for up to " +
+                std::to_string(most));
+  if (!cache.context_symbol.empty())
+    options.sizes[std::string(cache.context_symbol)] =
+        std::min(most, std::max<std::int64_t>(1, flags.max_context.value_or(positions)));
+  if (!cache.slots_symbol.empty()) options.sizes[std::string(cache.slots_symbol)] = 1;
+  return Model::open(flags.package, options);
+}
+
+std::int64_t context_of(const Model& model) {
+  const Cache& cache = Model::cache();
+  if (cache.max_context == 0) return INT64_MAX;
+  return cache.context_symbol.empty() ? cache.max_context : model.size(cache.context_symbol);
+}
+
+struct Times {
+  double load_s = 0, prompt_s = 0, generate_s = 0;
+  std::int64_t prompt_tokens = 0, generate_steps = 0;
+};
+double rate(std::int64_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
+
+void write_stats(const std::string& path, const Times& times, const Stats& stats) {
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  if (!file) throw Error(path + ": " + std::strerror(errno));
+  const int written = std::fprintf(
+      file,
+      "{\"prompt_tokens_per_s\": %.6g, \"generate_tokens_per_s\": %.6g, \"load_s\": %.6g, \"bytes_read\": %lld, "
+      "\"peak_resident_bytes\": %lld, \"state_bytes\": %lld, \"arena_bytes\": %lld, \"threads\": %d}\n",
+      rate(times.prompt_tokens, times.prompt_s), rate(times.generate_steps, times.generate_s), times.load_s,
+      static_cast<long long>(stats.weight_bytes * stats.steps), peak_resident_bytes(),
+      static_cast<long long>(stats.state_bytes), static_cast<long long>(stats.arena_bytes), stats.threads);
+  if (std::fclose(file) != 0 || written < 0) throw Error(path + ": " + std::strerror(errno));
+}
+
+// --- what it can do ---
+
+void generate(const Flags& flags) {
+  const std::int64_t wanted = flags.generate.value_or(128);
+  const auto prompt_tokens = static_cast<std::int64_t>(flags.prompt.size());
+  Times times;
+  auto start = Clock::now();
+  Model model = open_for(flags, prompt_tokens + wanted);
+  Rows rows(model);
+  const Vocabulary vocabulary(flags.package);
+  times.load_s = seconds_since(start);
+  const std::int64_t context = context_of(model);
+  if (flags.text && vocabulary.empty()) throw Error(flags.package + " has no vocabulary: use --ids");
+  if (prompt_tokens > context)
+    throw Error(std::to_string(prompt_tokens) + " tokens do not fit into a context of " + std::to_string(context));
+
+  start = Clock::now();
+  std::span<const float> logits;
+  if (flags.logits.empty()) {
+    logits = rows.feed(flags.prompt);
+  } else {
+    NpyFile file(flags.logits, "f32", {prompt_tokens, rows.vocab()});
+    logits = rows.feed_all(flags.prompt,
+                           [&](std::span<const float> piece) { file.write(piece.data(), piece.size_bytes()); });
+    file.commit();
+  }
+  times.prompt_tokens = prompt_tokens;
+  times.prompt_s = seconds_since(start);
+
+  start = Clock::now();
+  for (std::int64_t n = 0; n < wanted; ++n) {
+    const std::int32_t id = greedy(logits);
+    const bool end = !flags.ignore_eos && vocabulary.is_end(id);
+    if (flags.text)
+      std::fputs(end ? "" : vocabulary.bytes(id).c_str(), stdout);
+    else
+      std::printf("%s%d", n > 0 ? "," : "", id);
+    std::fflush(stdout);
+    if (end || n + 1 == wanted) break;
+    if (rows.held() == context) {
+      std::fprintf(stderr, "model: the context of %lld is full\n", static_cast<long long>(context));
+      break;
+    }
+    logits = rows.feed({&id, 1});
+    ++times.generate_steps;
+  }
+  if (wanted > 0) std::printf("\n");
+  times.generate_s = seconds_since(start);
+  std::fprintf(stderr, "model: %lld prompt tokens at %.1f/s, %lld steps at %.1f/s, %d threads\n",
+               static_cast<long long>(times.prompt_tokens), rate(times.prompt_tokens, times.prompt_s),
+               static_cast<long long>(times.generate_steps), rate(times.generate_steps, times.generate_s),
+               model.stats().threads);
+  if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
+}
+
+void bench(const Flags& flags) {
+  const std::int64_t tokens = std::max<std::int64_t>(1, flags.generate.value_or(64));
+  const auto open_start = Clock::now();
+  Model model = open_for(flags, std::max(flags.bench_prompt, flags.depth + tokens));
+  const double open_s = seconds_since(open_start);
+  Rows rows(model);
+  if (std::max(flags.bench_prompt, flags.depth + tokens) > context_of(model))
+    throw Error("the context of " + std::to_string(context_of(model)) + " is too small for these lengths");
+  std::vector<std::int32_t> prompt;
+  std::uint32_t random = 1;
+  for (std::int64_t i = 0; i < flags.bench_prompt; ++i) {
+    random = random * 1664525 + 1013904223;
+    prompt.push_back(static_cast<std::int32_t>((random >> 8) % static_cast<std::uint32_t>(rows.vocab())));
+  }
+  rows.feed(prompt);  // reads the package's pages once
+  rows.rewind(0);
+  auto start = Clock::now();
+  rows.feed(prompt);
+  const double prefill = rate(flags.bench_prompt, seconds_since(start));
+  rows.rewind(flags.depth);
+  start = Clock::now();
+  for (std::int64_t n = 0; n < tokens; ++n) rows.feed(std::span(prompt).first(1));
+  const double decode = rate(tokens, seconds_since(start));
+  const auto bytes = static_cast<long long>(model.stats().weight_bytes);
+  if (flags.json)
+    std::printf(
+        "{\"prefill_tokens_per_s\": %.6g, \"decode_tokens_per_s\": %.6g, \"bytes_per_token\": %lld, \"open_s\": %.6g, "
+        "\"peak_resident_bytes\": %lld, \"threads\": %d}\n",
+        prefill, decode, bytes, open_s, peak_resident_bytes(), model.stats().threads);
+  else
+    std::printf("prefill %.1f tokens/s, decode %.1f tokens/s, %.1f MB per token, opened in %.1f ms, %d threads\n",
+                prefill, decode, static_cast<double>(bytes) / 1e6, open_s * 1e3, model.stats().threads);
+}
+
+void run_tensors(const Flags& flags) {
+  Times times;
+  auto start = Clock::now();
+  Model model = open_for(flags, INT64_MAX);
+  times.load_s = seconds_since(start);
+  std::vector<Array> arrays;
+  std::vector<Input> inputs;
+  for (const auto& [name, path] : flags.inputs) arrays.push_back(read_npy(path));
+  for (std::size_t i = 0; i < arrays.size(); ++i)
+    inputs.push_back({flags.inputs[i].first, arrays[i].dtype, arrays[i].shape, arrays[i].bytes.data()});
+  const std::string_view entry = model.entries().back().name;
+  std::vector<Array> results;
+  std::vector<Output> outputs;
+  for (const Tensor& output : model.outputs()) {
+    Array& result = results.emplace_back();
+    result.dtype = output.dtype;
+    result.shape = model.output_shape(entry, inputs, output.name);
+    std::size_t bytes = element_bytes(output.dtype);
+    for (const std::int64_t extent : result.shape) bytes *= static_cast<std::size_t>(extent);
+    result.bytes.resize(bytes);
+  }
+  for (std::size_t o = 0; o < results.size(); ++o)
+    outputs.push_back({model.outputs()[o].name, results[o].bytes.data(), results[o].bytes.size()});
+  const auto place = [&](const std::string& name) {
+    for (std::size_t o = 0; o < outputs.size(); ++o)
+      if (outputs[o].name == name) return o;
+    throw Error("the model has no output '" + name + "'");
+  };
+  for (const auto& [name, path] : flags.outputs) place(name);
+  start = Clock::now();
+  model.run_step(entry, inputs, outputs);
+  times.generate_s = seconds_since(start);
+  times.generate_steps = 1;
+  for (const auto& [name, path] : flags.outputs) {
+    const Array& result = results[place(name)];
+    NpyFile file(path, result.dtype, result.shape);
+    file.write(result.bytes.data(), result.bytes.size());
+    file.commit();
+  }
+  if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
+}
+
+int report(std::string message, int code) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fflush(stdout);
+  std::fprintf(stderr, "model: error: %s\n", message.c_str());
+  return code;
+}
+
+/// A page of the mapped package has no file behind it any more. Only what is safe in a signal handler happens here.
+extern "C" void package_was_cut(int) {
+  constexpr std::string_view kLine = "model: error: the package was cut while it was open\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine.data(), kLine.size());
+  ::_exit(1);
+}
+
+}  // namespace
+}  // namespace MODEL_NAME
+
+int main(int argc, char** argv) {
+  using namespace MODEL_NAME;
+  ::signal(SIGBUS, package_was_cut);
+  if (argc == 2 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h"))
+    return std::fputs(kUsage, stdout) < 0;
+  try {
+    const Flags flags = parse(argc, argv);
+    if (flags.bench)
+      bench(flags);
+    else if (flags.has_prompt)
+      generate(flags);
+    else
+      run_tensors(flags);
+    if (std::fflush(stdout) != 0) return report("standard output cannot be written", 1);
+    return 0;
+  } catch (const WrongUsage& error) {
+    return report(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return report("the machine has no memory left for this", 1);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}

@@ -1,0 +1,118 @@
+// A compiled model: opens the package that it was emitted for and runs steps. README.md beside this folder says what it
+// was made from and for which device, plan.txt what a step does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace MODEL_NAME {
+
+/// What went wrong, in one line.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A size: constant + sum of factor * symbol. Symbols are named by their place in Description::symbols.
+struct Dim {
+  struct Term {
+    int symbol;
+    std::int64_t factor;
+  };
+  std::int64_t constant = 0;
+  std::vector<Term> terms = {};
+};
+
+/// An input or an output.
+struct Tensor {
+  std::string_view name, dtype;  // "tok", "i32"
+  std::vector<Dim> shape;
+};
+
+/// A way in: which values each symbol may have, in the order of Description::symbols.
+struct Entry {
+  struct Range {
+    std::int64_t min, max;
+  };
+  std::string_view name;
+  std::vector<Range> symbols;
+};
+
+/// What graphs say whose states are caches by position.
+struct Cache {
+  std::string_view context_symbol, slots_symbol;  // empty: fixed, or no cache
+  std::int64_t max_context;                       // positions that a slot can have; 0: no cache
+};
+
+struct Options {
+  int threads = 0;                                 // 0: one for each processor
+  std::map<std::string, std::int64_t> sizes = {};  // of states: {"ctx", 512}; what is not named has its largest
+};
+
+/// One input of a step: elements in C order, which stay the caller's.
+struct Input {
+  std::string_view name, dtype;
+  std::span<const std::int64_t> shape;
+  const void* data;
+};
+/// Where an output of a step shall go: room for output_shape() in C order, in no input's memory.
+struct Output {
+  std::string_view name;
+  void* data;
+  std::size_t size_bytes;
+};
+
+struct Stats {
+  std::int64_t steps = 0;
+  std::int64_t weight_bytes = 0;  // of the tensors that steps read whole, in place in the package
+  std::int64_t state_bytes = 0;
+  std::int64_t arena_bytes = 0;  // for values within a step
+  int threads = 0;
+};
+
+class Program;
+
+/// One thread at a time may use a Model. After open() a step allocates nothing.
+class Model {
+ public:
+  /// Errors, as of everything here: Error, for a package other than the one that this was emitted for, a machine that
+  /// lacks what the device has, sizes out of bounds, no memory.
+  static Model open(const std::string& package, const Options& options = {});
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  static const Cache& cache();
+  const std::vector<Tensor>& inputs() const;
+  const std::vector<Tensor>& outputs() const;
+  const std::vector<Entry>& entries() const;
+  /// "f32[N, 576]"
+  std::string type(const Tensor& tensor) const;
+  /// The value that a symbol was opened with, else the most that any entry takes; 0 for a symbol that is not there.
+  std::int64_t size(std::string_view symbol) const;
+  std::int64_t size(const Dim& dim) const;
+
+  /// The shape that an output will have in a step with these inputs.
+  std::vector<std::int64_t> output_shape(std::string_view entry, std::span<const Input> inputs,
+                                         std::string_view output) const;
+  /// One step: every input, every output, in any order. States go on from the step before.
+  void run_step(std::string_view entry, std::span<const Input> inputs, std::span<const Output> outputs);
+  /// States as after open().
+  void reset();
+  Stats stats() const;
+
+ private:
+  explicit Model(std::unique_ptr<Program> program);
+  std::unique_ptr<Program> program_;
+};
+
+/// Bytes of one element; 0 for a dtype that no input or output has.
+std::size_t element_bytes(std::string_view dtype);
+
+}  // namespace MODEL_NAME

@@ -1,0 +1,137 @@
+// NumPy's .npy files: one array in C order, of little-endian numbers. Versions 1 and 2 are read, 1 is written.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "model.h"
+
+namespace MODEL_NAME {
+
+struct Array {
+  std::string dtype;  // "f32"
+  std::vector<std::int64_t> shape;
+  std::vector<char> bytes;
+};
+
+/// "<f4" as "f32"; empty for what is no number here.
+inline std::string dtype_of_descr(std::string_view descr) {
+  if (descr.size() != 3 || descr[0] == '>') return "";
+  if (descr == "|b1") return "bool";
+  const std::string name = descr[1] + std::to_string(8 * (descr[2] - '0'));
+  return std::string_view("fiu").find(descr[1]) != std::string_view::npos && element_bytes(name) != 0 ? name : "";
+}
+inline std::string descr_of_dtype(std::string_view dtype) {
+  if (dtype == "bool") return "|b1";
+  if (dtype == "bf16") throw Error("NumPy has no bf16: cast the output to f32 in the graph");
+  return "<" + std::string(1, dtype[0]) + std::to_string(element_bytes(dtype));
+}
+
+/// What follows `key` in a header like {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }.
+inline std::string_view npy_field(std::string_view header, std::string_view key) {
+  const std::size_t at = header.find("'" + std::string(key) + "'");
+  if (at == header.npos) return {};
+  const std::size_t value = header.find_first_not_of(": ", at + key.size() + 2);
+  return value == header.npos ? std::string_view() : header.substr(value);
+}
+
+inline Array parse_npy(std::string_view file, const std::string& name) {
+  const auto bad = [&](const std::string& what) { return Error(name + ": " + what); };
+  if (file.size() < 12 || !file.starts_with("\x93NUMPY")) throw bad("this is no .npy file");
+  const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(file[i])); };
+  const std::size_t start = byte(6) == 1 ? 10 : 12;
+  const std::size_t length = byte(8) | byte(9) << 8 | (start == 10 ? 0 : byte(10) << 16 | byte(11) << 24);
+  if (byte(6) > 2 || length > file.size() - start) throw bad("its header is malformed");
+  const std::string_view header = file.substr(start, length);
+  Array array;
+  const std::string_view descr = npy_field(header, "descr");
+  array.dtype = descr.size() < 5 ? "" : dtype_of_descr(descr.substr(1, 3));
+  if (array.dtype.empty()) throw bad("elements of type " + std::string(descr.substr(0, 5)) + " are not read");
+  const std::string_view shape = npy_field(header, "shape");
+  if (!shape.starts_with('(') || shape.find(')') == shape.npos) throw bad("its header is malformed");
+  std::size_t size = element_bytes(array.dtype);
+  for (std::size_t at = 1; shape[at] != ')'; ++at) {
+    if (shape[at] == ',' || shape[at] == ' ') continue;
+    std::int64_t extent = 0;
+    for (; shape[at] >= '0' && shape[at] <= '9' && extent < (std::int64_t{1} << 40); ++at)
+      extent = 10 * extent + (shape[at] - '0');
+    if (shape[at] != ',' && shape[at] != ')') throw bad("its header is malformed");
+    array.shape.push_back(extent);
+    if (__builtin_mul_overflow(size, static_cast<std::size_t>(extent), &size)) throw bad("it is too large");
+    --at;
+  }
+  if (npy_field(header, "fortran_order").starts_with("True") && array.shape.size() > 1)
+    throw bad("Fortran order; save it with np.ascontiguousarray");
+  const std::string_view data = file.substr(start + length);
+  if (data.size() != size)
+    throw bad("it has " + std::to_string(data.size()) + " bytes of elements, its shape takes " + std::to_string(size));
+  array.bytes.assign(data.begin(), data.end());
+  return array;
+}
+
+inline Array read_npy(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (!file) throw Error(path + ": " + std::strerror(errno));
+  std::string content;
+  char buffer[1 << 16];
+  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, file)) content.append(buffer, count);
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  if (failed) throw Error(path + ": it cannot be read");
+  return parse_npy(content, path);
+}
+
+inline std::string npy_header(std::string_view dtype, const std::vector<std::int64_t>& shape) {
+  std::string extents;
+  for (const std::int64_t extent : shape) extents += std::to_string(extent) + ", ";
+  if (shape.size() > 1) extents.resize(extents.size() - 2);
+  std::string text = "{'descr': '" + descr_of_dtype(dtype) + "', 'fortran_order': False, 'shape': (" + extents + "), }";
+  text.resize((10 + text.size() + 1 + 63) / 64 * 64 - 11, ' ');  // so that elements are aligned to 64 bytes
+  const std::size_t length = text.size() + 1;
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(length & 0xff) + static_cast<char>(length >> 8) +
+         text + "\n";
+}
+
+/// A file that appears whole or not at all: written beside its name first. What is no regular file (/dev/stdout) is
+/// written in place.
+class NpyFile {
+ public:
+  NpyFile(std::string path, std::string_view dtype, const std::vector<std::int64_t>& shape)
+      : path_(std::move(path)), part_(path_) {
+    if (!std::filesystem::exists(path_) || std::filesystem::is_regular_file(path_)) part_ += ".part";
+    file_ = std::fopen(part_.c_str(), "wb");
+    if (!file_) throw Error(path_ + ": " + std::strerror(errno));
+    const std::string header = npy_header(dtype, shape);
+    write(header.data(), header.size());
+  }
+  NpyFile(const NpyFile&) = delete;
+  NpyFile& operator=(const NpyFile&) = delete;
+  ~NpyFile() {
+    if (!file_) return;
+    std::fclose(file_);
+    if (part_ != path_) std::remove(part_.c_str());
+  }
+  void write(const void* bytes, std::size_t size) {
+    if (std::fwrite(bytes, 1, size, file_) != size) throw Error(path_ + ": " + std::strerror(errno));
+  }
+  void commit() {
+    const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
+    if (closed && (part_ == path_ || std::rename(part_.c_str(), path_.c_str()) == 0)) return;
+    const std::string why = std::strerror(errno);
+    if (part_ != path_) std::remove(part_.c_str());
+    throw Error(path_ + ": " + why);
+  }
+
+ private:
+  std::string path_, part_;
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace MODEL_NAME

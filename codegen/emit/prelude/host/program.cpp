@@ -1,0 +1,372 @@
+#include "program.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace MODEL_NAME {
+namespace {
+
+constexpr std::int64_t kUnknown = -1;
+
+template <class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  std::string message;
+  const auto add = [&](const auto& part) {
+    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>)
+      message += std::to_string(part);
+    else
+      message += part;
+  };
+  (add(parts), ...);
+  throw Error(message);
+}
+
+template <class T>
+std::string list(std::span<const T> sizes) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < sizes.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(sizes[i]);
+  return text + (sizes.size() == 1 ? ",)" : ")");
+}
+
+bool machine_has([[maybe_unused]] std::string_view feature) {
+#if defined(__x86_64__)
+#define HAS(name) \
+  if (feature == name) return __builtin_cpu_supports(name) != 0;
+  HAS("ssse3")
+  HAS("sse4.1") HAS("sse4.2") HAS("popcnt") HAS("avx") HAS("avx2") HAS("fma") HAS("bmi") HAS("bmi2") HAS("avx512f")
+      HAS("avx512bw") HAS("avx512cd") HAS("avx512dq") HAS("avx512vl") HAS("avx512vnni")
+#undef HAS
+#endif
+          return true;  // part of one of those above, or of every machine that this compiles for
+}
+
+/// The place of {} number `n` filled in, for the member-th key of a family.
+std::string member_key(const Family& family, std::size_t member) {
+  std::string key(family.key);
+  std::size_t end = key.size();
+  for (std::size_t i = family.ranges.size(); i-- > 0;) {
+    const auto count = static_cast<std::size_t>(family.ranges[i].to - family.ranges[i].from);
+    const std::size_t at = key.rfind("{}", end);
+    const std::string number = std::to_string(family.ranges[i].from + static_cast<std::int64_t>(member % count));
+    key.replace(at, 2, number);
+    end = at;
+    member /= count;
+  }
+  return key;
+}
+
+std::size_t member_count(const Family& family) {
+  std::size_t count = 1;
+  for (const Family::Range& r : family.ranges) count *= static_cast<std::size_t>(r.to - r.from);
+  return count;
+}
+
+std::string described(std::string_view dtype, std::span<const std::uint64_t> shape, bool transposed) {
+  return std::string(dtype) + " " + list(shape) + (transposed ? " stored transposed" : "");
+}
+
+opnf::Reader open_package(const std::string& path) try {
+  return opnf::Reader::open(path);
+} catch (const opnf::Error& error) {
+  throw Error(error.what());
+}
+
+}  // namespace
+
+std::int64_t value(const Dim& dim, std::span<const std::int64_t> sizes) {
+  std::int64_t sum = dim.constant;
+  for (const Dim::Term& t : dim.terms) sum += t.factor * sizes[static_cast<std::size_t>(t.symbol)];
+  return sum;
+}
+
+std::string text(const Tensor& tensor, const Description& description) {
+  std::string all(tensor.dtype);
+  all += '[';
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    const Dim& dim = tensor.shape[i];
+    std::string one;
+    for (const Dim::Term& t : dim.terms) {
+      if (!one.empty()) one += " + ";
+      if (t.factor != 1) one += std::to_string(t.factor) + "*";
+      one += description.symbols[static_cast<std::size_t>(t.symbol)];
+    }
+    if (one.empty() || dim.constant != 0) one += (one.empty() ? "" : " + ") + std::to_string(dim.constant);
+    all += (i > 0 ? ", " : "") + one;
+  }
+  return all + ']';
+}
+
+std::size_t element_bytes(std::string_view dtype) {
+  for (const auto& [name, size] : {std::pair<std::string_view, std::size_t>{"f64", 8},
+                                   {"f32", 4},
+                                   {"f16", 2},
+                                   {"bf16", 2},
+                                   {"i8", 1},
+                                   {"i16", 2},
+                                   {"i32", 4},
+                                   {"i64", 8},
+                                   {"u8", 1},
+                                   {"u16", 2},
+                                   {"u32", 4},
+                                   {"u64", 8},
+                                   {"bool", 1}})
+    if (name == dtype) return size;
+  return 0;
+}
+
+// --- memory ---
+
+Memory::Memory(std::int64_t size_bytes) : size_bytes_(size_bytes) {
+  if (size_bytes == 0) return;
+  void* pages =
+      ::mmap(nullptr, static_cast<std::size_t>(size_bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) fail("no memory for ", size_bytes, " bytes: open with smaller sizes (--max-context)");
+  data_ = static_cast<std::byte*>(pages);
+}
+Memory::Memory(Memory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_bytes_(std::exchange(other.size_bytes_, 0)) {}
+Memory::~Memory() {
+  if (data_) ::munmap(data_, static_cast<std::size_t>(size_bytes_));
+}
+void Memory::clear() {
+  if (!data_) return;
+  // Fresh pages in the place of the old ones: what nobody writes takes no memory.
+  void* pages = ::mmap(data_, static_cast<std::size_t>(size_bytes_), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (pages == MAP_FAILED) fail("no memory for ", size_bytes_, " bytes");
+}
+
+// --- open ---
+
+Program::Program(const Description& description, const std::string& package, const Options& options)
+    : pool(options.threads),
+      description_(description),
+      package_(open_package(package)),
+      arena_(description.arena_bytes),
+      in_(description.inputs.size()),
+      out_(description.outputs.size()) {
+  check_machine();
+  open_sizes(options);
+  check_package(package);
+  stats_.arena_bytes = arena_.size_bytes();
+  stats_.threads = pool.threads();
+}
+Program::~Program() = default;
+
+void Program::check_machine() const {
+  for (const std::string_view feature : description_.features)
+    if (!machine_has(feature))
+      fail("this program is for ", description_.device, ", and this machine has no ", feature,
+           ": emit again for --device this-cpu");
+}
+
+void Program::open_sizes(const Options& options) {
+  const std::size_t count = description_.symbols.size();
+  opened_.assign(count, 0);
+  fixed_.assign(count, false);
+  sizes.assign(count, 0);
+  for (std::size_t s = 0; s < count; ++s)
+    for (const Entry& entry : description_.entries) opened_[s] = std::max(opened_[s], entry.symbols[s].max);
+  for (const std::size_t s : description_.state_symbols) fixed_[s] = true;
+  for (const auto& [name, wanted] : options.sizes) {
+    const auto symbol = std::find(description_.symbols.begin(), description_.symbols.end(), name);
+    if (symbol == description_.symbols.end()) fail("there is no size '", name, "'");
+    const auto s = static_cast<std::size_t>(symbol - description_.symbols.begin());
+    if (wanted < 1 || wanted > opened_[s])
+      fail(name, " = ", wanted, " is not in [1, ", opened_[s], "], which this program was emitted for");
+    opened_[s] = wanted;
+    fixed_[s] = true;
+  }
+  sizes = opened_;
+}
+
+void Program::check_package(const std::string& path) {
+  const auto another = [&](const std::string& difference) {
+    fail(path, " is not the package that this program was emitted for: ", difference, "; emit again for it");
+  };
+  for (const Family& family : description_.families) {
+    tensors_.emplace_back();
+    for (std::size_t m = 0; m < member_count(family); ++m) {
+      const std::string key = member_key(family, m);
+      const auto row = package_.find(key);
+      if (!row) another("it has no tensor " + key);
+      const opnf::Tensor there = package_.tensor(*row);
+      const std::string_view dtype = family.dtypes[family.dtype_of.empty() ? 0 : family.dtype_of[m] - 'a'];
+      const bool same = there.dtype->name == dtype && there.transposed == family.transposed &&
+                        std::equal(there.shape.begin(), there.shape.end(), family.shape.begin(), family.shape.end());
+      if (!same)
+        another(key + " is " + described(there.dtype->name, there.shape, there.transposed) + ", not " +
+                described(dtype, family.shape, family.transposed));
+      if (there.layout != opnf::Layout::rows) another(key + " is laid out as panel16, not in rows");
+      tensors_.back().push_back(bytes_of(*row));
+      if (!family.looked_up) stats_.weight_bytes += static_cast<std::int64_t>(there.nbytes);
+    }
+  }
+  std::uint64_t metadata = 0;
+  for (const opnf::SectionEntry& section : package_.sections())
+    if (section.kind == static_cast<std::uint32_t>(opnf::Section::metadata)) metadata = section.checksum;
+  if (metadata != description_.metadata_checksum)
+    another("its tensors have the same shapes, but its metadata, of which numbers are compiled in, differ");
+}
+
+const void* Program::bytes_of(std::size_t row) try {
+  const opnf::Tensor tensor = package_.tensor(row);
+  if (tensor.pattern.empty()) return package_.bytes(row).data();
+  filled_.emplace_back(
+      static_cast<std::int64_t>(tensor.nbytes));  // one value repeated, which kernels read as any other
+  package_.read_tensor(row, 0, {filled_.back().data(), tensor.nbytes});
+  return filled_.back().data();
+} catch (const opnf::Error& error) {
+  throw Error(error.what());
+}
+
+std::byte* Program::take_state(std::int64_t size_bytes) {
+  states_.emplace_back(size_bytes);
+  stats_.state_bytes += size_bytes;
+  return states_.back().data();
+}
+
+void Program::reset() {
+  for (Memory& state : states_) state.clear();
+}
+
+Stats Program::stats() const { return stats_; }
+
+// --- a step ---
+
+std::size_t Program::entry_number(std::string_view name) const {
+  std::string names;
+  for (std::size_t e = 0; e < description_.entries.size(); ++e) {
+    if (description_.entries[e].name == name) return e;
+    names += (e > 0 ? ", " : "") + std::string(description_.entries[e].name);
+  }
+  fail("there is no entry point '", name, "'; there is ", names);
+}
+
+void Program::order(std::span<const Input> inputs, std::span<const Input*> in) const {
+  std::fill(in.begin(), in.end(), nullptr);
+  for (const Input& input : inputs) {
+    std::size_t i = 0;
+    while (i < in.size() && description_.inputs[i].name != input.name) ++i;
+    if (i == in.size()) fail("the model has no input '", input.name, "'");
+    in[i] = &input;
+  }
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const Tensor& wanted = description_.inputs[i];
+    if (!in[i]) fail("input ", wanted.name, ": ", text(wanted, description_), " is missing");
+    if (in[i]->dtype != wanted.dtype || in[i]->shape.size() != wanted.shape.size())
+      fail("input ", wanted.name, " is ", text(wanted, description_), ", not ", in[i]->dtype, " ", list(in[i]->shape));
+  }
+}
+
+void Program::check_shape(const Input& input, const Tensor& wanted, std::span<const std::int64_t> now) const {
+  for (std::size_t d = 0; d < input.shape.size(); ++d)
+    if (input.shape[d] != value(wanted.shape[d], now))
+      fail("input ", input.name, ": dimension ", d, " of ", text(wanted, description_), " is ", input.shape[d],
+           ", not ", value(wanted.shape[d], now));
+}
+
+void Program::check_index(const IndexInput& index, const Input& input, std::span<const std::int64_t> now) const {
+  const std::int64_t below = value(index.below, now);
+  std::int64_t count = 1;
+  for (const std::int64_t extent : input.shape) count *= extent;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t one = input.dtype == "i64" ? static_cast<const std::int64_t*>(input.data)[i]
+                                                  : static_cast<const std::int32_t*>(input.data)[i];
+    if (one < 0 || one >= below)
+      fail("input ", input.name, "[", i, "] is ", one, ", which is not in [0, ", below, "): ", index.what);
+  }
+}
+
+void Program::bind(std::size_t entry, std::span<const Input> inputs, std::span<const Input*> in,
+                   std::span<std::int64_t> now) const {
+  order(inputs, in);
+  for (std::size_t s = 0; s < now.size(); ++s) now[s] = fixed_[s] ? opened_[s] : kUnknown;
+  for (std::size_t i = 0; i < in.size(); ++i)
+    for (std::size_t d = 0; d < in[i]->shape.size(); ++d) {
+      const Dim& dim = description_.inputs[i].shape[d];
+      if (dim.terms.size() != 1) continue;
+      std::int64_t& symbol = now[static_cast<std::size_t>(dim.terms[0].symbol)];
+      if (symbol == kUnknown) symbol = (in[i]->shape[d] - dim.constant) / dim.terms[0].factor;
+    }
+  const Entry& point = description_.entries[entry];
+  for (std::size_t s = 0; s < now.size(); ++s) {
+    if (now[s] == kUnknown) now[s] = opened_[s];
+    if (now[s] < point.symbols[s].min || now[s] > point.symbols[s].max)
+      fail(description_.symbols[s], " = ", now[s], " is not in [", point.symbols[s].min, ", ", point.symbols[s].max,
+           "], what ", point.name, " takes");
+  }
+  for (std::size_t i = 0; i < in.size(); ++i) check_shape(*in[i], description_.inputs[i], now);
+  for (const IndexInput& index : description_.index_inputs) check_index(index, *in[index.input], now);
+}
+
+void Program::place_outputs(std::span<const Output> outputs) {
+  for (std::size_t o = 0; o < out_.size(); ++o) {
+    const Tensor& tensor = description_.outputs[o];
+    const auto given =
+        std::find_if(outputs.begin(), outputs.end(), [&](const Output& x) { return x.name == tensor.name; });
+    if (given == outputs.end()) fail("output ", tensor.name, ": ", text(tensor, description_), " has no place");
+    std::size_t bytes = element_bytes(tensor.dtype);
+    for (const Dim& dim : tensor.shape) bytes *= static_cast<std::size_t>(value(dim, sizes));
+    if (given->size_bytes < bytes)
+      fail("output ", tensor.name, " takes ", bytes, " bytes; there is room for ", given->size_bytes);
+    out_[o] = given->data;
+  }
+}
+
+void Program::run_step(std::size_t entry, std::span<const Input> inputs, std::span<const Output> outputs) {
+  bind(entry, inputs, in_, sizes);
+  place_outputs(outputs);
+  run(entry, in_.data(), out_.data());
+  ++stats_.steps;
+}
+
+// --- Model ---
+
+Model::Model(std::unique_ptr<Program> program) : program_(std::move(program)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Model Model::open(const std::string& package, const Options& options) { return Model(make_program(package, options)); }
+
+const Cache& Model::cache() { return MODEL_NAME::description().cache; }
+const std::vector<Tensor>& Model::inputs() const { return program_->description().inputs; }
+const std::vector<Tensor>& Model::outputs() const { return program_->description().outputs; }
+const std::vector<Entry>& Model::entries() const { return program_->description().entries; }
+std::string Model::type(const Tensor& tensor) const { return text(tensor, program_->description()); }
+std::int64_t Model::size(std::string_view symbol) const {
+  const auto& symbols = program_->description().symbols;
+  const auto found = std::find(symbols.begin(), symbols.end(), symbol);
+  return found == symbols.end() ? 0 : program_->opened(static_cast<std::size_t>(found - symbols.begin()));
+}
+std::int64_t Model::size(const Dim& dim) const {
+  std::int64_t sum = dim.constant;
+  for (const Dim::Term& t : dim.terms) sum += t.factor * program_->opened(static_cast<std::size_t>(t.symbol));
+  return sum;
+}
+
+std::vector<std::int64_t> Model::output_shape(std::string_view entry, std::span<const Input> inputs,
+                                              std::string_view output) const {
+  const Description& d = program_->description();
+  std::vector<const Input*> in(d.inputs.size());
+  std::vector<std::int64_t> sizes(d.symbols.size());
+  program_->bind(program_->entry_number(entry), inputs, in, sizes);
+  for (const Tensor& tensor : d.outputs) {
+    if (tensor.name != output) continue;
+    std::vector<std::int64_t> shape;
+    for (const Dim& dim : tensor.shape) shape.push_back(value(dim, sizes));
+    return shape;
+  }
+  fail("the model has no output '", output, "'");
+}
+
+void Model::run_step(std::string_view entry, std::span<const Input> inputs, std::span<const Output> outputs) {
+  program_->run_step(program_->entry_number(entry), inputs, outputs);
+}
+void Model::reset() { program_->reset(); }
+Stats Model::stats() const { return program_->stats(); }
+
+}  // namespace MODEL_NAME

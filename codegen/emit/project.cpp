@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/project.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "codegen/emit/cpp.h"
+#include "codegen/emit/host_cpp.h"
+#include "codegen/plan/print.h"
+#include "formats/opnf/reader.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::emit {
+namespace {
+
+struct Fixed {
+  std::string_view path, text;
+};
+
+std::vector<Fixed> fixed_files() {
+  return {{
+              "CMakeLists.txt",
+#include "host_CMakeLists_txt.inc"
+          },
+          {
+              "README.md",
+#include "host_README_md.inc"
+          },
+          {
+              "host/main.cpp",
+#include "host_main_cpp.inc"
+          },
+          {
+              "host/model.h",
+#include "host_model_h.inc"
+          },
+          {
+              "host/npy.h",
+#include "host_npy_h.inc"
+          },
+          {
+              "host/program.cpp",
+#include "host_program_cpp.inc"
+          },
+          {
+              "host/program.h",
+#include "host_program_h.inc"
+          },
+          {
+              "host/reader.cpp",
+#include "host_reader_cpp.inc"
+          },
+          {
+              "host/reader.h",
+#include "host_reader_h.inc"
+          },
+          {
+              "host/thread_pool.h",
+#include "host_thread_pool_h.inc"
+          }};
+}
+
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size()) text.replace(at, from.size(), to);
+  return text;
+}
+
+std::string filled(std::string text, const std::vector<std::pair<std::string, std::string>>& values) {
+  for (const auto& [mark, value] : values) text = replaced(std::move(text), mark, value);
+  return text;
+}
+
+std::uint64_t metadata_checksum(const Model& model) {
+  const opnf::Reader reader = opnf::Reader::open(model.path());
+  for (const opnf::SectionEntry& s : reader.sections())
+    if (s.kind == static_cast<std::uint32_t>(opnf::Section::metadata)) return s.checksum;
+  return 0;
+}
+
+std::string types(const plan::Plan& plan, plan::Role role, const std::vector<std::string>& names) {
+  std::vector<std::string> all;
+  for (const std::string& name : names)
+    for (const plan::Buffer& b : plan.buffers)
+      if (b.role == role && b.key == name)
+        all.push_back(fmt::format("{}: {}", name, TensorType{b.dtype, b.shape}.to_string()));
+  return fmt::format("({})", fmt::join(all, ", "));
+}
+
+std::string entries(const plan::Plan& plan) {
+  std::vector<std::string> all;
+  for (const plan::EntryPoint& e : plan.entries) {
+    std::vector<std::string> symbols;
+    for (const plan::Symbol& s : e.symbols)
+      symbols.push_back(s.min == s.max ? fmt::format("{} = {}", s.name, s.min)
+                                       : fmt::format("{} from {} to {}", s.name, s.min, s.max));
+    all.push_back(symbols.empty() ? e.name : fmt::format("{} ({})", e.name, fmt::join(symbols, ", ")));
+  }
+  return fmt::format("{}", fmt::join(all, "; "));
+}
+
+/// How the emitted command runs this graph.
+std::string command(const plan::Plan& plan, const std::string& package) {
+  const auto has = [](const std::vector<std::string>& names, const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (has(plan.inputs, "tok") && has(plan.inputs, "rows") && has(plan.outputs, "logits"))
+    return fmt::format("b/model {} --prompt-ids 1,2,3 --generate 32 --text", package);
+  std::string text = "b/model " + package;
+  for (const std::string& i : plan.inputs) text += fmt::format(" --input {0}={0}.npy", i);
+  for (const std::string& o : plan.outputs) text += fmt::format(" --output {0}={0}.npy", o);
+  return text;
+}
+
+std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, const Model& model,
+                                                        const Device& device) {
+  std::string kernels;
+  for (const plan::Kernel& k : plan.kernels) kernels += fmt::format("    device/{}.cpp\n", k.code.name);
+  const std::string package = std::filesystem::path(model.path()).filename().string();
+  const std::string interface =
+      types(plan, plan::Role::input, plan.inputs) + " -> " + types(plan, plan::Role::output, plan.outputs);
+  if (!kernels.empty()) kernels.pop_back();
+  const std::string title = device.title.empty() ? device.name : device.title;
+  return {{"MODEL_DEVICE_TITLE", title},
+          {"MODEL_DEVICE_FEATURES", fmt::format("{}; {} lanes", fmt::join(device.isa, " "), device.lanes)},
+          {"MODEL_DEVICE", device.name},
+          {"MODEL_PACKAGE", package},
+          {"MODEL_INTERFACE", interface},
+          {"MODEL_ENTRIES", entries(plan)},
+          {"MODEL_ENTRY", plan.entries.front().name},
+          {"MODEL_COMMAND", command(plan, package)},
+          {"MODEL_KERNELS", kernels},
+          {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
+          {"MODEL_NAME", plan.name}};
+}
+
+/// The prelude and the kernels of one model share a namespace that no other model has.
+std::string in_namespace(const std::string& text, const std::string& name) {
+  return replaced(replaced(text, "namespace kernel {", fmt::format("namespace {}::kernel {{", name)),
+                  "}  // namespace kernel", fmt::format("}}  // namespace {}::kernel", name));
+}
+
+std::string kernel_file(kir::Kernel kernel, const std::string& name) {
+  std::string provenance;
+  for (const std::string& line : std::exchange(kernel.provenance, {})) provenance += "// " + line + "\n";
+  return provenance +
+         fmt::format("#include \"kernel.h\"\n\nnamespace {0}::kernel {{\n\n{1}\n}}  // namespace {0}::kernel\n", name,
+                     render_cpp(kernel, CppLinkage::cpp));
+}
+
+bool is_identifier(std::string_view name) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return !name.empty() && letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+}
+
+}  // namespace
+
+Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts) {
+  if (device.api != Api::cpu)
+    fail(ErrorCode::unsupported, "[emit] {} is driven by {}; C++ is emitted for --api cpu", device.name,
+         name(device.api));
+  if (!is_identifier(plan.name) || plan.name == "kernel" || plan.name == "std" || plan.name == "model" ||
+      plan.name == "opnf")
+    fail(ErrorCode::invalid_argument,
+         "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",
+         plan.name);
+  Files files;
+  const auto filled_in = values(plan, model, device);
+  for (const Fixed& f : fixed_files())
+    files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
+  files["plan.txt"] = to_text(plan);
+  files["device/kernel.h"] = in_namespace(cpp_prelude(device.lanes), plan.name);
+  files["device/kernels.h"] = kernels_h(plan);
+  for (const plan::Kernel& k : plan.kernels)
+    files[fmt::format("device/{}.cpp", k.code.name)] = kernel_file(k.code, plan.name);
+  files["host/model.cpp"] = model_cpp(plan, model, device, facts, metadata_checksum(model));
+  return files;
+}
+
+void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
+                  const GraphFacts& facts) {
+  write_project(project_files(plan, model, device, facts), folder);
+}
+
+}  // namespace openinfer::emit

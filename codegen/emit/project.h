@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan as a C++ project that stands alone: kernels, host program, build files, the plan as text. Same inputs, same
+// bytes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "codegen/emit/graph_facts.h"
+#include "codegen/plan/plan.h"
+#include "lib/base/device.h"
+#include "openinfer/model.h"
+
+namespace openinfer::emit {
+
+/// Path below the project's folder -> text.
+using Files = std::map<std::string, std::string>;
+
+/// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_cpp.h refuses and for
+/// a device that is no CPU.
+Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts);
+
+/// Writes the folder: all of it or nothing. An emitted project that is there is replaced; what else lies in its folder
+/// (a build folder) stays. Errors: invalid_argument for a folder with anything else in it; io_error.
+void write_project(const Files& files, const std::filesystem::path& folder);
+
+/// Both.
+void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
+                  const GraphFacts& facts);
+
+}  // namespace openinfer::emit
