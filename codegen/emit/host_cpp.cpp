@@ -172,7 +172,8 @@ class ModelCpp {
 
   void steps() {
     line("class Steps final : public Program {{\n public:");
-    line("  Steps(const std::string& package, const Options& options) : Program(description(), package, options) {{");
+    line("  Steps(const std::string& package, const Options& options) : Program({}::description(), package, options) {{",
+         plan_.name);
     for (std::size_t w = 0; w < weights_.size(); ++w) line("    place({}, weights.{});", w, buffers_.name(weights_[w]));
     each_state([&](int b) {
       line("    state.{} = new_state<{}>({});", buffers_.name(b), buffers_.type(b),

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""emit: projects are built by CMake alone, run on .npy files and token ids, and held to the simulator."""
+
+import filecmp
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
+import tiny_llama  # noqa: E402
+from harness import COMMAND, Case  # noqa: E402
+import opnf  # noqa: E402  (tiny_llama knows where it is)
+
+# A loop of matrix products over a family in q8_0, with elementwise work around them.
+LAYERS, D = 3, 64
+GRAPH = """oig 1
+dim 1 <= N <= 40
+weight @W.{0..3} : q8_0[64, 64]
+weight @table    : f32[10, 64]
+graph (ids: i32[N], y: f32[N, 64]) -> (z: f32[N, 64], x: f32[N, 64]) {
+  x = gather(@table, ids)
+  for l in 0..3 carry x {
+    m = matmul(x, @W.{l})
+    t = tanh(m)
+    n = x + t
+    next n
+  }
+  s = x * y
+  z = s + 0.5
+  return z, x
+}
+"""
+
+
+def write_package(path, layers=LAYERS, width=D, scale=1.0, name="small"):
+    random = np.random.default_rng(5)
+    w = opnf.Writer(path)
+    w.meta("general.name", name)
+    for layer in range(layers):
+        value = scale * random.normal(size=(width, D)).astype(np.float32) / 8
+        w.tensor(f"W.{layer}", "q8_0", (D, width), tiny_llama.q8_0(value), transposed=True)
+    w.tensor("table", "f32", (10, D), random.normal(size=(10, D)).astype("<f4"))
+    w.write()
+
+
+def build(source, folder, *options):
+    """Configures and builds with nothing but CMake and a compiler; the tests' own settings do not reach it."""
+    for arguments in (["cmake", "-S", source, "-B", folder, *options], ["cmake", "--build", folder, "-j2"]):
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
+        if "warning:" in done.stdout + done.stderr:
+            raise AssertionError(done.stdout + done.stderr)
+
+
+class Emitted(Case):
+    """One project for all tests of a class: built once."""
+
+    @classmethod
+    def make(cls, *arguments):
+        cls.home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.home.cleanup)
+        cls.project, cls.package = os.path.join(cls.home.name, "p"), os.path.join(cls.home.name, "m.oinf")
+        return lambda: subprocess.run([COMMAND, "emit", cls.package, "--device", "this-cpu", "-o", cls.project, *arguments],
+                                      check=True, capture_output=True)
+
+    def model(self, *arguments, package=None):
+        done = subprocess.run([os.path.join(self.project, "b", "model"), package or self.package, *map(str, arguments)],
+                              capture_output=True, cwd=self.folder, timeout=300, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def model_works(self, *arguments):
+        code, out, err = self.model(*arguments)
+        self.assertEqual(code, 0, err)
+        return out
+
+    def model_fails(self, *arguments, says, code=1, package=None):
+        found, out, err = self.model(*arguments, package=package)
+        self.assertEqual((found, out, err.count("\n")), (code, "", 1), err)
+        self.assertTrue(err.startswith("model: error: "), err)
+        for part in says:
+            self.assertIn(part, err)
+
+
+class Tensors(Emitted):
+    @classmethod
+    def setUpClass(cls):
+        emit = cls.make("--graph", os.path.join(tempfile.gettempdir(), f"emit_test.{os.getpid()}.oig"), "--name", "small")
+        graph = os.path.join(tempfile.gettempdir(), f"emit_test.{os.getpid()}.oig")
+        with open(graph, "w", encoding="utf-8") as file:
+            file.write(GRAPH)
+        cls.addClassCleanup(os.remove, graph)
+        cls.graph = graph
+        write_package(cls.package)
+        emit()
+        build(cls.project, os.path.join(cls.project, "b"))
+
+    def arrays(self, rows):
+        random = np.random.default_rng(rows)
+        np.save(self.path("ids.npy"), random.integers(0, 10, rows).astype("<i4"))
+        np.save(self.path("y.npy"), random.normal(size=(rows, D)).astype("<f4"))
+        return ["--input", "ids=ids.npy", "--input", "y=y.npy"]
+
+    def test_equals_the_simulator(self):
+        for rows in (1, 7, 40):
+            inputs = self.arrays(rows)
+            self.model_works(*inputs, "--output", "z=z.npy", "--output", "x=x.npy", "--threads", 2)
+            self.works("run", self.package, "--graph", self.graph, *inputs, "--output", "z=z_sim.npy", "--output", "x=x_sim.npy")
+            for name in "zx":
+                found, expected = np.load(self.path(f"{name}.npy")), np.load(self.path(f"{name}_sim.npy"))
+                self.assertEqual((found.dtype, found.shape), (np.float32, (rows, D)))
+                # Sums of 64 products of size ~1 in another order, three times: 64 · 2^-24 · 3 · a few.
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+                self.assertGreater(np.abs(expected).max(), 0.5)
+
+    def test_same_bits_for_any_number_of_threads(self):
+        inputs = self.arrays(40)
+        for threads in (1, 2, 3):
+            self.model_works(*inputs, "--output", f"z=z{threads}.npy", "--threads", threads)
+        self.assertEqual(self.read("z1.npy"), self.read("z2.npy"))
+        self.assertEqual(self.read("z1.npy"), self.read("z3.npy"))
+
+    def test_bad_inputs(self):
+        inputs = self.arrays(7)
+        np.save(self.path("far.npy"), np.array([0, 1, 2, 10, 4, 5, 6], "<i4"))
+        np.save(self.path("many.npy"), np.zeros(41, "<i4"))
+        np.save(self.path("wide.npy"), np.zeros((7, 65), "<f4"))
+        np.save(self.path("whole.npy"), np.zeros((7, D), "<i8"))
+        y, z = inputs[2:], ["--output", "z=z.npy"]
+        self.model_fails("--input", "ids=far.npy", *y, *z, says=["ids[3] is 10", "[0, 10)", "entries of table"])
+        self.model_fails("--input", "ids=many.npy", *y, *z, says=["N = 41", "[1, 40]"])
+        self.model_fails(*inputs[:2], "--input", "y=wide.npy", *z, says=["input y", "is 65, not 64"])
+        self.model_fails(*inputs[:2], "--input", "y=whole.npy", *z, says=["input y is f32[N, 64], not i64 (7, 64)"])
+        self.model_fails(*inputs[:2], *z, says=["input y: f32[N, 64] is missing"])
+        self.model_fails(*inputs, "--input", "q=y.npy", *z, says=["no input 'q'"])
+        self.model_fails(*inputs, "--output", "q=z.npy", says=["no output 'q'"])
+        self.model_fails("--prompt-ids", "1,2", says=["tok, pos, slot, rows", "ids: i32[N]", "--input"])
+        self.model_fails(*inputs, says=["--input needs --output"], code=2)
+        self.model_fails("--frobnicate", says=["no flag --frobnicate"], code=2)
+        self.model_fails("--check", says=["without check data"], code=2)
+        self.assertFalse(os.path.exists(self.path("z.npy")))
+
+    def test_refuses_another_package(self):
+        inputs = [*self.arrays(1), "--output", "z=z.npy"]
+        other = self.path("other.oinf")
+        write_package(other, layers=2)
+        self.model_fails(*inputs, package=other, says=["not the package", "no tensor W.2"])
+        write_package(other, width=32)
+        self.model_fails(*inputs, package=other, says=["W.0 is q8_0 (64, 32) stored transposed, not q8_0 (64, 64)"])
+        write_package(other, name="another")
+        self.model_fails(*inputs, package=other, says=["metadata"])
+        self.write("other.oinf", "x" * 5000)
+        self.model_fails(*inputs, package=other, says=["other.oinf"])
+        write_package(other, scale=2)  # the same model with other weights
+        self.assertEqual(self.model(*inputs, package=other)[0], 0)
+
+    def test_moved_and_built_again(self):
+        shutil.copytree(self.project, self.path("elsewhere"), ignore=shutil.ignore_patterns("b"))
+        self.write("CMakeLists.txt", 'cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\n'
+                   'add_subdirectory(elsewhere)\nadd_executable(user user.cpp)\ntarget_link_libraries(user small)\n')
+        self.write("user.cpp", '#include "model.h"\n#include <cstdio>\nint main(int, char** argv) {\n'
+                   '  auto model = small::Model::open(argv[1]);\n  std::printf("%s %s\\n", model.inputs()[1].name.data(), '
+                   'model.type(model.inputs()[1]).c_str());\n}\n')
+        build(self.folder, self.path("build"))
+        out = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(out, "y f32[N, 64]\n")
+        self.assertTrue(os.path.exists(self.path("build/elsewhere/model")))
+
+    def test_deterministic_and_replaced_as_a_whole(self):
+        again = [COMMAND, "emit", self.package, "--device", "this-cpu", "--graph", self.graph, "--name", "small", "-o", self.path("p")]
+        for _ in range(2):  # the second replaces the first
+            subprocess.run(again, check=True, capture_output=True)
+            os.makedirs(self.path("p/b"), exist_ok=True)
+            self.write("p/b/mine", "kept")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["p"])
+        self.assertEqual(self.read("p/b/mine"), b"kept")
+        for root, _, names in os.walk(self.path("p")):
+            if not root.startswith(self.path("p/b")):
+                theirs = os.path.join(self.project, os.path.relpath(root, self.path("p")))
+                self.assertEqual(filecmp.cmpfiles(root, theirs, names, shallow=False)[0], names)
+        with open(os.path.join(self.project, "README.md"), encoding="utf-8") as file:
+            self.assertNotRegex(file.read(), "MODEL_")
+
+    def test_reads_as_written_by_hand(self):
+        with open(os.path.join(self.project, "host/model.cpp"), encoding="utf-8") as file:
+            source = file.read()
+        self.assertIn("for (std::int64_t l = 0; l < 3; ++l) {", source)
+        self.assertIn("weights.W[l]", source)
+        self.assertRegex(source, r"std::swap\(\w+, \w+\);")
+        self.assertRegex(source, r"// m = matmul.* at .*:\d+")
+        self.assertLessEqual(max(map(len, source.splitlines())), 140)
+
+    def test_what_emit_refuses(self):
+        graph = ["--graph", self.graph]
+        self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
+        self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "not in this version"])
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
+        self.write("full/notes.txt", "mine") if os.makedirs(self.path("full")) is None else None
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "-o", "full", says=["full", "another folder"])
+        self.assertEqual(self.read("full/notes.txt"), b"mine")
+
+    def test_other_devices(self):
+        for device, flag in (("neoverse-n1", "armv8.2-a"), ("x86-64-v4", "x86-64-v4"), ("x86-64-v2", "x86-64-v2")):
+            self.works("emit", self.package, "--graph", self.graph, "--device", device, "-o", device)
+            self.assertIn(flag, self.read(f"{device}/CMakeLists.txt").decode())
+            self.assertIn(device, self.read(f"{device}/README.md").decode())
+
+
+class Rows(Emitted):
+    # float32 in another order against NumPy in float64, as tests/cli/run_test.py holds the simulator to.
+    TOLERANCE = 2e-4
+
+    @classmethod
+    def setUpClass(cls):
+        emit = cls.make("--name", "tiny", "--max-context", "700")
+        tiny_llama.write(cls.package)
+        emit()
+        build(cls.project, os.path.join(cls.project, "b"))
+
+    def test_greedy_ids(self):
+        for prompt in ([1, 2, 3], [259, 262, 108, 100], [200]):
+            out = self.model_works("--prompt-ids", ",".join(map(str, prompt)), "--generate", 12, "--ignore-eos", "--ids")
+            self.assertEqual(out, ",".join(map(str, tiny_llama.greedy(prompt, 12))) + "\n")
+
+    def test_logits_of_every_position_across_chunks(self):
+        prompt = np.random.default_rng(1).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
+        out = self.model_works("--prompt-ids", ",".join(map(str, prompt)), "--generate", 2, "--ignore-eos", "--logits", "l.npy", "--threads", 2)
+        found = np.load(self.path("l.npy"))
+        self.assertEqual((found.dtype, found.shape), (np.float32, (600, tiny_llama.VOCAB)))
+        self.assertLess(np.abs(found - tiny_llama.logits(prompt)).max(), self.TOLERANCE)
+        self.assertEqual(out, ",".join(map(str, tiny_llama.greedy(prompt, 2))) + "\n")
+
+    def test_text_is_the_detokenized_ids(self):
+        flags = ["--prompt-ids", "1,2,3", "--generate", 8, "--ignore-eos"]
+        ids, text = self.model_works(*flags).strip(), self.model(*flags, "--text")[1]
+        self.assertEqual(self.works("detokenize", self.package, ids).decode(errors="replace").strip("\n"), text.strip("\n"))
+
+    def test_context(self):
+        self.model_fails("--prompt-ids", ",".join(["1"] * 701), says=["701 tokens", "context of 700"])
+        self.model_fails("--prompt-ids", "1", "--max-context", 701, says=["--max-context 701", "700"])
+        code, out, err = self.model("--prompt-ids", "1,2,3", "--max-context", 5, "--generate", 9, "--ignore-eos")
+        self.assertEqual((code, out), (0, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n"))
+        self.assertIn("the context of 5 is full", err)
+        self.model_fails("--prompt-ids", str(tiny_llama.VOCAB), says=[f"tok[0] is {tiny_llama.VOCAB}", "entries of tok_embeddings"])
+
+    def test_bench_and_stats(self):
+        bench = json.loads(self.model_works("--bench", "--prompt", 20, "--generate", 4, "--depth", 30, "--json"))
+        for key in ("prefill_tokens_per_s", "decode_tokens_per_s", "bytes_per_token", "open_s", "peak_resident_bytes"):
+            self.assertGreater(bench[key], 0)
+        self.model_works("--prompt-ids", "1,2,3", "--generate", 3, "--ignore-eos", "--stats", "s.json")
+        stats = json.loads(self.read("s.json"))
+        for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"):
+            self.assertGreater(stats[key], 0)
+
+    def test_mixed_dtypes_take_a_kernel_each(self):
+        with open(os.path.join(self.project, "host/model.cpp"), encoding="utf-8") as file:
+            self.assertRegex(file.read(), re.compile(r'switch \("ab"\[l\]\)'))
+
+
+if __name__ == "__main__":
+    unittest.main()
