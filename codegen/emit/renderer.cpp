@@ -75,11 +75,15 @@ kir::Kind Renderer::stored_kind(const Node& access) const {
 
 std::string Renderer::place(const Node& n, const std::string* index) {
   const kir::Buffer& b = buffer(n);
-  const auto at = [&](std::size_t i, bool last) { return last && index ? *index : text(n.args[i]); };
-  if (n.field < 0) return fmt::format("{}[{}]", b.name, at(0, true));
+  const auto at = [&](std::size_t i, bool last) { return last && index ? Text{*index} : value(n.args[i]); };
+  if (n.field < 0) return element(b, at(0, true));
   const auto& field = k_.records[static_cast<std::size_t>(b.record)].fields[static_cast<std::size_t>(n.field)];
-  const std::string record = fmt::format("{}[{}].{}", b.name, at(0, false), field.name);
-  return field.count == 1 ? record : fmt::format("{}[{}]", record, at(1, true));
+  const std::string record = fmt::format("{}.{}", element(b, at(0, false)), field.name);
+  return field.count == 1 ? record : fmt::format("{}[{}]", record, at(1, true).text);
+}
+
+std::string Renderer::element(const kir::Buffer& b, const Text& index) const {
+  return fmt::format("{}[{}]", b.name, index.text);
 }
 
 std::string Renderer::variable_place(const Node& n) {

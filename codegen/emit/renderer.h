@@ -67,13 +67,15 @@ class Renderer {
   std::string wrapped(const Text& t, int precedence) const;  // in parentheses if it binds less tightly
   /// "w[at].qs[j]", "x[i]": without widening. `index` overrides the last index.
   std::string place(const kir::Node& access, const std::string* index = nullptr);
+  /// "x[i]": an element of a buffer.
+  virtual std::string element(const kir::Buffer& b, const Text& index) const;
   const std::string& variable(const kir::Node& n) const { return names_.variables[static_cast<std::size_t>(n.ref)]; }
   /// "sum" or "acc[m]".
   std::string variable_place(const kir::Node& n);
   /// The node that is added or multiplied to the variable that `write` writes, and the operator ("+="); or nothing.
   std::pair<kir::Id, std::string_view> accumulation(const kir::Node& write) const;
   void region(const std::vector<kir::Id>& nodes);
-  void statement(kir::Id id);
+  virtual void statement(kir::Id id);
   void plain_loop(kir::Id id);
   void line(std::string_view text);
   void open(std::string_view text) {

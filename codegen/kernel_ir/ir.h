@@ -66,6 +66,7 @@ struct Target {
   int lanes = 1;      // a power of two
   int subgroups = 1;  // of a workgroup; a power of two
   Dot4 dot4 = Dot4::none;
+  bool exact_division = true;  // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
   bool operator==(const Target&) const = default;
 };
 

@@ -119,7 +119,8 @@ class Coder {
 }  // namespace
 
 Val code_of(kir::Build& k, const ScalarExpr& e, const std::vector<std::pair<std::string, Val>>& parameters) {
-  return Coder(k, parameters)(expand_conversions(e));
+  const ScalarExpr plain = expand_conversions(e);
+  return Coder(k, parameters)(k.target().exact_division ? plain : divide_by_call(plain));
 }
 
 Val scalar_call(kir::Build& k, std::string_view name, const std::vector<Val>& arguments) {

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/cuda.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "codegen/emit/lane_renderer.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::emit {
+namespace {
+
+using kir::Id;
+using kir::Kind;
+using kir::Node;
+using kir::Op;
+using kir::Type;
+
+constexpr int kWarp = 32;
+
+constexpr std::array<std::string_view, 61> kReserved = {
+    "group",    "subgroup", "lane",     "thread",   "kernel",   "asm",      "auto",      "bool",     "break",
+    "case",     "catch",    "char",     "class",    "const",    "continue", "default",   "delete",   "do",
+    "double",   "else",     "enum",     "explicit", "export",   "extern",   "false",     "float",    "for",
+    "friend",   "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",      "operator",
+    "private",  "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",   "struct",
+    "switch",   "template", "this",     "throw",    "true",     "try",      "typedef",   "typename", "union",
+    "unsigned", "using",    "virtual",  "void",     "volatile", "while",    "constexpr"};
+
+class CudaRenderer final : public LaneRenderer {
+ public:
+  explicit CudaRenderer(const kir::Kernel& k) : LaneRenderer(k, kReserved) {
+    if (k.target.lanes != kWarp)
+      openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: a warp has {} lanes, not {}", k.name, kWarp,
+                      k.target.lanes);
+  }
+
+ private:
+  std::string type_name(Type t) const override {
+    switch (t.kind) {
+      case Kind::b1: return "bool";
+      case Kind::i32:
+      case Kind::i8x4: return "int";
+      case Kind::u32: return "unsigned";
+      case Kind::i64: return "long long";
+      case Kind::u64: return "unsigned long long";
+      case Kind::f32: return "float";
+      case Kind::f64: return "double";
+      case Kind::none:
+      case Kind::f16:
+      case Kind::bf16:
+      case Kind::i8:
+      case Kind::u8:
+      case Kind::i16:
+      case Kind::u16: break;
+    }
+    openinfer::fail(ErrorCode::internal, "[emit] {} is no value's kind", kir::info(t.kind).name);
+  }
+  std::string memory_type(Kind kind) const override {
+    if (kind == Kind::f16) return "f16";
+    if (kind == Kind::bf16) return "bf16";
+    if (kind == Kind::i8) return "signed char";
+    if (kind == Kind::u8 || kind == Kind::b1) return "unsigned char";
+    if (kind == Kind::i16) return "short";
+    if (kind == Kind::u16) return "unsigned short";
+    return type_name({kind, {}});
+  }
+  std::string literal(const Node& n) const override {
+    if (n.type.kind == Kind::i64) return fmt::format("{}ll", n.integer);
+    if (n.type.kind == Kind::u64) return fmt::format("{}ull", static_cast<std::uint64_t>(n.integer));
+    return LaneRenderer::literal(n);
+  }
+  std::string real(double x, Kind kind) const override {
+    const bool wide = kind == Kind::f64;
+    if (!std::isfinite(x)) {
+      const std::string bits = std::isnan(x) ? "0x7fc00000" : x < 0 ? "0xff800000" : "0x7f800000";
+      return fmt::format("{}bits_f32({}u){}", wide ? "double(" : "", bits, wide ? ")" : "");
+    }
+    std::string number = wide ? fmt::format("{}", x) : fmt::format("{}", static_cast<float>(x));
+    if (number.find_first_of(".e") == std::string::npos) number += ".0";
+    return number + (wide ? "" : "f");
+  }
+
+  // --- values ---
+
+  Text convert(Id id) override {
+    const Node& n = node(id);
+    return {fmt::format("static_cast<{}>({})", type_name(n.type), text(n.args[0]))};
+  }
+  Text bitcast(Id id) override {
+    const Node& n = node(id);
+    const Kind from = node(n.args[0]).type.kind;
+    if (from == n.type.kind) return value(n.args[0]);
+    if (kir::is_float(from) == kir::is_float(n.type.kind)) return convert(id);
+    return call(fmt::format("bits_{}", kir::info(n.type.kind).name), {value(n.args[0])});
+  }
+  /// CUDA's name of it; the scalar functions have ours, in a namespace that hides CUDA's.
+  static std::string_view builtin_name(Op op, bool is_float) {
+    if (op == Op::min) return is_float ? "::fmin" : "::min";
+    if (op == Op::max) return is_float ? "::fmax" : "::max";
+    if (op == Op::abs) return is_float ? "::fabs" : "::abs";
+    if (op == Op::fma) return "::fma";
+    if (op == Op::sqrt) return "::sqrt";
+    return op == Op::floor ? "::floor" : "::rint";
+  }
+  Text builtin(Id id) override {
+    const Node& n = node(id);
+    if (n.op == Op::call) return LaneRenderer::builtin(id);
+    std::string name(builtin_name(n.op, kir::is_float(n.type.kind)));
+    if (n.type.kind == Kind::f32) name += "f";
+    if (n.op == Op::abs && n.type.kind == Kind::i64) name = "::llabs";
+    std::vector<Text> args;
+    for (const Id arg : n.args) args.push_back(value(arg));
+    return call(name, args);
+  }
+  Text dot4(Id id) override {
+    const Node& n = node(id);
+    if (k_.target.dot4 == kir::Dot4::us || k_.target.dot4 == kir::Dot4::us_sat16)
+      openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: CUDA has signed products of bytes only", k_.name);
+    return call("dot4", {value(n.args[0]), value(n.args[1]), value(n.args[2])});
+  }
+  Text lane_operation(Id id) override {
+    const Node& n = node(id);
+    if (n.op == Op::lane_get) return call("__shfl_sync", {{"0xffffffffu"}, value(n.args[0]), value(n.args[1])});
+    return call(kir::info(n.op).name, {value(n.args[0])});
+  }
+
+  // --- memory ---
+
+  std::string widened(const std::string& place, Kind stored) override {
+    if (stored == Kind::f16 || stored == Kind::bf16) return fmt::format("widen({})", place);
+    if (stored == Kind::b1) return fmt::format("({} != 0)", place);
+    if (stored == Kind::u8 || stored == Kind::u16) return fmt::format("unsigned({})", place);
+    return place;  // i8, i16: promoted
+  }
+  std::string narrowed(const Text& value, Kind from, Kind stored) override {
+    if (stored == Kind::f16) return fmt::format("narrow_f16({})", value.text);
+    if (stored == Kind::bf16) return fmt::format("narrow_bf16({})", value.text);
+    return from == stored && stored != Kind::b1 ? value.text
+                                                : fmt::format("static_cast<{}>({})", memory_type(stored), value.text);
+  }
+  std::string packed(const Node& n) override { return fmt::format("load_i8x4(&{})", place(n)); }
+
+  // --- statements ---
+
+  void unroll(int turns) override { line(fmt::format("#pragma unroll {}", turns)); }
+  void barrier() override { line("__syncthreads();"); }
+  void prefetch(Id id) override {
+    const Node& n = node(id);
+    line(fmt::format("asm volatile(\"prefetch.global.L2 [%0];\" ::\"l\"(reinterpret_cast<const char*>(&{}) + {}));",
+                     place(n), n.integer));
+  }
+
+  // --- around the body ---
+
+  void records() override {
+    for (const kir::Record& r : k_.records) {
+      check_packed(r);
+      line(fmt::format("#ifndef RECORD_{}", r.name));
+      line(fmt::format("#define RECORD_{}", r.name));
+      open(fmt::format("struct {} {{  // {} bytes", r.name, r.size_bytes()));
+      for (const kir::Record::Field& f : r.fields)
+        line(f.count == 1 ? fmt::format("{} {};", memory_type(f.kind), f.name)
+                          : fmt::format("{} {}[{}];", memory_type(f.kind), f.name, f.count));
+      close("};");
+      line("#endif");
+      line("");
+    }
+  }
+  void function(const kir::Function& f) override {
+    if (!f.comment.empty()) line("// " + f.comment);
+    open(fmt::format("static __device__ inline {} {}({}) {{", type_name({f.result_kind, {}}), f.name, parameters(f)));
+    region(f.body);
+    line(fmt::format("return {};", text(f.result)));
+    close();
+    line("");
+  }
+  /// A parameter on each line, so that its shape stands behind it.
+  void open_kernel() override {
+    const int threads = k_.target.lanes * k_.target.subgroups;
+    std::vector<std::pair<std::string, std::string>> list;  // with what stands behind it
+    for (const kir::Buffer& b : k_.buffers) {
+      if (b.space == kir::Space::shared) continue;
+      const std::string type =
+          b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name : memory_type(b.kind);
+      list.emplace_back(
+          fmt::format("{}{}* __restrict__ {}", b.access == kir::Access::read ? "const " : "", type, b.name), b.comment);
+    }
+    for (const std::string& p : k_.params) list.emplace_back("int " + p, "");
+    line(fmt::format("extern \"C\" __global__ void __launch_bounds__({})  // {} warps", threads, k_.target.subgroups));
+    line(fmt::format("{}(", k_.name));
+    for (std::size_t i = 0; i < list.size(); ++i)
+      line(fmt::format("    {}{}{}", list[i].first, i + 1 < list.size() ? "," : ") {",
+                       list[i].second.empty() ? "" : "  // " + list[i].second));
+    ++depth_;
+    for (const kir::Buffer& b : k_.buffers)
+      if (b.space == kir::Space::shared)
+        line(fmt::format("__shared__ {} {}[{}];", memory_type(b.kind), b.name, b.count));
+    body_at_ = out_.size();
+  }
+  void close_kernel() override {
+    std::string places;
+    if (uses_group_) places += "  const int group = blockIdx.x;\n";
+    if (uses_subgroup_) places += fmt::format("  const int subgroup = threadIdx.x / {};\n", kWarp);
+    if (uses_lane_) places += fmt::format("  const int lane = threadIdx.x % {};\n", kWarp);
+    if (uses_thread_) places += "  const int thread = threadIdx.x;\n";
+    out_.insert(body_at_, places);
+    close();
+  }
+
+  std::size_t body_at_ = 0;
+};
+
+}  // namespace
+
+std::string render_cuda(const kir::Kernel& kernel) {
+  const kir::Kernel legal = with_legal_names(kernel, kReserved);
+  return CudaRenderer(legal).run();
+}
+
+std::string cuda_prelude() {
+  return
+#include "prelude_cuda.inc"
+      ;
+}
+
+}  // namespace openinfer::emit

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// CUDA C++ that includes nothing, for NVRTC (or nvcc): a lane is a thread, a subgroup a warp. Compile with
+// --fmad=false: scalar functions must round each operation.
+#pragma once
+
+#include <string>
+
+#include "codegen/kernel_ir/ir.h"
+
+namespace openinfer::emit {
+
+/// One kernel: records, scalar functions and `extern "C" __global__ void name(buffers…, params…)`, for blocks of
+/// lanes · subgroups threads and a grid of one dimension. Goes behind cuda_prelude(), within `namespace kernel`.
+/// Errors: unsupported for other subgroups than warps of 32, records with gaps, products of unsigned bytes.
+std::string render_cuda(const kir::Kernel& kernel);
+
+/// Types and functions that rendered kernels use: verbatim, with nothing included.
+std::string cuda_prelude();
+
+}  // namespace openinfer::emit

@@ -1,0 +1,34 @@
+// == narrow_f16
+/// Rounded to what f16 holds, ties to even: what float16_t() then keeps exactly, however the device would round.
+float narrow_f16(float x) {
+  const uint magnitude = floatBitsToUint(x) & 0x7fffffffu, sign = floatBitsToUint(x) & 0x80000000u;
+  precise float rounded = uintBitsToFloat((magnitude + 0xfffu + ((magnitude >> 13) & 1u)) & 0xffffe000u);
+  if (magnitude < 0x38800000u) {  // below 2^-14 the unit of the last place is that of sums with 0.5
+    precise float sum = uintBitsToFloat(magnitude) + 0.5;
+    rounded = sum - 0.5;
+  }
+  if (magnitude >= 0x477ff000u) rounded = uintBitsToFloat(0x7f800000u);
+  return magnitude > 0x7f800000u ? x : uintBitsToFloat(floatBitsToUint(rounded) | sign);
+}
+// == widen_bf16
+float widen_bf16(uint16_t bits) { return uintBitsToFloat(uint(bits) << 16); }
+// == narrow_bf16
+/// To nearest, ties to even; NaN stays NaN.
+uint16_t narrow_bf16(float x) {
+  const uint bits = floatBitsToUint(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return uint16_t((bits >> 16) | 64u);
+  return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+// == pack_i8x4
+int pack_i8x4(int a, int b, int c, int d) { return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | (d << 24); }
+// == dot4
+/// sum + Σ a[j]·b[j] of four signed bytes.
+int dot4(int a, int b, int sum) {
+  [[unroll]] for (int at = 0; at < 32; at += 8) sum += bitfieldExtract(a, at, 8) * bitfieldExtract(b, at, 8);
+  return sum;
+}
+// == dot4_khr
+/// sum + Σ a[j]·b[j] of four signed bytes: OpSDotKHR on PackedVectorFormat4x8Bit.
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
+int sdot(int a, int b, spirv_literal int format);
+int dot4(int a, int b, int sum) { return sum + sdot(a, b, 0); }
