@@ -14,7 +14,8 @@ packages=(
   libfmt-dev libpcre2-dev libutf8proc-dev                      # library
   graphviz                                                     # openinfer graph --svg, --html
   libcli11-dev nlohmann-json3-dev                              # command
-  catch2 libxxhash-dev                                         # tests
+  glslang-dev spirv-tools libvulkan-dev                        # emitted shaders: compiled, checked, run
+  catch2 libxxhash-dev mesa-vulkan-drivers vulkan-validationlayers  # tests
   python3-venv ca-certificates                                 # conversion, in build/venv
 )
 

@@ -7,3 +7,6 @@ if(TARGET openinfer_command)
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
 endif()
+# Buffers by name and stored matrices, as the tests of the templates have them.
+target_sources(emit_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests/kernels/template_run.cpp ${PROJECT_SOURCE_DIR}/tests/kernels/stored.cpp)
+target_include_directories(emit_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests/kernels)

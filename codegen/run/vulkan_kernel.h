@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// One emitted shader at a time on a Vulkan device in this process: memory in, one dispatch, memory out. Made for tests
+// and checks; nothing stays on the device between two calls.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace openinfer::run {
+
+/// Was this build configured with Vulkan?
+bool has_vulkan();
+
+struct VulkanOptions {
+  std::string device = "";  // a part of the device's name, as the driver gives it ("llvmpipe"); "": the first
+  bool validate = false;    // with the validation layer, its synchronisation checks too: a message is an error
+};
+
+/// A dispatch by the conventions of codegen/emit/README.md.
+struct VulkanDispatch {
+  std::string name;  // for messages
+  std::vector<std::uint32_t> spirv;
+  int lanes = 0;                              // required subgroup size
+  int subgroups = 1;                          // of a workgroup
+  std::vector<std::span<std::byte>> buffers;  // by binding; written back afterwards
+  std::vector<std::int32_t> starts;           // first element of each buffer; empty: 0
+  std::vector<std::int32_t> params;
+  std::int64_t groups = 0;
+  std::int64_t groups_in_row = 0;  // of the grid's first dimension, where less than the device allows is wanted
+};
+
+class VulkanDevice {
+ public:
+  /// Errors: unsupported without a driver, a device of that name, the validation layer, or has_vulkan(); the message
+  /// names the devices that are there.
+  explicit VulkanDevice(const VulkanOptions& options);
+  ~VulkanDevice();
+  VulkanDevice(const VulkanDevice&) = delete;
+  VulkanDevice& operator=(const VulkanDevice&) = delete;
+
+  const std::string& name() const;
+  int subgroup_size_min() const;
+  int subgroup_size_max() const;
+  /// Errors: unsupported for a subgroup size that the device does not have; out_of_memory; device_error for what the
+  /// driver refuses and, if validating, for what the layers say.
+  void run(const VulkanDispatch& dispatch);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace openinfer::run
