@@ -20,14 +20,14 @@ using kir::Type;
 
 constexpr int kWarp = 32;
 
-constexpr std::array<std::string_view, 61> kReserved = {
-    "group",    "subgroup", "lane",     "thread",   "kernel",   "asm",      "auto",      "bool",     "break",
-    "case",     "catch",    "char",     "class",    "const",    "continue", "default",   "delete",   "do",
-    "double",   "else",     "enum",     "explicit", "export",   "extern",   "false",     "float",    "for",
-    "friend",   "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",      "operator",
-    "private",  "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",   "struct",
-    "switch",   "template", "this",     "throw",    "true",     "try",      "typedef",   "typename", "union",
-    "unsigned", "using",    "virtual",  "void",     "volatile", "while",    "constexpr"};
+constexpr std::array<std::string_view, 62> kReserved = {
+    "each",     "group",    "subgroup", "lane",     "thread",   "kernel",   "asm",      "auto",      "bool",
+    "break",    "case",     "catch",    "char",     "class",    "const",    "continue", "default",   "delete",
+    "do",       "double",   "else",     "enum",     "explicit", "export",   "extern",   "false",     "float",
+    "for",      "friend",   "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",
+    "operator", "private",  "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",
+    "struct",   "switch",   "template", "this",     "throw",    "true",     "try",      "typedef",   "typename",
+    "union",    "unsigned", "using",    "virtual",  "void",     "volatile", "while",    "constexpr"};
 
 class CudaRenderer final : public LaneRenderer {
  public:
@@ -86,8 +86,10 @@ class CudaRenderer final : public LaneRenderer {
   // --- values ---
 
   Text convert(Id id) override {
-    const Node& n = node(id);
-    return {fmt::format("static_cast<{}>({})", type_name(n.type), text(n.args[0]))};
+    const std::string narrow = narrow_load(id), type = type_name(node(id).type);
+    const bool one_word = type.find(' ') == std::string::npos;
+    return {fmt::format("{}({})", one_word ? type : "static_cast<" + type + ">",
+                        narrow.empty() ? text(node(id).args[0]) : narrow)};
   }
   Text bitcast(Id id) override {
     const Node& n = node(id);
@@ -107,7 +109,8 @@ class CudaRenderer final : public LaneRenderer {
   }
   Text builtin(Id id) override {
     const Node& n = node(id);
-    if (n.op == Op::call) return LaneRenderer::builtin(id);
+    const bool is_unsigned = n.type.kind == Kind::u32 || n.type.kind == Kind::u64;
+    if (n.op == Op::call || (n.op == Op::abs && is_unsigned)) return LaneRenderer::builtin(id);
     std::string name(builtin_name(n.op, kir::is_float(n.type.kind)));
     if (n.type.kind == Kind::f32) name += "f";
     if (n.op == Op::abs && n.type.kind == Kind::i64) name = "::llabs";

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <set>
@@ -19,13 +20,19 @@ using kir::Node;
 using kir::Op;
 using kir::Type;
 
-constexpr std::array<std::string_view, 54> kReserved = {
-    "group",  "subgroup",  "lane",   "thread",   "n_groups",  "main",    "active",    "asm",       "buffer",
-    "cast",   "common",    "const",  "coherent", "centroid",  "default", "do",        "double",    "enum",
-    "extern", "external",  "filter", "fixed",    "flat",      "float",   "for",       "half",      "highp",
-    "if",     "in",        "inline", "inout",    "input",     "int",     "interface", "invariant", "layout",
-    "long",   "namespace", "out",    "output",   "partition", "patch",   "precise",   "precision", "resource",
-    "return", "sample",    "shared", "smooth",   "superp",    "texture", "uniform",   "using",     "varying"};
+constexpr std::array<std::string_view, 55> kReserved = {
+    "each",   "group",     "subgroup",  "lane",      "thread",    "n_groups", "main",      "active",
+    "asm",    "buffer",    "cast",      "common",    "const",     "coherent", "centroid",  "default",
+    "do",     "double",    "enum",      "extern",    "external",  "filter",   "fixed",     "flat",
+    "float",  "for",       "half",      "highp",     "if",        "in",       "inline",    "inout",
+    "input",  "int",       "interface", "invariant", "layout",    "long",     "namespace", "out",
+    "output", "partition", "patch",     "precise",   "precision", "resource", "return",    "sample",
+    "shared", "smooth",    "superp",    "texture",   "uniform",   "using",    "varying"};
+
+/// Functions of the language that a kernel may have its own of: glslang does not let them be hidden.
+constexpr std::array<std::string_view, 17> kBuiltins = {"abs",   "ceil", "cos",  "exp",  "exp2", "floor",
+                                                        "fma",   "log",  "log2", "max",  "min",  "pow",
+                                                        "round", "sign", "sin",  "sqrt", "tanh"};
 
 /// Numbers in the push constants that every Vulkan device has.
 constexpr std::size_t kPushConstants = 128 / sizeof(std::int32_t);
@@ -125,8 +132,8 @@ class GlslRenderer final : public LaneRenderer {
   // --- values ---
 
   Text convert(Id id) override {
-    const Node& n = node(id);
-    return {fmt::format("{}({})", type_name(n.type), text(n.args[0]))};
+    const std::string narrow = narrow_load(id);
+    return {fmt::format("{}({})", type_name(node(id).type), narrow.empty() ? text(node(id).args[0]) : narrow)};
   }
   Text bitcast(Id id) override {
     const Node& n = node(id);
@@ -176,7 +183,7 @@ class GlslRenderer final : public LaneRenderer {
     return fmt::format("{}[{}]", b.name, binary("+", 3, index, {b.name + "_start"}).text);
   }
   std::string widened(const std::string& place, Kind stored) override {
-    if (stored == Kind::bf16) return fmt::format("{}({})", use("widen_bf16"), place);
+    if (stored == Kind::bf16) return fmt::format("{}(uint({}))", use("widen_bf16"), place);
     if (stored == Kind::b1) return fmt::format("uint({}) != 0u", place);
     const Kind kind = kir::info(stored).in_register;
     return kind == stored ? place : fmt::format("{}({})", type_name({kind, {}}), place);
@@ -188,7 +195,7 @@ class GlslRenderer final : public LaneRenderer {
   }
   std::string narrowed(const Text& value, Kind from, Kind stored) override {
     if (stored == Kind::f16) return fmt::format("float16_t({}({}))", use("narrow_f16"), value.text);
-    if (stored == Kind::bf16) return fmt::format("{}({})", use("narrow_bf16"), value.text);
+    if (stored == Kind::bf16) return fmt::format("uint16_t({}({}))", use("narrow_bf16"), value.text);
     if (stored == Kind::b1) return fmt::format("uint8_t(uint({}))", value.text);
     return from == stored ? value.text : fmt::format("{}({})", memory_type(stored), value.text);
   }
@@ -291,7 +298,9 @@ class GlslRenderer final : public LaneRenderer {
 }  // namespace
 
 std::string render_glsl(const kir::Kernel& kernel) {
-  const kir::Kernel legal = with_legal_names(kernel, kReserved);
+  kir::Kernel legal = with_legal_names(kernel, kReserved);
+  for (kir::Function& f : legal.functions)
+    if (std::find(kBuiltins.begin(), kBuiltins.end(), f.name) != kBuiltins.end()) f.name += "_f32";
   return GlslRenderer(legal).shader();
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <climits>
-#include <cmath>
 #include <utility>
 
 #include "lib/base/fail.h"
@@ -18,10 +17,17 @@ using kir::Node;
 using kir::Op;
 using kir::Rate;
 
+namespace {
+
+/// Large ones are masks and bits of floats.
+std::string bits_or_number(std::uint32_t x) { return x > 0xffff ? fmt::format("{:#x}u", x) : fmt::format("{}u", x); }
+
+}  // namespace
+
 std::string LaneRenderer::literal(const Node& n) const {
   switch (n.type.kind) {
     case Kind::b1: return n.integer != 0 ? "true" : "false";
-    case Kind::u32: return fmt::format("{}u", static_cast<std::uint32_t>(n.integer));
+    case Kind::u32: return bits_or_number(static_cast<std::uint32_t>(n.integer));
     case Kind::i64: return fmt::format("{}({}l)", type_name(n.type), n.integer);
     case Kind::u64: return fmt::format("{}({}ul)", type_name(n.type), static_cast<std::uint64_t>(n.integer));
     case Kind::f32:
@@ -48,6 +54,8 @@ Text LaneRenderer::select(Id id) {
 
 Text LaneRenderer::builtin(Id id) {
   const Node& n = node(id);
+  const bool is_unsigned = n.type.kind == Kind::u32 || n.type.kind == Kind::u64;
+  if (n.op == Op::abs && is_unsigned) return value(n.args[0]);
   const std::string name =
       n.op == Op::call ? k_.functions[static_cast<std::size_t>(n.ref)].name : std::string(kir::info(n.op).name);
   std::vector<Text> args;
@@ -62,14 +70,17 @@ Text LaneRenderer::load(Id id) {
   return {widened(place(n), stored)};
 }
 
+std::string LaneRenderer::narrow_load(Id conversion) {
+  const Id from = node(conversion).args[0];
+  const Node& n = node(from);
+  if (n.op != Op::load || node(conversion).type.kind != Kind::i32 || !names_.values[from].empty()) return "";
+  const Kind stored = stored_kind(n);
+  return stored == Kind::u8 || stored == Kind::u16 ? place(n) : "";
+}
+
 void LaneRenderer::declare_value(Id id) {
   const Node& n = node(id);
   line(fmt::format("const {} {} = {};", qualified(n.type), names_.values[id], expression(id).text));
-}
-
-bool LaneRenderer::is_zero(Id id) const {
-  const Node& n = node(id);
-  return n.op == Op::constant && n.integer == 0 && n.number == 0 && !std::signbit(n.number);
 }
 
 void LaneRenderer::declare_variable(Id id) {
@@ -79,7 +90,7 @@ void LaneRenderer::declare_variable(Id id) {
   if (v.count == 1) return line(fmt::format("{} {} = {};", qualified(v.type), variable(n), start));
   line(fmt::format("{} {}[{}];", qualified(v.type), variable(n), v.count));
   unroll(v.count);
-  line(fmt::format("for (int at = 0; at < {}; ++at) {}[at] = {};", v.count, variable(n), start));
+  line(fmt::format("for (int each = 0; each < {}; ++each) {}[each] = {};", v.count, variable(n), start));
 }
 
 void LaneRenderer::store(Id id) {

@@ -15,14 +15,17 @@ class LaneRenderer : public Renderer {
  protected:
   using Renderer::Renderer;
 
-  /// "0x1p0" and the like as this language writes it, with the suffix of its kind.
+  /// A floating-point number with the suffix of its kind; infinities and NaN too.
   virtual std::string real(double x, kir::Kind kind) const = 0;
   /// The stored value as one of its register kind: "float(w[at].d)".
   virtual std::string widened(const std::string& place, kir::Kind stored) = 0;
+  /// The place of a load that only its conversion to i32 sees, of u8 or u16: one conversion does for both. Else "".
+  std::string narrow_load(kir::Id conversion);
   /// The value as it is stored: "float16_t(v)".
   virtual std::string narrowed(const Text& value, kir::Kind from, kir::Kind stored) = 0;
   /// Four int8 from that place on as one i8x4.
   virtual std::string packed(const kir::Node& load) = 0;
+  /// The type of a temporary or variable with what the language puts in front: "precise float".
   virtual std::string qualified(kir::Type type) const { return type_name(type); }
 
   std::string literal(const kir::Node& constant) const override;
@@ -52,7 +55,6 @@ class LaneRenderer : public Renderer {
     used = true;
     return {std::string(name)};
   }
-  bool is_zero(kir::Id id) const;
 
   kir::Rate flow_ = kir::Rate::group;  // of the statements being printed
 };

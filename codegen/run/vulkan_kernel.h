@@ -23,12 +23,12 @@ struct VulkanOptions {
 /// A dispatch by the conventions of codegen/emit/README.md.
 struct VulkanDispatch {
   std::string name;  // for messages
-  std::vector<std::uint32_t> spirv;
-  int lanes = 0;                              // required subgroup size
-  int subgroups = 1;                          // of a workgroup
-  std::vector<std::span<std::byte>> buffers;  // by binding; written back afterwards
-  std::vector<std::int32_t> starts;           // first element of each buffer; empty: 0
-  std::vector<std::int32_t> params;
+  std::vector<std::uint32_t> spirv = {};
+  int lanes = 0;                                   // required subgroup size
+  int subgroups = 1;                               // of a workgroup
+  std::vector<std::span<std::byte>> buffers = {};  // by binding; written back afterwards
+  std::vector<std::int32_t> starts = {};           // first element of each buffer; empty: 0
+  std::vector<std::int32_t> params = {};
   std::int64_t groups = 0;
   std::int64_t groups_in_row = 0;  // of the grid's first dimension, where less than the device allows is wanted
 };

@@ -248,6 +248,26 @@ TEST_CASE("lane operations, tiles, dealt loops and products of bytes have the in
   }
 }
 
+TEST_CASE("what the validation layers say is an error") {
+  run::VulkanDevice* on = device();
+  if (!on) return;
+  // A feature that the runner does not enable, so that the layers must speak.
+  const std::string source = R"(#version 460
+#extension GL_EXT_shader_atomic_int64 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+layout(local_size_x = 8) in;
+layout(std430, binding = 0) buffer x_buffer { int64_t x[]; };
+void main() { atomicAdd(x[0], 1l); }
+)";
+  Data x(DType::i64, 1);
+  const run::VulkanDispatch d = {.name = "atomic",
+                                 .spirv = check::compile_glsl("atomic", source),
+                                 .lanes = 8,
+                                 .buffers = {x.bytes()},
+                                 .groups = 1};
+  CHECK_THROWS_WITH(on->run(d), Catch::Contains("[vulkan] atomic: the validation layers say"));
+}
+
 TEST_CASE("shaders that are wrong say where") {
   if (!check::has_spirv()) return;
   CHECK_THROWS_WITH(

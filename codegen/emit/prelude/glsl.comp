@@ -11,13 +11,13 @@ float narrow_f16(float x) {
   return magnitude > 0x7f800000u ? x : uintBitsToFloat(floatBitsToUint(rounded) | sign);
 }
 // == widen_bf16
-float widen_bf16(uint16_t bits) { return uintBitsToFloat(uint(bits) << 16); }
+float widen_bf16(uint bits) { return uintBitsToFloat(bits << 16); }
 // == narrow_bf16
 /// To nearest, ties to even; NaN stays NaN.
-uint16_t narrow_bf16(float x) {
+uint narrow_bf16(float x) {
   const uint bits = floatBitsToUint(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return uint16_t((bits >> 16) | 64u);
-  return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits >> 16) | 64u;
+  return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 }
 // == pack_i8x4
 int pack_i8x4(int a, int b, int c, int d) { return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | (d << 24); }

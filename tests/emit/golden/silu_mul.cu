@@ -1,0 +1,43 @@
+// e^x within 1 ULP
+static __device__ inline float exp(float x) {
+  const float c_2 = 89.0f < x ? 89.0f : (x < -104.0f ? -104.0f : x);
+  const float shifted = c_2 * 1.442695f + 12582912.0f;
+  const float n = shifted - 12582912.0f;
+  const float r = c_2 - n * 0.69314575f - n * 1.4286068e-06f;
+  const float p = 1.0f + (r + r * r * (0.49999994f + r * (0.16666521f + r * (0.041668262f + r * (0.008368674f + r * 0.0013821041f)))));
+  const int k = bits_i32(shifted) - 1262485504;
+  const int half_k = k >> 1;
+  return p * bits_f32((half_k + 127) << 23) * bits_f32((k - half_k + 127) << 23);
+}
+
+// 1 / (1 + e^-x) within 2.5 ULP
+static __device__ inline float sigmoid(float x) {
+  const float exp_value = exp(-::fabsf(x));
+  return (x < 0.0f ? exp_value : 1.0f) / (1.0f + exp_value);
+}
+
+extern "C" __global__ void __launch_bounds__(128)  // 4 warps
+silu_mul(
+    const float* __restrict__ a,
+    const bf16* __restrict__ b,
+    const float* __restrict__ c,
+    float* __restrict__ gated_out,
+    f16* __restrict__ ratio_out,
+    int rows) {
+  const int group = blockIdx.x;
+  const int subgroup = threadIdx.x / 32;
+  const int lane = threadIdx.x % 32;
+  const int row = group * 11;
+  for (int r = row + subgroup; r < ::min(row + 11, rows); r += 4) {
+    for (int i = lane; i < 45; i += 32) {
+      const int at = r * 45 + i;
+      const float a_value = a[at];
+      const float c_value = c[i];
+      const float silu = a_value * sigmoid(a_value);
+      const float gated = silu * widen(b[at]);
+      gated_out[at] = gated;
+      const float ratio = gated / (c_value + 2.0f);
+      ratio_out[at] = narrow_f16(ratio);
+    }
+  }
+}
