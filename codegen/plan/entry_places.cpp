@@ -309,7 +309,7 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
     d.grid.push_back({f.extent.known() ? Size(f.extent.value) : size_of(f.extent.param), f.divide});
   d.origin = origin(made.reason);
   for (const std::string& node : d.origin.nodes) made.kernel.provenance.push_back(node);
-  for (const Location& at : d.origin.lines) made.kernel.provenance.push_back(fmt::format("{}:{}", at.file, at.line));
+  for (const Location& at : d.origin.lines) made.kernel.provenance.push_back(at.to_string());
   d.kernels = {kernel_number(std::move(made.kernel))};
   steps_->push_back(std::move(d));
 }

@@ -94,7 +94,7 @@ class Errors(Case):
 
     def test_what_this_version_lacks(self):
         self.package()
-        for flags in (["--backend", "cpu"], ["--backend", "vulkan"], ["--backend", "cuda"], ["--numerics", "fast"]):
+        for flags in (["--backend", "vulkan"], ["--backend", "cuda"], ["--numerics", "fast"]):
             self.fails("run", "m.oinf", *IDS, *flags, says=[flags[1], "sim"])
 
     def test_outputs_that_cannot_be_written(self):

@@ -7,7 +7,9 @@ import pty
 import re
 import select
 import subprocess
+import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 import tiny_llama
@@ -39,6 +41,32 @@ class Run(Case):
     def test_says_what_runs(self):
         self.run_ids("-n", 1)
         self.assertIn("backend sim", self.stderr)
+
+    def test_compiled_for_this_machine(self):
+        prompt = np.random.default_rng(2).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
+        compiled = ["--backend", "cpu", "--ignore-eos"]
+        with mock.patch.dict(os.environ, XDG_CACHE_HOME=self.path("cache")):
+            out = self.run_ids("-n", 12, "--logits", "l.npy", *compiled, prompt=prompt)
+            self.assertIn("backend cpu (compiled for this machine)", self.stderr)
+            self.assertEqual(out, joined(tiny_llama.greedy(prompt, 12)) + "\n")
+            self.assertLess(np.abs(np.load(self.path("l.npy")) - tiny_llama.logits(prompt)).max(), TOLERANCE)
+            kept = os.listdir(self.path("cache/openinfer"))
+            self.assertEqual(len(kept), 1, kept)
+            for threads in (1, 3):
+                self.assertEqual(out, self.run_ids("-n", 12, "--threads", threads, *compiled, prompt=prompt))
+            self.assertEqual(os.listdir(self.path("cache/openinfer")), kept)  # compiled once
+
+    def test_compiled_without_a_compiler(self):
+        run = ["run", "m.oinf", "--prompt-ids", "1", "--backend", "cpu"]
+        with tempfile.TemporaryDirectory() as cache:
+            with mock.patch.dict(os.environ, XDG_CACHE_HOME=cache, CXX="/no/such/compiler"):
+                self.fails(*run, says=["$CXX is '/no/such/compiler'"])
+            with mock.patch.dict(os.environ, XDG_CACHE_HOME=cache, CXX="/bin/false"):
+                self.fails(*run, says=["could not compile the kernels", cache])
+
+    def test_only_the_simulator_can_be_looked_into(self):
+        for flags in (["--watch", "x"], ["--trace", "t.json"]):
+            self.fails("run", "m.oinf", "--prompt-ids", "1", "--backend", "cpu", *flags, says=["use --backend sim"])
 
     def test_logits_of_every_position_across_chunks(self):
         prompt = np.random.default_rng(1).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
