@@ -46,7 +46,7 @@ void main() {
         [[unroll]]
         for (int s = 0; s < 4; ++s) {
           const int r = s * 8 + lane;
-          const float q = float((int(uint(w[at + w_start].qs[g / 2 * 32 + r])) >> (g % 2 * 4)) & 15);
+          const float q = float((int(w[at + w_start].qs[g / 2 * 32 + r]) >> (g % 2 * 4)) & 15);
           const int k = b * 32 + r;
           [[unroll]]
           for (int m = 0; m < 8; ++m) {
@@ -59,8 +59,8 @@ void main() {
         const int at_2 = min(g + 4, 11);
         const int at_3 = g - 4;
         const bool is = g < 4;
-        const float scale = float(w[at + w_start].d) * float(is ? int(uint(w[at + w_start].scales[min(g, 11)])) & 63 : (int(uint(w[at + w_start].scales[at_2])) & 15) | ((int(uint(w[at + w_start].scales[max(at_3, 0)])) >> 6) << 4));
-        const float low = -(float(w[at + w_start].dmin) * float(is ? int(uint(w[at + w_start].scales[at_2])) & 63 : (int(uint(w[at + w_start].scales[at_2])) >> 4) | ((int(uint(w[at + w_start].scales[max(at_3 + 4, 0)])) >> 6) << 4)));
+        const float scale = float(w[at + w_start].d) * float(is ? int(w[at + w_start].scales[min(g, 11)]) & 63 : (int(w[at + w_start].scales[at_2]) & 15) | ((int(w[at + w_start].scales[max(at_3, 0)]) >> 6) << 4));
+        const float low = -(float(w[at + w_start].dmin) * float(is ? int(w[at + w_start].scales[at_2]) & 63 : (int(w[at + w_start].scales[at_2]) >> 4) | ((int(w[at + w_start].scales[max(at_3 + 4, 0)]) >> 6) << 4)));
         [[unroll]]
         for (int m = 0; m < 8; ++m) {
           sum[m] += scale * part[m] + low * x_sum[m];

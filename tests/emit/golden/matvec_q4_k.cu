@@ -36,7 +36,7 @@ matvec_q4_k(
         for (int each = 0; each < 8; ++each) x_sum[each] = 0.0f;
         const int at = column * 2 + b / 8;
         const int g = b % 8;
-        const float q = static_cast<float>((static_cast<int>(unsigned(w[at].qs[g / 2 * 32 + lane])) >> (g % 2 * 4)) & 15);
+        const float q = float((int(w[at].qs[g / 2 * 32 + lane]) >> (g % 2 * 4)) & 15);
         const int k = b * 32 + lane;
         #pragma unroll 8
         for (int m = 0; m < 8; ++m) {
@@ -48,8 +48,8 @@ matvec_q4_k(
         const int at_2 = ::min(g + 4, 11);
         const int at_3 = g - 4;
         const bool is = g < 4;
-        const float scale = widen(w[at].d) * static_cast<float>(is ? static_cast<int>(unsigned(w[at].scales[::min(g, 11)])) & 63 : (static_cast<int>(unsigned(w[at].scales[at_2])) & 15) | ((static_cast<int>(unsigned(w[at].scales[::max(at_3, 0)])) >> 6) << 4));
-        const float low = -(widen(w[at].dmin) * static_cast<float>(is ? static_cast<int>(unsigned(w[at].scales[at_2])) & 63 : (static_cast<int>(unsigned(w[at].scales[at_2])) >> 4) | ((static_cast<int>(unsigned(w[at].scales[::max(at_3 + 4, 0)])) >> 6) << 4)));
+        const float scale = widen(w[at].d) * float(is ? int(w[at].scales[::min(g, 11)]) & 63 : (int(w[at].scales[at_2]) & 15) | ((int(w[at].scales[::max(at_3, 0)]) >> 6) << 4));
+        const float low = -(widen(w[at].dmin) * float(is ? int(w[at].scales[at_2]) & 63 : (int(w[at].scales[at_2]) >> 4) | ((int(w[at].scales[::max(at_3 + 4, 0)]) >> 6) << 4)));
         #pragma unroll 8
         for (int m = 0; m < 8; ++m) {
           sum[m] += scale * part[m] + low * x_sum[m];

@@ -30,7 +30,7 @@ matvec_q8_0(
         #pragma unroll 8
         for (int each = 0; each < 8; ++each) part[each] = 0.0f;
         const int at = column * 18 + b;
-        const float q = static_cast<float>(w[at].qs[lane]);
+        const float q = float(w[at].qs[lane]);
         const int k = b * 32 + lane;
         #pragma unroll 8
         for (int m = 0; m < 8; ++m) {
