@@ -6,13 +6,12 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
-#include <memory>
 
 #include "codegen/check/spirv.h"
 #include "codegen/kernel_ir/interpret.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/scalar_functions.h"
-#include "codegen/run/vulkan_kernel.h"
+#include "device.h"
 #include "examples.h"
 #include "openinfer/error.h"
 
@@ -28,32 +27,6 @@ namespace {
 
 constexpr Target kOne = {.lanes = 8, .exact_division = false};
 constexpr Target kFour = {.lanes = 8, .subgroups = 4, .exact_division = false};
-
-/// Null, with a word about it, where this machine or this build cannot run shaders.
-run::VulkanDevice* device() {
-  static const std::unique_ptr<run::VulkanDevice> one = []() -> std::unique_ptr<run::VulkanDevice> {
-    if (!check::has_spirv() || !run::has_vulkan()) return nullptr;
-    try {
-      return std::make_unique<run::VulkanDevice>(run::VulkanOptions{.device = "llvmpipe", .validate = true});
-    } catch (const Error& e) {
-      WARN(e.what());
-      return nullptr;
-    }
-  }();
-  if (!one) WARN("skipped: no SPIR-V compiler, or no lavapipe with validation layers");
-  return one.get();
-}
-
-run::VulkanDispatch dispatch(const kir::Kernel& k, std::vector<std::span<std::byte>> buffers, std::int64_t groups) {
-  return {.name = k.name,
-          .spirv = check::compile_glsl(k.name, emit::render_glsl(k)),
-          .lanes = k.target.lanes,
-          .subgroups = k.target.subgroups,
-          .buffers = std::move(buffers),
-          .starts = {},
-          .params = {},
-          .groups = groups};
-}
 
 /// The same buffers through the shader and the interpreter: the same bytes.
 void check_bytes(run::VulkanDevice& on, const kir::Kernel& k, std::vector<Data> buffers, std::int64_t groups = 1) {

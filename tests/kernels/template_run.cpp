@@ -3,10 +3,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <catch2/catch.hpp>
 #include <cmath>
 
-#include "codegen/kernel_ir/interpret.h"
 #include "codegen/kernel_ir/scalar_ops.h"
 
 namespace openinfer::kernels {
@@ -42,36 +40,6 @@ std::vector<double> Data::values() const {
   std::vector<double> all;
   for (std::int64_t i = 0; i < count(); ++i) all.push_back((*this)[i]);
   return all;
-}
-
-const std::vector<kir::Target>& targets() {
-  static const std::vector<kir::Target> all = {{.lanes = 1, .subgroups = 1},  {.lanes = 16, .subgroups = 1},
-                                               {.lanes = 8, .subgroups = 1},  {.lanes = 8, .subgroups = 4},
-                                               {.lanes = 32, .subgroups = 4}, {.lanes = 64, .subgroups = 2}};
-  return all;
-}
-
-void run(const TemplateKernel& t, Buffers& buffers, const std::map<std::string, std::int64_t>& params) {
-  INFO("kernel " << t.kernel.name << " lanes " << t.kernel.target.lanes << " subgroups " << t.kernel.target.subgroups);
-  std::vector<std::span<std::byte>> memory;
-  for (const kir::Buffer& b : t.kernel.buffers) {
-    if (b.space == kir::Space::shared) continue;
-    INFO("buffer " << b.name);
-    REQUIRE(buffers.contains(b.name));
-    memory.emplace_back(buffers.at(b.name).bytes());
-  }
-  std::vector<std::int32_t> values;
-  for (const std::string& p : t.kernel.params) {
-    INFO("parameter " << p);
-    REQUIRE(params.contains(p));
-    values.push_back(static_cast<std::int32_t>(params.at(p)));
-  }
-  std::int64_t groups = 1;
-  for (const GridFactor& f : t.grid) {
-    const std::int64_t extent = f.extent.known() ? f.extent.value : params.at(f.extent.param);
-    groups *= (extent + f.divide - 1) / f.divide;
-  }
-  kir::interpret(t.kernel, memory, values, groups);
 }
 
 std::vector<double> noise(std::int64_t count, std::uint32_t seed) {

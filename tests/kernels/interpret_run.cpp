@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tests of this folder run kernels in the interpreter; tests/emit runs the same tests on devices.
+#include <catch2/catch.hpp>
+
+#include "codegen/kernel_ir/interpret.h"
+#include "template_run.h"
+
+namespace openinfer::kernels {
+
+const std::vector<kir::Target>& targets() {
+  static const std::vector<kir::Target> all = {{.lanes = 1, .subgroups = 1},  {.lanes = 16, .subgroups = 1},
+                                               {.lanes = 8, .subgroups = 1},  {.lanes = 8, .subgroups = 4},
+                                               {.lanes = 32, .subgroups = 4}, {.lanes = 64, .subgroups = 2}};
+  return all;
+}
+
+void run(const TemplateKernel& t, Buffers& buffers, const std::map<std::string, std::int64_t>& params) {
+  INFO("kernel " << t.kernel.name << " lanes " << t.kernel.target.lanes << " subgroups " << t.kernel.target.subgroups);
+  std::vector<std::span<std::byte>> memory;
+  for (const kir::Buffer& b : t.kernel.buffers) {
+    if (b.space == kir::Space::shared) continue;
+    INFO("buffer " << b.name);
+    REQUIRE(buffers.contains(b.name));
+    memory.emplace_back(buffers.at(b.name).bytes());
+  }
+  std::vector<std::int32_t> values;
+  for (const std::string& p : t.kernel.params) {
+    INFO("parameter " << p);
+    REQUIRE(params.contains(p));
+    values.push_back(static_cast<std::int32_t>(params.at(p)));
+  }
+  std::int64_t groups = 1;
+  for (const GridFactor& f : t.grid) {
+    const std::int64_t extent = f.extent.known() ? f.extent.value : params.at(f.extent.param);
+    groups *= (extent + f.divide - 1) / f.divide;
+  }
+  kir::interpret(t.kernel, memory, values, groups);
+}
+
+}  // namespace openinfer::kernels
