@@ -125,7 +125,7 @@ void run(const Options& options) {
   const ChosenGraph chosen = choose_graph(model, {.file = options.graph, .kv_dtype = kv_dtype});
   const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
   const Graph graph =
-      run_passes(chosen.graph, compilation_passes(),
+      run_passes(plan::over(chosen.graph, model), compilation_passes(),
                  {.dump = dumped.graph,
                   .on_dump = [](const PassDump& d) { print_dump(d.pass, d.before, d.after); },
                   .no_fuse = options.no_fuse ? std::vector<std::string>{"all"} : std::vector<std::string>{}})

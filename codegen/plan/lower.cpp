@@ -2,11 +2,21 @@
 #include "codegen/plan/lower.h"
 
 #include "codegen/plan/entry_lowering.h"
+#include "lib/base/fail.h"
 
 namespace openinfer::plan {
 
+Graph over(const Graph& graph, const Model& model) {
+  GraphData data = graph.data();
+  data.model = model;
+  return Graph(std::make_shared<const GraphData>(std::move(data)));
+}
+
 Plan lower(const Graph& graph, const PlanOptions& options) {
   const GraphData& g = graph.data();
+  if (!g.weights.empty() && !g.model)
+    fail(ErrorCode::invalid_argument,
+         "[plan] the graph has weights, '{}' for one, but no package: plan::over gives one", g.weights.front().pattern);
   Plan plan = {.name = options.name};
   plan.inputs = g.inputs;
   for (const OutputDecl& o : g.outputs) plan.outputs.push_back(o.name);

@@ -11,6 +11,7 @@
 #include "codegen/kernel_ir/ir.h"
 #include "codegen/plan/plan.h"
 #include "openinfer/graph.h"
+#include "openinfer/model.h"
 
 namespace openinfer::plan {
 
@@ -26,8 +27,12 @@ struct PlanOptions {
   std::vector<EntrySpec> entries = {};  // none: one, "step", with the graph's own bounds
 };
 
-/// Errors: unsupported for an operator or a form that no kernel serves, with the user's line; invalid_argument for an
-/// entry's unknown symbol or bounds outside the graph's.
+/// The graph over that package. A graph that was parsed from text knows none, and how weights are stored decides which
+/// kernels read them.
+Graph over(const Graph& graph, const Model& model);
+
+/// Errors: unsupported for an operator or a form that no kernel serves, with the user's line; invalid_argument for a
+/// graph with weights over no package, and for an entry's unknown symbol or bounds outside the graph's.
 Plan lower(const Graph& graph, const PlanOptions& options);
 
 }  // namespace openinfer::plan

@@ -55,7 +55,7 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
 CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, CpuOptions options)
     : model_(model),
       device_(this_cpu().device),
-      plan_(make_plan(graph, {.lanes = device_.lanes, .subgroups = 1, .dot4 = device_.dot4})),
+      plan_(make_plan(plan::over(graph, model), {.lanes = device_.lanes, .subgroups = 1, .dot4 = device_.dot4})),
       executor_(plan_, model_, device_, std::move(options)) {}
 
 Outputs CompiledGraph::step(const Inputs& inputs) {

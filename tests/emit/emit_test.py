@@ -74,7 +74,7 @@ class Emitted(Case):
     def model(self, *arguments, package=None):
         done = subprocess.run([os.path.join(self.project, "b", "model"), package or self.package, *map(str, arguments)],
                               capture_output=True, cwd=self.folder, timeout=300, check=False)
-        return done.returncode, done.stdout.decode(), done.stderr.decode()
+        return done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode()
 
     def model_works(self, *arguments):
         code, out, err = self.model(*arguments)
@@ -204,7 +204,8 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
-        self.write("full/notes.txt", "mine") if os.makedirs(self.path("full")) is None else None
+        os.makedirs(self.path("full"))
+        self.write("full/notes.txt", "mine")
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "-o", "full", says=["full", "another folder"])
         self.assertEqual(self.read("full/notes.txt"), b"mine")
 
@@ -242,7 +243,7 @@ class Rows(Emitted):
     def test_text_is_the_detokenized_ids(self):
         flags = ["--prompt-ids", "1,2,3", "--generate", 8, "--ignore-eos"]
         ids, text = self.model_works(*flags).strip(), self.model(*flags, "--text")[1]
-        self.assertEqual(self.works("detokenize", self.package, ids).decode(errors="replace").strip("\n"), text.strip("\n"))
+        self.assertEqual(text.encode(errors="surrogateescape").removesuffix(b"\n"), self.works("detokenize", self.package, ids).removesuffix(b"\n"))
 
     def test_context(self):
         self.model_fails("--prompt-ids", ",".join(["1"] * 701), says=["701 tokens", "context of 700"])
