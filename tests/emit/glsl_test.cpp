@@ -188,6 +188,17 @@ TEST_CASE("scalar functions have the interpreter's bits") {
   }
 }
 
+TEST_CASE("scalar functions round each step in unrolled loops too") {
+  run::VulkanDevice* on = device();
+  if (!on) return;
+  Build k("unrolled", kOne);
+  const Mem x = k.in("x", Kind::f32), y = k.out("y", Kind::f32);
+  k.for_lanes("i", 0, 100, [&](Val i) {
+    k.each("t", 4, [&](Val t) { y[i * 4 + t] = scalar_call(k, "exp", {x[i * 4 + t]}); });
+  });
+  check_bytes(*on, k.done(), {Data(DType::f32, spread(400, 1e-3, 80)), Data(DType::f32, 400)});
+}
+
 TEST_CASE("lane operations, tiles, dealt loops and products of bytes have the interpreter's bits") {
   run::VulkanDevice* on = device();
   if (!on) return;
