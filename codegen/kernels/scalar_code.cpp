@@ -27,6 +27,16 @@ Kind kind_of(ScalarKind kind) {
   return Kind::f32;
 }
 
+std::string rounded_name(DType dtype) { return fmt::format("rounded_{}", name(dtype)); }
+
+/// Roundings to f16 and bf16 as calls: in a function of their own no compiler may take (x + c) - c for x.
+ScalarExpr round_by_call(const ScalarExpr& e) {
+  return ScalarRewrite([](const ScalarExpr& node) {
+    if (node.op() != ScalarOp::narrow || !is_float(node.kind())) return node;
+    return ScalarExpr::call(rounded_name(node.dtype()), {node.operands()[0]});
+  })(e);
+}
+
 class Coder {
  public:
   Coder(kir::Build& k, const std::vector<std::pair<std::string, Val>>& parameters) : k_(k), parameters_(parameters) {}
@@ -96,6 +106,8 @@ class Coder {
 
   Val call(const ScalarExpr& e, const std::vector<Val>& o) {
     const ScalarFunction* f = definition(e.name(), e.kind());
+    for (const DType dtype : {DType::f16, DType::bf16})
+      if (e.name() == rounded_name(dtype)) return rounded(dtype, o[0]);
     if (!f && e.name() == "sqrt") return sqrt(o[0]);
     if (!f && e.name() == "rsqrt") return k_.constant(1.0, kind_of(e.kind())) / sqrt(o[0]);
     if (!f)
@@ -111,6 +123,14 @@ class Coder {
     return k_.call(f->name, o, body, f->comment, names);
   }
 
+  Val rounded(DType dtype, const Val& x) {
+    const auto body = [&](const std::vector<Val>& arguments) {
+      const ScalarExpr whole = ScalarExpr::parameter("x", ScalarKind::f32);
+      return Coder(k_, {{"x", arguments[0]}})(expand_conversions(narrow(whole, dtype)));
+    };
+    return k_.call(rounded_name(dtype), {x}, body, fmt::format("the {} nearest to x, ties to even", name(dtype)));
+  }
+
   kir::Build& k_;
   const std::vector<std::pair<std::string, Val>>& parameters_;
   std::map<const void*, Val> done_;
@@ -119,7 +139,7 @@ class Coder {
 }  // namespace
 
 Val code_of(kir::Build& k, const ScalarExpr& e, const std::vector<std::pair<std::string, Val>>& parameters) {
-  const ScalarExpr plain = expand_conversions(e);
+  const ScalarExpr plain = expand_conversions(round_by_call(e));
   return Coder(k, parameters)(k.target().exact_division ? plain : divide_by_call(plain));
 }
 
