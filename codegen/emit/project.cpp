@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -162,8 +163,9 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   if (device.api != Api::cpu)
     fail(ErrorCode::unsupported, "[emit] {} is driven by {}; C++ is emitted for --api cpu", device.name,
          name(device.api));
-  if (!is_identifier(plan.name) || plan.name == "kernel" || plan.name == "std" || plan.name == "model" ||
-      plan.name == "opnf")
+  constexpr auto kTaken = std::to_array<std::string_view>(
+      {"kernel", "std", "model", "opnf", "main", "program", "reader", "npy", "thread_pool", "test", "install"});
+  if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",
          plan.name);
@@ -171,6 +173,8 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   const auto filled_in = values(plan, model, device);
   for (const Fixed& f : fixed_files())
     files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
+  files[fmt::format("host/{}.h", plan.name)] =
+      "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
   files["plan.txt"] = to_text(plan);
   files["device/kernel.h"] = in_namespace(cpp_prelude(device.lanes), plan.name);
   files["device/kernels.h"] = kernels_h(plan);

@@ -39,14 +39,76 @@ graph (ids: i32[N], y: f32[N, 64]) -> (z: f32[N, 64], x: f32[N, 64]) {
 """
 
 
-def write_package(path, layers=LAYERS, width=D, scale=1.0, name="small"):
+# A branch, constants, a state; its kernels have names that the other model's have too.
+SWITCHED = """oig 1
+dim 1 <= N <= 8
+dim 1 <= S <= 6
+weight @table : f32[10, 64]
+const #scales : f32[2] = {0.5, -2}
+const #shift : f32[3, 1] = {1, 20, 300}
+state $sum : tensor(f32, shape=[S, 64])
+graph (ids: i32[3], more: bool[], add: f32[S, 64]) -> (y: f32[3, 64], kept: f32[S, 64]) {
+  x = gather(@table, ids)
+  for l in 0..2 carry x {
+    n = x * #scales[l]
+    next n
+  }
+  r = if more {
+    a = x + #shift
+    next a
+  } else {
+    b = x - #shift
+    next b
+  }
+  y = r * 2
+  old = state_read($sum)
+  kept = old + add
+  state_write($sum, kept)
+  return y, kept
+}
+"""
+
+# Two models in one program. Three steps of the second: more, less, and more after a reset.
+USER = r"""
+#include <cstdio>
+#include "small.h"
+#include "switched.h"
+
+int main(int, char** argv) {
+  const auto small = small::Model::open(argv[1]);
+  std::printf("%s\n", small.type(small.inputs()[1]).c_str());
+  auto model = switched::Model::open(argv[1], {.threads = 2, .sizes = {{"S", 1}}});
+  const int ids[] = {1, 9, 1};
+  float add[64], y[192], kept[64];
+  for (int i = 0; i < 64; ++i) add[i] = static_cast<float>(i);
+  const std::int64_t rows[] = {3}, state[] = {1, 64};
+  for (const bool more : {true, false, true}) {
+    const switched::Input inputs[] = {{"add", "f32", state, add}, {"ids", "i32", rows, ids}, {"more", "bool", {}, &more}};
+    const switched::Output outputs[] = {{"kept", kept, sizeof kept}, {"y", y, sizeof y}};
+    model.run_step("step", inputs, outputs);
+    for (const float x : {y[0], y[64 + 5], y[128 + 63], kept[0], kept[63]}) std::printf("%.9g ", x);
+    std::printf("\n");
+    if (!more) model.reset();
+  }
+}
+"""
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+
+
+def package_arrays(layers=LAYERS, width=D, scale=1.0):
     random = np.random.default_rng(5)
+    table = random.normal(size=(10, D)).astype("<f4")
+    return {f"W.{layer}": scale * random.normal(size=(width, D)).astype(np.float32) / 8 for layer in range(layers)} | {"table": table}
+
+
+def write_package(path, name="small", **changes):
     w = opnf.Writer(path)
     w.meta("general.name", name)
-    for layer in range(layers):
-        value = scale * random.normal(size=(width, D)).astype(np.float32) / 8
-        w.tensor(f"W.{layer}", "q8_0", (D, width), tiny_llama.q8_0(value), transposed=True)
-    w.tensor("table", "f32", (10, D), random.normal(size=(10, D)).astype("<f4"))
+    for key, value in package_arrays(**changes).items():
+        if key == "table":
+            w.tensor(key, "f32", value.shape, value)
+        else:
+            w.tensor(key, "q8_0", value.shape[::-1], tiny_llama.q8_0(value), transposed=True)
     w.write()
 
 
@@ -161,16 +223,22 @@ class Tensors(Emitted):
         write_package(other, scale=2)  # the same model with other weights
         self.assertEqual(self.model(*inputs, package=other)[0], 0)
 
-    def test_moved_and_built_again(self):
+    def test_moved_and_built_again_with_another_model(self):
         shutil.copytree(self.project, self.path("elsewhere"), ignore=shutil.ignore_patterns("b"))
-        self.write("CMakeLists.txt", 'cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\n'
-                   'add_subdirectory(elsewhere)\nadd_executable(user user.cpp)\ntarget_link_libraries(user small)\n')
-        self.write("user.cpp", '#include "model.h"\n#include <cstdio>\nint main(int, char** argv) {\n'
-                   '  auto model = small::Model::open(argv[1]);\n  std::printf("%s %s\\n", model.inputs()[1].name.data(), '
-                   'model.type(model.inputs()[1]).c_str());\n}\n')
+        self.write("switched.oig", SWITCHED)
+        self.works("emit", self.package, "--graph", "switched.oig", "--name", "switched", "--device", "this-cpu", "-o", "second")
+        self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\n"
+                   "add_subdirectory(elsewhere)\nadd_subdirectory(second)\n"
+                   "add_executable(user user.cpp)\ntarget_link_libraries(user small switched)\n")
+        self.write("user.cpp", USER)
         build(self.folder, self.path("build"))
-        out = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout
-        self.assertEqual(out, "y f32[N, 64]\n")
+        out = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
+        self.assertEqual(out[0], "f32[N, 64]")
+        x = -package_arrays()["table"][[1, 9, 1]]
+        shift = np.array([[1], [20], [300]], np.float32)
+        for line, sign, steps in zip(out[1:], (1, -1, 1), (1, 2, 1)):
+            y = 2 * (x + sign * shift)
+            np.testing.assert_allclose(np.array(line.split(), float), [y[0, 0], y[1, 5], y[2, 63], 0, 63 * steps], rtol=1e-6)
         self.assertTrue(os.path.exists(self.path("build/elsewhere/model")))
 
     def test_deterministic_and_replaced_as_a_whole(self):
@@ -196,6 +264,23 @@ class Tensors(Emitted):
         self.assertRegex(source, r"std::swap\(\w+, \w+\);")
         self.assertRegex(source, r"// m = matmul.* at .*:\d+")
         self.assertLessEqual(max(map(len, source.splitlines())), 140)
+
+    def test_golden_sources(self):
+        """Reviewed as diffs; OPENINFER_UPDATE_GOLDEN=1 writes them."""
+        tiny_llama.write(self.path("tiny.oinf"))
+        self.write("small.oig", GRAPH)
+        self.write("switched.oig", SWITCHED)
+        for name, *arguments in (("small", self.package, "--graph", "small.oig"), ("switched", self.package, "--graph", "switched.oig"),
+                                 ("tiny", "tiny.oinf")):
+            self.works("emit", *arguments, "--name", name, "--device", "x86-64-v3", "-o", name)
+            for file in ("host/model.cpp", "plan.txt"):
+                golden = os.path.join(GOLDEN, f"{name}_{os.path.basename(file)}")
+                source = self.read(f"{name}/{file}").decode()
+                if "OPENINFER_UPDATE_GOLDEN" in os.environ:
+                    with open(golden, "w", encoding="utf-8") as out:
+                        out.write(source)
+                with open(golden, encoding="utf-8") as expected:
+                    self.assertEqual(source, expected.read(), golden)
 
     def test_what_emit_refuses(self):
         graph = ["--graph", self.graph]

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <new>
 #include <optional>
 #include <set>
@@ -25,7 +26,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
     "             [--max-context N] [--threads N] [--stats F.json]\n"
-    "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ...\n"
+    "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
     "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n"
     "Examples:\n"
     "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
@@ -58,6 +59,7 @@ struct Flags {
   std::int64_t bench_prompt = 128, depth = 0;
   int threads = 0;
   std::vector<std::pair<std::string, std::string>> inputs, outputs;
+  std::map<std::string, std::int64_t> dims;
 };
 
 std::int64_t whole_number(std::string_view flag, std::string_view text, std::int64_t least, std::int64_t most) {
@@ -82,7 +84,8 @@ std::vector<std::int32_t> parse_ids(std::string_view text) {
 std::pair<std::string, std::string> assignment(std::string_view flag, std::string_view text) {
   const std::size_t equals = text.find('=');
   if (equals == text.npos || equals == 0 || equals + 1 == text.size())
-    throw WrongUsage(std::string(flag) + ": '" + std::string(text) + "' is not NAME=F.npy");
+    throw WrongUsage(std::string(flag) + ": '" + std::string(text) +
+                     "' is not NAME=" + (flag == "--dim" ? "N" : "F.npy"));
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
@@ -99,12 +102,15 @@ void set(Flags& flags, std::string_view flag, std::string_view value) {
   if (flag == "--stats") flags.stats = value;
   if (flag == "--input") flags.inputs.push_back(assignment(flag, value));
   if (flag == "--output") flags.outputs.push_back(assignment(flag, value));
+  if (flag != "--dim") return;
+  const auto [name, size] = assignment(flag, value);
+  flags.dims[name] = whole_number(flag, size, 1, kMost);
 }
 
 Flags parse(int argc, char** argv) {
   static const std::set<std::string_view> kWithValue = {"--prompt-ids", "--generate", "--max-context", "--prompt",
                                                         "--depth",      "--threads",  "--logits",      "--stats",
-                                                        "--input",      "--output"};
+                                                        "--input",      "--output",   "--dim"};
   Flags flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
@@ -307,6 +313,7 @@ Model open_for(const Flags& flags, std::int64_t positions) {
     options.sizes[std::string(cache.context_symbol)] =
         std::min(most, std::max<std::int64_t>(1, flags.max_context.value_or(positions)));
   if (!cache.slots_symbol.empty()) options.sizes[std::string(cache.slots_symbol)] = 1;
+  for (const auto& [name, size] : flags.dims) options.sizes[name] = size;
   return Model::open(flags.package, options);
 }
 

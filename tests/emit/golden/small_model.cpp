@@ -1,0 +1,102 @@
+// small for any x86-64 with AVX2 and FMA (2013): the steps of ../plan.txt, and what they work on. Made by OpenInfer; yours to change.
+#include "model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "../device/kernels.h"
+#include "program.h"
+
+namespace small {
+namespace {
+
+/// Where the package's tensors lie; shapes as stored.
+struct Weights {
+  const float* table;  // (10, 64)
+  const kernel::q8_0* W[3];  // (64, 64) in blocks
+};
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+class Steps final : public Program {
+ public:
+  Steps(const std::string& package, const Options& options) : Program(small::description(), package, options) {
+    place(0, weights.table);
+    place(1, weights.W);
+  }
+
+ private:
+  void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {
+    switch (entry) {
+      case 0: return entry_step(static_cast<const int*>(in[0]->data), static_cast<const float*>(in[1]->data),
+          static_cast<float*>(out[0]), static_cast<float*>(out[1]));
+    }
+  }
+
+  // step: N in [1, 40]
+  void entry_step(const int* ids, const float* y, float* z, float* x) {
+    const std::int64_t N = sizes[0];
+    float* x_2 = scratch<float>(0);  // (N, 64)
+    float* next_x = scratch<float>(10240);  // (N, 64)
+
+    // x = gather  at small.oig:6
+    pool.run(ceil_div(N, 64), [&](int group) { kernel::gather_x(weights.table, ids, x_2, N, group); });
+    for (std::int64_t l = 0; l < 3; ++l) {
+      // m = matmul; t = tanh; n = add  at small.oig:8, small.oig:9, small.oig:10
+      pool.run(ceil_div(N, 8) * 8, [&](int group) { kernel::matmul_W(x_2, weights.W[l], x_2, next_x, N, group); });
+      std::swap(x_2, next_x);
+    }
+    // s = mul; z = add  at small.oig:13, small.oig:14
+    pool.run(ceil_div(N * 64, 4096), [&](int group) { kernel::mul_add(x_2, y, z, N * 64, group); });
+    // its place is another
+    std::copy_n(x_2, N * 64, x);
+  }
+
+  Weights weights = {};
+};
+
+}  // namespace
+
+const Description& description() {
+  static const Description all = {
+      .device = "x86-64-v3",
+      .features = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "movbe", "lzcnt", "bmi", "bmi2", "avx", "f16c", "fma",
+          "avx2"},
+      .metadata_checksum = 0xaf2a6aaa7c1aaa91,
+      .symbols = {"N"},
+      .state_symbols = {},
+      .entries =
+          {
+              {"step", {{1, 40}}},
+          },
+      .inputs =
+          {
+              {"ids", "i32", {{0, {{0, 1}}}}},
+              {"y", "f32", {{0, {{0, 1}}}, {64}}},
+          },
+      .outputs =
+          {
+              {"z", "f32", {{0, {{0, 1}}}, {64}}},
+              {"x", "f32", {{0, {{0, 1}}}, {64}}},
+          },
+      .index_inputs =
+          {
+              {0, {10}, "entries of table"},
+          },
+      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member.
+      .families =
+          {
+              {"table", {}, {10, 64}, false, {"f32"}, {}, true},
+              {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}},
+          },
+      .arena_bytes = 20480,
+      .cache = {"", "", 0},
+  };
+  return all;
+}
+
+std::unique_ptr<Program> make_program(const std::string& package, const Options& options) {
+  return std::make_unique<Steps>(package, options);
+}
+
+}  // namespace small
