@@ -60,7 +60,9 @@ CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, CpuOptions 
 
 Outputs CompiledGraph::step(const Inputs& inputs) {
   std::map<std::string, Tensor, std::less<>> given;
-  for (const auto& [name, value] : inputs) {
+  for (const auto& entry : inputs) {  // no structured binding: clang 14 cannot capture one
+    const std::string& name = entry.first;
+    const InputValue& value = entry.second;
     const auto b = std::find_if(plan_.buffers.begin(), plan_.buffers.end(), [&](const plan::Buffer& buffer) {
       return buffer.role == plan::Role::input && buffer.key == name;
     });
