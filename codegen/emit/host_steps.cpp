@@ -180,7 +180,8 @@ class EntryCpp {
   }
   void print(const plan::Dispatch& d) {
     origin(d.origin);
-    if (d.kernels.size() == 1) return call(d, d.kernels.front());
+    const bool one = std::all_of(d.kernels.begin(), d.kernels.end(), [&](int k) { return k == d.kernels.front(); });
+    if (one) return call(d, d.kernels.front());
     if (d.variant.empty()) fail(ErrorCode::internal, "[emit] several kernels and nothing that chooses");
     line(fmt::format("switch (\"{}\"[{}]) {{  // by the dtypes of this turn's weights", letters(d.variant), turn()));
     ++depth_;

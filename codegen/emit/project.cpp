@@ -61,6 +61,10 @@ std::vector<Fixed> fixed_files() {
           {
               "host/thread_pool.h",
 #include "host_thread_pool_h.inc"
+          },
+          {
+              "host/vocabulary.h",
+#include "host_vocabulary_h.inc"
           }};
 }
 
@@ -163,8 +167,9 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   if (device.api != Api::cpu)
     fail(ErrorCode::unsupported, "[emit] {} is driven by {}; C++ is emitted for --api cpu", device.name,
          name(device.api));
-  constexpr auto kTaken = std::to_array<std::string_view>(
-      {"kernel", "std", "model", "opnf", "main", "program", "reader", "npy", "thread_pool", "test", "install"});
+  constexpr auto kTaken =
+      std::to_array<std::string_view>({"kernel", "std", "model", "opnf", "main", "program", "reader", "npy",
+                                       "thread_pool", "vocabulary", "test", "install"});
   if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",

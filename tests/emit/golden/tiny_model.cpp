@@ -88,14 +88,7 @@ class Steps final : public Program {
     pool.run(1, [&](int group) { kernel::gather_tok_embeddings(weights.tok_embeddings, tok, x, group); });
     for (std::int64_t l = 0; l < 2; ++l) {
       // attn_norm = rms_norm  at llama.h:53
-      switch ("ab"[l]) {  // by the dtypes of this turn's weights
-        case 'a':
-          pool.run(1, [&](int group) { kernel::rms_norm_attn_norm(x, weights.attn_norm[l], attn_norm_2, group); });
-          break;
-        case 'b':
-          pool.run(1, [&](int group) { kernel::rms_norm_attn_norm(x, weights.attn_norm[l], attn_norm_2, group); });
-          break;
-      }
+      pool.run(1, [&](int group) { kernel::rms_norm_attn_norm(x, weights.attn_norm[l], attn_norm_2, group); });
       // attn_norm = rms_norm; Wq = matmul; Wk = matmul; v = matmul  at llama.h:53, llama.h:28
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
@@ -140,14 +133,7 @@ class Steps final : public Program {
           break;
       }
       // mlp_norm = rms_norm  at llama.h:62
-      switch ("ab"[l]) {  // by the dtypes of this turn's weights
-        case 'a':
-          pool.run(1, [&](int group) { kernel::rms_norm_mlp_norm(residual, weights.mlp_norm[l], mlp_norm_2, group); });
-          break;
-        case 'b':
-          pool.run(1, [&](int group) { kernel::rms_norm_mlp_norm(residual, weights.mlp_norm[l], mlp_norm_2, group); });
-          break;
-      }
+      pool.run(1, [&](int group) { kernel::rms_norm_mlp_norm(residual, weights.mlp_norm[l], mlp_norm_2, group); });
       // mlp_norm = rms_norm; Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:62, llama.h:28, llama.h:63, llama.h:65
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
@@ -209,18 +195,9 @@ class Steps final : public Program {
     });
     for (std::int64_t l = 0; l < 2; ++l) {
       // attn_norm = rms_norm  at llama.h:53
-      switch ("ab"[l]) {  // by the dtypes of this turn's weights
-        case 'a':
-          pool.run(ceil_div(N, 32), [&](int group) {
-            kernel::rms_norm_attn_norm_2(x, weights.attn_norm[l], attn_norm_2, N, group);
-          });
-          break;
-        case 'b':
-          pool.run(ceil_div(N, 32), [&](int group) {
-            kernel::rms_norm_attn_norm_2(x, weights.attn_norm[l], attn_norm_2, N, group);
-          });
-          break;
-      }
+      pool.run(ceil_div(N, 32), [&](int group) {
+        kernel::rms_norm_attn_norm_2(x, weights.attn_norm[l], attn_norm_2, N, group);
+      });
       // attn_norm = rms_norm; Wq = matmul; Wk = matmul; v = matmul  at llama.h:53, llama.h:28
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
@@ -265,18 +242,9 @@ class Steps final : public Program {
           break;
       }
       // mlp_norm = rms_norm  at llama.h:62
-      switch ("ab"[l]) {  // by the dtypes of this turn's weights
-        case 'a':
-          pool.run(ceil_div(N, 32), [&](int group) {
-            kernel::rms_norm_mlp_norm_2(residual, weights.mlp_norm[l], mlp_norm_2, N, group);
-          });
-          break;
-        case 'b':
-          pool.run(ceil_div(N, 32), [&](int group) {
-            kernel::rms_norm_mlp_norm_2(residual, weights.mlp_norm[l], mlp_norm_2, N, group);
-          });
-          break;
-      }
+      pool.run(ceil_div(N, 32), [&](int group) {
+        kernel::rms_norm_mlp_norm_2(residual, weights.mlp_norm[l], mlp_norm_2, N, group);
+      });
       // mlp_norm = rms_norm; Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:62, llama.h:28, llama.h:63, llama.h:65
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
