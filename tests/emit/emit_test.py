@@ -289,6 +289,8 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
+        self.works("pack", self.package, *graph, "--layout", "panel16", "-o", "panel.oinf")
+        self.fails("emit", "panel.oinf", "--device", "this-cpu", "-o", "q", says=["W.0", "panel16", "--layout rows"])
         os.makedirs(self.path("full"))
         self.write("full/notes.txt", "mine")
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "-o", "full", says=["full", "another folder"])
