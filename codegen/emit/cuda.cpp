@@ -193,7 +193,7 @@ class CudaRenderer final : public LaneRenderer {
     }
     for (const std::string& p : k_.params) list.emplace_back("int " + p, "");
     line(fmt::format("extern \"C\" __global__ void __launch_bounds__({})  // {} warps", threads, k_.target.subgroups));
-    line(fmt::format("{}(", k_.name));
+    line(fmt::format("{}_kernel(", k_.name));
     for (std::size_t i = 0; i < list.size(); ++i)
       line(fmt::format("    {}{}{}", list[i].first, i + 1 < list.size() ? "," : ") {",
                        list[i].second.empty() ? "" : "  // " + list[i].second));

@@ -9,9 +9,10 @@
 
 namespace openinfer::emit {
 
-/// One kernel: records, scalar functions and `extern "C" __global__ void name(buffers…, params…)`, for blocks of
-/// lanes · subgroups threads and a grid of one dimension. Goes behind cuda_prelude(), within `namespace kernel`.
-/// Errors: unsupported for other subgroups than warps of 32, records with gaps, products of unsigned bytes.
+/// One kernel: records, scalar functions and `extern "C" __global__ void name_kernel(buffers…, params…)`
+/// (CUDA has a norm and an exp of its own), for blocks of lanes · subgroups threads and a grid of one dimension. Goes
+/// behind cuda_prelude(), within `namespace kernel`. Errors: unsupported for other subgroups than warps of 32, records
+/// with gaps, products of unsigned bytes.
 std::string render_cuda(const kir::Kernel& kernel);
 
 /// Types and functions that rendered kernels use: verbatim, with nothing included.

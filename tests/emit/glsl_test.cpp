@@ -117,7 +117,9 @@ TEST_CASE("what is stored in any kind has the interpreter's bits") {
         0x477ff000u, 0x7f7fffffu, 0x7f800000u, 0xff800000u, 0x80000000u, 0x3f808000u, 0x3f818000u, 0u})
     floats.push_back(float_of(bits));
   const auto n = static_cast<std::int64_t>(floats.size());
-  for (const auto& [kind, dtype] : {std::pair{Kind::f16, DType::f16}, std::pair{Kind::bf16, DType::bf16}}) {
+  for (const auto& stored : {std::pair{Kind::f16, DType::f16}, std::pair{Kind::bf16, DType::bf16}}) {
+    const Kind kind = stored.first;  // clang 14: lambdas catch no structured bindings
+    const DType dtype = stored.second;
     Build k("store_" + std::string(info(kind).name), kOne);
     const Mem x = k.in("x", Kind::f32), narrow = k.out("narrow", kind), y = k.in("y", kind),
               wide = k.out("wide", Kind::f32);
@@ -129,8 +131,10 @@ TEST_CASE("what is stored in any kind has the interpreter's bits") {
                 {Data(DType::f32, floats), Data(dtype, n), Data(dtype, spread(n, 1e-4, 1e4)), Data(DType::f32, n)});
   }
   const std::vector<double> integers = spread(200, 1, 2e9);
-  for (const auto& [kind, dtype] : {std::pair{Kind::i8, DType::i8}, std::pair{Kind::u8, DType::u8},
-                                    std::pair{Kind::i16, DType::i16}, std::pair{Kind::u16, DType::u16}}) {
+  for (const auto& stored : {std::pair{Kind::i8, DType::i8}, std::pair{Kind::u8, DType::u8},
+                             std::pair{Kind::i16, DType::i16}, std::pair{Kind::u16, DType::u16}}) {
+    const Kind kind = stored.first;
+    const DType dtype = stored.second;
     Build k("store_" + std::string(info(kind).name), kOne);
     const Mem x = k.in("x", Kind::i32), narrow = k.out("narrow", kind), y = k.in("y", kind),
               wide = k.out("wide", Kind::i64);
@@ -193,9 +197,8 @@ TEST_CASE("scalar functions round each step in unrolled loops too") {
   if (!on) return;
   Build k("unrolled", kOne);
   const Mem x = k.in("x", Kind::f32), y = k.out("y", Kind::f32);
-  k.for_lanes("i", 0, 100, [&](Val i) {
-    k.each("t", 4, [&](Val t) { y[i * 4 + t] = scalar_call(k, "exp", {x[i * 4 + t]}); });
-  });
+  k.for_lanes("i", 0, 100,
+              [&](Val i) { k.each("t", 4, [&](Val t) { y[i * 4 + t] = scalar_call(k, "exp", {x[i * 4 + t]}); }); });
   check_bytes(*on, k.done(), {Data(DType::f32, spread(400, 1e-3, 80)), Data(DType::f32, 400)});
 }
 

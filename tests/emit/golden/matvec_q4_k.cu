@@ -9,7 +9,7 @@ struct q4_k {  // 144 bytes
 #endif
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
-matvec_q4_k(
+matvec_q4_k_kernel(
     const float* __restrict__ x,  // (N, K)
     const q4_k* __restrict__ w,  // (M, K)
     const float* __restrict__ residual,

@@ -7,7 +7,7 @@ struct q8_0 {  // 34 bytes
 #endif
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
-matvec_q8_0(
+matvec_q8_0_kernel(
     const float* __restrict__ x,  // (N, K)
     const q8_0* __restrict__ w,  // (M, K)
     const float* __restrict__ residual,

@@ -13,7 +13,7 @@ static __device__ inline float rsqrt(float x) {
 }
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
-rms_norm(
+rms_norm_kernel(
     const float* __restrict__ x,
     const bf16* __restrict__ w,
     float* __restrict__ y) {

@@ -17,7 +17,7 @@ static __device__ inline float sigmoid(float x) {
 }
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
-silu_mul(
+silu_mul_kernel(
     const float* __restrict__ a,
     const bf16* __restrict__ b,
     const float* __restrict__ c,

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// In the place of tests/kernels/interpret_run.cpp: what the tests of the templates make is compiled by NVRTC for the
+// oldest architecture, then interpreted.
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "codegen/check/nvrtc.h"
+#include "codegen/emit/cuda.h"
+#include "codegen/kernel_ir/interpret.h"
+#include "template_run.h"
+
+namespace openinfer::kernels {
+namespace {
+
+void compile_once(const kir::Kernel& k) {
+  static const check::Nvrtc nvrtc;
+  static std::set<std::string> done;
+  if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
+  if (!nvrtc.missing().empty()) return;
+  const std::string kernel = emit::render_cuda(k);
+  if (!done.insert(kernel).second) return;
+  const std::string source = emit::cuda_prelude() + "\nnamespace kernel {\n\n" + kernel + "\n}  // namespace kernel\n";
+  CHECK(nvrtc.compile(k.name, source, "sm_75").use.spill_store_bytes == 0);
+}
+
+}  // namespace
+
+const std::vector<kir::Target>& targets() {
+  static const std::vector<kir::Target> all = {{.lanes = 32}, {.lanes = 32, .subgroups = 4}};
+  return all;
+}
+
+void run(const TemplateKernel& t, Buffers& buffers, const std::map<std::string, std::int64_t>& params) {
+  if (t.kernel.target.lanes == 32) compile_once(t.kernel);
+  std::vector<std::span<std::byte>> memory;
+  for (const kir::Buffer& b : t.kernel.buffers)
+    if (b.space == kir::Space::global) memory.emplace_back(buffers.at(b.name).bytes());
+  std::vector<std::int32_t> values;
+  for (const std::string& p : t.kernel.params) values.push_back(static_cast<std::int32_t>(params.at(p)));
+  std::int64_t groups = 1;
+  for (const GridFactor& f : t.grid) {
+    const std::int64_t extent = f.extent.known() ? f.extent.value : params.at(f.extent.param);
+    groups *= (extent + f.divide - 1) / f.divide;
+  }
+  kir::interpret(t.kernel, memory, values, groups);
+}
+
+}  // namespace openinfer::kernels
