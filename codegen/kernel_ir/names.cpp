@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernel_ir/names.h"
 
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -43,26 +44,38 @@ class Naming {
  private:
   void count(const std::vector<Id>& region, int depth) {
     for (const Id id : region) {
+      const Node& n = k_[id];
       depth_[id] = depth;
-      for (const Id arg : k_[id].args) {
-        ++uses_[arg];
-        deepest_[arg] = std::max(deepest_[arg], depth);
+      // A loop's condition is looked at in each turn, and where lanes share the turns its start is as well.
+      const std::size_t once = n.op != Op::loop ? n.args.size() : n.deal == Deal::none ? 1 : 0;
+      for (std::size_t i = 0; i < n.args.size(); ++i) {
+        ++uses_[n.args[i]];
+        deepest_[n.args[i]] = std::max(deepest_[n.args[i]], i < once ? depth : depth + 1);
+        if (n.op == Op::loop) bounds_.emplace(n.args[i], n.name + (i == 0 ? "_start" : "_end"));
       }
-      count(k_[id].body, depth + 1);
-      count(k_[id].other, depth + 1);
+      count(n.body, depth + 1);
+      count(n.other, depth + 1);
     }
   }
 
-  /// i + 1, k * 4: cheaper to read than a name.
+  /// i + 1: cheaper to read than a name.
   bool is_simple(const Node& n) const {
     if (n.op != Op::add && n.op != Op::sub) return false;
     return is_atom(k_[n.args[0]]) && k_[n.args[1]].op == Op::constant;
   }
+  /// A register (not one of a tile) is a name already; it only matters whether it has changed since.
+  bool is_register(const Node& n) const { return n.op == Op::read && n.args.empty(); }
 
-  /// Users stand behind what they use: going backwards, the place where a value would be printed is known.
+  bool needs_name(Id id, bool overtaken) const {
+    const Node& n = k_[id];
+    if (!n.name.empty() || info(n.op).lane_wide || overtaken) return true;
+    if (is_simple(n)) return false;
+    return (uses_[id] > 1 && !is_register(n)) || deepest_[id] > depth_[id];
+  }
+
+  /// Users stand behind what they use: going backwards, the place where a value would be printed last is known.
   void decide(const std::vector<Id>& region, Id result) {
-    std::vector<std::size_t> printed(k_.nodes.size(), region.size());  // place in the region where it would be printed
-    std::vector<std::size_t> changes(region.size() + 1, 0);            // memory changes before each place
+    std::vector<std::size_t> changes(region.size() + 1, 0);  // memory changes before each place
     for (std::size_t i = 0; i < region.size(); ++i)
       changes[i + 1] = changes[i] + (changes_memory(k_[region[i]].op) ? 1 : 0);
     for (std::size_t i = region.size(); i-- > 0;) {
@@ -70,15 +83,19 @@ class Naming {
       const Node& n = k_[id];
       decide(n.body, kNoId);
       decide(n.other, kNoId);
-      if (info(n.op).value && !is_atom(n) && id != result) {
-        const bool used_deeper = deepest_[id] > depth_[id];
-        const bool overtaken = info(n.op).pinned && printed[id] < region.size() && changes[printed[id]] > changes[i];
-        named_[id] = !n.name.empty() || info(n.op).lane_wide || (uses_[id] > 1 && !is_simple(n)) ||
-                     (used_deeper && !is_simple(n)) || overtaken;
+      std::size_t place = i;
+      if (info(n.op).value) {
+        const auto last = printed_.find(id);
+        if (last != printed_.end()) place = last->second;
+        const bool overtaken = info(n.op).pinned && changes[place] > changes[i];
+        named_[id] = !is_atom(n) && id != result && needs_name(id, overtaken);
+        if (named_[id]) place = i;
       }
-      const std::size_t place = named_[id] || !info(n.op).value ? i : printed[id];
-      for (const Id arg : n.args)
-        if (depth_[arg] == depth_[id]) printed[arg] = std::min(printed[arg], place);
+      for (const Id arg : n.args) {
+        if (depth_[arg] != depth_[id]) continue;
+        const auto [at, first] = printed_.emplace(arg, place);
+        if (!first) at->second = std::max(at->second, place);
+      }
     }
   }
 
@@ -89,24 +106,31 @@ class Naming {
   }
 
   /// What to call a temporary that the author did not name.
-  std::string suggestion(const Node& n) const {
+  std::string suggestion(Id id) const {
+    const Node& n = k_[id];
     if (!n.name.empty()) return n.name;
+    if (const auto bound = bounds_.find(id); bound != bounds_.end()) return bound->second;
+    const auto ref = static_cast<std::size_t>(n.ref);
     if (n.op == Op::load) {
-      const Buffer& b = k_.buffers[static_cast<std::size_t>(n.ref)];
+      const Buffer& b = k_.buffers[ref];
       if (n.field < 0) return b.name + "_value";
       return k_.records[static_cast<std::size_t>(b.record)].fields[static_cast<std::size_t>(n.field)].name;
     }
-    if (n.op == Op::read) return k_.variables[static_cast<std::size_t>(n.ref)].name + "_before";
-    if (n.op == Op::call) return k_.functions[static_cast<std::size_t>(n.ref)].name + "_value";
-    if (n.op == Op::lane_sum || n.op == Op::lane_max || n.op == Op::lane_min) return "all";
-    return n.type.kind == Kind::b1 ? "is" : n.type.kind == Kind::i32 ? "at" : "t";
+    if (n.op == Op::read) return k_.variables[ref].name + "_before";
+    if (n.op == Op::call) return k_.functions[ref].name + "_value";
+    if (info(n.op).lane_wide) {
+      const Node& of = k_[n.args[0]];
+      return of.op == Op::read ? k_.variables[static_cast<std::size_t>(of.ref)].name + "_all" : "all";
+    }
+    if (n.type.kind == Kind::b1) return "is";
+    return n.type.kind == Kind::i32 ? "at" : "t";
   }
 
   void assign(const std::vector<Id>& region) {
     const std::set<std::string, std::less<>> outside = taken_;
     for (const Id id : region) {
       const Node& n = k_[id];
-      if (named_[id]) names_.values[id] = unique(suggestion(n));
+      if (named_[id]) names_.values[id] = unique(suggestion(id));
       if (n.op == Op::declare) {
         const auto ref = static_cast<std::size_t>(n.ref);
         names_.variables[ref] = unique(k_.variables[ref].name);
@@ -129,6 +153,8 @@ class Naming {
   std::vector<int> uses_;
   std::vector<int> depth_, deepest_;  // of the regions where a value is made and used
   std::vector<bool> named_;
+  std::map<Id, std::size_t> printed_;  // the last place in its region where a value would be printed
+  std::map<Id, std::string> bounds_;   // what is a bound of a loop: a name for it
   std::set<std::string, std::less<>> taken_;
   Names names_;
 };

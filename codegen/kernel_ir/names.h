@@ -12,8 +12,8 @@
 namespace openinfer::kir {
 
 /// Values without a name are printed in place. Named are: what the author called by Build::let; what is used more than
-/// once and costs anything; what a deeper loop or branch uses; lane operations; what was read before a write that
-/// stands between the read and its use.
+/// once and costs anything; what a deeper loop or branch uses, or a loop's condition; lane operations; what was read
+/// before a write that stands between the read and its use.
 struct Names {
   std::vector<std::string> values;     // by node: temporaries and loop indices; "": in place
   std::vector<std::string> variables;  // by Kernel::variables
