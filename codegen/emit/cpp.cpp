@@ -39,9 +39,30 @@ class CppRenderer final : public Renderer {
     if (k.target.subgroups != 1)
       openinfer::fail(ErrorCode::internal, "[emit] kernel {}: C++ has one subgroup, not {}", k.name,
                       k.target.subgroups);
+    called_.resize(k.functions.size());
+    find_calls(k.body, false);
+    for (std::size_t i = k.functions.size(); i-- > 0;) {  // callers stand behind those that they call
+      if (called_[i].vector) find_calls(k.functions[i].body, false);
+      if (called_[i].scalar) find_calls(k.functions[i].body, true);
+    }
   }
 
  private:
+  /// In which forms a function is called.
+  struct Called {
+    bool scalar = false, vector = false;
+  };
+  void find_calls(const std::vector<Id>& region, bool scalar) {
+    for (const Id id : region) {
+      const Node& n = node(id);
+      if (n.op == Op::call) {
+        Called& called = called_[static_cast<std::size_t>(n.ref)];
+        (is_vector(n.type) && !scalar ? called.vector : called.scalar) = true;
+      }
+      find_calls(n.body, scalar);
+      find_calls(n.other, scalar);
+    }
+  }
   int lanes() const { return k_.target.lanes; }
   /// Within the scalar form of a function everything is one number.
   bool is_vector(Type t) const { return t.rate == Rate::lane && lanes() > 1 && !scalar_form_; }
@@ -152,9 +173,37 @@ class CppRenderer final : public Renderer {
     return {fmt::format("splat<{}>({})", type_name({node(id).type.kind, Rate::lane}), value(id).text)};
   }
 
+  Text masks(const Node& n, std::string_view op, int precedence) {
+    const Type mask = {Kind::b1, Rate::lane};
+    return binary(op, precedence, widened(n.args[0], mask), widened(n.args[1], mask));
+  }
+  /// What vectors need beyond C's operators: masks of 32 bits, and divisors where no lane is.
+  Text expression(Id id) override {
+    const Node& n = node(id);
+    if (!is_vector(n.type) || n.args.empty()) return Renderer::expression(id);
+    const Kind kind = node(n.args[0]).type.kind;
+    const bool compares = n.op == Op::eq || n.op == Op::ne || n.op == Op::lt || n.op == Op::le;
+    if (n.op == Op::logical_and) return masks(n, "&", 7);
+    if (n.op == Op::logical_or) return masks(n, "|", 9);
+    if (n.op == Op::logical_not) return {"~" + wrapped(value(n.args[0]), 0), 1};
+    if (compares && kind == Kind::b1) return masks(n, n.op == Op::eq ? "==" : "!=", 6);
+    if (compares && kir::info(kind).bytes == 8) return emit::Renderer::call("mask", {Renderer::expression(id)});
+    if (n.op == Op::shift_left || n.op == Op::shift_right)
+      return binary(n.op == Op::shift_left ? "<<" : ">>", 4, widened(n.args[0], n.type), value(n.args[1]));
+    const bool divides = (n.op == Op::div || n.op == Op::mod) && kir::is_integer(kind);
+    if (!divides || !in_tail_ || !is_vector(node(n.args[1]).type)) return Renderer::expression(id);
+    const std::string one = fmt::format("splat<{}>(1)", type_name({kind, Rate::lane}));
+    const Text divisor = emit::Renderer::call("select", {{use_tail()}, value(n.args[1]), {one}});
+    return binary(n.op == Op::div ? "/" : "%", 2, value(n.args[0]), divisor);
+  }
+
   Text convert(Id id) override {
     const Node& n = node(id);
     const Id from = n.args[0];
+    if (node(from).type.kind == Kind::b1 && is_vector(n.type)) {
+      const Text number = binary("&", 7, value(from), {"1"});
+      return n.type.kind == Kind::i32 ? number : Text{fmt::format("convert<{}>({})", type_name(n.type), number.text)};
+    }
     if (is_vector(n.type)) return {fmt::format("convert<{}>({})", type_name(n.type), text(from))};
     return {fmt::format("static_cast<{}>({})", scalar_name(n.type.kind), text(from))};
   }
@@ -181,7 +230,8 @@ class CppRenderer final : public Renderer {
   }
   Text dot4(Id id) override {
     const Node& n = node(id);
-    return emit::Renderer::call("dot4",
+    constexpr std::array<std::string_view, 4> kFlavours = {"dot4_ss", "dot4_ss", "dot4_us", "dot4_us_sat16"};
+    return emit::Renderer::call(kFlavours[static_cast<std::size_t>(k_.target.dot4)],
                                 {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
   }
   Text lane_operation(Id id) override {
@@ -193,6 +243,8 @@ class CppRenderer final : public Renderer {
 
   /// Where the lanes of an access are: all at one place, one behind the other, or anywhere.
   enum class Lanes { one, row, any };
+  /// Four neighbouring bytes as one value.
+  bool is_packed(const Node& n) const { return n.type.kind == Kind::i8x4 && stored_kind(n) != Kind::i8x4; }
   Lanes lanes_of(const Node& n, std::size_t index) const {
     Lanes lanes = Lanes::one;
     for (std::size_t i = 0; i < index; ++i) {
@@ -200,7 +252,8 @@ class CppRenderer final : public Renderer {
       const auto& stride = ramps_[n.args[i]];
       const bool last = i + 1 == index;
       if (stride && *stride == 0) continue;
-      lanes = last && stride && *stride == 1 && lanes == Lanes::one ? Lanes::row : Lanes::any;
+      const bool row = last && stride && *stride == (is_packed(n) ? 4 : 1);
+      lanes = row && lanes == Lanes::one ? Lanes::row : Lanes::any;
     }
     return lanes;
   }
@@ -216,7 +269,7 @@ class CppRenderer final : public Renderer {
     const Lanes lanes = lanes_of(n, index);
     if (lanes == Lanes::one) {
       const Kind kind = stored_kind(n);
-      if (n.type.kind == Kind::i8x4) return {fmt::format("load_i8x4(&{})", place(n))};
+      if (is_packed(n)) return {fmt::format("load_i8x4(&{})", place(n))};
       if (kind == Kind::f16 || kind == Kind::bf16) return {fmt::format("widen({})", place(n))};
       if (kind == Kind::b1) return {fmt::format("{}.byte != 0", place(n)), 6};
       if (kind == n.type.kind || kind == Kind::i8 || kind == Kind::i16) return {place(n)};
@@ -225,7 +278,11 @@ class CppRenderer final : public Renderer {
     const std::string type = type_name(n.type);
     const std::string_view first = in_tail_ ? "_first" : "";
     const std::string limit = in_tail_ ? ", " + use_count() : "";
-    if (lanes == Lanes::row) return {fmt::format("load{}<{}>(&{}{})", first, type, first_place(n, index), limit)};
+    const std::string_view packed = is_packed(n) ? "_i8x4" : "";
+    if (lanes == Lanes::row)
+      return {fmt::format("load{}{}<{}>(&{}{})", packed, first, type, first_place(n, index), limit)};
+    if (n.field < 0 && is_packed(n))
+      return {fmt::format("gather_i8x4<{}>({}, {}{})", type, buffer(n).name, text(n.args[0]), limit)};
     if (n.field < 0)
       return {fmt::format("gather{}<{}>({}, {}{})", first, type, buffer(n).name, text(n.args[0]), limit)};
     return gather_field(n, type);
@@ -236,8 +293,8 @@ class CppRenderer final : public Renderer {
     const auto& field = record.fields[static_cast<std::size_t>(n.field)];
     const std::string array = field.count == 1 ? "" : "[at]";
     const std::string from =
-        fmt::format("[&]([[maybe_unused]] int block, [[maybe_unused]] int at) {{ return widen({}[block].{}{}); }}",
-                    buffer(n).name, field.name, array);
+        fmt::format("[&]([[maybe_unused]] int block, [[maybe_unused]] int at) {{ return {}{}[block].{}{}); }}",
+                    is_packed(n) ? "load_i8x4(&" : "widen(", buffer(n).name, field.name, array);
     const Type index = {Kind::i32, Rate::lane};
     return {fmt::format("gather_by<{}>({}, {}, {}{})", type, widened(n.args[0], index).text,
                         widened(n.args[1], index).text, from, in_tail_ ? ", " + use_count() : "")};
@@ -290,7 +347,7 @@ class CppRenderer final : public Renderer {
     const Kind kind = stored_kind(n);
     if (lanes == Lanes::one) {
       const std::string to = place(n);
-      const bool same = kind == node(what).type.kind;
+      const bool same = kind == node(what).type.kind && kind != Kind::b1;
       return line(same ? fmt::format("{} = {};", to, text(what))
                        : fmt::format("{} = narrow<{}>({});", to, memory_type(kind), text(what)));
     }
@@ -317,9 +374,11 @@ class CppRenderer final : public Renderer {
       close();
     }
     if (known && turns % lanes() == 0) return;
-    const std::string start = first == "0" ? fmt::format("{} / {} * {}", wrapped(value(n.args[1]), 2), lanes(), lanes())
-                                           : fmt::format("{} + ({} - {}) / {} * {}", first, last,
-                                                         wrapped(value(n.args[0]), 2), lanes(), lanes());
+    const std::string start =
+        known ? fmt::format("{}", from.integer + turns / lanes() * lanes())
+        : first == "0"
+            ? fmt::format("{} / {} * {}", wrapped(value(n.args[1]), 2), lanes(), lanes())
+            : fmt::format("{} + ({} - {}) / {} * {}", first, last, wrapped(value(n.args[0]), 2), lanes(), lanes());
     open(fmt::format("if (const int {0} = {1}; {0} < {2}) {{", i, start, last));
     tail_body(n, fmt::format("{} - {}", last, i));
     close();
@@ -378,9 +437,11 @@ class CppRenderer final : public Renderer {
     }
   }
   void function(const kir::Function& f) override {
+    const Called& called = called_[static_cast<std::size_t>(&f - k_.functions.data())];
+    if (!called.scalar && !called.vector) return;  // nothing that is left calls it
     if (!f.comment.empty()) line("// " + f.comment);
-    one_function(f, true);
-    if (lanes() > 1) one_function(f, false);
+    if (called.scalar) one_function(f, true);
+    if (called.vector) one_function(f, false);
     line("");
   }
   void one_function(const kir::Function& f, bool scalar) {
@@ -389,8 +450,7 @@ class CppRenderer final : public Renderer {
     for (std::size_t i = 0; i < f.parameters.size(); ++i)
       parameters +=
           fmt::format("{}{} {}", i > 0 ? ", " : "", type_name({f.parameters[i], Rate::lane}), f.parameter_names[i]);
-    open(fmt::format("[[maybe_unused]] static inline {} {}({}) {{", type_name({f.result_kind, Rate::lane}), f.name,
-                     parameters));
+    open(fmt::format("static inline {} {}({}) {{", type_name({f.result_kind, Rate::lane}), f.name, parameters));
     region(f.body);
     line(fmt::format("return {};", widened(f.result, {f.result_kind, Rate::lane}).text));
     close();
@@ -415,7 +475,8 @@ class CppRenderer final : public Renderer {
 
   std::vector<std::optional<std::int64_t>> ramps_;
   CppLinkage linkage_;
-  int base_depth_ = 0;  // printing a base: ramps are their first lane
+  std::vector<Called> called_;  // by function
+  int base_depth_ = 0;          // printing a base: ramps are their first lane
   bool scalar_form_ = false;
   bool in_tail_ = false, uses_count_ = false, uses_tail_ = false;
 };
@@ -425,46 +486,5 @@ class CppRenderer final : public Renderer {
 std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage) { return CppRenderer(kernel, linkage).run(); }
 
 std::string cpp_records(const kir::Kernel& kernel) { return CppRenderer(kernel, CppLinkage::c).records_only(); }
-
-std::string cpp_memory_type(Kind kind) {
-  switch (kind) {
-    case Kind::f16: return "kernel::f16";
-    case Kind::bf16: return "kernel::bf16";
-    case Kind::b1: return "kernel::b1";
-    case Kind::i8: return "std::int8_t";
-    case Kind::u8: return "std::uint8_t";
-    case Kind::i16: return "std::int16_t";
-    case Kind::u16: return "std::uint16_t";
-    case Kind::i32:
-    case Kind::i8x4: return "int";
-    case Kind::u32: return "unsigned";
-    case Kind::i64: return "std::int64_t";
-    case Kind::u64: return "std::uint64_t";
-    case Kind::f32: return "float";
-    case Kind::f64: return "double";
-    case Kind::none: break;
-  }
-  openinfer::fail(ErrorCode::internal, "[emit] no kind at all in memory");
-}
-
-std::string cpp_prelude(int lanes) {
-  static constexpr std::string_view text =
-#include "prelude_kernel.inc"
-      ;
-  std::string prelude = fmt::format("#define LANES {}\n{}", lanes, text);
-  std::string vectors;
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kVectors = {{{"f32", "float"},
-                                                                                      {"f64", "double"},
-                                                                                      {"i32", "int"},
-                                                                                      {"u32", "unsigned"},
-                                                                                      {"i64", "std::int64_t"},
-                                                                                      {"u64", "std::uint64_t"},
-                                                                                      {"b1", "int"}}};
-  for (const auto& [kind, element] : kVectors)
-    vectors += fmt::format("using {}x{} = Vector<{}, {}>::type;{}\n", kind, lanes, element, lanes,
-                           kind == "b1" ? "  // a mask: -1 is true" : "");
-  const std::string_view mark = "VECTORS\n";
-  return prelude.replace(prelude.find(mark), mark.size(), vectors);
-}
 
 }  // namespace openinfer::emit

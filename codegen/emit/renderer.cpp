@@ -37,10 +37,39 @@ bool is_careful(int precedence, std::string_view op) {
   return op == "%" || precedence == 4 || (precedence >= 7 && precedence <= 9);
 }
 
+constexpr std::size_t kColumns = 100;
+
+bool is_sign(char c) { return std::string_view("+-*/%&|^<>=!?:").find(c) != std::string_view::npos; }
+
+/// Where to break a line that is too long: behind a comma or an operator, outside of as many parentheses as can be.
+std::size_t break_of(std::string_view text, std::size_t limit) {
+  std::size_t best = std::string_view::npos;
+  int depth = 0, least = 0;
+  for (std::size_t i = 1; i < text.size() && i <= limit; ++i) {
+    const char before = text[i - 1];
+    depth += before == '(' ? 1 : before == ')' ? -1 : 0;
+    const std::size_t word = text.rfind(' ', i - 1) + 1;
+    if (text[i] != ' ' || (before != ',' && !is_sign(text[word]))) continue;
+    if (best != std::string_view::npos && depth > least && best * 2 > limit) continue;
+    best = i;
+    least = depth;
+  }
+  return best == std::string_view::npos ? text.size() : best;
+}
+
 }  // namespace
 
 void Renderer::line(std::string_view text) {
-  if (!text.empty()) out_.append(static_cast<std::size_t>(depth_) * 2, ' ');
+  std::size_t indent = static_cast<std::size_t>(depth_) * 2;
+  const bool whole = text.starts_with('#') || text.find("//") != std::string_view::npos;
+  while (!whole && indent + text.size() > kColumns) {
+    const std::size_t end = break_of(text, kColumns - indent);
+    if (end == text.size()) break;
+    out_.append(indent, ' ').append(text.substr(0, end)).append("\n");
+    text.remove_prefix(end + 1);
+    indent = static_cast<std::size_t>(depth_) * 2 + 4;
+  }
+  if (!text.empty()) out_.append(indent, ' ');
   out_ += text;
   out_ += '\n';
 }

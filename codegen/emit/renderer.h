@@ -60,7 +60,7 @@ class Renderer {
   virtual Text value(kir::Id id);
 
   // --- shared ---
-  Text expression(kir::Id id);  // of a value that is printed in place or declared
+  virtual Text expression(kir::Id id);  // of a value that is printed in place or declared
   Text binary(std::string_view op, int precedence, const Text& a, const Text& b) const;
   Text call(std::string_view function, const std::vector<Text>& args) const;
   std::string text(kir::Id id) { return value(id).text; }
@@ -77,7 +77,7 @@ class Renderer {
   void region(const std::vector<kir::Id>& nodes);
   virtual void statement(kir::Id id);
   void plain_loop(kir::Id id);
-  void line(std::string_view text);
+  void line(std::string_view text);  // indented; broken behind column 100, unless it has a comment or a #
   void open(std::string_view text) {
     line(text);
     ++depth_;

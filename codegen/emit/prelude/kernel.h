@@ -8,10 +8,13 @@
 #include <utility>
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 // Vectors wider than the machine's are passed between inlined functions only; g++ 12 warns about its own intrinsics.
 #pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic ignored "-Waddress-of-packed-member"  // loads take any address
 #if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -122,6 +125,8 @@ inline int abs(int x) { return x < 0 ? static_cast<int>(0u - static_cast<unsigne
 inline std::int64_t abs(std::int64_t x) {
   return x < 0 ? static_cast<std::int64_t>(std::uint64_t{0} - static_cast<std::uint64_t>(x)) : x;
 }
+inline unsigned abs(unsigned x) { return x; }
+inline std::uint64_t abs(std::uint64_t x) { return x; }
 inline float sqrt(float x) { return __builtin_sqrtf(x); }
 inline double sqrt(double x) { return __builtin_sqrt(x); }
 inline float floor(float x) { return __builtin_floorf(x); }
@@ -139,8 +144,17 @@ inline int load_i8x4(const void* from) {
   std::memcpy(&four, from, 4);
   return four;
 }
-inline int dot4(int a, int b, int sum) {
+// sum + the products of four int8: signed · signed, unsigned · signed, the same with pairs kept in 16 bits.
+inline int dot4_ss(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::int8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
+  return sum;
+}
+inline int dot4_us(int a, int b, int sum) {
+  for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
+  return sum;
+}
+inline int dot4_us_sat16(int a, int b, int sum) {
+  for (int i = 0; i < 32; i += 16) sum += max(-32768, min(32767, dot4_us(a >> i & 0xffff, b >> i & 0xffff, 0)));
   return sum;
 }
 
@@ -160,6 +174,9 @@ template <class V>
 concept IsVector = requires(V v) { v[0]; } && !std::is_pointer_v<V>;
 
 VECTORS
+
+template <class V, int N>
+inline constexpr bool is_f32 = lanes_of<V> == N && std::is_same_v<element<V>, float>;
 
 template <class V>
 inline V splat(element<V> x) {
@@ -209,50 +226,119 @@ inline V bitcast(S x) {
 }
 template <IsVector V>
 inline V min(V a, V b) {
+  if constexpr (sizeof(element<V>) == 4) return select(a < b, a, b);
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = a[i] < b[i] ? a[i] : b[i];
   return v;
 }
 template <IsVector V>
 inline V max(V a, V b) {
+  if constexpr (sizeof(element<V>) == 4) return select(a > b, a, b);
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = a[i] > b[i] ? a[i] : b[i];
   return v;
 }
 template <IsVector V>
 inline V abs(V x) {
+  if constexpr (std::is_same_v<element<V>, float>)
+    return (V)((typename Vector<int, lanes_of<V>>::type)x & 0x7fffffff);
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = abs(x[i]);
   return v;
 }
 template <IsVector V>
 inline V sqrt(V x) {
+#if defined(__AVX512F__)
+  if constexpr (is_f32<V, 16>) return (V)_mm512_sqrt_ps((__m512)x);
+#endif
+#if defined(__AVX2__)
+  if constexpr (is_f32<V, 8>) return (V)_mm256_sqrt_ps((__m256)x);
+#endif
+#if defined(__aarch64__)
+  if constexpr (is_f32<V, 4>) return (V)vsqrtq_f32((float32x4_t)x);
+#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = sqrt(x[i]);
   return v;
 }
 template <IsVector V>
 inline V floor(V x) {
+#if defined(__AVX512F__)
+  if constexpr (is_f32<V, 16>) return (V)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#endif
+#if defined(__AVX2__)
+  if constexpr (is_f32<V, 8>) return (V)_mm256_floor_ps((__m256)x);
+#endif
+#if defined(__aarch64__)
+  if constexpr (is_f32<V, 4>) return (V)vrndmq_f32((float32x4_t)x);
+#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = floor(x[i]);
   return v;
 }
 template <IsVector V>
 inline V round(V x) {
+#if defined(__AVX512F__)
+  if constexpr (is_f32<V, 16>) return (V)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#endif
+#if defined(__AVX2__)
+  if constexpr (is_f32<V, 8>) return (V)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#endif
+#if defined(__aarch64__)
+  if constexpr (is_f32<V, 4>) return (V)vrndnq_f32((float32x4_t)x);
+#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = round(x[i]);
   return v;
 }
 template <IsVector V>
 inline V fma(V a, V b, V c) {
+#if defined(__AVX512F__)
+  if constexpr (is_f32<V, 16>) return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = fma(a[i], b[i], c[i]);
   return v;
 }
 template <IsVector V>
-inline V dot4(V a, V b, V sum) {
+inline V dot4_us(V a, V b, V sum) {
+#if defined(__AVX512VNNI__)
+  if constexpr (sizeof(V) == 64) return (V)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#endif
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+  if constexpr (sizeof(V) == 32) return (V)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+#elif defined(__AVXVNNI__)
+  if constexpr (sizeof(V) == 32) return (V)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+#endif
   V v;
-  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4(a[i], b[i], sum[i]);
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_us(a[i], b[i], sum[i]);
+  return v;
+}
+template <IsVector V>
+inline V dot4_ss(V a, V b, V sum) {
+#if defined(__AVX512VNNI__)
+  if constexpr (sizeof(V) == 64) {  // (a + 128) · b - 128 · b
+    const V top = splat<V>(static_cast<int>(0x80808080u));
+    return dot4_us(a ^ top, b, sum) - dot4_us(top, b, V{});
+  }
+#endif
+#if defined(__ARM_FEATURE_DOTPROD)
+  if constexpr (sizeof(V) == 16) return (V)vdotq_s32((int32x4_t)sum, (int8x16_t)a, (int8x16_t)b);
+#endif
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_ss(a[i], b[i], sum[i]);
+  return v;
+}
+template <IsVector V>
+inline V dot4_us_sat16(V a, V b, V sum) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(V) == 32) {
+    const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
+    return sum + (V)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  }
+#endif
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_us_sat16(a[i], b[i], sum[i]);
   return v;
 }
 
@@ -273,6 +359,8 @@ inline V load(const T* from) {
       return (V)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
     if constexpr (std::is_same_v<T, std::uint8_t>)
       return (V)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, std::int16_t>) return (V)_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    if constexpr (std::is_same_v<T, std::uint16_t>) return (V)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
     if constexpr (std::is_same_v<T, bf16>)
       return (V)_mm512_slli_epi32(
           _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))), 16);
@@ -286,8 +374,24 @@ inline V load(const T* from) {
       return (V)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
     if constexpr (std::is_same_v<T, std::uint8_t>)
       return (V)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, std::int16_t>) return (V)_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    if constexpr (std::is_same_v<T, std::uint16_t>) return (V)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
     if constexpr (std::is_same_v<T, bf16>)
       return (V)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), 16);
+  }
+#endif
+#if defined(__aarch64__)
+  if constexpr (sizeof(V) == 16 && sizeof(element<V>) == 4) {
+    if constexpr (std::is_same_v<T, f16>)
+      return (V)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(from))));
+    if constexpr (std::is_same_v<T, bf16>)
+      return (V)vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(from)), 16);
+    if constexpr (std::is_same_v<T, std::int8_t>)
+      return (V)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(load_i8x4(from))))));
+    if constexpr (std::is_same_v<T, std::uint8_t>)
+      return (V)vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s32(vdup_n_s32(load_i8x4(from))))));
+    if constexpr (std::is_same_v<T, std::int16_t>) return (V)vmovl_s16(vld1_s16(from));
+    if constexpr (std::is_same_v<T, std::uint16_t>) return (V)vmovl_u16(vld1_u16(from));
   }
 #endif
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = widen(from[i]);
@@ -312,6 +416,25 @@ inline V gather_first(const T* from, I at, int count) {
   for (int i = 0; i < count; ++i) v[i] = widen(from[at[i]]);
   return v;
 }
+/// Four bytes from there on as one value: neighbours, and each lane its own.
+template <class V>
+inline V load_i8x4(const void* from) {
+  V v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+template <class V>
+inline V load_i8x4_first(const void* from, int count) {
+  V v{};
+  std::memcpy(&v, from, 4 * static_cast<std::size_t>(count));
+  return v;
+}
+template <class V, class T, class I>
+inline V gather_i8x4(const T* from, I at, int count = lanes_of<V>) {
+  V v{};
+  for (int i = 0; i < count; ++i) v[i] = load_i8x4(from + at[i]);
+  return v;
+}
 /// read(block, at) in each lane.
 template <class V, class I, class F>
 inline V gather_by(I block, I at, F read, int count = lanes_of<V>) {
@@ -328,6 +451,18 @@ inline void store(T* to, V v) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(V) == 64 && std::is_same_v<T, f16>) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph((__m512)v, 0));
+    return;
+  }
+#endif
+#if defined(__AVX2__) && defined(__F16C__)
+  if constexpr (sizeof(V) == 32 && std::is_same_v<T, f16>) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph((__m256)v, 0));
+    return;
+  }
+#endif
+#if defined(__aarch64__)
+  if constexpr (sizeof(V) == 16 && std::is_same_v<T, f16>) {
+    vst1_u16(reinterpret_cast<std::uint16_t*>(to), vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)v)));
     return;
   }
 #endif
