@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "codegen/emit/cpp.h"
 #include "codegen/emit/cuda.h"
 #include "codegen/emit/glsl.h"
 #include "examples.h"
@@ -39,4 +40,9 @@ TEST_CASE("GLSL is what was reviewed") {
 TEST_CASE("CUDA is what was reviewed") {
   for (const Example& e : examples({.lanes = 32, .subgroups = 4}))
     check_golden(e.made.kernel.name + ".cu", emit::render_cuda(e.made.kernel));
+}
+
+TEST_CASE("C++ is what was reviewed") {
+  for (const Example& e : examples({.lanes = 16}))
+    check_golden(e.made.kernel.name + ".cpp", emit::cpp_records(e.made.kernel) + emit::render_cpp(e.made.kernel));
 }

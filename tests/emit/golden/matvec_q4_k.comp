@@ -59,8 +59,14 @@ void main() {
         const int at_2 = min(g + 4, 11);
         const int at_3 = g - 4;
         const bool is = g < 4;
-        const float scale = float(w[at + w_start].d) * float(is ? int(w[at + w_start].scales[min(g, 11)]) & 63 : (int(w[at + w_start].scales[at_2]) & 15) | ((int(w[at + w_start].scales[max(at_3, 0)]) >> 6) << 4));
-        const float low = -(float(w[at + w_start].dmin) * float(is ? int(w[at + w_start].scales[at_2]) & 63 : (int(w[at + w_start].scales[at_2]) >> 4) | ((int(w[at + w_start].scales[max(at_3 + 4, 0)]) >> 6) << 4)));
+        const float scale = float(w[at + w_start].d) * float(is ?
+            int(w[at + w_start].scales[min(g, 11)]) & 63 :
+            (int(w[at + w_start].scales[at_2]) & 15) | ((int(w[at +
+            w_start].scales[max(at_3, 0)]) >> 6) << 4));
+        const float low = -(float(w[at + w_start].dmin) *
+            float(is ? int(w[at + w_start].scales[at_2]) & 63 :
+            (int(w[at + w_start].scales[at_2]) >> 4) | ((int(w[at +
+            w_start].scales[max(at_3 + 4, 0)]) >> 6) << 4)));
         [[unroll]]
         for (int m = 0; m < 8; ++m) {
           sum[m] += scale * part[m] + low * x_sum[m];
@@ -71,8 +77,8 @@ void main() {
       for (int each = 0; each < 8; ++each) total[each] = 0.0;
       [[unroll]]
       for (int m = 0; m < 8; ++m) {
-        const float all = subgroupAdd(sum[m]);
-        total[m] = all;
+        const float sum_all = subgroupAdd(sum[m]);
+        total[m] = sum_all;
       }
       [[unroll]]
       for (int m = 0; m < 8; ++m) {

@@ -48,8 +48,10 @@ matvec_q4_k_kernel(
         const int at_2 = ::min(g + 4, 11);
         const int at_3 = g - 4;
         const bool is = g < 4;
-        const float scale = widen(w[at].d) * float(is ? int(w[at].scales[::min(g, 11)]) & 63 : (int(w[at].scales[at_2]) & 15) | ((int(w[at].scales[::max(at_3, 0)]) >> 6) << 4));
-        const float low = -(widen(w[at].dmin) * float(is ? int(w[at].scales[at_2]) & 63 : (int(w[at].scales[at_2]) >> 4) | ((int(w[at].scales[::max(at_3 + 4, 0)]) >> 6) << 4)));
+        const float scale = widen(w[at].d) * float(is ? int(w[at].scales[::min(g, 11)]) & 63 :
+            (int(w[at].scales[at_2]) & 15) | ((int(w[at].scales[::max(at_3, 0)]) >> 6) << 4));
+        const float low = -(widen(w[at].dmin) * float(is ? int(w[at].scales[at_2]) & 63 :
+            (int(w[at].scales[at_2]) >> 4) | ((int(w[at].scales[::max(at_3 + 4, 0)]) >> 6) << 4)));
         #pragma unroll 8
         for (int m = 0; m < 8; ++m) {
           sum[m] += scale * part[m] + low * x_sum[m];
@@ -60,8 +62,8 @@ matvec_q4_k_kernel(
       for (int each = 0; each < 8; ++each) total[each] = 0.0f;
       #pragma unroll 8
       for (int m = 0; m < 8; ++m) {
-        const float all = lane_sum(sum[m]);
-        total[m] = all;
+        const float sum_all = lane_sum(sum[m]);
+        total[m] = sum_all;
       }
       #pragma unroll 8
       for (int m = 0; m < 8; ++m) {

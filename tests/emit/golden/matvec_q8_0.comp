@@ -60,8 +60,8 @@ void main() {
       for (int each = 0; each < 8; ++each) total[each] = 0.0;
       [[unroll]]
       for (int m = 0; m < 8; ++m) {
-        const float all = subgroupAdd(sum[m]);
-        total[m] = all;
+        const float sum_all = subgroupAdd(sum[m]);
+        total[m] = sum_all;
       }
       [[unroll]]
       for (int m = 0; m < 8; ++m) {

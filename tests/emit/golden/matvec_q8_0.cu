@@ -49,8 +49,8 @@ matvec_q8_0_kernel(
       for (int each = 0; each < 8; ++each) total[each] = 0.0f;
       #pragma unroll 8
       for (int m = 0; m < 8; ++m) {
-        const float all = lane_sum(sum[m]);
-        total[m] = all;
+        const float sum_all = lane_sum(sum[m]);
+        total[m] = sum_all;
       }
       #pragma unroll 8
       for (int m = 0; m < 8; ++m) {

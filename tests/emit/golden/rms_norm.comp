@@ -16,7 +16,10 @@ float rsqrt(float x) {
   const precise float y_4 = y_3 + y_3 * (0.5 - half_x * y_3 * y_3);
   const precise float y1 = uintBitsToFloat(floatBitsToUint(y_4) & 0xfffff000u);
   const precise float e = 1.0 - s * (y1 * y1);
-  const precise float result = 0.0 < x ? (x == uintBitsToFloat(0x7f800000u) ? 0.0 : (y1 + y1 * e * (0.5 + 0.375 * e)) * (small ? 4294967300.0 : (large ? 2.3283064e-10 : 1.0))) : (x == 0.0 ? uintBitsToFloat(floatBitsToUint(uintBitsToFloat(0x7f800000u)) | (floatBitsToUint(x) & 0x80000000u)) : uintBitsToFloat(0x7fc00000u));
+  const precise float result = 0.0 < x ? (x == uintBitsToFloat(0x7f800000u) ? 0.0 :
+      (y1 + y1 * e * (0.5 + 0.375 * e)) * (small ? 4294967300.0 : (large ? 2.3283064e-10 : 1.0))) :
+      (x == 0.0 ? uintBitsToFloat(floatBitsToUint(uintBitsToFloat(0x7f800000u)) |
+      (floatBitsToUint(x) & 0x80000000u)) : uintBitsToFloat(0x7fc00000u));
   return result;
 }
 

@@ -9,7 +9,10 @@ static __device__ inline float rsqrt(float x) {
   const float y_4 = y_3 + y_3 * (0.5f - half_x * y_3 * y_3);
   const float y1 = bits_f32(bits_u32(y_4) & 0xfffff000u);
   const float e = 1.0f - s * (y1 * y1);
-  return 0.0f < x ? (x == bits_f32(0x7f800000u) ? 0.0f : (y1 + y1 * e * (0.5f + 0.375f * e)) * (small ? 4294967300.0f : (large ? 2.3283064e-10f : 1.0f))) : (x == 0.0f ? bits_f32(bits_u32(bits_f32(0x7f800000u)) | (bits_u32(x) & 0x80000000u)) : bits_f32(0x7fc00000u));
+  return 0.0f < x ? (x == bits_f32(0x7f800000u) ? 0.0f : (y1 + y1 * e * (0.5f + 0.375f * e)) *
+      (small ? 4294967300.0f : (large ? 2.3283064e-10f : 1.0f))) :
+      (x == 0.0f ? bits_f32(bits_u32(bits_f32(0x7f800000u)) | (bits_u32(x) & 0x80000000u)) :
+      bits_f32(0x7fc00000u));
 }
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps

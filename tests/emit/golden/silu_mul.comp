@@ -21,10 +21,12 @@ float exp_f32(float x) {
   const precise float shifted = c_2 * 1.442695 + 12582912.0;
   const precise float n = shifted - 12582912.0;
   const precise float r = c_2 - n * 0.69314575 - n * 1.4286068e-06;
-  const precise float p = 1.0 + (r + r * r * (0.49999994 + r * (0.16666521 + r * (0.041668262 + r * (0.008368674 + r * 0.0013821041)))));
+  const precise float p = 1.0 + (r + r * r * (0.49999994 + r *
+      (0.16666521 + r * (0.041668262 + r * (0.008368674 + r * 0.0013821041)))));
   const int k = floatBitsToInt(shifted) - 1262485504;
   const int half_k = k >> 1;
-  const precise float result = p * intBitsToFloat((half_k + 127) << 23) * intBitsToFloat((k - half_k + 127) << 23);
+  const precise float result = p * intBitsToFloat((half_k + 127) << 23) *
+      intBitsToFloat((k - half_k + 127) << 23);
   return result;
 }
 
@@ -55,7 +57,12 @@ float div(float a, float b) {
   const int at_2 = 130 < at ? 130 : at;
   const int k = at_2 < -160 ? -160 : at_2;
   const int half_k = k >> 1;
-  const precise float result = a != a || b != b || is && is_2 || is_3 && is_4 ? uintBitsToFloat(0x7fc00000u) : uintBitsToFloat(floatBitsToUint(is || is_4 ? 0.0 : (is_2 || is_3 ? uintBitsToFloat(0x7f800000u) : (guess + (a_m - g1 * d1 - g1 * d2 - g2 * d1 - g2 * d2) * r_4) * intBitsToFloat((half_k + 127) << 23) * intBitsToFloat((k - half_k + 127) << 23))) | (floatBitsToUint(uintBitsToFloat(floatBitsToUint(a) ^ floatBitsToUint(b))) & 0x80000000u));
+  const precise float result = a != a || b != b || is && is_2 || is_3 && is_4 ?
+      uintBitsToFloat(0x7fc00000u) : uintBitsToFloat(floatBitsToUint(is || is_4 ? 0.0 :
+      (is_2 || is_3 ? uintBitsToFloat(0x7f800000u) : (guess +
+      (a_m - g1 * d1 - g1 * d2 - g2 * d1 - g2 * d2) * r_4) * intBitsToFloat((half_k + 127) << 23) *
+      intBitsToFloat((k - half_k + 127) << 23))) |
+      (floatBitsToUint(uintBitsToFloat(floatBitsToUint(a) ^ floatBitsToUint(b))) & 0x80000000u));
   return result;
 }
 
@@ -73,7 +80,8 @@ layout(std430, binding = 2) readonly buffer c_buffer { float c[]; };
 layout(std430, binding = 3) restrict writeonly buffer gated_out_buffer { float gated_out[]; };
 layout(std430, binding = 4) restrict writeonly buffer ratio_out_buffer { float16_t ratio_out[]; };
 layout(std430, binding = 5) readonly buffer Params { int n_groups; int rows; };
-layout(push_constant) uniform Starts { int a_start, b_start, c_start, gated_out_start, ratio_out_start; };
+layout(push_constant) uniform Starts { int a_start, b_start, c_start, gated_out_start,
+    ratio_out_start; };
 
 void main() {
   const int group = int(gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x);
@@ -81,7 +89,8 @@ void main() {
   const int subgroup = int(gl_SubgroupID);
   const int lane = int(gl_SubgroupInvocationID);
   const int row = group * 2;
-  for (int r = row + subgroup; r < min(row + 2, rows); r += 4) {
+  const int r_end = min(row + 2, rows);
+  for (int r = row + subgroup; r < r_end; r += 4) {
     for (int i = lane; i < 45; i += 8) {
       const int at = r * 45 + i;
       const float a_value = a[at + a_start];

@@ -4,7 +4,8 @@ static __device__ inline float exp(float x) {
   const float shifted = c_2 * 1.442695f + 12582912.0f;
   const float n = shifted - 12582912.0f;
   const float r = c_2 - n * 0.69314575f - n * 1.4286068e-06f;
-  const float p = 1.0f + (r + r * r * (0.49999994f + r * (0.16666521f + r * (0.041668262f + r * (0.008368674f + r * 0.0013821041f)))));
+  const float p = 1.0f + (r + r * r * (0.49999994f + r *
+      (0.16666521f + r * (0.041668262f + r * (0.008368674f + r * 0.0013821041f)))));
   const int k = bits_i32(shifted) - 1262485504;
   const int half_k = k >> 1;
   return p * bits_f32((half_k + 127) << 23) * bits_f32((k - half_k + 127) << 23);
@@ -28,7 +29,8 @@ silu_mul_kernel(
   const int subgroup = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
   const int row = group * 11;
-  for (int r = row + subgroup; r < ::min(row + 11, rows); r += 4) {
+  const int r_end = ::min(row + 11, rows);
+  for (int r = row + subgroup; r < r_end; r += 4) {
     for (int i = lane; i < 45; i += 32) {
       const int at = r * 45 + i;
       const float a_value = a[at];

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/cpp.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "codegen/kernel_ir/interpret.h"
+#include "openinfer/error.h"
+#include "openinfer/half.h"
+#include "tests/emit/cases.h"
+#include "tests/emit/cpp_harness.h"
+#include "tests/emit/sample_kernels.h"
+
+using namespace openinfer;
+using namespace openinfer::emit;
+
+namespace {
+
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+std::vector<Case> all_cases(const kir::Target& target) {
+  std::vector<Case> cases = algorithm_cases(target);
+  for (Case& c : language_cases(target)) cases.push_back(std::move(c));
+  if (target.lanes < 8) return cases;  // templates take time to compile, and have nothing of their own there
+  for (Case& c : template_cases(target)) cases.push_back(std::move(c));
+  return cases;
+}
+
+constexpr std::size_t kGuard = 64;  // bytes behind each buffer that nobody may write
+
+std::vector<std::span<std::byte>> spans_of(Memory& memory) {
+  std::vector<std::span<std::byte>> spans;
+  for (auto& m : memory) spans.emplace_back(m.data(), m.size() - kGuard);
+  return spans;
+}
+
+template <class T, class Number>
+bool same_numbers(const std::vector<std::byte>& a, const std::vector<std::byte>& b, Number number) {
+  const auto x = values_of<T>(a), y = values_of<T>(b);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (x[i] != y[i] && !(std::isnan(number(x[i])) && std::isnan(number(y[i])))) return false;
+  return true;
+}
+
+/// The same bits; of floats also any two NaN.
+bool same(kir::Kind kind, const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
+  if (a == b) return true;
+  if (kind == kir::Kind::f32)
+    return same_numbers<std::uint32_t>(a, b, [](std::uint32_t v) { return std::bit_cast<float>(v); });
+  if (kind == kir::Kind::f64)
+    return same_numbers<std::uint64_t>(a, b, [](std::uint64_t v) { return std::bit_cast<double>(v); });
+  if (kind == kir::Kind::f16) return same_numbers<std::uint16_t>(a, b, half_to_float);
+  return kind == kir::Kind::bf16 && same_numbers<std::uint16_t>(a, b, bfloat_to_float);
+}
+
+void check_run(const CppKernels& library, const Case& c, const Run& run) {
+  Memory mine = run.memory;
+  for (auto& m : mine) m.insert(m.end(), kGuard, std::byte{0xff});
+  Memory reference = mine;
+  library.run(c.kernel.name, spans_of(mine), run.params, run.groups);
+  kir::interpret(c.kernel, spans_of(reference), run.params, run.groups);
+  std::size_t at = 0;
+  for (const kir::Buffer& b : c.kernel.buffers) {
+    if (b.space == kir::Space::shared) continue;
+    INFO("buffer " << b.name);
+    CHECK(same(b.kind, mine[at], reference[at]));
+    ++at;
+  }
+  for (auto& m : mine) m.resize(m.size() - kGuard);
+  if (run.error) CHECK(run.error(run.memory, mine) <= 1);
+}
+
+}  // namespace
+
+TEST_CASE("C++ gives the bits of the interpreter, and what f64 loops give") {
+  const std::vector<CppBuild> builds = cpp_builds();
+  REQUIRE(!builds.empty());
+  for (const CppBuild& build : builds) {
+    CppKernels library(build);
+    const std::vector<Case> cases = all_cases({.lanes = build.lanes});
+    for (const Case& c : cases) library.add(c.kernel);
+    library.compile();
+    for (const Case& c : cases)
+      for (const Run& run : c.runs) {
+        INFO(describe(build) << ": " << c.kernel.name << " with " << (run.params.empty() ? 0 : run.params[0]));
+        check_run(library, c, run);
+      }
+  }
+}
+
+TEST_CASE("C++ is one subgroup") {
+  CHECK(message_of([] { render_cpp(kir::rms_norm({.lanes = 16, .subgroups = 4}, 64)); }) ==
+        "[emit] kernel rms_norm: C++ has one subgroup, not 4");
+}
+
+TEST_CASE("kernels for NEON compile where clang knows Arm") {
+  const CppBuild build = {.compiler = "clang++", .lanes = 4, .flags = {"--target=aarch64-linux-gnu"}};
+  if (!complaints(build, "#include <arm_neon.h>\n#include <bit>\n#include <cstring>\n").empty()) {
+    WARN("left out: no clang++ for aarch64");
+    return;
+  }
+  CppKernels library(build);
+  for (const Case& c : all_cases({.lanes = 4})) library.add(c.kernel);
+  CHECK(complaints(build, library.source()) == "");
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "codegen/kernels/block_code.h"
+#include "codegen/kernels/pointwise.h"
+#include "codegen/kernels/product.h"
+#include "tests/emit/cases.h"
+
+namespace openinfer::emit {
+namespace {
+
+using namespace openinfer::kernels;
+using Exprs = std::span<const ScalarExpr>;
+
+constexpr std::int64_t kRows = 3, kColumns = 11;
+
+std::vector<std::byte> data(DType dtype, std::int64_t elements, std::uint32_t seed) {
+  const auto bytes = static_cast<std::size_t>(elements / info(dtype).block_size * info(dtype).block_bytes);
+  if (has_block_code(dtype)) return random_bytes(bytes, seed);
+  std::vector<double> values;
+  for (const float x : noise(static_cast<std::size_t>(elements), seed)) values.push_back(x);
+  return in_memory(memory_kind(dtype), values);
+}
+
+int groups_of(const TemplateKernel& t, std::int64_t param) {
+  std::int64_t groups = 1;
+  for (const GridFactor& f : t.grid) groups *= ((f.extent.known() ? f.extent.value : param) + f.divide - 1) / f.divide;
+  return static_cast<int>(groups);
+}
+
+/// y = x · W, for one weight format, plain tail.
+Case product_case(const kir::Target& target, DType weight, std::int64_t K, std::int64_t rows, bool by_rows = true) {
+  Product p;
+  p.name = fmt::format("product_{}_{}{}", name(weight), rows, by_rows ? "" : "_columns");
+  p.rows = rows == 1 ? Extent{1} : Extent{kRows, "N"};
+  p.inner = {K};
+  p.weights = {{.name = "w", .dtype = weight, .columns = {kColumns}, .by_rows = by_rows, .bias = "bias"}};
+  Pointwise tail;
+  tail.axes = {p.rows, {kColumns}};
+  tail.given = {DType::f32};
+  tail.outputs = {{"y", DType::f32, 0}};
+  p.tails = {tail};
+  TemplateKernel t = product(target, p);
+  Run run = {.memory = {data(DType::f32, rows * K, 1), data(weight, kColumns * K, 2), data(DType::f32, kColumns, 3),
+                        data(DType::f32, rows * kColumns, 4)},
+             .groups = groups_of(t, rows)};
+  if (!t.kernel.params.empty()) run.params = {static_cast<std::int32_t>(rows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
+/// Every scalar function on one broadcast operand, rows shorter than a chunk.
+Case functions_case(const kir::Target& target) {
+  Pointwise p;
+  p.axes = {{kRows, "N"}, {37}};
+  p.inputs = {
+      {"x", DType::f32, {true, true}}, {"scale", DType::f16, {false, true}}, {"shift", DType::f32, {false, false}}};
+  const auto scaled = [](Exprs v) { return v[0] * v[1] + v[2]; };
+  p.steps = {{"scaled", scaled, {0, 1, 2}, DType::f32}};
+  for (const std::string_view f : {"exp", "tanh", "erf", "sigmoid", "sin", "cos", "rsqrt", "log", "sqrt"}) {
+    const auto apply = [f](Exprs v) { return ScalarExpr::call(std::string(f), {v[0]}); };
+    p.outputs.push_back({fmt::format("y_{}", f), DType::f32, static_cast<int>(p.inputs.size() + p.steps.size())});
+    p.steps.push_back({fmt::format("{}_of", f), apply, {3}, DType::f32});
+  }
+  TemplateKernel t = pointwise(target, "scalar_functions", p);
+  Run run = {.memory = {data(DType::f32, kRows * 37, 1), data(DType::f16, 37, 2), data(DType::f32, 1, 3)},
+             .params = {kRows},
+             .groups = groups_of(t, kRows)};
+  for (std::size_t i = 0; i < p.outputs.size(); ++i) run.memory.push_back(data(DType::f32, kRows * 37, 9));
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
+}  // namespace
+
+std::vector<Case> template_cases(const kir::Target& target) {
+  std::vector<Case> cases = {functions_case(target)};
+  for (int code = static_cast<int>(DType::q4_0); code <= static_cast<int>(DType::q8_k); ++code)
+    if (has_block_code(static_cast<DType>(code)))
+      cases.push_back(product_case(target, static_cast<DType>(code), 512, 1));
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::i8}) {
+    cases.push_back(product_case(target, dtype, 37, 1));
+    cases.push_back(product_case(target, dtype, 37, 3, false));
+  }
+  cases.push_back(product_case(target, DType::q8_0, 96, 3));
+  cases.push_back(product_case(target, DType::q4_k, 512, 3));
+  return cases;
+}
+
+}  // namespace openinfer::emit
