@@ -78,6 +78,7 @@ class EntryLowering final : public GroupLowering {
   std::vector<Dim> members(const Node& leaf) const;
   std::string key(const Node& leaf, const std::vector<std::int64_t>& turn) const;
   std::string unique(std::string_view wanted);
+  void check_reach(const Operand& operand) const;
   int kernel_number(kir::Kernel code);
   Origin origin(const std::string& reason) const;
   /// The weight leaves of a group whose members differ in dtype from turn to turn of the innermost loop.

@@ -2,6 +2,7 @@
 // Where values are: buffers of the plan, made when first asked for.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "codegen/kernel_ir/print.h"
 #include "codegen/plan/entry_lowering.h"
@@ -290,6 +291,19 @@ Origin EntryLowering::origin(const std::string& reason) const {
   return origin;
 }
 
+/// Kernels count elements, or blocks, in 32 bits from where an operand starts.
+void EntryLowering::check_reach(const Operand& operand) const {
+  const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
+  Size count = Size::count(b.shape);
+  // A layer of a cache starts at its own offset.
+  if (b.role == Role::state && b.shape.size() == 5) count = Size::count(Shape(b.shape.begin() + 1, b.shape.end()));
+  const std::int64_t units = upper(count) / info(b.dtype).block_size;
+  if (units <= std::numeric_limits<std::int32_t>::max()) return;
+  const Node& n = g_.nodes[group_.nodes.front()];
+  unsupported(n, fmt::format("'{}' may have {} elements or blocks; kernels count to {}. Bound its dimensions lower",
+                             b.key, units, std::numeric_limits<std::int32_t>::max()));
+}
+
 void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::string, Operand>& bind) {
   Dispatch d;
   const kir::Kernel& code = made.kernel;
@@ -297,6 +311,7 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
     if (b.space == kir::Space::shared) continue;
     const auto bound = bind.find(b.name);
     if (bound == bind.end()) fail(ErrorCode::internal, "[plan] kernel {}: '{}' is bound to nothing", code.name, b.name);
+    check_reach(bound->second);
     d.operands.push_back(bound->second);
   }
   const auto size_of = [&](const std::string& param) {

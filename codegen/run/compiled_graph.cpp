@@ -9,6 +9,7 @@
 #include "codegen/plan/pipeline.h"
 #include "lib/base/fail.h"
 #include "lib/base/number.h"
+#include "lib/graph/ir.h"
 #include "lib/passes/pipeline.h"
 
 namespace openinfer::run {
@@ -42,11 +43,20 @@ Tensor tensor_of(const plan::Buffer& b, const InputValue& value) {
 
 }  // namespace
 
-plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name) {
+plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name,
+                     const std::map<std::string, std::int64_t, std::less<>>& at_most) {
   plan::PlanOptions options = {.name = std::move(name), .target = target, .entries = {}};
   const std::string n = row_symbol(graph, "tok"), r = row_symbol(graph, "rows");
   if (!n.empty() && !r.empty() && n != r)
     options.entries = {{.name = "decode", .dims = {{n, {1, 1}}, {r, {1, 1}}}}, {.name = "prefill"}};
+  else
+    options.entries = {{.name = "step"}};
+  for (plan::EntrySpec& entry : options.entries)
+    for (const DimDecl& d : graph.data().dims) {
+      const auto limit = at_most.find(d.name);  // one outside of the graph's bounds is refused by who binds it
+      if (limit != at_most.end() && d.min <= limit->second && limit->second <= d.max)
+        entry.dims.try_emplace(d.name, d.min, limit->second);
+    }
   plan::Plan plan = plan::lower(openinfer::run_passes(graph, compilation_passes()).graph, options);
   plan::run_passes(plan);
   return plan;
@@ -55,7 +65,8 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
 CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, CpuOptions options)
     : model_(model),
       device_(this_cpu().device),
-      plan_(make_plan(plan::over(graph, model), {.lanes = device_.lanes, .subgroups = 1, .dot4 = device_.dot4})),
+      plan_(make_plan(plan::over(graph, model), {.lanes = device_.lanes, .subgroups = 1, .dot4 = device_.dot4}, "model",
+                      options.dims)),
       executor_(plan_, model_, device_, std::move(options)) {}
 
 Outputs CompiledGraph::step(const Inputs& inputs) {

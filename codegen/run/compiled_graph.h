@@ -18,8 +18,10 @@ namespace openinfer::run {
 
 /// The plan that `run` and `emit` make: a graph over rows (inputs tok i32[N] and rows i32[R]) gets the entry points
 /// "decode" (N = R = 1) and "prefill" (their whole ranges), any other graph "step".
+/// `at_most`: lower upper bounds of symbols, as a session's sizes.
 /// Errors: unsupported, with the user's line, for an operator or a form that no kernel serves.
-plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name = "model");
+plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name = "model",
+                     const std::map<std::string, std::int64_t, std::less<>>& at_most = {});
 
 class CompiledGraph {
  public:

@@ -124,6 +124,15 @@ TEST_CASE("an entry point with a symbol or bounds that the graph does not have i
                     Catch::Contains("is outside the graph's [1, 5]"));
 }
 
+TEST_CASE("what is too large for a kernel's indices is refused with the user's line") {
+  const Graph g = graph([](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 1 << 20);
+    b.output("y", exp(b.input("x", f32, {N, 4096})));
+  });
+  CHECK_THROWS_WITH(make_plan(g, {.lanes = 16}),
+                    Catch::Contains("may have 4294967296 elements or blocks") && Catch::Contains("plan_test.cpp"));
+}
+
 TEST_CASE("a llama's plan gives the simulator's logits, by decoding and by prompts") {
   sim_test::TestPackage package("plan_llama");
   sim_test::fill_small_llama(package);
