@@ -11,6 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 packages=(
   g++ cmake ninja-build ccache pkg-config                      # build
+  make                                                         # emitted projects, by plain cmake
   libfmt-dev libpcre2-dev libutf8proc-dev                      # library
   graphviz                                                     # openinfer graph --svg, --html
   libcli11-dev nlohmann-json3-dev                              # command
