@@ -40,7 +40,8 @@ std::shared_ptr<const GraphData> copy_for(const Value& value) {
 
 Tensor eval(const Value& value, At at) {
   return located(at, [&] {
-    auto program = std::make_shared<const Program>(Graph(copy_for(value)), value.draft()->g.model);
+    const Graph g(copy_for(value));  // first: it refuses an empty value
+    auto program = std::make_shared<const Program>(g, g.data().model);
     SimSession session(std::make_unique<SimSession::Impl>(std::move(program), SimOptions{}));
     return session.run_step({}, {}, at)[kResult];
   });

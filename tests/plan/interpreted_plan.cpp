@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/plan/interpreted_plan.h"
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -76,7 +77,7 @@ void InterpretedPlan::bind(const plan::EntryPoint& entry, const std::map<std::st
       if (b.shape[d].terms().size() == 1 && b.shape[d].constant() == 0 && b.shape[d].terms()[0].factor == 1)
         symbols_[b.shape[d].terms()[0].symbol] = given->second.shape()[d];
     const auto bytes = given->second.bytes();
-    std::memcpy(own_[i].data(), bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), own_[i].begin());
   }
 }
 
@@ -95,7 +96,7 @@ std::map<std::string, Tensor> InterpretedPlan::run(const std::string& name,
   for (const plan::EntryPoint& entry : plan_.entries) {
     if (entry.name != name) continue;
     bind(entry, inputs);
-    std::memset(arena_.data(), 0xff, arena_.size());  // nothing may be read before it is written
+    std::fill(arena_.begin(), arena_.end(), std::byte{0xff});  // nothing may be read before it is written
     steps(entry.steps);
     std::map<std::string, Tensor> outputs;
     for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
@@ -104,7 +105,7 @@ std::map<std::string, Tensor> InterpretedPlan::run(const std::string& name,
       Extents shape;
       for (const Dim& d : b.shape) shape.push_back(value(plan::Size(d)));
       Tensor t(b.dtype, shape);
-      std::memcpy(t.mutable_bytes().data(), own_[i].data(), t.bytes().size());
+      std::copy_n(own_[i].begin(), t.bytes().size(), t.mutable_bytes().begin());
       outputs.emplace(b.key, std::move(t));
     }
     return outputs;
