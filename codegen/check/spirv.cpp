@@ -111,6 +111,13 @@ std::vector<std::uint32_t> optimised(std::string_view name, const std::vector<st
 
 bool has_spirv() { return true; }
 
+std::string spirv_tools() {
+  const glslang::Version v = glslang::GetVersion();
+  const std::string_view tools = spvSoftwareVersionString();
+  return fmt::format("glslang {}.{}.{} and SPIRV-Tools {}", v.major, v.minor, v.patch,
+                     tools.substr(0, tools.find(' ')));
+}
+
 std::vector<std::uint32_t> compile_glsl(std::string_view name, const std::string& source) {
   const std::vector<std::uint32_t> words = compiled(name, source);
   validate(name, words, "as compiled");
@@ -122,6 +129,8 @@ std::vector<std::uint32_t> compile_glsl(std::string_view name, const std::string
 #else
 
 bool has_spirv() { return false; }
+
+std::string spirv_tools() { return ""; }
 
 std::vector<std::uint32_t> compile_glsl(std::string_view name, const std::string&) {
   fail(ErrorCode::unsupported,

@@ -17,6 +17,9 @@ bool has_spirv();
 /// has_spirv() is false.
 std::vector<std::uint32_t> compile_glsl(std::string_view name, const std::string& source);
 
+/// "glslang 12.0.0 and SPIRV-Tools v2023.1": what made the SPIR-V. Empty if has_spirv() is false.
+std::string spirv_tools();
+
 /// The capabilities that the module declares, as the specification numbers them: what the device must have.
 std::vector<std::uint32_t> capabilities(const std::vector<std::uint32_t>& spirv);
 

@@ -105,12 +105,11 @@ Dumps dumps(const std::vector<std::string>& wanted) {
 }
 
 Device device_for(const Options& options) {
-  if (!options.api.empty() && options.api != "cpu")
-    fail(ErrorCode::unsupported, "[emit] --api {} is not in this version; it emits for --api cpu", options.api);
   const Device device = resolve(DeviceSpec::named(options.device).api(options.api));
-  if (device.api != Api::cpu)
-    fail(ErrorCode::unsupported, "[emit] {} is driven by {}, which is not in this version; it emits for CPUs",
-         device.name, name(device.api));
+  if (device.api == Api::cuda)
+    fail(ErrorCode::unsupported,
+         "[emit] {}: kernels are rendered as CUDA, but their host program is not in this version; give --api vulkan",
+         device.name);
   return device;
 }
 
@@ -131,7 +130,7 @@ void run(const Options& options) {
                   .no_fuse = options.no_fuse ? std::vector<std::string>{"all"} : std::vector<std::string>{}})
           .graph;
   plan::PlanOptions how = {.name = options.name.empty() ? name_from(options.model) : options.name,
-                           .target = {.lanes = device.lanes, .subgroups = 1, .dot4 = device.dot4},
+                           .target = emit::target_of(device),
                            .entries = entries(graph, options)};
   plan::Plan plan = plan::lower(graph, how);
   plan::run_passes(plan, dumped.plan, print_dump);
@@ -151,7 +150,7 @@ void add_emit(CLI::App& app, Action& action) {
       ->required();
   command->add_option("-o,--output", options->output, "Folder of the project")->required();
   command->add_option("--name", options->name, "Target and namespace (default: from the package's name)");
-  command->add_option("--api", options->api, "cpu (default: the device's first)")
+  command->add_option("--api", options->api, "cpu or vulkan (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
   command->add_option("--numerics", options->numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")

@@ -106,6 +106,12 @@ HostBuffers::HostBuffers(const plan::Plan& plan) : plan_(plan), seen_(plan.buffe
   }
 }
 
+int HostBuffers::number(plan::Role role, std::string_view key) const {
+  for (std::size_t b = 0; b < plan_.buffers.size(); ++b)
+    if (plan_.buffers[b].role == role && plan_.buffers[b].key == key) return static_cast<int>(b);
+  return -1;
+}
+
 void HostBuffers::look(const std::vector<plan::Step>& steps) {
   const auto see = [&](int buffer, std::string type) {
     seen_[static_cast<std::size_t>(buffer)].insert(std::move(type));

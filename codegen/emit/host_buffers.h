@@ -36,6 +36,8 @@ class HostBuffers {
 
   const plan::Plan& plan() const { return plan_; }
   const plan::Buffer& operator[](int buffer) const { return plan_.buffers[static_cast<std::size_t>(buffer)]; }
+  /// The buffer of that role and key; -1 without one.
+  int number(plan::Role role, std::string_view key) const;
   /// Name of a member of Weights or State, or of a constant.
   const std::string& name(int buffer) const { return names_[static_cast<std::size_t>(buffer)]; }
   /// "float"; "void" for weights that kernels read as different types.

@@ -10,6 +10,8 @@
 
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/host_cpp.h"
+#include "codegen/emit/host_model.h"
+#include "codegen/emit/host_vulkan.h"
 #include "codegen/plan/print.h"
 #include "formats/opnf/reader.h"
 #include "lib/base/fail.h"
@@ -21,18 +23,23 @@ struct Fixed {
   std::string_view path, text;
 };
 
-std::vector<Fixed> fixed_files() {
+/// What every project has.
+std::vector<Fixed> common_files() {
   return {{
-              "CMakeLists.txt",
-#include "host_CMakeLists_txt.inc"
-          },
-          {
               "README.md",
 #include "host_README_md.inc"
           },
           {
               "host/main.cpp",
 #include "host_main_cpp.inc"
+          },
+          {
+              "host/memory.cpp",
+#include "host_memory_cpp.inc"
+          },
+          {
+              "host/memory.h",
+#include "host_memory_h.inc"
           },
           {
               "host/model.h",
@@ -59,12 +66,68 @@ std::vector<Fixed> fixed_files() {
 #include "host_reader_h.inc"
           },
           {
-              "host/thread_pool.h",
-#include "host_thread_pool_h.inc"
-          },
-          {
               "host/vocabulary.h",
 #include "host_vocabulary_h.inc"
+          }};
+}
+
+/// What projects for CPUs have besides.
+std::vector<Fixed> cpu_files() {
+  return {{
+              "CMakeLists.txt",
+#include "host_CMakeLists_txt.inc"
+          },
+          {
+              "host/cpu_program.cpp",
+#include "host_cpu_program_cpp.inc"
+          },
+          {
+              "host/cpu_program.h",
+#include "host_cpu_program_h.inc"
+          },
+          {
+              "host/thread_pool.h",
+#include "host_thread_pool_h.inc"
+          }};
+}
+
+/// What projects for Vulkan have besides.
+std::vector<Fixed> vulkan_files() {
+  return {{
+              "CMakeLists.txt",
+#include "host_CMakeLists_vulkan_txt.inc"
+          },
+          {
+              "host/vulkan_device.cpp",
+#include "host_vulkan_device_cpp.inc"
+          },
+          {
+              "host/vulkan_device.h",
+#include "host_vulkan_device_h.inc"
+          },
+          {
+              "host/vulkan_features.h",
+#include "host_vulkan_features_h.inc"
+          },
+          {
+              "host/vulkan_pipelines.cpp",
+#include "host_vulkan_pipelines_cpp.inc"
+          },
+          {
+              "host/vulkan_program.cpp",
+#include "host_vulkan_program_cpp.inc"
+          },
+          {
+              "host/vulkan_program.h",
+#include "host_vulkan_program_h.inc"
+          },
+          {
+              "host/vulkan_recording.cpp",
+#include "host_vulkan_recording_cpp.inc"
+          },
+          {
+              "host/vulkan_recording.h",
+#include "host_vulkan_recording_h.inc"
           }};
 }
 
@@ -121,24 +184,32 @@ std::string command(const plan::Plan& plan, const std::string& package) {
 
 std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, const Model& model,
                                                         const Device& device) {
-  std::string kernels;
-  for (const plan::Kernel& k : plan.kernels) kernels += fmt::format("    device/{}.cpp\n", k.code.name);
+  const bool cpu = device.api == Api::cpu;
+  std::string kernels = cpu ? "" : "    device/kernels.cpp\n";
+  for (const plan::Kernel& k : plan.kernels)
+    if (cpu) kernels += fmt::format("    device/{}.cpp\n", k.code.name);
   const std::string package = std::filesystem::path(model.path()).filename().string();
   const std::string interface =
       types(plan, plan::Role::input, plan.inputs) + " -> " + types(plan, plan::Role::output, plan.outputs);
   if (!kernels.empty()) kernels.pop_back();
   const std::string title = device.title.empty() ? device.name : device.title;
-  return {{"MODEL_DEVICE_TITLE", title},
-          {"MODEL_DEVICE_FEATURES", fmt::format("{}; {} lanes", fmt::join(device.isa, " "), device.lanes)},
-          {"MODEL_DEVICE", device.name},
-          {"MODEL_PACKAGE", package},
-          {"MODEL_INTERFACE", interface},
-          {"MODEL_ENTRIES", entries(plan)},
-          {"MODEL_ENTRY", plan.entries.front().name},
-          {"MODEL_COMMAND", command(plan, package)},
-          {"MODEL_KERNELS", kernels},
-          {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
-          {"MODEL_NAME", plan.name}};
+  return {
+      {"MODEL_DEVICE_TITLE", title},
+      {"MODEL_DEVICE_FEATURES", cpu ? fmt::format("{}; {} lanes", fmt::join(device.isa, " "), device.lanes)
+                                    : fmt::format("Vulkan 1.2; subgroups of {} lanes", device.lanes)},
+      {"MODEL_API", std::string(name(device.api))},
+      {"MODEL_SUFFIX", cpu ? "cpp" : "comp"},
+      {"MODEL_NEEDS", cpu ? "nothing else" : "Vulkan's headers and loader (Debian: libvulkan-dev)"},
+      {"MODEL_WEIGHTS", cpu ? "which is mapped and used in place" : "which is mapped and uploaded when it is opened"},
+      {"MODEL_DEVICE", device.name},
+      {"MODEL_PACKAGE", package},
+      {"MODEL_INTERFACE", interface},
+      {"MODEL_ENTRIES", entries(plan)},
+      {"MODEL_ENTRY", plan.entries.front().name},
+      {"MODEL_COMMAND", command(plan, package)},
+      {"MODEL_KERNELS", kernels},
+      {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
+      {"MODEL_NAME", plan.name}};
 }
 
 /// The prelude and the kernels of one model share a namespace that no other model has.
@@ -161,31 +232,60 @@ bool is_identifier(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
-}  // namespace
-
-Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts) {
-  if (device.api != Api::cpu)
-    fail(ErrorCode::unsupported, "[emit] {} is driven by {}; C++ is emitted for --api cpu", device.name,
-         name(device.api));
+/// Errors: invalid_argument for a plan that cannot give its name to a namespace and a target.
+void check_name(const plan::Plan& plan) {
   constexpr auto kTaken =
-      std::to_array<std::string_view>({"kernel", "std", "model", "opnf", "main", "program", "reader", "npy",
-                                       "thread_pool", "vocabulary", "test", "install"});
+      std::to_array<std::string_view>({"kernel", "kernels", "std", "model", "opnf", "main", "program", "reader", "npy",
+                                       "memory", "cpu_program", "thread_pool", "vocabulary", "test", "install",
+                                       "vulkan_device", "vulkan_features", "vulkan_program", "vulkan_recording"});
   if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",
          plan.name);
+}
+
+}  // namespace
+
+kir::Target target_of(const Device& device) {
+  if (device.api == Api::cpu) return {.lanes = device.lanes, .subgroups = 1, .dot4 = device.dot4};
+  return {.lanes = device.lanes,
+          .subgroups = device.subgroups,
+          .dot4 = device.dot4,
+          .exact_division = device.api != Api::vulkan};
+}
+
+Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts) {
+  check_name(plan);
+  if (device.api == Api::cuda)
+    fail(ErrorCode::unsupported, "[emit] {}: there is no host program for CUDA yet; emit with --api vulkan",
+         device.name);
   Files files;
   const auto filled_in = values(plan, model, device);
-  for (const Fixed& f : fixed_files())
-    files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
+  const auto add = [&](const std::vector<Fixed>& fixed) {
+    for (const Fixed& f : fixed)
+      files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
+  };
+  add(common_files());
   files[fmt::format("host/{}.h", plan.name)] =
       "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
   files["plan.txt"] = to_text(plan);
-  files["device/kernel.h"] = in_namespace(cpp_prelude(device.lanes), plan.name);
-  files["device/kernels.h"] = kernels_h(plan);
-  for (const plan::Kernel& k : plan.kernels)
-    files[fmt::format("device/{}.cpp", k.code.name)] = kernel_file(k.code, plan.name);
-  files["host/model.cpp"] = model_cpp(plan, model, device, facts, metadata_checksum(model));
+  HostSource source = {plan, model, device, facts, metadata_checksum(model)};
+  if (device.api == Api::cpu) {
+    add(cpu_files());
+    source.features = device.isa;
+    files["device/kernel.h"] = in_namespace(cpp_prelude(device.lanes), plan.name);
+    files["device/kernels.h"] = kernels_h(plan);
+    for (const plan::Kernel& k : plan.kernels)
+      files[fmt::format("device/{}.cpp", k.code.name)] = kernel_file(k.code, plan.name);
+    files["host/model.cpp"] = cpu_model(source);
+    return files;
+  }
+  add(vulkan_files());
+  check_fits(plan, device);
+  const std::vector<VulkanShader> shaders = vulkan_shaders(plan);
+  source.features = vulkan_features(plan, shaders);
+  for (auto& [file, text] : vulkan_device_files(plan, shaders)) files["device/" + file] = std::move(text);
+  files["host/model.cpp"] = vulkan_model(source);
   return files;
 }
 

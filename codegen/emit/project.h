@@ -17,8 +17,11 @@ namespace openinfer::emit {
 /// Path below the project's folder -> text.
 using Files = std::map<std::string, std::string>;
 
-/// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_cpp.h refuses and for
-/// a device that is no CPU.
+/// What kernels are built for.
+kir::Target target_of(const Device& device);
+
+/// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_model.h refuses and for
+/// a device that is driven by CUDA.
 Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts);
 
 /// Writes the folder: all of it or nothing. An emitted project that is there is replaced; what else lies in its folder

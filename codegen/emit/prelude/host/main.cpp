@@ -25,12 +25,15 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
-    "             [--max-context N] [--threads N] [--stats F.json]\n"
+    "             [--max-context N] [--stats F.json]\n"
     "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
     "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n"
+    "with each: MODEL_RUN_FLAGS\n"
     "Examples:\n"
     "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
     "  model filter.oinf --input x=x.npy --output y=y.npy\n";
+
+constexpr bool kOnCpu = std::string_view("MODEL_API") == "cpu";
 
 struct WrongUsage : Error {
   using Error::Error;
@@ -54,7 +57,9 @@ long long peak_resident_bytes() {
 struct Flags {
   std::string package, logits, stats;
   std::vector<std::int32_t> prompt;
+  std::string gpu;
   bool has_prompt = false, ignore_eos = false, text = false, bench = false, json = false;
+  bool validate = false, timings = false;
   std::optional<std::int64_t> generate, max_context;
   std::int64_t bench_prompt = 128, depth = 0;
   int threads = 0;
@@ -98,6 +103,7 @@ void set(Flags& flags, std::string_view flag, std::string_view value) {
   if (flag == "--prompt") flags.bench_prompt = whole_number(flag, value, 1, kMost);
   if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
   if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
+  if (flag == "--gpu") flags.gpu = value;
   if (flag == "--logits") flags.logits = value;
   if (flag == "--stats") flags.stats = value;
   if (flag == "--input") flags.inputs.push_back(assignment(flag, value));
@@ -110,10 +116,13 @@ void set(Flags& flags, std::string_view flag, std::string_view value) {
 Flags parse(int argc, char** argv) {
   static const std::set<std::string_view> kWithValue = {"--prompt-ids", "--generate", "--max-context", "--prompt",
                                                         "--depth",      "--threads",  "--logits",      "--stats",
-                                                        "--input",      "--output",   "--dim"};
+                                                        "--input",      "--output",   "--dim",         "--gpu"};
   Flags flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
+    if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
+    if ((word == "--gpu" || word == "--validate" || word == "--timings") && kOnCpu)
+      throw WrongUsage(std::string(word) + ": this program runs on a CPU");
     if (kWithValue.contains(word)) {
       if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
       set(flags, word, argv[++i]);
@@ -123,6 +132,10 @@ Flags parse(int argc, char** argv) {
       flags.text = false;
     } else if (word == "--text") {
       flags.text = true;
+    } else if (word == "--validate") {
+      flags.validate = true;
+    } else if (word == "--timings") {
+      flags.timings = true;
     } else if (word == "--bench") {
       flags.bench = true;
     } else if (word == "--json") {
@@ -243,10 +256,40 @@ std::int32_t greedy(std::span<const float> logits) {
   return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
+/// On a terminal, and gone when it is full.
+void upload_bar(std::int64_t done, std::int64_t total) {
+  constexpr int kWidth = 40;
+  const int full = static_cast<int>(kWidth * done / std::max<std::int64_t>(total, 1));
+  std::fprintf(stderr, "\rupload [%-*.*s] %lld / %lld MB", kWidth, full, "########################################",
+               static_cast<long long>(done / 1000000), static_cast<long long>(total / 1000000));
+  if (done == total) std::fprintf(stderr, "\r\033[K");
+  std::fflush(stderr);
+}
+
+/// Which kernel took how long, the longest first.
+void print_timings(const Model& model) {
+  std::vector<std::pair<std::string, Timing>> all;
+  double sum = 0;
+  for (const auto& [kernel, timing] : model.timings()) all.emplace_back(kernel, timing), sum += timing.seconds;
+  if (all.empty()) throw Error("--timings: the device has no timestamps");
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  for (const auto& [kernel, timing] : all)
+    std::fprintf(stderr, "%9.3f ms %5.1f %%  %6lld x %8.1f us  %s\n", timing.seconds * 1e3, 100 * timing.seconds / sum,
+                 static_cast<long long>(timing.dispatches),
+                 timing.seconds / static_cast<double>(timing.dispatches) * 1e6, kernel.c_str());
+}
+
+/// "2 threads"; on GPUs nothing.
+std::string on_threads(const Model& model) {
+  return kOnCpu ? ", " + std::to_string(model.stats().threads) + " threads" : "";
+}
+
 /// Opened with a cache for that many positions, as far as the model can hold them.
 Model open_for(const Flags& flags, std::int64_t positions) {
   const Cache& cache = Model::cache();
-  Options options = {.threads = flags.threads};
+  Options options = {
+      .threads = flags.threads, .device = flags.gpu, .validate = flags.validate, .timings = flags.timings};
+  if (::isatty(2)) options.progress = upload_bar;
   const std::int64_t most = cache.max_context > 0 ? cache.max_context : INT64_MAX;
   if (flags.max_context.value_or(0) > most)
     throw Error("--max-context " + std::to_string(*flags.max_context) + ": this program was emitted for up to " +
@@ -332,10 +375,11 @@ void generate(const Flags& flags) {
   }
   if (wanted > 0) std::printf("\n");
   times.generate_s = seconds_since(start);
-  std::fprintf(stderr, "model: %lld prompt tokens at %.1f/s, %lld steps at %.1f/s, %d threads\n",
+  std::fprintf(stderr, "model: %lld prompt tokens at %.1f/s, %lld steps at %.1f/s%s\n",
                static_cast<long long>(times.prompt_tokens), rate(times.prompt_tokens, times.prompt_s),
                static_cast<long long>(times.generate_steps), rate(times.generate_steps, times.generate_s),
-               model.stats().threads);
+               on_threads(model).c_str());
+  if (flags.timings) print_timings(model);
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 
@@ -369,8 +413,9 @@ void bench(const Flags& flags) {
         "\"peak_resident_bytes\": %lld, \"threads\": %d}\n",
         prefill, decode, bytes, open_s, peak_resident_bytes(), model.stats().threads);
   else
-    std::printf("prefill %.1f tokens/s, decode %.1f tokens/s, %.1f MB per token, opened in %.1f ms, %d threads\n",
-                prefill, decode, static_cast<double>(bytes) / 1e6, open_s * 1e3, model.stats().threads);
+    std::printf("prefill %.1f tokens/s, decode %.1f tokens/s, %.1f MB per token, opened in %.1f ms%s\n", prefill,
+                decode, static_cast<double>(bytes) / 1e6, open_s * 1e3, on_threads(model).c_str());
+  if (flags.timings) print_timings(model);
 }
 
 void run_tensors(const Flags& flags) {
@@ -412,6 +457,7 @@ void run_tensors(const Flags& flags) {
     file.write(result.bytes.data(), result.bytes.size());
     file.commit();
   }
+  if (flags.timings) print_timings(model);
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 

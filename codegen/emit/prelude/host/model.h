@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -51,8 +52,14 @@ struct Cache {
 };
 
 struct Options {
-  int threads = 0;                                 // 0: one for each processor
   std::map<std::string, std::int64_t> sizes = {};  // of states: {"ctx", 512}; what is not named has its largest
+  // Programs for CPUs.
+  int threads = 0;  // 0: one for each processor
+  // Programs for GPUs.
+  std::string device = "";  // a part of the name that the driver gives it; empty: the first that fits
+  bool validate = false;    // with Vulkan's validation layer: what it says is an Error
+  bool timings = false;     // measure kernels, see Model::timings()
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // of weights uploaded, in bytes
 };
 
 /// One input of a step: elements in C order, which stay the caller's.
@@ -73,7 +80,13 @@ struct Stats {
   std::int64_t weight_bytes = 0;  // of the tensors that steps read whole, in place in the package
   std::int64_t state_bytes = 0;
   std::int64_t arena_bytes = 0;  // for values within a step
-  int threads = 0;
+  int threads = 0;               // of a CPU
+};
+
+/// How long a kernel took on the device, all its dispatches together.
+struct Timing {
+  std::int64_t dispatches = 0;
+  double seconds = 0;
 };
 
 class Program;
@@ -106,6 +119,8 @@ class Model {
   /// States as after open().
   void reset();
   Stats stats() const;
+  /// By kernel, of all steps so far: with Options::timings, on devices that have timestamps.
+  std::map<std::string, Timing> timings() const;
 
  private:
   explicit Model(std::unique_ptr<Program> program);

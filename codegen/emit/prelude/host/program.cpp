@@ -1,7 +1,5 @@
 #include "program.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -10,36 +8,11 @@ namespace {
 
 constexpr std::int64_t kUnknown = -1;
 
-template <class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
-  std::string message;
-  const auto add = [&](const auto& part) {
-    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>)
-      message += std::to_string(part);
-    else
-      message += part;
-  };
-  (add(parts), ...);
-  throw Error(message);
-}
-
 template <class T>
 std::string list(std::span<const T> sizes) {
   std::string text = "(";
   for (std::size_t i = 0; i < sizes.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(sizes[i]);
   return text + (sizes.size() == 1 ? ",)" : ")");
-}
-
-bool machine_has([[maybe_unused]] std::string_view feature) {
-#if defined(__x86_64__)
-#define HAS(name) \
-  if (feature == name) return __builtin_cpu_supports(name) != 0;
-  HAS("ssse3")
-  HAS("sse4.1") HAS("sse4.2") HAS("popcnt") HAS("avx") HAS("avx2") HAS("fma") HAS("bmi") HAS("bmi2") HAS("avx512f")
-      HAS("avx512bw") HAS("avx512cd") HAS("avx512dq") HAS("avx512vl") HAS("avx512vnni")
-#undef HAS
-#endif
-          return true;  // part of one of those above, or of every machine that this compiles for
 }
 
 /// The place of {} number `n` filled in, for the member-th key of a family.
@@ -116,51 +89,17 @@ std::size_t element_bytes(std::string_view dtype) {
   return 0;
 }
 
-// --- memory ---
-
-Memory::Memory(std::int64_t size_bytes) : size_bytes_(size_bytes) {
-  if (size_bytes == 0) return;
-  void* pages =
-      ::mmap(nullptr, static_cast<std::size_t>(size_bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) fail("no memory for ", size_bytes, " bytes: open with smaller sizes (--max-context)");
-  data_ = static_cast<std::byte*>(pages);
-}
-Memory::Memory(Memory&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_bytes_(std::exchange(other.size_bytes_, 0)) {}
-Memory::~Memory() {
-  if (data_) ::munmap(data_, static_cast<std::size_t>(size_bytes_));
-}
-void Memory::clear() {
-  if (!data_) return;
-  // Fresh pages in the place of the old ones: what nobody writes takes no memory.
-  void* pages = ::mmap(data_, static_cast<std::size_t>(size_bytes_), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (pages == MAP_FAILED) fail("no memory for ", size_bytes_, " bytes");
-}
-
 // --- open ---
 
 Program::Program(const Description& description, const std::string& package, const Options& options)
-    : pool(options.threads),
-      description_(description),
+    : description_(description),
       package_(open_package(package)),
-      arena_(description.arena_bytes),
       in_(description.inputs.size()),
       out_(description.outputs.size()) {
-  check_machine();
   open_sizes(options);
   check_package(package);
-  stats_.arena_bytes = arena_.size_bytes();
-  stats_.threads = pool.threads();
 }
 Program::~Program() = default;
-
-void Program::check_machine() const {
-  for (const std::string_view feature : description_.features)
-    if (!machine_has(feature))
-      fail("this program is for ", description_.device, ", and this machine has no ", feature,
-           ": emit again for --device this-cpu");
-}
 
 void Program::open_sizes(const Options& options) {
   const std::size_t count = description_.symbols.size();
@@ -187,7 +126,7 @@ void Program::check_package(const std::string& path) {
     fail(path, " is not the package that this program was emitted for: ", difference, "; emit again for it");
   };
   for (const Family& family : description_.families) {
-    tensors_.emplace_back();
+    tensors.emplace_back();
     for (std::size_t m = 0; m < member_count(family); ++m) {
       const std::string key = member_key(family, m);
       const auto row = package_.find(key);
@@ -200,8 +139,8 @@ void Program::check_package(const std::string& path) {
         another(key + " is " + described(there.dtype->name, there.shape, there.transposed) + ", not " +
                 described(dtype, family.shape, family.transposed));
       if (there.layout != opnf::Layout::rows) another(key + " is laid out as panel16, not in rows");
-      tensors_.back().push_back(bytes_of(*row));
-      if (!family.looked_up) stats_.weight_bytes += static_cast<std::int64_t>(there.nbytes);
+      tensors.back().push_back(bytes_of(*row));
+      if (!family.looked_up) counts.weight_bytes += static_cast<std::int64_t>(there.nbytes);
     }
   }
   std::uint64_t metadata = 0;
@@ -211,28 +150,16 @@ void Program::check_package(const std::string& path) {
     another("its tensors have the same shapes, but its metadata, of which numbers are compiled in, differ");
 }
 
-const void* Program::bytes_of(std::size_t row) try {
+std::span<const std::byte> Program::bytes_of(std::size_t row) try {
   const opnf::Tensor tensor = package_.tensor(row);
-  if (tensor.pattern.empty()) return package_.bytes(row).data();
+  if (tensor.pattern.empty()) return package_.bytes(row);
   filled_.emplace_back(
       static_cast<std::int64_t>(tensor.nbytes));  // one value repeated, which kernels read as any other
   package_.read_tensor(row, 0, {filled_.back().data(), tensor.nbytes});
-  return filled_.back().data();
+  return {filled_.back().data(), tensor.nbytes};
 } catch (const opnf::Error& error) {
   throw Error(error.what());
 }
-
-std::byte* Program::take_state(std::int64_t size_bytes) {
-  states_.emplace_back(size_bytes);
-  stats_.state_bytes += size_bytes;
-  return states_.back().data();
-}
-
-void Program::reset() {
-  for (Memory& state : states_) state.clear();
-}
-
-Stats Program::stats() const { return stats_; }
 
 // --- a step ---
 
@@ -320,7 +247,7 @@ void Program::run_step(std::size_t entry, std::span<const Input> inputs, std::sp
   bind(entry, inputs, in_, sizes);
   place_outputs(outputs);
   run(entry, in_.data(), out_.data());
-  ++stats_.steps;
+  ++counts.steps;
 }
 
 // --- Model ---
@@ -368,5 +295,6 @@ void Model::run_step(std::string_view entry, std::span<const Input> inputs, std:
 }
 void Model::reset() { program_->reset(); }
 Stats Model::stats() const { return program_->stats(); }
+std::map<std::string, Timing> Model::timings() const { return program_->timings(); }
 
 }  // namespace MODEL_NAME

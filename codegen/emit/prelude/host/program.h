@@ -1,5 +1,4 @@
-// What every compiled model does alike, whatever its steps: the package is checked, memory is taken, a step's inputs
-// are checked. model.cpp derives from Program and adds the steps.
+// What every compiled model does alike, whatever its steps and its device: the package is checked, and a step's inputs.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "memory.h"
 #include "model.h"
 #include "reader.h"
-#include "thread_pool.h"
 
 namespace MODEL_NAME {
 
@@ -37,7 +36,7 @@ struct IndexInput {
 
 struct Description {
   std::string_view device;
-  std::vector<std::string_view> features;  // instruction sets that the kernels use
+  std::vector<std::string_view> features;  // instruction sets or device features that the kernels use
   std::uint64_t metadata_checksum;         // of the package: numbers of it are compiled in
   std::vector<std::string_view> symbols;
   std::vector<std::size_t> state_symbols;  // have one value from open() on
@@ -47,22 +46,6 @@ struct Description {
   std::vector<Family> families;
   std::int64_t arena_bytes;
   Cache cache;
-};
-
-/// Pages that are zero until they are written.
-class Memory {
- public:
-  explicit Memory(std::int64_t size_bytes);
-  Memory(Memory&& other) noexcept;
-  Memory& operator=(Memory&&) = delete;
-  ~Memory();
-  std::byte* data() const { return data_; }
-  std::int64_t size_bytes() const { return size_bytes_; }
-  void clear();
-
- private:
-  std::byte* data_ = nullptr;
-  std::int64_t size_bytes_ = 0;
 };
 
 class Program {
@@ -78,59 +61,40 @@ class Program {
   void bind(std::size_t entry, std::span<const Input> inputs, std::span<const Input*> in,
             std::span<std::int64_t> now) const;
   void run_step(std::size_t entry, std::span<const Input> inputs, std::span<const Output> outputs);
-  void reset();
-  Stats stats() const;
+  void reset() { clear_states(); }
+  const Stats& stats() const { return counts; }
+  virtual std::map<std::string, Timing> timings() const { return {}; }
   std::int64_t opened(std::size_t symbol) const { return opened_[symbol]; }
+  /// Has it one value from open() on?
+  bool is_fixed(std::size_t symbol) const { return fixed_[symbol]; }
 
  protected:
   /// The steps of an entry; inputs and outputs in the model's order.
   virtual void run(std::size_t entry, const Input* const* in, void* const* out) = 0;
-
-  /// Pointers to the members of a family, last {} fastest, where they lie in the package.
-  template <class T, std::size_t count>
-  void place(std::size_t family, const T* (&members)[count]) {
-    for (std::size_t i = 0; i < count; ++i) members[i] = static_cast<const T*>(tensors_[family][i]);
-  }
-  template <class T>
-  void place(std::size_t family, const T*& tensor) {
-    tensor = static_cast<const T*>(tensors_[family][0]);
-  }
-  template <class T>
-  T* new_state(std::int64_t count) {
-    return reinterpret_cast<T*>(take_state(count * static_cast<std::int64_t>(sizeof(T))));
-  }
-  /// A place in the arena.
-  template <class T>
-  T* scratch(std::int64_t offset_bytes) const {
-    return reinterpret_cast<T*>(arena_.data() + offset_bytes);
-  }
+  /// Zeroes the states.
+  virtual void clear_states() = 0;
 
   std::vector<std::int64_t> sizes;  // of the symbols, in this step
-  ThreadPool pool;
+  std::vector<std::vector<std::span<const std::byte>>>
+      tensors;  // of the package, by family and member, last {} fastest
+  Stats counts;
 
  private:
-  void check_machine() const;
   void open_sizes(const Options& options);
   void check_package(const std::string& path);
-  void check_member(const Family& family, std::size_t member, const std::string& key, const opnf::Tensor& there) const;
-  const void* bytes_of(std::size_t row);
+  std::span<const std::byte> bytes_of(std::size_t row);
   void order(std::span<const Input> inputs, std::span<const Input*> in) const;
   void check_shape(const Input& input, const Tensor& wanted, std::span<const std::int64_t> now) const;
   void check_index(const IndexInput& index, const Input& input, std::span<const std::int64_t> now) const;
   void place_outputs(std::span<const Output> outputs);
-  std::byte* take_state(std::int64_t size_bytes);  // zero
 
   const Description& description_;
   opnf::Reader package_;
-  std::vector<std::vector<const void*>> tensors_;  // by family and member
-  std::vector<Memory> filled_;                     // tensors that the package does not hold byte by byte
-  std::vector<Memory> states_;
+  std::vector<Memory> filled_;        // tensors that the package does not hold byte by byte
   std::vector<std::int64_t> opened_;  // sizes of the symbols that states have
   std::vector<bool> fixed_;           // do steps have to agree?
-  Memory arena_;
   std::vector<const Input*> in_;
   std::vector<void*> out_;
-  Stats stats_;
 };
 
 // In model.cpp.

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/host_model.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "codegen/emit/host_steps.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::emit {
+namespace {
+
+using plan::Role;
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return out + "\"";
+}
+
+std::string joined(const std::vector<std::string>& items) { return fmt::format("{{{}}}", fmt::join(items, ", ")); }
+
+/// Keys of a family's members, last {} fastest.
+std::vector<std::string> keys(const plan::Buffer& b) {
+  std::vector<std::string> all = {b.key};
+  for (const auto& [from, to] : b.ranges) {
+    std::vector<std::string> next;
+    for (const std::string& key : all)
+      for (std::int64_t i = from; i < to; ++i) {
+        std::string one = key;
+        next.push_back(one.replace(one.find("{}"), 2, fmt::format("{}", i)));
+      }
+    all = std::move(next);
+  }
+  return all;
+}
+
+template <class T>
+T load(const std::byte* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+template <class T>
+std::string real(T x, std::string_view suffix) {
+  if (std::isnan(x)) return fmt::format("__builtin_nan{}(\"\")", suffix);
+  if (std::isinf(x)) return fmt::format("{}__builtin_inf{}()", x < 0 ? "-" : "", suffix);
+  std::string text = fmt::format("{}", x);
+  if (text.find_first_of(".e") == text.npos) text += ".0";
+  return text + std::string(suffix);
+}
+std::string element(DType dtype, const std::byte* from) {
+  if (dtype == DType::f32) return real(load<float>(from), "f");
+  if (dtype == DType::f64) return real(load<double>(from), "");
+  if (dtype == DType::i64) {
+    const auto n = load<std::int64_t>(from);
+    return n == INT64_MIN ? "INT64_MIN" : fmt::format("{}", n);
+  }
+  if (dtype == DType::u64) return fmt::format("{}u", load<std::uint64_t>(from));
+  if (dtype == DType::i32) {
+    const auto n = load<std::int32_t>(from);
+    return n == INT32_MIN ? "INT32_MIN" : fmt::format("{}", n);
+  }
+  if (dtype == DType::u32) return fmt::format("{}u", load<std::uint32_t>(from));
+  if (dtype == DType::i16) return fmt::format("{}", load<std::int16_t>(from));
+  if (dtype == DType::u16) return fmt::format("{}", load<std::uint16_t>(from));
+  if (dtype == DType::f16 || dtype == DType::bf16) return fmt::format("{{{:#06x}}}", load<std::uint16_t>(from));
+  if (dtype == DType::boolean) return fmt::format("{{{}}}", load<std::uint8_t>(from));
+  if (dtype == DType::i8) return fmt::format("{}", load<std::int8_t>(from));
+  return fmt::format("{}", load<std::uint8_t>(from));
+}
+
+std::vector<std::string> elements(const Tensor& tensor) {
+  std::vector<std::string> all;
+  const auto size = static_cast<std::size_t>(info(tensor.dtype()).block_bytes);
+  const auto bytes = tensor.bytes();
+  for (std::size_t at = 0; at < bytes.size(); at += size) all.push_back(element(tensor.dtype(), bytes.data() + at));
+  if (all.empty()) all.push_back("{}");
+  return all;
+}
+
+}  // namespace
+
+HostModel::HostModel(const HostSource& source) : source_(source), plan_(source.plan), buffers_(source.plan) {
+  for (const plan::Symbol& s : plan_.entries.front().symbols) symbols_.push_back(s.name);
+}
+
+std::string HostModel::run() {
+  const Device& device = source_.device;
+  line("// {} for {}: the steps of ../plan.txt, and what they work on. Made by OpenInfer; yours to change.", plan_.name,
+       device.title.empty() ? device.name : device.title);
+  line("#include \"model.h\"\n\n#include <algorithm>\n#include <utility>\n");
+  line("#include \"../device/kernels.h\"\n#include \"{}\"\n\nnamespace {} {{\nnamespace {{\n", base_header(),
+       plan_.name);
+  declarations();
+  steps();
+  line("}}  // namespace\n");
+  description();
+  line("std::unique_ptr<Program> make_program(const std::string& package, const Options& options) {{");
+  line("  return std::make_unique<Steps>(package, options);\n}}\n\n}}  // namespace {}", plan_.name);
+  return std::move(text_);
+}
+
+std::int64_t HostModel::members(const plan::Buffer& family) { return static_cast<std::int64_t>(keys(family).size()); }
+
+std::vector<int> HostModel::of_role(Role role) const {
+  std::vector<int> all;
+  for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
+    const auto number = static_cast<int>(b);
+    if (plan_.buffers[b].role == role && (role != Role::constant || buffers_.used(number))) all.push_back(number);
+  }
+  return all;
+}
+
+std::string HostModel::constant_arrays() const {
+  std::string all;
+  for (const int b : of_role(Role::constant)) {
+    const plan::Buffer& buffer = buffers_[b];
+    const Tensor& tensor = plan_.constants[static_cast<std::size_t>(buffer.constant)].second;
+    const std::string start = fmt::format("const {} {}[] = {{", buffers_.type(b), buffers_.name(b));
+    all += wrapped_list(start, elements(tensor), fmt::format("}};  // {}\n", comment_of(buffer)), 4);
+  }
+  return all;
+}
+
+std::string HostModel::count(int state) const {
+  return plan::Size::count(buffers_[state].shape).text([&](std::string_view s) {
+    return fmt::format("sizes[{}]", symbol(s));
+  });
+}
+
+void HostModel::ceil_div() {
+  const auto in = [&](const auto& self, const std::vector<plan::Step>& list) -> bool {
+    return std::any_of(list.begin(), list.end(), [&](const plan::Step& step) {
+      if (const auto* d = std::get_if<plan::Dispatch>(&step))
+        return std::any_of(d->grid.begin(), d->grid.end(),
+                           [](const plan::GridFactor& f) { return !f.size.is_constant() && f.divide != 1; });
+      if (const auto* l = std::get_if<plan::Loop>(&step)) return self(self, l->body);
+      if (const auto* b = std::get_if<plan::Branch>(&step)) return self(self, b->then) || self(self, b->otherwise);
+      return false;
+    });
+  };
+  const bool used = std::any_of(plan_.entries.begin(), plan_.entries.end(),
+                                [&](const plan::EntryPoint& e) { return in(in, e.steps); });
+  if (used) line("std::int64_t ceil_div(std::int64_t a, std::int64_t b) {{ return (a + b - 1) / b; }}\n");
+}
+
+std::size_t HostModel::symbol(std::string_view name) const {
+  const auto found = std::find(symbols_.begin(), symbols_.end(), name);
+  if (found == symbols_.end()) fail(ErrorCode::internal, "[emit] no symbol '{}' in the plan", name);
+  return static_cast<std::size_t>(found - symbols_.begin());
+}
+
+// --- the description ---
+
+std::string HostModel::dim(const Dim& d) const {
+  std::vector<std::string> terms;
+  for (const Dim::Term& t : d.terms()) terms.push_back(fmt::format("{{{}, {}}}", symbol(t.symbol), t.factor));
+  return terms.empty() ? fmt::format("{{{}}}", d.constant()) : fmt::format("{{{}, {}}}", d.constant(), joined(terms));
+}
+
+std::string HostModel::tensor(Role role, const std::string& key) const {
+  const plan::Buffer& b = buffers_[buffers_.number(role, key)];
+  std::vector<std::string> extents;
+  for (const Dim& d : b.shape) extents.push_back(dim(d));
+  return fmt::format("{{{}, {}, {}}}", quoted(key), quoted(name(b.dtype)), joined(extents));
+}
+
+std::string HostModel::entry(const plan::EntryPoint& e) const {
+  std::vector<std::string> ranges;
+  for (const plan::Symbol& s : e.symbols) ranges.push_back(fmt::format("{{{}, {}}}", s.min, s.max));
+  return fmt::format("{{{}, {}}}", quoted(e.name), joined(ranges));
+}
+
+/// Errors: unsupported for members that are not stored alike.
+std::string HostModel::family(int number) const {
+  const plan::Buffer& b = buffers_[number];
+  std::vector<std::string> ranges, extents, dtypes;
+  std::string dtype_of;
+  const std::vector<std::string> all = keys(b);
+  const TensorInfo first = source_.model.tensor(all.front());
+  for (const std::string& key : all) {
+    const TensorInfo t = source_.model.tensor(key);
+    if (t.layout != "rows")
+      fail(ErrorCode::unsupported,
+           "[emit] {} is laid out as {}, which no kernel reads yet: `openinfer pack --layout rows`", key, t.layout);
+    if (t.transposed != first.transposed || t.shape != first.shape)
+      fail(ErrorCode::unsupported, "[emit] {} and {} are not stored alike: {}{} and {}{}", all.front(), key,
+           to_string(first.shape), first.transposed ? " transposed" : "", to_string(t.shape),
+           t.transposed ? " transposed" : "");
+    const std::string dtype = quoted(name(t.dtype));
+    const auto known = std::find(dtypes.begin(), dtypes.end(), dtype);
+    dtype_of += static_cast<char>('a' + (known - dtypes.begin()));
+    if (known == dtypes.end()) dtypes.push_back(dtype);
+  }
+  for (const auto& [from, to] : b.ranges) ranges.push_back(fmt::format("{{{}, {}}}", from, to));
+  for (const std::int64_t extent : first.shape) extents.push_back(fmt::format("{}", extent));
+  const auto& looked_up = source_.facts.looked_up;
+  const bool looked = std::find(looked_up.begin(), looked_up.end(), b.key) != looked_up.end();
+  return fmt::format("{{{}, {}, {}, {}, {}, {}{}}}", quoted(b.key), joined(ranges), joined(extents), first.transposed,
+                     joined(dtypes), dtypes.size() > 1 ? quoted(dtype_of) : "{}", looked ? ", true" : "");
+}
+
+void HostModel::field(std::string_view field, const std::vector<std::string>& items) {
+  text_ += wrapped_list(fmt::format("      .{} = {{", field), items, "},\n", 10);
+}
+
+void HostModel::rows(std::string_view field, const std::vector<std::string>& items) {
+  if (items.empty()) return line("      .{} = {{}},", field);
+  line("      .{} =\n          {{", field);
+  for (const std::string& item : items) line("              {},", item);
+  line("          }},");
+}
+
+void HostModel::description() {
+  std::vector<std::string> features, symbols, state_symbols, entries, inputs, outputs, indices, families;
+  for (const std::string& f : source_.features) features.push_back(quoted(f));
+  for (const std::string& s : symbols_) symbols.push_back(quoted(s));
+  for (std::size_t s = 0; s < symbols_.size(); ++s)
+    if (sizes_a_state(symbols_[s])) state_symbols.push_back(fmt::format("{}", s));
+  for (const plan::EntryPoint& e : plan_.entries) entries.push_back(entry(e));
+  for (const std::string& i : plan_.inputs) inputs.push_back(tensor(Role::input, i));
+  for (const std::string& o : plan_.outputs) outputs.push_back(tensor(Role::output, o));
+  for (const IndexBound& bound : source_.facts.index_bounds) {
+    const auto at = std::find(plan_.inputs.begin(), plan_.inputs.end(), bound.input);
+    if (at == plan_.inputs.end()) continue;
+    indices.push_back(fmt::format("{{{}, {}, {}}}", at - plan_.inputs.begin(), dim(bound.below), quoted(bound.what)));
+  }
+  for (const int w : of_role(Role::weight)) families.push_back(family(w));
+  std::int64_t arena = 0;
+  for (const plan::EntryPoint& e : plan_.entries) arena = std::max(arena, e.arena_bytes);
+  line("const Description& description() {{\n  static const Description all = {{");
+  line("      .device = {},", quoted(source_.device.name));
+  field("features", features);
+  line("      .metadata_checksum = {:#018x},", source_.metadata_checksum);
+  field("symbols", symbols);
+  field("state_symbols", state_symbols);
+  rows("entries", entries);
+  rows("inputs", inputs);
+  rows("outputs", outputs);
+  rows("index_inputs", indices);
+  line("      // Key, range of each {{}}, logical shape, stored transposed?, dtypes, dtype of each member.");
+  rows("families", families);
+  line("      .arena_bytes = {},", arena);
+  line("      .cache = {{{}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),
+       max_context());
+  line("  }};\n  return all;\n}}\n");
+}
+
+bool HostModel::sizes_a_state(const std::string& symbol) const {
+  for (const int b : of_role(Role::state))
+    for (const Dim& d : buffers_[b].shape)
+      for (const Dim::Term& t : d.terms())
+        if (t.symbol == symbol) return true;
+  return false;
+}
+
+std::int64_t HostModel::max_context() const {
+  return *source_.facts.context.value([&](std::string_view name) -> std::optional<std::int64_t> {
+    std::int64_t most = 0;
+    for (const plan::EntryPoint& e : plan_.entries)
+      for (const plan::Symbol& s : e.symbols)
+        if (s.name == name) most = std::max(most, s.max);
+    return most;
+  });
+}
+
+}  // namespace openinfer::emit

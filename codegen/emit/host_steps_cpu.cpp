@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A CPU's steps: values are pointers, a kernel is a function that a pool of threads calls for each workgroup.
+#include <algorithm>
+
+#include "codegen/emit/host_steps.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::emit {
+namespace {
+
+using plan::Role;
+using plan::Size;
+
+class CpuSteps final : public HostSteps {
+ public:
+  using HostSteps::HostSteps;
+
+ private:
+  void signature() override {
+    std::vector<std::string> parameters;
+    const auto add = [&](Role role, const std::vector<std::string>& names) {
+      for (const std::string& name : names)
+        if (const int b = buffers_.number(role, name); b >= 0)
+          parameters.push_back(fmt::format("{}{}* {}", role == Role::input ? "const " : "", buffers_.type(b),
+                                           used(b) ? local(b) : fmt::format("/*{}*/", local(b))));
+    };
+    add(Role::input, buffers_.plan().inputs);
+    add(Role::output, buffers_.plan().outputs);
+    const std::string start = fmt::format("void {}(", entry_function(entry_));
+    list(start, parameters, ") {", start.size());
+  }
+
+  std::string constant(const std::string& name) const override { return "constants::" + name; }
+
+  void declare(int b, const std::string& name) override {
+    if (buffers_[b].role != Role::scratch) return;
+    line(fmt::format("{0}* {1} = scratch<{0}>({2});  // {3}", buffers_.type(b), name, buffers_[b].offset,
+                     comment_of(buffers_[b])));
+  }
+
+  std::string argument(const plan::Operand& o, const std::string& type) {
+    const std::string text = place(o), have = buffers_.type(o.buffer);
+    if (have == type) return text;
+    const bool read_only = buffers_[o.buffer].role != Role::scratch && buffers_[o.buffer].role != Role::state &&
+                           buffers_[o.buffer].role != Role::output;
+    return fmt::format("{}<{}{}*>({})", have == "void" ? "static_cast" : "reinterpret_cast", read_only ? "const " : "",
+                       type, text);
+  }
+
+  void call(const plan::Dispatch& d, const kir::Kernel& code) override {
+    std::vector<std::string> arguments;
+    std::size_t i = 0;
+    for (const kir::Buffer& b : code.buffers)
+      if (b.space == kir::Space::global)
+        arguments.push_back(argument(d.operands[i++], host_type(element_type(code, b))));
+    for (const Size& p : d.params) arguments.push_back(expression(p));
+    arguments.push_back("group");
+    const std::string head = fmt::format("pool.run({}, [&](int group) {{", groups(d));
+    const std::string inside = fmt::format("kernel::{}({});", code.name, fmt::join(arguments, ", "));
+    if (static_cast<std::size_t>(depth_) * 2 + head.size() + inside.size() + 6 <= 120)
+      return line(fmt::format("{} {} }});", head, inside));
+    line(head);
+    ++depth_;
+    const std::string start = fmt::format("kernel::{}(", code.name);
+    list(start, arguments, ");", start.size() > 60 ? 4 : start.size());
+    --depth_;
+    line("});");
+  }
+
+  void print(const plan::Copy& c) override {
+    line(fmt::format("// {}", c.origin.reason));
+    const std::string from = place(c.from), to = place(c.to);
+    line(fmt::format("std::copy_n({}, {}, {});", from, expression(c.elements), to));
+  }
+
+  void print(const plan::Branch& b) override {
+    const std::string predicate = place(b.predicate);
+    const bool plain = b.predicate.offset == Size(0);
+    line(fmt::format("if ({}->byte != 0) {{", plain ? predicate : "(" + predicate + ")"));
+    indented(b.then);
+    line("} else {");
+    indented(b.otherwise);
+    line("}");
+  }
+};
+
+}  // namespace
+
+std::string cpu_entry(const HostBuffers& buffers, int entry) { return CpuSteps(buffers, entry).run(); }
+
+}  // namespace openinfer::emit
