@@ -94,16 +94,11 @@ RowContract row_contract(const Graph& graph) {
   return contract;
 }
 
-RowModel::RowModel(const Model& model, const Graph& graph, std::int64_t context, int threads,
-                   std::map<std::string, std::int64_t> dims, const std::string& backend)
-    : contract_(row_contract(graph)),
-      context_(context),
-      session_(model, graph, {.threads = threads, .dims = session_dims(contract_, context, dims)}, Location{}) {
-  if (backend == "sim") return;
-  const auto bound = session_dims(contract_, context, std::move(dims));
-  compiled_ = std::make_unique<run::CompiledGraph>(
-      model, graph, run::CpuOptions{.threads = threads, .dims = {bound.begin(), bound.end()}});
-}
+RowModel::RowModel(const Model& model, const Graph& graph, std::int64_t context, SimOptions options, Backend backend)
+    : contract_(row_contract(graph)), context_(context), session_([&] {
+        options.dims = session_dims(contract_, context, options.dims);
+        return SimSession(model, graph, backend, options, Location{});
+      }()) {}
 
 Tensor RowModel::feed(std::span<const TokenId> ids) {
   check(ids);
@@ -150,7 +145,6 @@ std::string RowModel::context_remedy() const {
 void RowModel::keep(std::size_t count) {
   if (count < held_.size() && !contract_.caches_only) {
     session_.reset();
-    if (compiled_) compiled_->reset();
     count = 0;
   }
   held_.resize(std::min(held_.size(), count));  // later positions are hidden by the causal mask and written again
@@ -164,8 +158,7 @@ Tensor RowModel::step(std::span<const TokenId> ids, bool all_rows) {
   Inputs inputs = {{"tok", std::vector<std::int32_t>(ids.begin(), ids.end())}, {"rows", rows}};
   if (contract_.has_pos) inputs.emplace_back("pos", pos);
   if (contract_.has_slot) inputs.emplace_back("slot", std::vector<std::int32_t>(n, 0));
-  Tensor logits =
-      compiled_ ? compiled_->step(inputs)["logits"] : session_.run_step(inputs, {"logits"}, Location{})["logits"];
+  Tensor logits = session_.run_step(inputs, {"logits"}, Location{})["logits"];
   held_.insert(held_.end(), ids.begin(), ids.end());
   rows_run_ += static_cast<std::int64_t>(n);
   return logits;

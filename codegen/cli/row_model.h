@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "codegen/run/compiled_graph.h"
 #include "openinfer/sim.h"
 #include "openinfer/text.h"
 
@@ -37,10 +36,9 @@ void read_states(const Graph& graph, RowContract& contract);
 
 class RowModel {
  public:
-  /// `context`: positions to hold. `backend`: "sim", or "cpu" for kernels compiled for this machine.
-  /// Errors: invalid_argument if the context is beyond the graph's bound; those of SimSession or CompiledGraph.
-  RowModel(const Model& model, const Graph& graph, std::int64_t context, int threads,
-           std::map<std::string, std::int64_t> dims = {}, const std::string& backend = "sim");
+  /// `context`: positions to hold. Errors: invalid_argument if that is beyond the graph's bound; those of SimSession.
+  RowModel(const Model& model, const Graph& graph, std::int64_t context, SimOptions options,
+           Backend backend = Backend::sim);
 
   const RowContract& contract() const { return contract_; }
   std::int64_t context() const { return context_; }
@@ -66,7 +64,6 @@ class RowModel {
   RowContract contract_;
   std::int64_t context_;
   SimSession session_;
-  std::unique_ptr<run::CompiledGraph> compiled_;  // runs instead of the session, which then computes nothing
   std::vector<TokenId> held_;
   std::int64_t rows_run_ = 0;
 };

@@ -17,12 +17,14 @@ namespace openinfer::cli {
 namespace {
 
 void check_backend(const RunOptions& options) {
-  if (options.backend != "sim" && options.backend != "cpu")
-    fail(ErrorCode::unsupported, "[run] backend {} is not in this version; use --backend sim or cpu", options.backend);
+  if (options.backend == "cuda")
+    fail(ErrorCode::unsupported, "[run] backend cuda is not in this version; use --backend sim, cpu or vulkan");
+  if (!options.gpu.empty() && options.backend != "vulkan")
+    throw UsageError("run: --gpu names a device of --backend vulkan");
   if (options.numerics != "strict")
     fail(ErrorCode::unsupported, "[run] --numerics {} is not in this version; every backend is strict",
          options.numerics);
-  if (options.backend == "cpu" && (!options.watch.empty() || !options.trace.empty()))
+  if (options.backend != "sim" && (!options.watch.empty() || !options.trace.empty()))
     fail(ErrorCode::unsupported, "[run] --watch and --trace look into the simulator; use --backend sim");
 }
 
@@ -102,9 +104,12 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
 }
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {
-  command.add_option("--backend", o.backend, "sim: the reference interpreter; cpu: compiled for this machine")
+  command
+      .add_option("--backend", o.backend,
+                  "sim: the reference interpreter; cpu: compiled for this machine; vulkan: compiled for its GPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
+  command.add_option("--gpu", o.gpu, "--backend vulkan: a part of the device's name (default: the first)");
   command.add_option("--numerics", o.numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
   command.add_option("--graph", o.graph, "Run this graph text (.oig) instead of the package's");
   command.add_option("--max-context", o.max_context, "Positions that the cache holds (default: what the run needs)")

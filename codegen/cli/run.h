@@ -26,7 +26,7 @@ struct RunOptions {
   SamplerOptions sampler;
   bool print_ids = false;
   std::string logits, trace, stats;  // files
-  std::string backend = "sim", numerics = "strict", kv_dtype, graph;
+  std::string backend = "sim", numerics = "strict", kv_dtype, graph, gpu;
   std::optional<std::int64_t> max_context;
   std::vector<std::string> inputs, outputs, dims, watch;
   int threads = 0;
@@ -64,6 +64,8 @@ class Run {
   RunStats stats;
 
   std::map<std::string, std::int64_t> dims() const;  // --dim
+  Backend backend() const { return backend_from_name(options.backend); }
+  SimOptions session_options(std::map<std::string, std::int64_t> dims) const;
   /// Starts --trace and --watch on the session, and ends what load_s measures.
   void attach(SimSession& session);
   /// Completes the trace and the statistics.

@@ -49,8 +49,8 @@ void run_chat(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
   const Tokenizer tokenizer = open_tokenizer(run.model, "run --chat");
-  RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, kChatContext), options.threads,
-                run.dims(), options.backend);
+  RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, kChatContext),
+                run.session_options(run.dims()), run.backend());
   run.attach(rows.session());
   Sampler sampler(options.sampler);
   auto messages = beginning(options);

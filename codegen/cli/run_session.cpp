@@ -73,6 +73,10 @@ std::map<std::string, std::int64_t> Run::dims() const {
   return dims;
 }
 
+SimOptions Run::session_options(std::map<std::string, std::int64_t> dims) const {
+  return {.threads = options.threads, .dims = std::move(dims), .gpu = options.gpu};
+}
+
 void Run::attach(SimSession& session) {
   for (const auto& name : options.watch) watch(session, name);
   if (trace_) session.trace(trace_->write_path(), Location{});

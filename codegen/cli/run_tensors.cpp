@@ -28,13 +28,9 @@ void run_tensors(Run& run) {
   if (options.max_context && !contract.context_symbol.empty())
     dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 
-  SimSession session(run.model, run.chosen.graph, {.threads = options.threads, .dims = dims}, Location{});
-  std::optional<run::CompiledGraph> compiled;
-  if (options.backend == "cpu")
-    compiled.emplace(run.model, run.chosen.graph,
-                     run::CpuOptions{.threads = options.threads, .dims = {dims.begin(), dims.end()}});
+  SimSession session(run.model, run.chosen.graph, run.backend(), run.session_options(std::move(dims)), Location{});
   run.attach(session);
-  const auto outputs = compiled ? compiled->step(inputs) : session.run_step(inputs, wanted, Location{});
+  const auto outputs = session.run_step(inputs, wanted, Location{});
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const Tensor& tensor = outputs[wanted[i]];
     files[i].write(npy_header(tensor.dtype(), tensor.shape()));

@@ -92,7 +92,7 @@ void run_text(Run& run) {
       static_cast<std::int64_t>(ids.size()) + std::min(options.generate.max_tokens, contract.max_context);
   Sampler sampler(options.sampler);
   RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, std::max<std::int64_t>(1, wanted)),
-                options.threads, run.dims(), options.backend);
+                run.session_options(run.dims()), run.backend());
   rows.check(ids);
   run.attach(rows.session());
   const auto start = Clock::now();

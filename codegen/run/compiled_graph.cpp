@@ -5,8 +5,12 @@
 #include <utility>
 
 #include "codegen/devices/this_cpu.h"
+#include "codegen/emit/project.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/pipeline.h"
+#include "codegen/run/cpu_executor.h"
+#include "codegen/run/vulkan_executor.h"
+#include "codegen/run/vulkan_kernel.h"
 #include "lib/base/fail.h"
 #include "lib/base/number.h"
 #include "lib/graph/ir.h"
@@ -41,6 +45,13 @@ Tensor tensor_of(const plan::Buffer& b, const InputValue& value) {
   return t;
 }
 
+Device device_of(Backend backend, const RunOptions& options) {
+  if (backend == Backend::cpu) return this_cpu().device;
+  if (backend == Backend::vulkan) return VulkanDevice({.device = options.gpu}).describe();
+  fail(ErrorCode::unsupported, "[run] nothing is compiled for the backend {} in this process; cpu and vulkan are there",
+       name(backend));
+}
+
 }  // namespace
 
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name,
@@ -62,12 +73,25 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
   return plan;
 }
 
-CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, CpuOptions options)
+CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options)
     : model_(model),
-      device_(this_cpu().device),
-      plan_(make_plan(plan::over(graph, model), {.lanes = device_.lanes, .subgroups = 1, .dot4 = device_.dot4}, "model",
-                      options.dims)),
-      executor_(plan_, model_, device_, std::move(options)) {}
+      device_(device_of(backend, options)),
+      plan_(make_plan(plan::over(graph, model), emit::target_of(device_), "model", options.dims)) {
+  std::vector<emit::IndexBound> bounds = emit::graph_facts(graph).index_bounds;
+  if (backend == Backend::vulkan) {
+    executor_ = std::make_unique<VulkanExecutor>(plan_, model_, device_,
+                                                 GpuOptions{.device = options.gpu,
+                                                            .validate = options.validate,
+                                                            .dims = std::move(options.dims),
+                                                            .index_bounds = std::move(bounds)});
+    return;
+  }
+  auto cpu = std::make_unique<CpuExecutor>(
+      plan_, model_, device_,
+      CpuOptions{.threads = options.threads, .dims = std::move(options.dims), .index_bounds = std::move(bounds)});
+  compile_s_ = cpu->library().compile_s();
+  executor_ = std::move(cpu);
+}
 
 Outputs CompiledGraph::step(const Inputs& inputs) {
   std::map<std::string, Tensor, std::less<>> given;
@@ -81,7 +105,7 @@ Outputs CompiledGraph::step(const Inputs& inputs) {
     given.insert_or_assign(name, tensor_of(*b, value));
   }
   Outputs outputs;
-  for (auto& [name, tensor] : executor_.step(given)) outputs.set(name, std::move(tensor));
+  for (auto& [name, tensor] : executor_->step(given)) outputs.set(name, std::move(tensor));
   return outputs;
 }
 

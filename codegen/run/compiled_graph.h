@@ -7,9 +7,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "codegen/plan/plan.h"
-#include "codegen/run/cpu_executor.h"
+#include "codegen/run/executor.h"
+#include "codegen/run/plan_binding.h"
+#include "lib/base/device.h"
 #include "openinfer/graph.h"
 #include "openinfer/model.h"
 #include "openinfer/sim.h"
@@ -23,21 +26,35 @@ namespace openinfer::run {
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name = "model",
                      const std::map<std::string, std::int64_t, std::less<>>& at_most = {});
 
+/// How a graph runs in this process.
+struct RunOptions {
+  int threads = 0;        // of a CPU; 0: all processors
+  std::string gpu = "";   // a part of the name that the driver gives it; empty: the first
+  bool validate = false;  // of Vulkan: with the validation layer
+  Sizes dims = {};        // symbols that inputs do not bind; else upper bounds
+};
+
 class CompiledGraph {
  public:
-  /// For this CPU. Errors: those of make_plan and CpuExecutor.
-  CompiledGraph(const Model& model, const Graph& graph, CpuOptions options);
+  /// For this CPU or this machine's GPU. Errors: unsupported for Backend::sim and cuda; those of make_plan and of the
+  /// executor.
+  CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options);
   /// As SimSession::run_step, all inputs given, all outputs computed. Ids, positions and slots must be in range: a
   /// kernel reads nothing outside of its buffers whatever they are, but gives no error.
   Outputs step(const Inputs& inputs);
-  void reset() { executor_.reset(); }
-  double compile_s() const { return executor_.library().compile_s(); }
+  void reset() { executor_->reset(); }
+  std::vector<Tensor> save() { return executor_->save(); }
+  void restore(const std::vector<Tensor>& states) { executor_->restore(states); }
+  const plan::Plan& plan() const { return plan_; }
+  /// Seconds in the C++ compiler; 0: nothing was to be compiled.
+  double compile_s() const { return compile_s_; }
 
  private:
   std::optional<Model> model_;
   Device device_;
   plan::Plan plan_;
-  CpuExecutor executor_;
+  std::unique_ptr<Executor> executor_;
+  double compile_s_ = 0;
 };
 
 }  // namespace openinfer::run

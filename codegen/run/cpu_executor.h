@@ -14,6 +14,8 @@
 
 #include "codegen/plan/plan.h"
 #include "codegen/run/cpu_library.h"
+#include "codegen/run/executor.h"
+#include "codegen/run/plan_binding.h"
 #include "lib/sim/thread_pool.h"
 #include "openinfer/model.h"
 #include "openinfer/tensor.h"
@@ -21,28 +23,25 @@
 namespace openinfer::run {
 
 struct CpuOptions {
-  int threads = 0;                                             // 0: all processors
-  std::map<std::string, std::int64_t, std::less<>> dims = {};  // symbols that inputs do not bind; else upper bounds
+  int threads = 0;                                  // 0: all processors
+  Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
+  std::vector<emit::IndexBound> index_bounds = {};  // inputs to look at before each step
 };
 
-class CpuExecutor {
+class CpuExecutor final : public Executor {
  public:
   /// `plan` and `model` must outlive it. Errors: those of CpuLibrary; invalid_argument for an unknown or out-of-bounds
   /// symbol; not_found, dtype_mismatch, shape_mismatch where the package is not what the plan was made for.
   CpuExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device, CpuOptions options = {});
 
-  /// One step. Inputs bind the symbols in their shapes; the first entry point whose bounds they fit is taken.
-  /// Errors: not_found for a missing input; dtype_mismatch, shape_mismatch, invalid_argument if none fits.
-  std::map<std::string, Tensor, std::less<>> step(const std::map<std::string, Tensor, std::less<>>& inputs);
-  /// Zeros every state.
-  void reset();
+  Tensors step(const Tensors& inputs) override;
+  void reset() override;
+  std::vector<Tensor> save() override;
+  void restore(const std::vector<Tensor>& states) override;
   const CpuLibrary& library() const { return library_; }
 
  private:
-  std::int64_t value(const plan::Size& size) const;
-  const plan::EntryPoint& bind(const std::map<std::string, Tensor, std::less<>>& inputs);
   std::byte* place(const plan::Operand& operand);
-  void find_weights();
   void steps(const std::vector<plan::Step>& list);
   void run(const plan::Dispatch& d);
   void run(const plan::Copy& c);
@@ -53,15 +52,13 @@ class CpuExecutor {
   void run(const plan::Branch& b);
 
   const plan::Plan& plan_;
-  const std::optional<Model>& model_;
   CpuLibrary library_;
   ThreadPool pool_;
-  std::map<std::string, std::int64_t, std::less<>> fixed_;    // by the options
-  std::map<std::string, std::int64_t, std::less<>> symbols_;  // of this step, loop indices included
-  std::vector<std::byte*> memory_;                            // by buffer; of families null
-  std::vector<std::vector<const std::byte*>> families_;       // by buffer: members, the last range fastest
-  std::vector<std::vector<std::byte>> own_;                   // inputs, outputs, constants
-  std::vector<std::vector<std::byte>> states_;                // by buffer
+  PlanBinding binding_;
+  std::vector<std::byte*> memory_;                                 // by buffer; of families null
+  std::vector<std::vector<std::span<const std::byte>>> families_;  // by buffer
+  std::vector<std::vector<std::byte>> own_;                        // inputs, outputs, constants
+  std::vector<std::vector<std::byte>> states_;                     // by buffer
   std::vector<std::byte> arena_;
   std::int64_t turn_ = 0;  // of the innermost loop, from 0
 };

@@ -198,6 +198,27 @@ const std::string& VulkanDevice::name() const { return state_->name; }
 int VulkanDevice::subgroup_size_min() const { return static_cast<int>(state_->subgroup_size_min); }
 int VulkanDevice::subgroup_size_max() const { return static_cast<int>(state_->subgroup_size_max); }
 
+Device VulkanDevice::describe() const {
+  Device d;
+  d.name = "this-gpu";
+  d.title = state_->name;
+  d.device_class = DeviceClass::gpu;
+  d.apis = {Api::vulkan};
+  d.api = Api::vulkan;
+  d.lanes = static_cast<int>(state_->subgroup_size);
+  d.subgroup_size_min = subgroup_size_min();
+  d.subgroup_size_max = subgroup_size_max();
+  d.subgroup_size_control = state_->subgroup_size_control;
+  d.subgroups = 4;  // as the rows of GPUs have it
+  d.max_workgroup_size = state_->max_workgroup_size;
+  d.max_group_count_x = state_->max_groups_x;
+  d.max_group_count_y = state_->max_groups_y;
+  d.shared_memory_bytes = state_->shared_memory_bytes;
+  d.max_storage_buffer_range_bytes = state_->max_storage_buffer_range_bytes;
+  d.dot4 = state_->dot_product ? Dot4::ss : Dot4::none;
+  return d;
+}
+
 void VulkanDevice::run(const VulkanDispatch& d) {
   State& s = *state_;
   if (d.lanes < subgroup_size_min() || d.lanes > subgroup_size_max())
@@ -235,6 +256,7 @@ VulkanDevice::~VulkanDevice() = default;
 const std::string& VulkanDevice::name() const { return state_->name; }
 int VulkanDevice::subgroup_size_min() const { return 0; }
 int VulkanDevice::subgroup_size_max() const { return 0; }
+Device VulkanDevice::describe() const { return {}; }
 void VulkanDevice::run(const VulkanDispatch&) {}
 
 #endif

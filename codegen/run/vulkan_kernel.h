@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/device.h"
+
 namespace openinfer::run {
 
 /// Was this build configured with Vulkan?
@@ -45,6 +47,8 @@ class VulkanDevice {
   const std::string& name() const;
   int subgroup_size_min() const;
   int subgroup_size_max() const;
+  /// As the device database would describe it, for kernels that run here: its name is "this-gpu".
+  Device describe() const;
   /// Errors: unsupported for a subgroup size that the device does not have; out_of_memory; device_error for what the
   /// driver refuses and, if validating, for what the layers say.
   void run(const VulkanDispatch& dispatch);

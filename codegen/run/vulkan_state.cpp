@@ -116,6 +116,9 @@ void VulkanDevice::State::choose(const std::string& wanted) {
       name = properties.deviceName;
       max_groups_x = properties.limits.maxComputeWorkGroupCount[0];
       max_groups_y = properties.limits.maxComputeWorkGroupCount[1];
+      max_workgroup_size = static_cast<int>(properties.limits.maxComputeWorkGroupInvocations);
+      shared_memory_bytes = properties.limits.maxComputeSharedMemorySize;
+      max_storage_buffer_range_bytes = properties.limits.maxStorageBufferRange;
     }
   }
   if (!physical)
@@ -141,6 +144,8 @@ void VulkanDevice::State::make_device() {
   vkGetPhysicalDeviceFeatures2(physical, &has);
   subgroup_size_control = has13.subgroupSizeControl == VK_TRUE && has13.computeFullSubgroups == VK_TRUE &&
                           (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  dot_product = has13.shaderIntegerDotProduct == VK_TRUE;
+  subgroup_size = properties11.subgroupSize;
   subgroup_size_min = subgroup_size_control ? sizes.minSubgroupSize : properties11.subgroupSize;
   subgroup_size_max = subgroup_size_control ? sizes.maxSubgroupSize : properties11.subgroupSize;
 

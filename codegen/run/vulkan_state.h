@@ -32,9 +32,12 @@ struct VulkanDevice::State {
   std::uint32_t family = 0;
   VkPhysicalDeviceMemoryProperties memory = {};
   std::string name;
-  std::uint32_t subgroup_size_min = 0, subgroup_size_max = 0;
+  std::uint32_t subgroup_size = 0, subgroup_size_min = 0, subgroup_size_max = 0;
   bool subgroup_size_control = false;  // sizes can be required; else there is one
   std::int64_t max_groups_x = 0, max_groups_y = 0;
+  std::int64_t shared_memory_bytes = 0, max_storage_buffer_range_bytes = 0;
+  int max_workgroup_size = 0;
+  bool dot_product = false;
   std::vector<std::string> messages;
 
  private:

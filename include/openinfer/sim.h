@@ -22,6 +22,14 @@
 
 namespace openinfer {
 
+/// What runs a session's steps: the simulator's reference interpreter, or the graph compiled for this CPU, or for this
+/// machine's GPU by Vulkan or CUDA.
+enum class Backend : std::uint8_t { sim, cpu, vulkan, cuda };
+/// "sim", "cpu", "vulkan", "cuda".
+std::string_view name(Backend backend);
+/// Errors: invalid_argument, with the names there are.
+Backend backend_from_name(std::string_view name);
+
 /// What an input is set to: a tensor, a number, or a list of numbers that takes the input's dtype and, if the sizes
 /// agree, its shape. Errors at run_step: dtype_mismatch (a tensor of another dtype, or a number that the dtype cannot
 /// hold), shape_mismatch.
@@ -77,6 +85,7 @@ struct SimOptions {
   int threads = 0;                                // 0: all processors
   std::map<std::string, std::int64_t> dims = {};  // values for symbols that inputs do not bind: {"ctx", 512}
   bool find_nonfinite = false;  // a NaN or infinity in any float result is an Error that names its node
+  std::string gpu = {};         // Backend::vulkan: a part of the device's name; empty: the first
 };
 
 /// The contents of every state of a session.
@@ -108,6 +117,11 @@ class SimSession {
  public:
   SimSession(const Model& model, const Graph& graph, SimOptions options = {}, At at = {});
   explicit SimSession(const Graph& graph, SimOptions options = {}, At at = {});
+  /// The same with steps that run compiled, for programs that link openinfer_codegen: states, snapshots and forks work
+  /// alike; a step takes all inputs. What looks into the simulator (begin, next, watch, trace, find_nonfinite) is an
+  /// Error: unsupported. More errors: unsupported for what no kernel serves, or a backend that this build or machine
+  /// has not; not_found without a C++ compiler (cpu); device_error.
+  SimSession(const Model& model, const Graph& graph, Backend backend, SimOptions options = {}, At at = {});
   ~SimSession();
   SimSession(SimSession&&) noexcept;
   SimSession& operator=(SimSession&&) noexcept;

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "lib/base/checked.h"
-#include "lib/sim/nearest.h"
 #include "lib/base/number.h"
+#include "lib/sim/nearest.h"
 
 namespace openinfer {
 namespace {

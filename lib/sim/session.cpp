@@ -35,12 +35,16 @@ SimSession::SimSession(SimSession&&) noexcept = default;
 SimSession& SimSession::operator=(SimSession&&) noexcept = default;
 
 Outputs SimSession::run_step(const Inputs& inputs, const std::vector<std::string>& wanted, At at) {
+  if (impl_->compiled_) return located(at, [&] { return impl_->run_compiled(inputs, wanted); });
   begin(inputs, wanted, at);
   return finish(at);
 }
 
 void SimSession::begin(const Inputs& inputs, const std::vector<std::string>& wanted, At at) {
-  located(at, [&] { impl_->begin(inputs, wanted); });
+  located(at, [&] {
+    impl_->only_simulated("begin");
+    impl_->begin(inputs, wanted);
+  });
 }
 
 std::optional<SimSession::NodeRun> SimSession::next(At at) {
@@ -54,24 +58,27 @@ Outputs SimSession::finish(At at) {
 }
 
 void SimSession::watch(std::string_view name, Watcher watcher, At at) {
-  located(at, [&] { impl_->watches_.add(name, std::move(watcher)); });
+  located(at, [&] {
+    impl_->only_simulated("watch");
+    impl_->watches_.add(name, std::move(watcher));
+  });
 }
 void SimSession::unwatch(std::string_view name, At at) {
   located(at, [&] { impl_->watches_.remove(name); });
 }
 
-StateSnapshot SimSession::save() const { return impl_->states_.save(); }
+StateSnapshot SimSession::save() const { return impl_->compiled_ ? impl_->compiled_->save() : impl_->states_.save(); }
 void SimSession::restore(const StateSnapshot& snapshot, At at) {
-  located(at, [&] { impl_->states_.restore(snapshot); });
+  located(at, [&] { impl_->compiled_ ? impl_->compiled_->restore(snapshot) : impl_->states_.restore(snapshot); });
 }
-void SimSession::reset() { impl_->states_.reset(); }
+void SimSession::reset() { impl_->compiled_ ? impl_->compiled_->reset() : impl_->states_.reset(); }
 SimSession SimSession::fork(At at) const {
   return located(at, [&] { return SimSession(impl_->fork()); });
 }
 
 void SimSession::trace(const std::string& path, At at) {
   stop_trace(at);
-  located(at, [&] { impl_->trace_ = std::make_unique<TraceWriter>(path); });
+  located(at, [&] { impl_->only_simulated("trace"), impl_->trace_ = std::make_unique<TraceWriter>(path); });
 }
 
 void SimSession::stop_trace(At at) {

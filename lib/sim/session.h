@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/sim/executor.h"
 #include "lib/sim/machine.h"
 #include "lib/sim/trace.h"
 #include "lib/sim/watches.h"
@@ -24,6 +25,9 @@ struct SimSession::Impl {
   Outputs finish();
   SimSession::NodeRun describe(NodeId node) const;
   std::unique_ptr<Impl> fork() const;
+  /// Errors: unsupported in a session that runs compiled.
+  void only_simulated(std::string_view what) const;
+  Outputs run_compiled(const Inputs& inputs, const std::vector<std::string>& wanted);
 
   std::shared_ptr<const Program> program_;
   SimOptions options_;
@@ -34,6 +38,7 @@ struct SimSession::Impl {
   Watches watches_;
   std::unique_ptr<TraceWriter> trace_;
   SimStats stats_;
+  std::unique_ptr<SessionExecutor> compiled_;  // runs steps and keeps states instead of machine_ and states_
 
  private:
   std::vector<std::size_t> find_outputs(const std::vector<std::string>& wanted) const;

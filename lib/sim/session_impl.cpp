@@ -39,9 +39,29 @@ SimSession::Impl::Impl(std::shared_ptr<const Program> program, SimOptions option
 
 std::unique_ptr<SimSession::Impl> SimSession::Impl::fork() const {
   auto copy = std::make_unique<Impl>(program_, options_);
+  if (compiled_) {
+    copy->compiled_ = compiled_->fork();
+    return copy;
+  }
   copy->binding_.take_fixed(binding_);
   copy->states_.copy_from(states_);
   return copy;
+}
+
+void SimSession::Impl::only_simulated(std::string_view what) const {
+  if (compiled_)
+    fail(ErrorCode::unsupported, "[sim] {} looks into the simulator; this session runs compiled (backend {})", what,
+         name(compiled_->backend()));
+}
+
+Outputs SimSession::Impl::run_compiled(const Inputs& inputs, const std::vector<std::string>& wanted) {
+  find_outputs(wanted);  // are there such?
+  const Outputs all = compiled_->step(inputs);
+  ++stats_.steps;
+  if (wanted.empty()) return all;
+  Outputs some;
+  for (const std::string& name : wanted) some.set(name, all.all().find(name)->second);
+  return some;
 }
 
 void SimSession::Impl::begin(const Inputs& inputs, const std::vector<std::string>& wanted) {

@@ -32,8 +32,6 @@ bool has_layer() {
                      [](const VkLayerProperties& l) { return std::string_view(l.layerName) == kLayer; });
 }
 
-std::int64_t rounded_up(std::int64_t size, std::int64_t to) { return (size + to - 1) / to * to; }
-
 std::string mebibytes(std::int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
 /// What a device lacks; empty if nothing.

@@ -47,6 +47,8 @@ inline Place operator+(Place place, std::int64_t elements) {
   return place;
 }
 
+inline std::int64_t rounded_up(std::int64_t size, std::int64_t to) { return (size + to - 1) / to * to; }
+
 /// Throws an Error that names the function, unless it succeeded.
 void check(VkResult result, std::string_view function);
 

@@ -4,12 +4,6 @@
 #include <cstring>
 
 namespace MODEL_NAME {
-namespace {
-
-std::int64_t rounded_up(std::int64_t size, std::int64_t to) { return (size + to - 1) / to * to; }
-
-}  // namespace
-
 Recording::Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed)
     : device_(device), pipelines_(pipelines), varying_(varying), timed_(timed && device.timestamp_ns() > 0) {}
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runs a plan in this process, whatever the device: a step takes inputs by name and gives outputs by name; states
+// stay with the executor.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "openinfer/tensor.h"
+
+namespace openinfer::run {
+
+using Tensors = std::map<std::string, Tensor, std::less<>>;
+
+class Executor {
+ public:
+  Executor() = default;
+  virtual ~Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Inputs bind the symbols in their shapes; the first entry point whose bounds they fit is taken.
+  /// Errors: not_found for a missing input; dtype_mismatch, shape_mismatch, invalid_argument if none fits;
+  /// device_error.
+  virtual Tensors step(const Tensors& inputs) = 0;
+  /// Zeroes every state.
+  virtual void reset() = 0;
+  /// Contents of the plan's states, in the order of its buffers; the same back again.
+  virtual std::vector<Tensor> save() = 0;
+  virtual void restore(const std::vector<Tensor>& states) = 0;
+};
+
+}  // namespace openinfer::run

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/run/plan_binding.h"
+
+#include <algorithm>
+
+#include "lib/base/fail.h"
+
+namespace openinfer::run {
+namespace {
+
+using plan::Buffer;
+using plan::Role;
+using plan::Size;
+
+/// The symbol that a dimension is, if it is one and nothing else.
+const std::string* symbol_of(const Dim& d) {
+  const bool plain = d.terms().size() == 1 && d.constant() == 0 && d.terms()[0].factor == 1;
+  return plain ? &d.terms()[0].symbol : nullptr;
+}
+
+/// Takes the symbols of one input's shape into `bound`.
+void bind_input(const Buffer& b, const Tensors& inputs, Sizes& bound) {
+  const auto given = inputs.find(b.key);
+  if (given == inputs.end()) fail(ErrorCode::not_found, "[run] no value for input '{}'", b.key);
+  const Tensor& t = given->second;
+  if (t.dtype() != b.dtype)
+    fail(ErrorCode::dtype_mismatch, "[run] input '{}' is {}, not {}", b.key, name(b.dtype), name(t.dtype()));
+  bool fits = t.shape().size() == b.shape.size();
+  for (std::size_t d = 0; fits && d < b.shape.size(); ++d) {
+    const std::string* symbol = symbol_of(b.shape[d]);
+    if (symbol)
+      fits = bound.emplace(*symbol, t.shape()[d]).first->second == t.shape()[d];
+    else if (b.shape[d].is_constant())
+      fits = b.shape[d].constant() == t.shape()[d];
+  }
+  if (!fits)
+    fail(ErrorCode::shape_mismatch, "[run] input '{}' has shape {}; the graph takes {}", b.key, to_string(t.shape()),
+         to_string(b.shape));
+}
+
+}  // namespace
+
+PlanBinding::PlanBinding(const plan::Plan& plan, const Sizes& fixed) : plan_(plan) {
+  for (const plan::EntryPoint& e : plan.entries)
+    for (const plan::Symbol& s : e.symbols) {
+      const auto [known, added] = most_.emplace(s.name, s.max);
+      if (!added) known->second = std::max(known->second, s.max);
+    }
+  for (const auto& [name, n] : fixed) {
+    const auto known = most_.find(name);
+    if (known == most_.end()) fail(ErrorCode::invalid_argument, "[run] the graph has no dimension '{}'", name);
+    if (n < 0 || n > known->second)
+      fail(ErrorCode::invalid_argument, "[run] {} = {} is beyond its bound {}", name, n, known->second);
+    known->second = n;
+  }
+  symbols_ = most_;
+}
+
+std::size_t PlanBinding::bind(const Tensors& inputs) {
+  Sizes bound;
+  for (const Buffer& b : plan_.buffers)
+    if (b.role == Role::input) bind_input(b, inputs, bound);
+  for (const Buffer& b : plan_.buffers)
+    for (const Dim& d : b.shape)
+      for (const Dim::Term& t : d.terms())
+        if (const auto now = bound.find(t.symbol);
+            b.role == Role::state && now != bound.end() && now->second != most_.at(t.symbol))
+          fail(ErrorCode::invalid_argument,
+               "[run] {} = {}: it sizes the state {}, which was made with {}; fix it first", t.symbol, now->second,
+               b.key, most_.at(t.symbol));
+  for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
+    const std::vector<plan::Symbol>& symbols = plan_.entries[e].symbols;
+    const bool fits = std::all_of(symbols.begin(), symbols.end(), [&](const plan::Symbol& s) {
+      const auto now = bound.find(s.name);
+      return now == bound.end() || (s.min <= now->second && now->second <= s.max);
+    });
+    if (!fits) continue;
+    symbols_ = most_;
+    for (const plan::Symbol& s : symbols)
+      if (const auto now = bound.find(s.name); now != bound.end()) symbols_[s.name] = now->second;
+    check_indices(inputs);
+    return e;
+  }
+  std::string sizes;
+  for (const auto& [name, n] : bound) sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", name, n);
+  fail(ErrorCode::invalid_argument, "[run] {}: outside the bounds of every entry point", sizes);
+}
+
+void PlanBinding::check_indices(const Tensors& inputs) const {
+  for (const emit::IndexBound& bound : index_bounds_) {
+    const auto input = inputs.find(bound.input);
+    if (input == inputs.end()) continue;
+    const std::int64_t below = value(Size(bound.below));
+    const auto look = [&](const auto& indices) {
+      for (std::size_t i = 0; i < indices.size(); ++i)
+        if (indices[i] < 0 || indices[i] >= below)
+          fail(ErrorCode::invalid_argument, "[run] input '{}'[{}] is {}, which is not in [0, {}): {}", bound.input, i,
+               indices[i], below, bound.what);
+    };
+    if (input->second.dtype() == DType::i64)
+      look(input->second.data<std::int64_t>());
+    else
+      look(input->second.data<std::int32_t>());
+  }
+}
+
+void PlanBinding::prepare(std::size_t entry) {
+  symbols_ = most_;
+  for (const plan::Symbol& s : plan_.entries[entry].symbols) symbols_[s.name] = std::min(symbols_[s.name], s.max);
+}
+
+bool PlanBinding::varies(std::size_t entry) const {
+  std::vector<std::string> in_inputs;
+  for (const Buffer& b : plan_.buffers)
+    if (b.role == Role::input)
+      for (const Dim& d : b.shape)
+        for (const Dim::Term& t : d.terms()) in_inputs.push_back(t.symbol);
+  const std::vector<plan::Symbol>& symbols = plan_.entries[entry].symbols;
+  return std::any_of(symbols.begin(), symbols.end(), [&](const plan::Symbol& s) {
+    return s.min != s.max && std::find(in_inputs.begin(), in_inputs.end(), s.name) != in_inputs.end();
+  });
+}
+
+std::int64_t PlanBinding::value(const Size& size) const {
+  if (size.is_constant()) return size.constant();
+  return size.value([&](std::string_view symbol) {
+    const auto known = symbols_.find(symbol);
+    OPENINFER_ASSERT(known != symbols_.end());
+    return known->second;
+  });
+}
+
+std::int64_t PlanBinding::bytes(const Buffer& b) const {
+  return value(Size::count(b.shape)) * info(b.dtype).block_bytes;
+}
+
+Extents PlanBinding::shape(const Buffer& b) const {
+  Extents shape;
+  for (const Dim& d : b.shape) shape.push_back(value(Size(d)));
+  return shape;
+}
+
+std::size_t PlanBinding::member(const plan::Operand& operand) const {
+  const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
+  std::int64_t member = 0;
+  for (std::size_t r = 0; r < operand.member.size(); ++r)
+    member = member * (b.ranges[r].second - b.ranges[r].first) + value(Size(operand.member[r])) - b.ranges[r].first;
+  return static_cast<std::size_t>(member);
+}
+
+std::int64_t PlanBinding::groups(const plan::Dispatch& d) const {
+  std::int64_t groups = 1;
+  for (const plan::GridFactor& f : d.grid) groups *= (value(f.size) + f.divide - 1) / f.divide;
+  return groups;
+}
+
+std::vector<std::span<const std::byte>> find_members(const Buffer& b, const std::optional<Model>& model) {
+  if (!model) fail(ErrorCode::not_found, "[run] the graph needs \"{}\" and there is no package", b.key);
+  std::vector<std::int64_t> turn;
+  std::int64_t count = 1;
+  for (const auto& [from, to] : b.ranges) {
+    turn.push_back(from);
+    count *= to - from;
+  }
+  std::vector<std::span<const std::byte>> members;
+  for (std::int64_t n = 0; n < count; ++n) {
+    std::string key = b.key;
+    for (const std::int64_t t : turn) key.replace(key.find("{}"), 2, std::to_string(t));
+    members.push_back(model->bytes(key));
+    for (std::size_t r = turn.size(); r-- > 0;) {
+      if (++turn[r] < b.ranges[r].second) break;
+      turn[r] = b.ranges[r].first;
+    }
+  }
+  return members;
+}
+
+}  // namespace openinfer::run

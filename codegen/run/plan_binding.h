@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values of a plan's symbols: what options fix, what a step's inputs say. And where the weights of a plan lie in a
+// package. What every executor does alike.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/emit/graph_facts.h"
+#include "codegen/plan/plan.h"
+#include "codegen/run/executor.h"
+#include "openinfer/model.h"
+
+namespace openinfer::run {
+
+using Sizes = std::map<std::string, std::int64_t, std::less<>>;
+
+class PlanBinding {
+ public:
+  /// `fixed`: symbols that inputs do not bind; of those that they do, lower upper bounds.
+  /// Errors: invalid_argument for an unknown or out-of-bounds symbol.
+  PlanBinding(const plan::Plan& plan, const Sizes& fixed);
+
+  /// Inputs whose elements say where something lies, and how far that reaches: bind() then looks at each.
+  void check_indices(std::vector<emit::IndexBound> bounds) { index_bounds_ = std::move(bounds); }
+  /// Checks a step's inputs, takes sizes from them, and gives the entry point that they fit.
+  std::size_t bind(const Tensors& inputs);
+  /// Sizes with which an entry point can be prepared: what is fixed, else the largest that it takes.
+  void prepare(std::size_t entry);
+
+  std::int64_t value(const plan::Size& size) const;
+  void set(const std::string& symbol, std::int64_t value) { symbols_.insert_or_assign(symbol, value); }
+  const Sizes& symbols() const { return symbols_; }
+  /// May steps through this entry point differ in size?
+  bool varies(std::size_t entry) const;
+  std::int64_t bytes(const plan::Buffer& buffer) const;  // with the sizes of now
+  Extents shape(const plan::Buffer& buffer) const;
+  /// Which member of a family, last {} fastest.
+  std::size_t member(const plan::Operand& operand) const;
+  std::int64_t groups(const plan::Dispatch& dispatch) const;
+
+ private:
+  void check_indices(const Tensors& inputs) const;
+
+  const plan::Plan& plan_;
+  std::vector<emit::IndexBound> index_bounds_;
+  Sizes most_;     // of every symbol
+  Sizes symbols_;  // of this step, loop indices included
+};
+
+/// The bytes of a weight buffer's members, last {} fastest, in the mapped package.
+/// Errors: not_found, with the key.
+std::vector<std::span<const std::byte>> find_members(const plan::Buffer& buffer, const std::optional<Model>& model);
+
+}  // namespace openinfer::run

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a plan on a Vulkan device, in this process, by the host code that emitted programs have: weights uploaded once,
+// an entry point recorded once, one submission a step.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "codegen/plan/plan.h"
+#include "codegen/run/executor.h"
+#include "codegen/run/plan_binding.h"
+#include "lib/base/device.h"
+#include "openinfer/model.h"
+
+namespace openinfer::run {
+
+struct GpuOptions {
+  std::string device = "";  // a part of the name that the driver gives it; empty: the first
+  bool validate = false;    // with the validation layer, synchronisation too: a message is an error
+  bool timings = false;
+  Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
+  std::vector<emit::IndexBound> index_bounds = {};  // inputs to look at before each step
+};
+
+struct KernelTime {
+  std::int64_t dispatches = 0;
+  double seconds = 0;
+};
+
+class VulkanExecutor final : public Executor {
+ public:
+  /// `plan` must outlive it. Errors: those of render_glsl; unsupported for a device that lacks what kernels need;
+  /// device_error for what the driver and, if validating, its layers say; those of PlanBinding and find_members.
+  VulkanExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device, GpuOptions options);
+  ~VulkanExecutor() override;
+
+  Tensors step(const Tensors& inputs) override;
+  void reset() override;
+  std::vector<Tensor> save() override;
+  void restore(const std::vector<Tensor>& states) override;
+  /// By kernel, of all steps so far, with GpuOptions::timings.
+  std::map<std::string, KernelTime> timings() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace openinfer::run

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runs a session's steps instead of the simulator: a graph compiled by codegen, which hands it to the session.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "openinfer/sim.h"
+
+namespace openinfer {
+
+class SessionExecutor {
+ public:
+  SessionExecutor() = default;
+  virtual ~SessionExecutor() = default;
+  SessionExecutor(const SessionExecutor&) = delete;
+  SessionExecutor& operator=(const SessionExecutor&) = delete;
+
+  virtual Backend backend() const = 0;
+  /// All inputs, all outputs.
+  virtual Outputs step(const Inputs& inputs) = 0;
+  virtual void reset() = 0;
+  virtual StateSnapshot save() = 0;
+  virtual void restore(const StateSnapshot& snapshot) = 0;
+  /// Another one with the same contents.
+  virtual std::unique_ptr<SessionExecutor> fork() = 0;
+};
+
+}  // namespace openinfer
