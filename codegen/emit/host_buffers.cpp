@@ -21,7 +21,8 @@ constexpr auto kReserved = std::to_array<std::string_view>(
      "this",      "throw",   "true",     "try",      "typedef", "typename", "union",     "unsigned", "using",
      "virtual",   "void",    "volatile", "while",    "xor",     "pool",     "sizes",     "weights",  "state",
      "constants", "kernel",  "group",    "scratch",  "in",      "out",      "std",       "ceil_div", "entry",
-     "run",       "place",   "value",    "text",     "reset",   "stats",    "main",      "opnf",     "description"});
+     "run",       "place",   "value",    "text",     "reset",   "stats",    "main",      "opnf",     "description",
+     "r",         "input",   "output",   "kernels",  "constant"});
 
 std::string kind_type(kir::Kind kind) {
   switch (kind) {

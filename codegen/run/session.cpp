@@ -2,11 +2,11 @@
 // SimSession(model, graph, backend): a session that hands its steps to a compiled graph.
 #include "lib/sim/session.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "codegen/run/compiled_graph.h"
 #include "lib/base/fail.h"
+#include "lib/graph/ir.h"
 
 namespace openinfer {
 namespace {
@@ -24,29 +24,29 @@ class CompiledSession final : public SessionExecutor {
   Outputs step(const Inputs& inputs) override { return compiled_.step(inputs); }
   void reset() override { compiled_.reset(); }
   StateSnapshot save() override {
+    const std::vector<Tensor> tensors = compiled_.save();
     StateSnapshot snapshot;
-    std::vector<Tensor> tensors = compiled_.save();
-    std::size_t next = 0;
-    for (const std::string& state : states()) {
-      if (snapshot.states.empty() || snapshot.states.back().name != state) snapshot.states.push_back({state, {}});
-      snapshot.states.back().tensors.push_back(std::move(tensors[next++]));
+    for (const StateDecl& state : graph_.data().states) {
+      snapshot.states.push_back({state.name, {}});
+      for (const std::size_t i : buffers_of(state)) snapshot.states.back().tensors.push_back(tensors[i]);
     }
     return snapshot;
   }
   void restore(const StateSnapshot& snapshot) override {
-    const StateSnapshot own = save();
-    std::vector<Tensor> tensors;
-    for (const StateSnapshot::Entry& mine : own.states) {
-      const auto given = std::find_if(snapshot.states.begin(), snapshot.states.end(),
-                                      [&](const StateSnapshot::Entry& e) { return e.name == mine.name; });
-      const bool fits =
-          given != snapshot.states.end() && given->tensors.size() == mine.tensors.size() &&
-          std::equal(mine.tensors.begin(), mine.tensors.end(), given->tensors.begin(),
-                     [](const Tensor& a, const Tensor& b) { return a.dtype() == b.dtype() && a.shape() == b.shape(); });
+    std::vector<Tensor> tensors = compiled_.save();
+    const std::vector<StateDecl>& states = graph_.data().states;
+    for (std::size_t s = 0; s < states.size(); ++s) {
+      const std::vector<std::size_t> own = buffers_of(states[s]);
+      bool fits = s < snapshot.states.size() && snapshot.states[s].name == states[s].name &&
+                  snapshot.states[s].tensors.size() == own.size();
+      for (std::size_t i = 0; fits && i < own.size(); ++i) {
+        const Tensor &mine = tensors[own[i]], &given = snapshot.states[s].tensors[i];
+        fits = mine.dtype() == given.dtype() && mine.shape() == given.shape();
+        if (fits) tensors[own[i]] = given;
+      }
       if (!fits)
-        fail(ErrorCode::invalid_argument, "[sim] the snapshot's state '{}' is not of this session's dtype and shape",
-             mine.name);
-      tensors.insert(tensors.end(), given->tensors.begin(), given->tensors.end());
+        fail(ErrorCode::invalid_argument, "[restore] the snapshot's ${} is not of this session's dtype and shape",
+             states[s].name);
     }
     compiled_.restore(tensors);
   }
@@ -57,12 +57,17 @@ class CompiledSession final : public SessionExecutor {
   }
 
  private:
-  /// Names of the graph's states, once for each of their tensors.
-  std::vector<std::string> states() const {
-    std::vector<std::string> names;
-    for (const plan::Buffer& b : compiled_.plan().buffers)
-      if (b.role == plan::Role::state) names.push_back(b.key);
-    return names;
+  /// Which of the plan's states are that one; none if no step needs it.
+  std::vector<std::size_t> buffers_of(const StateDecl& state) const {
+    std::vector<std::size_t> all;
+    std::size_t number = 0;
+    for (const plan::Buffer& b : compiled_.plan().buffers) {
+      if (b.role != plan::Role::state) continue;
+      if (b.key == state.name || b.key == state.name + ".keys" || b.key == state.name + ".values")
+        all.push_back(number);
+      ++number;
+    }
+    return all;
   }
 
   Model model_;

@@ -2,6 +2,7 @@
 """emit: projects are built by CMake alone, run on .npy files and token ids, and held to the simulator."""
 
 import filecmp
+import itertools
 import json
 import os
 import re
@@ -113,9 +114,13 @@ def write_package(path, name="small", **changes):
 
 
 def build(source, folder, *options):
-    """Configures and builds with nothing but CMake and a compiler; the tests' own settings do not reach it."""
+    """Configures and builds with nothing but CMake and a compiler; the tests' own settings do not reach it. What several
+    projects have alike is compiled once, where ccache is there."""
+    environment = dict(os.environ, CCACHE_BASEDIR=os.path.dirname(os.path.abspath(source)), CCACHE_NOHASHDIR="1")
+    if shutil.which("ccache"):
+        options = (*options, "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
     for arguments in (["cmake", "-S", source, "-B", folder, *options], ["cmake", "--build", folder, "-j2"]):
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
         if done.returncode != 0:
             raise AssertionError(done.stdout + done.stderr)
         if "warning:" in done.stdout + done.stderr:
@@ -124,13 +129,14 @@ def build(source, folder, *options):
 
 class Emitted(Case):
     """One project for all tests of a class: built once."""
+    DEVICE, FLAGS = "this-cpu", ["--threads", 2]
 
     @classmethod
     def make(cls, *arguments):
         cls.home = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.home.cleanup)
         cls.project, cls.package = os.path.join(cls.home.name, "p"), os.path.join(cls.home.name, "m.oinf")
-        return lambda: subprocess.run([COMMAND, "emit", cls.package, "--device", "this-cpu", "-o", cls.project, *arguments],
+        return lambda: subprocess.run([COMMAND, "emit", cls.package, "--device", cls.DEVICE, "-o", cls.project, *arguments],
                                       check=True, capture_output=True)
 
     def model(self, *arguments, package=None):
@@ -173,7 +179,7 @@ class Tensors(Emitted):
     def test_equals_the_simulator(self):
         for rows in (1, 7, 40):
             inputs = self.arrays(rows)
-            self.model_works(*inputs, "--output", "z=z.npy", "--output", "x=x.npy", "--threads", 2)
+            self.model_works(*inputs, "--output", "z=z.npy", "--output", "x=x.npy", *self.FLAGS)
             self.works("run", self.package, "--graph", self.graph, *inputs, "--output", "z=z_sim.npy", "--output", "x=x_sim.npy")
             for name in "zx":
                 found, expected = np.load(self.path(f"{name}.npy")), np.load(self.path(f"{name}_sim.npy"))
@@ -226,7 +232,7 @@ class Tensors(Emitted):
     def test_moved_and_built_again_with_another_model(self):
         shutil.copytree(self.project, self.path("elsewhere"), ignore=shutil.ignore_patterns("b"))
         self.write("switched.oig", SWITCHED)
-        self.works("emit", self.package, "--graph", "switched.oig", "--name", "switched", "--device", "this-cpu", "-o", "second")
+        self.works("emit", self.package, "--graph", "switched.oig", "--name", "switched", "--device", self.DEVICE, "-o", "second")
         self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\n"
                    "add_subdirectory(elsewhere)\nadd_subdirectory(second)\n"
                    "add_executable(user user.cpp)\ntarget_link_libraries(user small switched)\n")
@@ -242,7 +248,7 @@ class Tensors(Emitted):
         self.assertTrue(os.path.exists(self.path("build/elsewhere/model")))
 
     def test_deterministic_and_replaced_as_a_whole(self):
-        again = [COMMAND, "emit", self.package, "--device", "this-cpu", "--graph", self.graph, "--name", "small", "-o", self.path("p")]
+        again = [COMMAND, "emit", self.package, "--device", self.DEVICE, "--graph", self.graph, "--name", "small", "-o", self.path("p")]
         for _ in range(2):  # the second replaces the first
             subprocess.run(again, check=True, capture_output=True)
             os.makedirs(self.path("p/b"), exist_ok=True)
@@ -270,11 +276,11 @@ class Tensors(Emitted):
         tiny_llama.write(self.path("tiny.oinf"))
         self.write("small.oig", GRAPH)
         self.write("switched.oig", SWITCHED)
-        for name, *arguments in (("small", self.package, "--graph", "small.oig"), ("switched", self.package, "--graph", "switched.oig"),
-                                 ("tiny", "tiny.oinf")):
-            self.works("emit", *arguments, "--name", name, "--device", "x86-64-v3", "-o", name)
+        models = (("small", self.package, "--graph", "small.oig"), ("switched", self.package, "--graph", "switched.oig"), ("tiny", "tiny.oinf"))
+        for (name, *arguments), (device, mark) in itertools.product(models, (("x86-64-v3", ""), ("lavapipe", "vulkan_"))):
+            self.works("emit", *arguments, "--name", name, "--device", device, "-o", name)
             for file in ("host/model.cpp", "plan.txt"):
-                golden = os.path.join(GOLDEN, f"{name}_{os.path.basename(file)}")
+                golden = os.path.join(GOLDEN, f"{name}_{mark}{os.path.basename(file)}")
                 source = self.read(f"{name}/{file}").decode()
                 if "OPENINFER_UPDATE_GOLDEN" in os.environ:
                     with open(golden, "w", encoding="utf-8") as out:
@@ -285,7 +291,8 @@ class Tensors(Emitted):
     def test_what_emit_refuses(self):
         graph = ["--graph", self.graph]
         self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
-        self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "not in this version"])
+        self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "zen4"])
+        self.fails("emit", self.package, *graph, "--device", "ada-lovelace", "--api", "cuda", "-o", "q", says=["CUDA", "--api vulkan"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
@@ -301,6 +308,38 @@ class Tensors(Emitted):
             self.works("emit", self.package, "--graph", self.graph, "--device", device, "-o", device)
             self.assertIn(flag, self.read(f"{device}/CMakeLists.txt").decode())
             self.assertIn(device, self.read(f"{device}/README.md").decode())
+
+
+class VulkanTensors(Tensors):
+    """The same project for lavapipe, every step under the validation layers; what is the host's alone is tested once."""
+    DEVICE, FLAGS = "lavapipe", ["--validate"]
+    test_same_bits_for_any_number_of_threads = test_golden_sources = test_what_emit_refuses = test_other_devices = None
+
+    def test_flags_of_the_other_kind(self):
+        tail = [*self.arrays(1), "--output", "z=z.npy"]
+        self.model_fails("--threads", 2, *tail, says=["--threads", "GPU"], code=2)
+        self.model_fails("--gpu", "Voodoo", *tail, says=["lavapipe", "another name"])
+
+    def test_kernel_timings(self):
+        code, out, err = self.model(*self.arrays(7), "--output", "z=z.npy", "--timings")
+        self.assertEqual((code, out), (0, ""), err)
+        self.assertRegex(err, r"ms .* % +3 x .* us  matmul_W")
+
+    def test_a_device_that_lacks_a_feature(self):
+        self.works("emit", self.package, "--graph", self.graph, "--device", "ada-lovelace", "--api", "vulkan", "--name", "small", "-o", "ada")
+        build(self.path("ada"), self.path("b"))
+        done = subprocess.run([self.path("b/model"), self.package, *self.arrays(1), "--output", "z=z.npy"], capture_output=True,
+                              text=True, cwd=self.folder, check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertIn("Ada", done.stderr)
+        self.assertIn("subgroups of 32 lanes (it has 8)", done.stderr)
+
+    def test_no_driver(self):
+        environment = dict(os.environ, VK_ICD_FILENAMES="/nowhere.json", VK_DRIVER_FILES="/nowhere.json")
+        done = subprocess.run([os.path.join(self.project, "b", "model"), self.package, *self.arrays(1), "--output", "z=z.npy"],
+                              capture_output=True, text=True, cwd=self.folder, env=environment, check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertIn("no Vulkan driver", done.stderr)
 
 
 class Rows(Emitted):
@@ -321,7 +360,7 @@ class Rows(Emitted):
 
     def test_logits_of_every_position_across_chunks(self):
         prompt = np.random.default_rng(1).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
-        out = self.model_works("--prompt-ids", ",".join(map(str, prompt)), "--generate", 2, "--ignore-eos", "--logits", "l.npy", "--threads", 2)
+        out = self.model_works("--prompt-ids", ",".join(map(str, prompt)), "--generate", 2, "--ignore-eos", "--logits", "l.npy", *self.FLAGS)
         found = np.load(self.path("l.npy"))
         self.assertEqual((found.dtype, found.shape), (np.float32, (600, tiny_llama.VOCAB)))
         self.assertLess(np.abs(found - tiny_llama.logits(prompt)).max(), self.TOLERANCE)
@@ -352,6 +391,22 @@ class Rows(Emitted):
     def test_mixed_dtypes_take_a_kernel_each(self):
         with open(os.path.join(self.project, "host/model.cpp"), encoding="utf-8") as file:
             self.assertRegex(file.read(), re.compile(r'switch \("ab"\[l\]\)'))
+
+
+class VulkanRows(Rows):
+    DEVICE, FLAGS = "lavapipe", ["--validate"]
+
+    def test_pipeline_cache(self):
+        """The driver's code is kept for the next time; a file that is hurt is not given to it."""
+        environment = dict(os.environ, XDG_CACHE_HOME=self.path("cache"))
+        for _ in range(3):
+            done = subprocess.run([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1,2,3", "--generate", "3", "--ignore-eos"],
+                                  capture_output=True, text=True, env=environment, check=True)
+            self.assertEqual(done.stdout, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n")
+            [file] = os.listdir(self.path("cache/openinfer"))
+            self.assertRegex(file, "^tiny-[0-9a-f]{32}[.]vkcache$")
+            whole = self.read(f"cache/openinfer/{file}")
+            self.write(f"cache/openinfer/{file}", whole[:len(whole) // 2] + b"\0" + whole[len(whole) // 2 + 1:])
 
 
 if __name__ == "__main__":

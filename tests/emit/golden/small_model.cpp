@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "../device/kernels.h"
-#include "program.h"
+#include "cpu_program.h"
 
 namespace small {
 namespace {
@@ -18,9 +18,9 @@ struct Weights {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-class Steps final : public Program {
+class Steps final : public CpuProgram {
  public:
-  Steps(const std::string& package, const Options& options) : Program(small::description(), package, options) {
+  Steps(const std::string& package, const Options& options) : CpuProgram(small::description(), package, options) {
     place(0, weights.table);
     place(1, weights.W);
   }

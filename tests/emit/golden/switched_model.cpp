@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "../device/kernels.h"
-#include "program.h"
+#include "cpu_program.h"
 
 namespace switched {
 namespace {
@@ -27,9 +27,9 @@ struct State {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-class Steps final : public Program {
+class Steps final : public CpuProgram {
  public:
-  Steps(const std::string& package, const Options& options) : Program(switched::description(), package, options) {
+  Steps(const std::string& package, const Options& options) : CpuProgram(switched::description(), package, options) {
     place(0, weights.table);
     state.sum = new_state<float>(sizes[1] * 64);
   }
@@ -47,7 +47,7 @@ class Steps final : public Program {
     const std::int64_t S = sizes[1];
     float* x = scratch<float>(0);  // (3, 64)
     float* next_x = scratch<float>(768);  // (3, 64)
-    float* r = scratch<float>(1536);  // (3, 64)
+    float* r_2 = scratch<float>(1536);  // (3, 64)
     float* old = scratch<float>(0);  // (S, 64)
 
     // x = gather  at switched.oig:9
@@ -59,13 +59,13 @@ class Steps final : public Program {
     }
     if (more->byte != 0) {
       // a = add  at switched.oig:15
-      pool.run(1, [&](int group) { kernel::add(x, constants::shift, r, group); });
+      pool.run(1, [&](int group) { kernel::add(x, constants::shift, r_2, group); });
     } else {
       // b = sub  at switched.oig:18
-      pool.run(1, [&](int group) { kernel::sub(x, constants::shift, r, group); });
+      pool.run(1, [&](int group) { kernel::sub(x, constants::shift, r_2, group); });
     }
     // y = mul  at switched.oig:21
-    pool.run(1, [&](int group) { kernel::mul_2(r, y, group); });
+    pool.run(1, [&](int group) { kernel::mul_2(r_2, y, group); });
     // its place is another
     std::copy_n(state.sum, S * 64, old);
     // kept = add  at switched.oig:23

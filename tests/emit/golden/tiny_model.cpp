@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "../device/kernels.h"
-#include "program.h"
+#include "cpu_program.h"
 
 namespace tiny {
 namespace {
@@ -38,9 +38,9 @@ struct State {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-class Steps final : public Program {
+class Steps final : public CpuProgram {
  public:
-  Steps(const std::string& package, const Options& options) : Program(tiny::description(), package, options) {
+  Steps(const std::string& package, const Options& options) : CpuProgram(tiny::description(), package, options) {
     place(0, weights.tok_embeddings);
     place(1, weights.attn_norm);
     place(2, weights.Wq);

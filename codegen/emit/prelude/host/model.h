@@ -52,9 +52,8 @@ struct Cache {
 };
 
 struct Options {
+  int threads = 0;                                 // of programs for CPUs; 0: one for each processor
   std::map<std::string, std::int64_t> sizes = {};  // of states: {"ctx", 512}; what is not named has its largest
-  // Programs for CPUs.
-  int threads = 0;  // 0: one for each processor
   // Programs for GPUs.
   std::string device = "";  // a part of the name that the driver gives it; empty: the first that fits
   bool validate = false;    // with Vulkan's validation layer: what it says is an Error

@@ -54,6 +54,7 @@ void Recording::record(const Steps& steps) {
     device_.run_once([&](VkCommandBuffer c) { vkCmdResetQueryPool(c, queries_, 0, pool.queryCount); });
   }
   reset();
+  stale_ = false;
   doing_ = Doing::recording;
   begin();
   steps(*this);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions that run compiled, on this CPU and on a Vulkan device, held to the simulator's.
+#include <openinfer/openinfer.h>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "codegen/run/compiled_graph.h"
+#include "codegen/run/vulkan_kernel.h"
+#include "tests/sim/small_llama.h"
+
+using namespace openinfer;
+
+namespace {
+
+/// Those that this machine has: a C++ compiler is there, or tests would not be.
+std::vector<Backend> backends() {
+  std::vector<Backend> all = {Backend::cpu};
+  if (run::has_vulkan()) all.push_back(Backend::vulkan);
+  return all;
+}
+
+Tensor ids(std::vector<std::int32_t> values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  return Tensor(values, {count});
+}
+
+struct Rows {
+  std::vector<std::int32_t> tok, pos, slot, rows;
+};
+
+Tensor logits(SimSession& session, const Rows& r) {
+  return session.run_step(
+      {{"tok", ids(r.tok)}, {"pos", ids(r.pos)}, {"slot", ids(r.slot)}, {"rows", ids(r.rows)}})["logits"];
+}
+
+/// Sums in another order: bounds scale with the output. Two layers of width 32 and a head: 2e-5 of the largest logit,
+/// as plans in the interpreter.
+void check_close(const Tensor& got, const Tensor& want) {
+  REQUIRE(got.shape() == want.shape());
+  double largest = 0, error = 0;
+  for (std::size_t i = 0; i < want.data<float>().size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(want.data<float>()[i])));
+    error = std::max(error, std::abs(static_cast<double>(got.data<float>()[i]) - want.data<float>()[i]));
+  }
+  CHECK(error <= 2e-5 * largest);
+}
+
+const Rows kPrompt = {{3, 10, 17, 24, 31}, {0, 1, 2, 3, 4}, {0, 0, 0, 0, 0}, {1, 4}};
+const Rows kNext = {{11}, {5}, {0}, {0}};
+const Rows kMixed = {{7, 12, 9}, {0, 6, 1}, {1, 0, 1}, {0, 1, 2}};
+const SimOptions kSizes = {.threads = 2, .dims = {{"slots", 2}, {"ctx", 24}}};
+
+struct Llama {
+  explicit Llama(const std::string& name) : package(name) {}
+  sim_test::TestPackage package;
+  Model model = (sim_test::fill_small_llama(package), package.open());
+  Graph graph = models::llama(model);
+};
+
+/// What a step costs: a state, a loop with an odd number of turns, a branch, a copy of a size that the input says.
+Graph several_kinds() {
+  return graph([](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 40);
+    auto x = b.input("x", f32, {N, 3});
+    auto more = b.input("more", boolean, {});
+    auto sum = b.state("sum", tensor_state(f32, {3}));
+    auto y = b.loop("l", 0, 3, x, [&](Index, Value h) { return h * 2.f + 1.f; });
+    auto z = b.cond(
+        more, [&] { return y + 10.f; }, [&] { return y - 10.f; });
+    auto kept = state_read(sum) + max(z, Over{.axes = {0}});
+    state_write(sum, kept);
+    b.output("z", z);
+    b.output("pair", concat({z, x}, 0));
+    b.output("kept", kept);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a compiled llama session gives the simulator's logits, prompts of any length and single rows") {
+  Llama llama("run_llama");
+  for (const Backend backend : backends()) {
+    CAPTURE(name(backend));
+    SimSession sim(llama.model, llama.graph, kSizes), compiled(llama.model, llama.graph, backend, kSizes);
+    for (const Rows& r : {kPrompt, kNext, kMixed, kNext, kPrompt}) check_close(logits(compiled, r), logits(sim, r));
+    CHECK(compiled.stats().steps == 5);
+  }
+}
+
+TEST_CASE("states of a compiled session are saved, restored, forked and zeroed") {
+  Llama llama("run_states");
+  for (const Backend backend : backends()) {
+    CAPTURE(name(backend));
+    SimSession session(llama.model, llama.graph, backend, kSizes);
+    const Tensor first = logits(session, kPrompt);
+    const StateSnapshot behind_prompt = session.save();
+    REQUIRE(behind_prompt.states.size() == 1);
+    CHECK(behind_prompt.states[0].name == "kv");
+    REQUIRE(behind_prompt.states[0].tensors.size() == 2);
+    const Tensor next = logits(session, kNext);
+    SimSession fork = session.fork();
+    session.restore(behind_prompt);
+    CHECK(logits(session, kNext) == next);
+    CHECK(logits(fork, kMixed) == logits(session, kMixed));
+    // The simulator goes on from it as well.
+    SimSession sim(llama.model, llama.graph, kSizes);
+    sim.restore(behind_prompt);
+    check_close(next, logits(sim, kNext));
+    session.reset();
+    CHECK(logits(session, kPrompt) == first);
+    StateSnapshot other = behind_prompt;
+    other.states[0].tensors[0] = Tensor(f32, {3});
+    CHECK_THROWS_WITH(session.restore(other), Catch::Contains("kv"));
+  }
+}
+
+TEST_CASE("loops, branches, states and copies run compiled, with sizes that change from step to step") {
+  Llama llama("run_kinds");  // any package
+  const Graph g = several_kinds();
+  for (const Backend backend : backends()) {
+    CAPTURE(name(backend));
+    SimSession sim(llama.model, g), compiled(llama.model, g, backend);
+    for (const auto& [rows, more] : {std::pair{2, true}, {40, false}, {1, true}, {2, false}, {2, true}}) {
+      Tensor x(f32, {rows, 3});
+      for (int i = 0; i < rows * 3; ++i)
+        x.mutable_data<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i * 7 % 11) - 5;
+      Tensor flag(boolean, {});
+      flag.mutable_bytes()[0] = std::byte{more};
+      const Outputs want = sim.run_step({{"x", x}, {"more", flag}}),
+                    got = compiled.run_step({{"x", x}, {"more", flag}});
+      for (const char* output : {"z", "pair", "kept"}) {
+        CAPTURE(rows, more, output);
+        REQUIRE(got[output].shape() == want[output].shape());
+        const auto a = got[output].data<float>(), b = want[output].data<float>();
+        CHECK(std::vector(a.begin(), a.end()) == std::vector(b.begin(), b.end()));  // sums of small integers
+      }
+    }
+    CHECK(compiled.run_step({{"x", Tensor(f32, {1, 3})}, {"more", Tensor(boolean, {})}}, {"z"}).all().size() == 1);
+  }
+}
+
+TEST_CASE("what a compiled session cannot do is said with the user's line") {
+  Llama llama("run_errors");
+  for (const Backend backend : backends()) {
+    CAPTURE(name(backend));
+    SimSession session(llama.model, llama.graph, backend, kSizes);
+    using Catch::Contains;
+    CHECK_THROWS_WITH(session.watch("logits", [](const Watched&) {}),
+                      Contains("session_test.cpp") && Contains("simulator") && Contains(std::string(name(backend))));
+    CHECK_THROWS_WITH(session.trace("t.json"), Contains("simulator"));
+    CHECK_THROWS_WITH(logits(session, {{3}, {24}, {0}, {0}}), Contains("pos") && Contains("24"));
+    CHECK_THROWS_WITH(logits(session, {{-1}, {0}, {0}, {0}}), Contains("tok") && Contains("-1"));
+    CHECK_THROWS_WITH(session.run_step({{"tok", ids({1})}}), Contains("pos"));
+    CHECK_THROWS_WITH(session.run_step({}, {"logit"}), Contains("logits"));
+    CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, backend, {.dims = {{"ctx", 1 << 30}}}), Contains("ctx"));
+  }
+  CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::cuda), Catch::Contains("cuda"));
+  CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::vulkan, {.gpu = "Voodoo"}),
+                    Catch::Contains("Voodoo"));
+}
+
+TEST_CASE("on a Vulkan device every command passes the validation layers, synchronisation too") {
+  if (!run::has_vulkan()) return;
+  Llama llama("run_validated");
+  run::CompiledGraph llama_steps(llama.model, llama.graph, Backend::vulkan,
+                                 {.validate = true, .dims = {{"slots", 2}, {"ctx", 24}}});
+  for (const Rows& r : {kPrompt, kNext, kMixed})
+    llama_steps.step({{"tok", ids(r.tok)}, {"pos", ids(r.pos)}, {"slot", ids(r.slot)}, {"rows", ids(r.rows)}});
+  llama_steps.restore(llama_steps.save());
+  run::CompiledGraph kinds(llama.model, several_kinds(), Backend::vulkan, {.validate = true});
+  for (const int rows : {2, 40, 1}) kinds.step({{"x", Tensor(f32, {rows, 3})}, {"more", Tensor(boolean, {})}});
+}
