@@ -9,6 +9,23 @@
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
+namespace {
+
+constexpr std::string_view kText =
+#include "prelude_kernel.inc"
+    ;
+constexpr std::string_view kX86 =
+#include "prelude_kernel_x86.inc"
+    ;
+constexpr std::string_view kNeon =
+#include "prelude_kernel_neon.inc"
+    ;
+
+void fill_in(std::string& text, std::string_view mark, std::string_view with) {
+  text.replace(text.find(mark), mark.size(), with);
+}
+
+}  // namespace
 
 using kir::Kind;
 
@@ -34,10 +51,6 @@ std::string cpp_memory_type(Kind kind) {
 }
 
 std::string cpp_prelude(int lanes) {
-  static constexpr std::string_view text =
-#include "prelude_kernel.inc"
-      ;
-  std::string prelude = fmt::format("#define LANES {}\n{}", lanes, text);
   std::string vectors;
   constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kVectors = {{{"f32", "float"},
                                                                                       {"f64", "double"},
@@ -49,8 +62,10 @@ std::string cpp_prelude(int lanes) {
   for (const auto& [kind, element] : kVectors)
     vectors += fmt::format("using {}x{} = Vector<{}, {}>::type;{}\n", kind, lanes, element, lanes,
                            kind == "b1" ? "  // a mask: -1 is true" : "");
-  const std::string_view mark = "VECTORS\n";
-  return prelude.replace(prelude.find(mark), mark.size(), vectors);
+  std::string prelude = fmt::format("#define LANES {}\n{}", lanes, kText);
+  fill_in(prelude, "VECTORS\n", vectors);
+  fill_in(prelude, "INSTRUCTIONS\n", fmt::format("{}\n{}", kX86, kNeon));
+  return prelude;
 }
 
 }  // namespace openinfer::emit

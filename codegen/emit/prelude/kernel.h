@@ -139,11 +139,14 @@ template <class T, class S>
 inline T bitcast(S x) {
   return std::bit_cast<T>(x);
 }
-inline int load_i8x4(const void* from) {
-  int four;
-  std::memcpy(&four, from, 4);
-  return four;
+/// Whatever the address.
+template <class T>
+inline T bytes_at(const void* from) {
+  T all;
+  std::memcpy(&all, from, sizeof all);
+  return all;
 }
+inline int load_i8x4(const void* from) { return bytes_at<int>(from); }
 // sum + the products of four int8: signed · signed, unsigned · signed, the same with pairs kept in 16 bits.
 inline int dot4_ss(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::int8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
@@ -174,9 +177,6 @@ template <class V>
 concept IsVector = requires(V v) { v[0]; } && !std::is_pointer_v<V>;
 
 VECTORS
-
-template <class V, int N>
-inline constexpr bool is_f32 = lanes_of<V> == N && std::is_same_v<element<V>, float>;
 
 template <class V>
 inline V splat(element<V> x) {
@@ -248,95 +248,42 @@ inline V abs(V x) {
 }
 template <IsVector V>
 inline V sqrt(V x) {
-#if defined(__AVX512F__)
-  if constexpr (is_f32<V, 16>) return (V)_mm512_sqrt_ps((__m512)x);
-#endif
-#if defined(__AVX2__)
-  if constexpr (is_f32<V, 8>) return (V)_mm256_sqrt_ps((__m256)x);
-#endif
-#if defined(__aarch64__)
-  if constexpr (is_f32<V, 4>) return (V)vsqrtq_f32((float32x4_t)x);
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = sqrt(x[i]);
   return v;
 }
 template <IsVector V>
 inline V floor(V x) {
-#if defined(__AVX512F__)
-  if constexpr (is_f32<V, 16>) return (V)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-#endif
-#if defined(__AVX2__)
-  if constexpr (is_f32<V, 8>) return (V)_mm256_floor_ps((__m256)x);
-#endif
-#if defined(__aarch64__)
-  if constexpr (is_f32<V, 4>) return (V)vrndmq_f32((float32x4_t)x);
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = floor(x[i]);
   return v;
 }
 template <IsVector V>
 inline V round(V x) {
-#if defined(__AVX512F__)
-  if constexpr (is_f32<V, 16>) return (V)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#endif
-#if defined(__AVX2__)
-  if constexpr (is_f32<V, 8>) return (V)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#endif
-#if defined(__aarch64__)
-  if constexpr (is_f32<V, 4>) return (V)vrndnq_f32((float32x4_t)x);
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = round(x[i]);
   return v;
 }
 template <IsVector V>
 inline V fma(V a, V b, V c) {
-#if defined(__AVX512F__)
-  if constexpr (is_f32<V, 16>) return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = fma(a[i], b[i], c[i]);
   return v;
 }
 template <IsVector V>
 inline V dot4_us(V a, V b, V sum) {
-#if defined(__AVX512VNNI__)
-  if constexpr (sizeof(V) == 64) return (V)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
-#endif
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
-  if constexpr (sizeof(V) == 32) return (V)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
-#elif defined(__AVXVNNI__)
-  if constexpr (sizeof(V) == 32) return (V)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_us(a[i], b[i], sum[i]);
   return v;
 }
 template <IsVector V>
 inline V dot4_ss(V a, V b, V sum) {
-#if defined(__AVX512VNNI__)
-  if constexpr (sizeof(V) == 64) {  // (a + 128) · b - 128 · b
-    const V top = splat<V>(static_cast<int>(0x80808080u));
-    return dot4_us(a ^ top, b, sum) - dot4_us(top, b, V{});
-  }
-#endif
-#if defined(__ARM_FEATURE_DOTPROD)
-  if constexpr (sizeof(V) == 16) return (V)vdotq_s32((int32x4_t)sum, (int8x16_t)a, (int8x16_t)b);
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_ss(a[i], b[i], sum[i]);
   return v;
 }
 template <IsVector V>
 inline V dot4_us_sat16(V a, V b, V sum) {
-#if defined(__AVX2__)
-  if constexpr (sizeof(V) == 32) {
-    const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
-    return sum + (V)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-  }
-#endif
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_us_sat16(a[i], b[i], sum[i]);
   return v;
@@ -351,49 +298,6 @@ inline V load(const T* from) {
     std::memcpy(&v, from, sizeof(V));
     return v;
   }
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64 && sizeof(element<V>) == 4) {
-    if constexpr (std::is_same_v<T, f16>)
-      return (V)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-    if constexpr (std::is_same_v<T, std::int8_t>)
-      return (V)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, std::uint8_t>)
-      return (V)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, std::int16_t>) return (V)_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-    if constexpr (std::is_same_v<T, std::uint16_t>) return (V)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-    if constexpr (std::is_same_v<T, bf16>)
-      return (V)_mm512_slli_epi32(
-          _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))), 16);
-  }
-#endif
-#if defined(__AVX2__) && defined(__F16C__)
-  if constexpr (sizeof(V) == 32 && sizeof(element<V>) == 4) {
-    if constexpr (std::is_same_v<T, f16>)
-      return (V)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, std::int8_t>)
-      return (V)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, std::uint8_t>)
-      return (V)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, std::int16_t>) return (V)_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, std::uint16_t>) return (V)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    if constexpr (std::is_same_v<T, bf16>)
-      return (V)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), 16);
-  }
-#endif
-#if defined(__aarch64__)
-  if constexpr (sizeof(V) == 16 && sizeof(element<V>) == 4) {
-    if constexpr (std::is_same_v<T, f16>)
-      return (V)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(from))));
-    if constexpr (std::is_same_v<T, bf16>)
-      return (V)vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(from)), 16);
-    if constexpr (std::is_same_v<T, std::int8_t>)
-      return (V)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(load_i8x4(from))))));
-    if constexpr (std::is_same_v<T, std::uint8_t>)
-      return (V)vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s32(vdup_n_s32(load_i8x4(from))))));
-    if constexpr (std::is_same_v<T, std::int16_t>) return (V)vmovl_s16(vld1_s16(from));
-    if constexpr (std::is_same_v<T, std::uint16_t>) return (V)vmovl_u16(vld1_u16(from));
-  }
-#endif
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = widen(from[i]);
   return v;
 }
@@ -448,24 +352,6 @@ inline void store(T* to, V v) {
     std::memcpy(to, &v, sizeof(V));
     return;
   }
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64 && std::is_same_v<T, f16>) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph((__m512)v, 0));
-    return;
-  }
-#endif
-#if defined(__AVX2__) && defined(__F16C__)
-  if constexpr (sizeof(V) == 32 && std::is_same_v<T, f16>) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph((__m256)v, 0));
-    return;
-  }
-#endif
-#if defined(__aarch64__)
-  if constexpr (sizeof(V) == 16 && std::is_same_v<T, f16>) {
-    vst1_u16(reinterpret_cast<std::uint16_t*>(to), vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)v)));
-    return;
-  }
-#endif
   for (int i = 0; i < lanes_of<V>; ++i) to[i] = narrow<T>(static_cast<element<V>>(v[i]));
 }
 template <class T, class V>
@@ -514,6 +400,8 @@ inline element<V> lane_min(V v) {
     return lane_min(min(h.low, h.high));
   }
 }
+
+INSTRUCTIONS
 #endif
 
 }  // namespace

@@ -1,0 +1,102 @@
+// --- what AVX2 and AVX-512 have instructions for: the same bits as the functions above ---
+
+#if defined(__AVX512F__) && LANES == 16
+inline f32x16 sqrt(f32x16 x) { return (f32x16)_mm512_sqrt_ps((__m512)x); }
+inline f32x16 floor(f32x16 x) {
+  return (f32x16)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+inline f32x16 round(f32x16 x) {
+  return (f32x16)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+inline f32x16 fma(f32x16 a, f32x16 b, f32x16 c) { return (f32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+
+template <>
+inline f32x16 load<f32x16, f16>(const f16* from) {
+  return (f32x16)_mm512_cvtph_ps(bytes_at<__m256i>(from));
+}
+template <>
+inline f32x16 load<f32x16, bf16>(const bf16* from) {
+  return (f32x16)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bytes_at<__m256i>(from)), 16);
+}
+template <>
+inline i32x16 load<i32x16, std::int8_t>(const std::int8_t* from) {
+  return (i32x16)_mm512_cvtepi8_epi32(bytes_at<__m128i>(from));
+}
+template <>
+inline u32x16 load<u32x16, std::uint8_t>(const std::uint8_t* from) {
+  return (u32x16)_mm512_cvtepu8_epi32(bytes_at<__m128i>(from));
+}
+template <>
+inline i32x16 load<i32x16, std::int16_t>(const std::int16_t* from) {
+  return (i32x16)_mm512_cvtepi16_epi32(bytes_at<__m256i>(from));
+}
+template <>
+inline u32x16 load<u32x16, std::uint16_t>(const std::uint16_t* from) {
+  return (u32x16)_mm512_cvtepu16_epi32(bytes_at<__m256i>(from));
+}
+template <>
+inline void store<f16, f32x16>(f16* to, f32x16 v) {
+  const __m256i halves = _mm512_cvtps_ph((__m512)v, 0);
+  std::memcpy(to, &halves, sizeof halves);
+}
+#if defined(__AVX512VNNI__)
+inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
+  return (i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+}
+inline i32x16 dot4_ss(i32x16 a, i32x16 b, i32x16 sum) {  // (a + 128) · b - 128 · b
+  const i32x16 top = splat<i32x16>(static_cast<int>(0x80808080u));
+  return dot4_us(a ^ top, b, sum) - dot4_us(top, b, i32x16{});
+}
+#endif
+#endif
+
+#if defined(__AVX2__) && defined(__F16C__) && LANES == 8
+inline f32x8 sqrt(f32x8 x) { return (f32x8)_mm256_sqrt_ps((__m256)x); }
+inline f32x8 floor(f32x8 x) { return (f32x8)_mm256_floor_ps((__m256)x); }
+inline f32x8 round(f32x8 x) {
+  return (f32x8)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+template <>
+inline f32x8 load<f32x8, f16>(const f16* from) {
+  return (f32x8)_mm256_cvtph_ps(bytes_at<__m128i>(from));
+}
+template <>
+inline f32x8 load<f32x8, bf16>(const bf16* from) {
+  return (f32x8)_mm256_slli_epi32(_mm256_cvtepu16_epi32(bytes_at<__m128i>(from)), 16);
+}
+template <>
+inline i32x8 load<i32x8, std::int8_t>(const std::int8_t* from) {
+  return (i32x8)_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes_at<long long>(from)));
+}
+template <>
+inline u32x8 load<u32x8, std::uint8_t>(const std::uint8_t* from) {
+  return (u32x8)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes_at<long long>(from)));
+}
+template <>
+inline i32x8 load<i32x8, std::int16_t>(const std::int16_t* from) {
+  return (i32x8)_mm256_cvtepi16_epi32(bytes_at<__m128i>(from));
+}
+template <>
+inline u32x8 load<u32x8, std::uint16_t>(const std::uint16_t* from) {
+  return (u32x8)_mm256_cvtepu16_epi32(bytes_at<__m128i>(from));
+}
+template <>
+inline void store<f16, f32x8>(f16* to, f32x8 v) {
+  const __m128i halves = _mm256_cvtps_ph((__m256)v, 0);
+  std::memcpy(to, &halves, sizeof halves);
+}
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
+  return (i32x8)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+}
+#elif defined(__AVXVNNI__)
+inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
+  return (i32x8)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+}
+#endif
+inline i32x8 dot4_us_sat16(i32x8 a, i32x8 b, i32x8 sum) {
+  const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
+  return sum + (i32x8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+#endif
