@@ -94,7 +94,8 @@ void compile(const std::vector<std::string>& flags, const std::string& compiler,
   write_file(folder / "kernels.cpp", source);
   std::vector<std::string> command = {compiler, "-std=c++20", "-O3", "-shared", "-fPIC", "-ffp-contract=off"};
   command.insert(command.end(), flags.begin(), flags.end());
-  for (const char* word : {"-fno-math-errno", "-fno-trapping-math", "-w", "-o"}) command.emplace_back(word);
+  // Not -fno-trapping-math: with it g++ takes float(int(x)) for trunc(x), which is -0 where the first is 0.
+  for (const char* word : {"-fno-math-errno", "-w", "-o"}) command.emplace_back(word);
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
   const int status = run_program(command, folder / "log");

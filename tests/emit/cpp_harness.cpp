@@ -35,7 +35,7 @@ bool has(const std::string& compiler) { return shell(compiler + " --version").fi
 
 /// A pointer to anything, so that the harness need not know the types of a kernel's parameters.
 constexpr std::string_view kFlags =
-    "-std=c++20 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fPIC -Wall -Wextra -Wno-psabi";
+    "-std=c++20 -O3 -ffp-contract=off -fno-math-errno -fPIC -Wall -Wextra -Wno-psabi";
 
 constexpr std::string_view kAny = R"(
 struct any {

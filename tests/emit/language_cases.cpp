@@ -205,6 +205,24 @@ Case bounds(const Target& target) {
   return {.kernel = k.done(), .runs = {{.memory = {bytes_of(start)}}}};
 }
 
+/// A whole number has no sign of zero: -0.25 becomes 0 and not -0, on its own and in a vector.
+Case whole_numbers(const Target& target) {
+  Build k("whole_numbers", target);
+  const Mem x = k.in("x", Kind::f32), y = k.out("y", Kind::f32), z = k.out("z", Kind::f64),
+            one = k.out("one", Kind::f32);
+  const auto whole = [](Val v, Kind kind) { return convert(convert(v, Kind::i32), kind); };
+  one[0] = k.constant(1.0) / whole(x[0], Kind::f32);
+  k.for_lanes("i", 0, kN, [&](Val i) {
+    y[i] = whole(x[i], Kind::f32);
+    z[i] = whole(x[i], Kind::f64);
+  });
+  std::vector<double> values = numbers(Kind::f32, 71);
+  for (std::size_t i = 0; i < values.size(); i += 3) values[i] = -0.25;
+  return {.kernel = k.done(),
+          .runs = {{.memory = {in_memory(Kind::f32, values), nothing(Kind::f32), nothing(Kind::f64),
+                               bytes_of(std::vector<float>(1))}}}};
+}
+
 /// Functions of scalars and of vectors, one calling the other; names that the language has taken; reads overtaken by
 /// writes.
 Case functions_and_names(const Target& target) {
@@ -288,6 +306,7 @@ std::vector<Case> language_cases(const Target& target) {
   cases.push_back(conversions(target));
   cases.push_back(places(target));
   cases.push_back(bounds(target));
+  cases.push_back(whole_numbers(target));
   cases.push_back(functions_and_names(target));
   return cases;
 }
