@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compiler flags of every CPU row give what its isa says: the compiler itself is asked for its macros.
 
-Rows of another architecture than the compiler's are compiled where clang++ is there, which has every target.
+Rows of another architecture than the compiler's are compiled where clang++ is there, which has every target, or g++'s cross
+compiler for Arm.
 """
 
 import json
@@ -36,11 +37,13 @@ class Flags(unittest.TestCase):
         rows = json.loads(subprocess.check_output([COMMAND, "devices", "--json"]))["devices"]
         cpus = [row for row in rows if row["class"] == "cpu"]
         self.assertGreater(len(cpus), 15)
-        clang, native_arm = shutil.which("clang++"), platform.machine() in ("aarch64", "arm64")
+        clang, cross, native_arm = shutil.which("clang++"), shutil.which("aarch64-linux-gnu-g++"), platform.machine() in ("aarch64", "arm64")
         tested = 0
         for row in cpus:
             arm = row["isa"][0] == "asimd"
             compilers = [(COMPILER, [])] if arm == native_arm else []
+            if arm and cross:
+                compilers.append((cross, []))
             if clang:
                 compilers.append((clang, ["--target=" + ("aarch64-linux-gnu" if arm else "x86_64-linux-gnu")]))
             for compiler, target in compilers:
