@@ -33,10 +33,10 @@ void write_file(const std::string& path, std::string_view text) { std::ofstream(
 
 bool has(const std::string& compiler) { return shell(compiler + " --version").first; }
 
-/// A pointer to anything, so that the harness need not know the types of a kernel's parameters.
 constexpr std::string_view kFlags =
-    "-std=c++20 -O3 -ffp-contract=off -fno-math-errno -fPIC -Wall -Wextra -Wno-psabi";
+    "-std=c++20 -O3 -ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi";
 
+/// A pointer to anything, so that the harness need not know the types of a kernel's parameters.
 constexpr std::string_view kAny = R"(
 struct any {
   void* p;
@@ -45,28 +45,93 @@ struct any {
 };
 )";
 
+/// Runs one kernel on what a file holds: its number, how many workgroups, parameters and buffers there are, then the
+/// parameters, the buffers' sizes (all of 64 bits), and the buffers. Writes the buffers as they are afterwards.
+constexpr std::string_view kProgram = R"(
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+int main(int, char** argv) {
+  std::FILE* in = std::fopen(argv[1], "rb");
+  std::FILE* out = std::fopen(argv[2], "wb");
+  const auto stop = [](const char* why) { std::fprintf(stderr, "%s\n", why); std::exit(1); };
+  if (in == nullptr || out == nullptr) stop("no file");
+  const auto number = [&] {
+    std::int64_t n = 0;
+    if (std::fread(&n, 8, 1, in) != 1) stop("a number is missing");
+    return n;
+  };
+  const auto kernel = kernels[number()];
+  const int groups = static_cast<int>(number());
+  std::vector<int> params(static_cast<std::size_t>(number()));
+  std::vector<std::vector<unsigned char>> memory(static_cast<std::size_t>(number()));
+  for (int& p : params) p = static_cast<int>(number());
+  constexpr std::size_t guard = 64;
+  for (auto& m : memory) m.assign(static_cast<std::size_t>(number()) + guard, 0xff);
+  std::vector<void*> buffers;
+  for (auto& m : memory) {
+    if (std::fread(m.data(), 1, m.size() - guard, in) != m.size() - guard) stop("a buffer is cut off");
+    buffers.push_back(m.data());
+  }
+  for (int group = 0; group < groups; ++group) kernel(buffers.data(), params.data(), group);
+  for (const auto& m : memory) {
+    for (std::size_t i = m.size() - guard; i < m.size(); ++i)
+      if (m[i] != 0xff) stop("written behind a buffer");
+    if (std::fwrite(m.data(), 1, m.size() - guard, out) != m.size() - guard) stop("cannot write");
+  }
+  return std::fclose(out);
+}
+)";
+
 }  // namespace
 
 std::string describe(const CppBuild& b) {
   return fmt::format("{}, {} lanes, {}", b.compiler, b.lanes, fmt::join(b.flags, " "));
 }
 
-std::vector<CppBuild> cpp_builds() {
-  const std::vector<std::string> isa = detect_cpu().isa;
-  const auto can = [&](std::string_view feature) { return std::find(isa.begin(), isa.end(), feature) != isa.end(); };
-  std::vector<CppBuild> builds = {{"g++", 1, {}}, {"g++", 4, {}}};
-  for (const std::string compiler : {"g++", "clang++"}) {
-    if (can("avx2")) builds.push_back({compiler, 8, {"-march=haswell"}});
-    if (can("avx512f")) builds.push_back({compiler, 16, {"-march=native"}});
+namespace {
+
+/// What the harness compiles for a row of the device database, and which CPU of QEMU's is that row.
+struct Row {
+  std::string_view name, emulated;
+  bool quick;
+};
+constexpr Row kRows[] = {{"x86-64-v2", "", true},       {"x86-64-v3", "", true},
+                         {"x86-64-v4", "", false},      {"this-cpu", "", true},
+                         {"armv8", "cortex-a53", true}, {"neoverse-n1", "neoverse-n1", false},
+                         {"neoverse-v2", "max", false}};
+
+void say_left_out(const std::string& what, std::string_view why) { std::cout << what << ": left out, " << why << "\n"; }
+
+void add_row(const Row& row, bool all, std::vector<CppBuild>& builds) {
+  static const std::string arm_gcc = "aarch64-linux-gnu-g++", emulator = "qemu-aarch64-static";
+  const Device device = resolve(DeviceSpec::named(std::string(row.name))), here = this_cpu().device;
+  const auto missing = missing_features(device, here);
+  const bool foreign = !row.emulated.empty() && device.isa.front() != here.isa.front();
+  if (!foreign && !missing.empty())
+    return say_left_out(std::string(row.name), fmt::format("this CPU has no {}", missing.front()));
+  if (foreign && !has(emulator)) return say_left_out(std::string(row.name), "no " + emulator);
+  std::vector<CppBuild> wanted = {{foreign ? arm_gcc : "g++", device.lanes, device.compiler_flags}};
+  if (all || !foreign) wanted.push_back({"clang++", device.lanes, device.compiler_flags});
+  for (CppBuild& b : wanted) {
+    if (foreign) b.emulator = fmt::format("{} -cpu {}", emulator, row.emulated);
+    if (foreign && b.compiler != arm_gcc) b.flags.emplace_back("--target=aarch64-linux-gnu");
+    if (!has(b.compiler) || (foreign && !has(arm_gcc)))
+      say_left_out(describe(b), "no such compiler");
+    else
+      builds.push_back(std::move(b));
   }
-  if (!can("avx2")) std::cout << "8 lanes with AVX2: left out, this CPU has none\n";
-  if (!can("avx512f")) std::cout << "16 lanes with AVX-512: left out, this CPU has none\n";
-  std::erase_if(builds, [](const CppBuild& b) {
-    static const bool gcc = has("g++"), clang = has("clang++");
-    const bool there = b.compiler == "g++" ? gcc : clang;
-    if (!there) std::cout << describe(b) << ": left out, no such compiler\n";
-    return !there;
-  });
+}
+
+}  // namespace
+
+std::vector<CppBuild> cpp_builds(Builds which) {
+  const bool all = which == Builds::all;
+  std::vector<CppBuild> builds;
+  if (has("g++")) builds.push_back({"g++", 1, {}});
+  for (const Row& row : kRows)
+    if (all || row.quick) add_row(row, all, builds);
   return builds;
 }
 
@@ -79,21 +144,13 @@ ScratchFolder::~ScratchFolder() {
   fs::remove_all(path_, ignored);
 }
 
-std::string complaints(const CppBuild& build, const std::string& source) {
-  const ScratchFolder folder;
-  write_file(folder.path() + "/kernel.h", cpp_prelude(build.lanes));
-  write_file(folder.path() + "/kernels.cpp", source);
-  const auto [ok, output] = shell(fmt::format("{} {} {} -fsyntax-only {}/kernels.cpp", build.compiler, kFlags,
-                                              fmt::join(build.flags, " "), folder.path()));
-  return ok ? output : "failed: " + output;
-}
-
 CppKernels::CppKernels(CppBuild build) : build_(std::move(build)) {}
 CppKernels::~CppKernels() {
   if (library_) dlclose(library_);
 }
 
 void CppKernels::add(const kir::Kernel& kernel) {
+  names_.push_back(kernel.name);
   std::string arguments;
   int buffers = 0, params = 0;
   for (const kir::Buffer& b : kernel.buffers)
@@ -108,28 +165,61 @@ void CppKernels::add(const kir::Kernel& kernel) {
 }
 
 std::string CppKernels::source() const {
-  return fmt::format("#include \"kernel.h\"\n{}\nnamespace kernel {{\n{}}}\n", kAny, source_);
+  std::string all = fmt::format("#include \"kernel.h\"\n{}\nnamespace kernel {{\n{}}}\n", kAny, source_);
+  if (build_.emulator.empty()) return all;
+  all += "\nconstexpr void (*kernels[])(void**, const int*, int) = {\n";
+  for (const std::string& name : names_) all += fmt::format("    kernel::of_{0}::run_{0},\n", name);
+  return all + "};\n" + std::string(kProgram);
 }
 
 void CppKernels::compile() {
   write_file(folder_.path() + "/kernel.h", cpp_prelude(build_.lanes));
   write_file(folder_.path() + "/kernels.cpp", source());
-  const std::string command = fmt::format("{1} {2} {3} -Werror -shared {0}/kernels.cpp -o {0}/kernels.so",
-                                          folder_.path(), build_.compiler, kFlags, fmt::join(build_.flags, " "));
+  const bool here = build_.emulator.empty();
+  const std::string command =
+      fmt::format("{1} {2} {3} -Werror {4} {0}/kernels.cpp -o {0}/kernels", folder_.path(), build_.compiler, kFlags,
+                  fmt::join(build_.flags, " "), here ? "-shared -fPIC" : "-static");
   if (const auto [ok, output] = shell(command); !ok || !output.empty())
     throw std::runtime_error(command + "\n" + output);
-  library_ = dlopen((folder_.path() + "/kernels.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!here) return;
+  library_ = dlopen((folder_.path() + "/kernels").c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library_) throw std::runtime_error(dlerror());
 }
 
 void CppKernels::run(const std::string& kernel, const std::vector<std::span<std::byte>>& buffers,
                      const std::vector<std::int32_t>& params, int groups) const {
+  const auto place = std::find(names_.begin(), names_.end(), kernel);
+  if (place == names_.end()) throw std::runtime_error("no kernel " + kernel);
+  if (!build_.emulator.empty())
+    return run_in_emulator(static_cast<std::size_t>(place - names_.begin()), buffers, params, groups);
   using Run = void (*)(void**, const int*, int);
   const Run run = reinterpret_cast<Run>(dlsym(library_, ("run_" + kernel).c_str()));
-  if (!run) throw std::runtime_error("no kernel " + kernel);
+  if (!run) throw std::runtime_error("no function of kernel " + kernel);
   std::vector<void*> pointers;
   for (const auto& b : buffers) pointers.push_back(b.data());
   for (int group = 0; group < groups; ++group) run(pointers.data(), params.data(), group);
+}
+
+void CppKernels::run_in_emulator(std::size_t kernel, const std::vector<std::span<std::byte>>& buffers,
+                                 const std::vector<std::int32_t>& params, int groups) const {
+  const std::string call = folder_.path() + "/call", result = folder_.path() + "/result";
+  std::vector<std::int64_t> numbers = {static_cast<std::int64_t>(kernel), groups,
+                                       static_cast<std::int64_t>(params.size()),
+                                       static_cast<std::int64_t>(buffers.size())};
+  numbers.insert(numbers.end(), params.begin(), params.end());
+  for (const auto& b : buffers) numbers.push_back(static_cast<std::int64_t>(b.size()));
+  const auto bytes = [](auto& of) { return std::as_bytes(std::span(of)); };
+  std::ofstream out(call, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(bytes(numbers).data()), static_cast<std::streamsize>(8 * numbers.size()));
+  for (const auto& b : buffers)
+    out.write(reinterpret_cast<const char*>(b.data()), static_cast<std::streamsize>(b.size()));
+  out.close();
+  const std::string command = fmt::format("{} {}/kernels {} {}", build_.emulator, folder_.path(), call, result);
+  if (const auto [ok, output] = shell(command); !ok || !output.empty())
+    throw std::runtime_error(fmt::format("{}: kernel {}: {}", command, names_[kernel], output));
+  std::ifstream in(result, std::ios::binary);
+  for (const auto& b : buffers) in.read(reinterpret_cast<char*>(b.data()), static_cast<std::streamsize>(b.size()));
+  if (!in) throw std::runtime_error(command + ": its result is cut off");
 }
 
 }  // namespace openinfer::emit

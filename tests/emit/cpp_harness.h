@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs kernels as the C++ that they are rendered to: many kernels in one shared object, compiled once.
+// Runs kernels as the C++ that they are rendered to: many kernels compiled once, into a shared object for this CPU or
+// into a program that an emulator runs.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +20,14 @@ struct CppBuild {
   std::string compiler;  // "g++"
   int lanes;
   std::vector<std::string> flags;  // -march=…
+  std::string emulator = {};       // "qemu-aarch64-static -cpu cortex-a53": what runs programs for that CPU
 };
 std::string describe(const CppBuild& build);
-/// For 1, 4, 8 and 16 lanes with g++, and for 8 and 16 with clang++: what this machine has a compiler and an
-/// instruction set for. What is left out is said on the test's output.
-std::vector<CppBuild> cpp_builds();
-
-/// What the compiler says about a source that it only looks at.
-std::string complaints(const CppBuild& build, const std::string& source);
+/// One lane, and rows of the device database, by g++ and clang++, for Arm by g++'s cross compiler and clang++: what
+/// this machine has a compiler and an instruction set or an emulator for. What is left out is said on the test's
+/// output.
+enum class Builds { quick, all };
+std::vector<CppBuild> cpp_builds(Builds which);
 
 class ScratchFolder {
  public:
@@ -52,13 +53,17 @@ class CppKernels {
   /// Warnings are errors. Throws std::runtime_error with what the compiler says.
   void compile();
   std::string source() const;
-  /// As kir::interpret.
+  /// As kir::interpret. Throws std::runtime_error if an emulated program fails, or has written behind a buffer.
   void run(const std::string& kernel, const std::vector<std::span<std::byte>>& buffers,
            const std::vector<std::int32_t>& params, int groups) const;
 
  private:
+  void run_in_emulator(std::size_t kernel, const std::vector<std::span<std::byte>>& buffers,
+                       const std::vector<std::int32_t>& params, int groups) const;
+
   CppBuild build_;
   std::string source_;
+  std::vector<std::string> names_;
   ScratchFolder folder_;
   void* library_ = nullptr;
 };

@@ -31,4 +31,7 @@ add_dependencies(openinfer_unit_tests emit_vulkan_tests)
 # NVRTC takes a minute and is no package of the systems that setup.sh knows: ctest -L matrix.
 set_tests_properties(emit_cuda PROPERTIES LABELS "matrix;release_only")
 set_target_properties(emit_cuda_tests PROPERTIES EXCLUDE_FROM_ALL ON)
-add_custom_target(openinfer_matrix_tests DEPENDS emit_cuda_tests)
+# C++ by every compiler for every row of the device database that runs here, natively or in QEMU.
+add_test(NAME emit_every_build COMMAND emit_tests "[every_build]")
+set_tests_properties(emit_every_build PROPERTIES LABELS "matrix;release_only" TIMEOUT 1800)
+add_custom_target(openinfer_matrix_tests DEPENDS emit_cuda_tests emit_tests)
