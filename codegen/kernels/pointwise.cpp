@@ -21,7 +21,9 @@ Val step_value(kir::Build& k, const Pointwise::Step& step, const std::vector<Val
     given.emplace_back(fmt::format("v{}", operand), values[at]);
     operands.push_back(ScalarExpr::parameter(given.back().first, compute_kind(dtypes[at])));
   }
-  return k.let(step.name, code_of(k, step.function(operands).as(compute_kind(step.dtype)), given));
+  const Val value =
+      located(step.at, [&] { return code_of(k, step.function(operands).as(compute_kind(step.dtype)), given); });
+  return k.let(step.name, value);
 }
 
 }  // namespace

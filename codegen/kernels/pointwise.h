@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "codegen/kernels/kernel_template.h"
+#include "openinfer/location.h"
 #include "openinfer/op_def.h"
 
 namespace openinfer::kernels {
@@ -27,7 +28,8 @@ struct Pointwise {
     std::string name;  // of the value
     ScalarFn function;
     std::vector<int> operands;
-    DType dtype;  // of the result; it is computed in compute_kind(dtype) and not rounded to dtype within the group
+    DType dtype;       // of the result; it is computed in compute_kind(dtype) and not rounded to dtype within the group
+    Location at = {};  // the user's line, for what a device does not compute
   };
   struct Output {
     std::string name;  // of its buffer

@@ -214,7 +214,7 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
     signature_ = signature;
     std::vector<Step> now = steps_of([&] {
       params_.clear();
-      function(*this);
+      located(node.at, [&] { function(*this); });  // templates know no lines
     });
     if (steps.empty()) {
       steps = std::move(now);
@@ -235,7 +235,7 @@ void EntryLowering::lower_alone(NodeId node) {
   const std::string kernel = kernel_of(group_);
   const LowerFunction function = lower_function(kernel);
   if (!function) unsupported(g_.nodes[node], fmt::format("no kernel template '{}'", kernel));
-  function(*this);
+  located(g_.nodes[node].at, [&] { function(*this); });
   group_ = whole;
 }
 

@@ -100,7 +100,7 @@ class TailBuilder {
     };
     auto& p = tail_.pointwise;
     place_[result] = static_cast<int>(p.given.size() + p.inputs.size() + p.steps.size());
-    p.steps.push_back({identifier(l_.graph().values[result].name), whole, operands, l_.dtype(result)});
+    p.steps.push_back({identifier(l_.graph().values[result].name), whole, operands, l_.dtype(result), n.at});
   }
   void output(ValueId v) {
     if (!l_.escapes(v)) return;

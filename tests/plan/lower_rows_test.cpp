@@ -159,3 +159,14 @@ TEST_CASE("what has no kernel names the user's line") {
     CHECK(std::string(e.what()).find("lower_rows_test.cpp") != std::string::npos);
   }
 }
+
+TEST_CASE("what a template refuses names the line of its operator, also within a group") {
+  int line = 0;
+  const Graph g = graph([&](GraphBuilder& b) {
+    const Value doubled = b.input("x", f64, {3}) * 2.0;
+    line = __LINE__ + 1;
+    b.output("y", tanh(doubled));
+  });
+  CHECK_THROWS_WITH(plan::lower(run_passes(g, compilation_passes()).graph, {.name = "test", .target = {}}),
+                    Catch::EndsWith(fmt::format("cast the operand at lower_rows_test.cpp:{}", line)));
+}
