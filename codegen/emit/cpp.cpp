@@ -21,11 +21,20 @@ using kir::Op;
 using kir::Rate;
 using kir::Type;
 
-constexpr std::array<std::string_view, 40> kReserved = {
-    "group",  "lane",    "tail",    "count",  "load",   "store", "gather", "scatter", "splat",    "select",
-    "ramp",   "convert", "bitcast", "min",    "max",    "abs",   "fma",    "sqrt",    "floor",    "round",
-    "int",    "float",   "double",  "bool",   "for",    "if",    "else",   "const",   "auto",     "half",
-    "static", "inline",  "void",    "struct", "return", "new",   "delete", "this",    "operator", "lane_sum"};
+// The language's words, and what every kernel finds in the prelude.
+constexpr auto kReserved = std::to_array<std::string_view>(
+    {"alignas",   "alignof",   "and",      "and_eq",   "asm",     "auto",      "bitand",    "bitor",    "bool",
+     "break",     "case",      "catch",    "char",     "class",   "compl",     "concept",   "const",    "consteval",
+     "constexpr", "constinit", "continue", "decltype", "default", "delete",    "do",        "double",   "else",
+     "enum",      "explicit",  "export",   "extern",   "false",   "float",     "for",       "friend",   "goto",
+     "if",        "inline",    "int",      "long",     "mutable", "namespace", "new",       "noexcept", "not",
+     "not_eq",    "nullptr",   "operator", "or",       "or_eq",   "private",   "protected", "public",   "register",
+     "requires",  "return",    "short",    "signed",   "sizeof",  "static",    "struct",    "switch",   "template",
+     "this",      "throw",     "true",     "try",      "typedef", "typeid",    "typename",  "union",    "unsigned",
+     "using",     "virtual",   "void",     "volatile", "wchar_t", "while",     "xor",       "xor_eq",   "abs",
+     "b1",        "bf16",      "bitcast",  "convert",  "count",   "f16",       "floor",     "fma",      "gather",
+     "group",     "half",      "lane",     "lane_sum", "load",    "max",       "min",       "narrow",   "ramp",
+     "round",     "scatter",   "select",   "splat",    "sqrt",    "std",       "store",     "tail",     "widen"});
 
 class CppRenderer final : public Renderer {
  public:
@@ -187,7 +196,7 @@ class CppRenderer final : public Renderer {
     if (n.op == Op::logical_or) return masks(n, "|", 9);
     if (n.op == Op::logical_not) return {"~" + wrapped(value(n.args[0]), 0), 1};
     if (compares && kind == Kind::b1) return masks(n, n.op == Op::eq ? "==" : "!=", 6);
-    if (compares && kir::info(kind).bytes == 8) return emit::Renderer::call("mask", {Renderer::expression(id)});
+    if (compares && kir::info(kind).bytes == 8) return emit::Renderer::call("mask_of", {Renderer::expression(id)});
     if (n.op == Op::shift_left || n.op == Op::shift_right)
       return binary(n.op == Op::shift_left ? "<<" : ">>", 4, widened(n.args[0], n.type), value(n.args[1]));
     const bool divides = (n.op == Op::div || n.op == Op::mod) && kir::is_integer(kind);
@@ -483,8 +492,16 @@ class CppRenderer final : public Renderer {
 
 }  // namespace
 
-std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage) { return CppRenderer(kernel, linkage).run(); }
+kir::Kernel with_cpp_names(const kir::Kernel& kernel) { return with_legal_names(kernel, kReserved); }
 
-std::string cpp_records(const kir::Kernel& kernel) { return CppRenderer(kernel, CppLinkage::c).records_only(); }
+std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage) {
+  const kir::Kernel legal = with_cpp_names(kernel);
+  return CppRenderer(legal, linkage).run();
+}
+
+std::string cpp_records(const kir::Kernel& kernel) {
+  const kir::Kernel legal = with_cpp_names(kernel);
+  return CppRenderer(legal, CppLinkage::c).records_only();
+}
 
 }  // namespace openinfer::emit

@@ -20,6 +20,9 @@ std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage = CppLinkag
 /// Its records alone, which render_cpp leaves out where they are known: several kernels of one file share them.
 std::string cpp_records(const kir::Kernel& kernel);
 
+/// The kernel with buffers, parameters and fields called as render_cpp calls them.
+kir::Kernel with_cpp_names(const kir::Kernel& kernel);
+
 /// How a rendered kernel calls elements of that kind in memory: "kernel::f16", "float".
 std::string cpp_memory_type(kir::Kind kind);
 

@@ -4,6 +4,7 @@
 
 #include <fmt/ranges.h>
 
+#include "codegen/emit/cpp.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_steps.h"
 
@@ -84,14 +85,15 @@ std::string kernels_h(const plan::Plan& plan) {
   std::set<std::string> records;
   std::string declarations;
   for (const plan::Kernel& k : plan.kernels) {
+    const kir::Kernel code = with_cpp_names(k.code);
     std::vector<std::string> parameters;
-    for (const kir::Buffer& b : k.code.buffers) {
+    for (const kir::Buffer& b : code.buffers) {
       if (b.space == kir::Space::shared) continue;
-      const std::string type = element_type(k.code, b);
+      const std::string type = element_type(code, b);
       if (b.record >= 0) records.insert(type);
       parameters.push_back(fmt::format("{}{}* {}", b.access == kir::Access::read ? "const " : "", type, b.name));
     }
-    for (const std::string& p : k.code.params) parameters.push_back("int " + p);
+    for (const std::string& p : code.params) parameters.push_back("int " + p);
     parameters.push_back("int group");
     const std::string start = fmt::format("void {}(", k.code.name);
     declarations += wrapped_list(start, parameters, ");\n", start.size() > 60 ? 4 : start.size());

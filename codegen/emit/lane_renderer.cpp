@@ -160,18 +160,4 @@ void LaneRenderer::check_packed(const kir::Record& r) const {
                     alignment);
 }
 
-kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved) {
-  kir::Kernel legal = kernel;
-  const auto mend = [&](std::string& name) {
-    if (std::find(reserved.begin(), reserved.end(), name) != reserved.end()) name += "_";
-  };
-  for (kir::Buffer& b : legal.buffers) mend(b.name);
-  for (std::string& p : legal.params) mend(p);
-  for (kir::Record& r : legal.records)
-    for (kir::Record::Field& f : r.fields) mend(f.name);
-  for (kir::Function& f : legal.functions)
-    for (std::string& p : f.parameter_names) mend(p);
-  return legal;
-}
-
 }  // namespace openinfer::emit

@@ -59,7 +59,4 @@ class LaneRenderer : public Renderer {
   kir::Rate flow_ = kir::Rate::group;  // of the statements being printed
 };
 
-/// The kernel with "_" behind names of buffers, parameters and fields that the language keeps for itself.
-kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved);
-
 }  // namespace openinfer::emit

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace openinfer::emit {
 namespace {
@@ -220,6 +221,28 @@ std::string Renderer::run() {
   region(k_.body);
   close_kernel();
   return std::move(out_);
+}
+
+kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved) {
+  constexpr std::array<std::string_view, 7> kCalled = {"abs", "floor", "fma", "max", "min", "round", "sqrt"};
+  kir::Kernel legal = kernel;
+  std::set<std::string, std::less<>> taken(reserved.begin(), reserved.end());
+  const auto mend = [&](std::string& name) {
+    while (taken.contains(name)) name += "_";
+  };
+  for (kir::Record& r : legal.records)
+    for (kir::Record::Field& f : r.fields) mend(f.name);
+  for (kir::Function& f : legal.functions)
+    for (std::string& p : f.parameter_names) mend(p);
+  taken.insert(kCalled.begin(), kCalled.end());
+  for (const kir::Function& f : legal.functions) taken.insert(f.name);
+  const auto mend_own = [&](std::string& name) {
+    mend(name);
+    taken.insert(name);
+  };
+  for (kir::Buffer& b : legal.buffers) mend_own(b.name);
+  for (std::string& p : legal.params) mend_own(p);
+  return legal;
 }
 
 }  // namespace openinfer::emit

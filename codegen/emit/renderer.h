@@ -97,4 +97,8 @@ class Renderer {
   const kir::Function* function_ = nullptr;  // being printed
 };
 
+/// The kernel with "_" behind names of buffers, parameters and fields that the language keeps for itself, and of those
+/// that would hide a function which the kernel calls.
+kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved);
+
 }  // namespace openinfer::emit

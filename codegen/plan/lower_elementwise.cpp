@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups of elementwise nodes.
 #include <algorithm>
+#include <array>
 
 #include "codegen/plan/lower_functions.h"
 #include "codegen/plan/tail.h"
@@ -33,6 +34,13 @@ std::vector<std::size_t> axes_of(const GroupLowering& l, const std::vector<NodeI
   return axes;
 }
 
+/// Operators whose names are words of a language, or functions that every kernel finds there.
+std::string function_name(const std::string& ops) {
+  constexpr std::array<std::string_view, 12> kTaken = {"abs", "and", "convert", "floor", "fma",    "max",
+                                                       "min", "not", "or",      "round", "select", "sqrt"};
+  return std::find(kTaken.begin(), kTaken.end(), ops) == kTaken.end() ? ops : ops + "_elements";
+}
+
 }  // namespace
 
 void lower_pointwise(GroupLowering& l) {
@@ -44,7 +52,7 @@ void lower_pointwise(GroupLowering& l) {
   std::string name;
   for (const NodeId n : nodes) name += (name.empty() ? "" : "_") + std::string(l.node(n).op->name);
   if (name.size() > 40) name = "elementwise_" + identifier(l.graph().values[last].name);
-  l.dispatch(kernels::pointwise(l.target(), name, tail->pointwise), tail->bind);
+  l.dispatch(kernels::pointwise(l.target(), function_name(name), tail->pointwise), tail->bind);
 }
 
 }  // namespace openinfer::plan

@@ -252,6 +252,20 @@ Case functions_and_names(const Target& target) {
   return {.kernel = k.done(), .runs = std::move(runs)};
 }
 
+/// Values of a graph may be called as functions that their kernel calls, and as words of a language.
+Case names_that_are_taken(const Target& target) {
+  Build k("names_that_are_taken", target);
+  const Mem operand = k.in("square", Kind::f32), other = k.in("class", Kind::f32), result = k.out("max", Kind::f32);
+  const Val n = k.param("and");
+  const auto square = [](const std::vector<Val>& a) { return a[0] * a[0]; };
+  k.for_lanes("i", 0, n, [&](Val i) {
+    const Val both = k.call("square", {operand[i]}, square) + Val(other[i]);
+    result[i] = max(abs(both), Val(other[i]));
+  });
+  const std::vector<std::byte> x = bytes_of(noise(kN, 63)), y = bytes_of(noise(kN, 64));
+  return {.kernel = k.done(), .runs = {{.memory = {x, y, x}, .params = {kN}}}};
+}
+
 }  // namespace
 
 std::vector<std::byte> in_memory(Kind kind, const std::vector<double>& values) {
@@ -308,6 +322,7 @@ std::vector<Case> language_cases(const Target& target) {
   cases.push_back(bounds(target));
   cases.push_back(whole_numbers(target));
   cases.push_back(functions_and_names(target));
+  cases.push_back(names_that_are_taken(target));
   return cases;
 }
 

@@ -212,7 +212,7 @@ inline V select(typename Vector<int, lanes_of<V>>::type mask, V a, V b) {
 }
 /// A comparison of 64-bit elements as a mask of 32-bit ones.
 template <IsVector V>
-inline auto mask(V comparison) {
+inline auto mask_of(V comparison) {
   return __builtin_convertvector(comparison, typename Vector<int, lanes_of<V>>::type);
 }
 
