@@ -85,6 +85,15 @@ std::string first_error(const fs::path& log) {
   return first;
 }
 
+/// Only entry functions are visible: a kernel called exp must not be libm's.
+std::vector<std::string> compiler_flags(const Device& device) {
+  std::vector<std::string> flags = {"-std=c++20", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"};
+  // Not -fno-trapping-math: with it g++ takes float(int(x)) for trunc(x), which is -0 where the first is 0.
+  flags.insert(flags.end(), {"-ffp-contract=off", "-fno-math-errno", "-w"});
+  flags.insert(flags.end(), device.compiler_flags.begin(), device.compiler_flags.end());
+  return flags;
+}
+
 /// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file.
 void compile(const std::vector<std::string>& flags, const std::string& compiler, const std::string& source,
              const fs::path& library) {
@@ -92,10 +101,9 @@ void compile(const std::vector<std::string>& flags, const std::string& compiler,
   folder += fmt::format(".{}", ::getpid());
   fs::create_directories(folder);
   write_file(folder / "kernels.cpp", source);
-  std::vector<std::string> command = {compiler, "-std=c++20", "-O3", "-shared", "-fPIC", "-ffp-contract=off"};
+  std::vector<std::string> command = {compiler};
   command.insert(command.end(), flags.begin(), flags.end());
-  // Not -fno-trapping-math: with it g++ takes float(int(x)) for trunc(x), which is -0 where the first is 0.
-  for (const char* word : {"-fno-math-errno", "-w", "-o"}) command.emplace_back(word);
+  command.emplace_back("-o");
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
   const int status = run_program(command, folder / "log");
@@ -124,7 +132,8 @@ std::string entry_function(const kir::Kernel& k, std::size_t number) {
   }
   for (std::size_t p = 0; p < k.params.size(); ++p) call += fmt::format("params[{}], ", p);
   return fmt::format(
-      "extern \"C\" void openinfer_kernel_{}([[maybe_unused]] void* const* buffers,\n"
+      "extern \"C\" __attribute__((visibility(\"default\"))) void openinfer_kernel_{}([[maybe_unused]] void* const* "
+      "buffers,\n"
       "    [[maybe_unused]] const std::int32_t* params, int first, int last) {{\n"
       "  for (int group = first; group < last; ++group) kernel::{}({}group);\n}}\n\n",
       number, k.name, call);
@@ -149,7 +158,7 @@ std::string library_source(const plan::Plan& plan, int lanes) {
   for (const plan::Kernel& k : plan.kernels) source += emit::cpp_records(k.code);
   for (const plan::Kernel& k : plan.kernels)
     source += fmt::format("namespace {}_functions {{\n{}}}\nusing {}_functions::{};\n\n", k.code.name,
-                          emit::render_cpp(k.code), k.code.name, k.code.name);
+                          emit::render_cpp(k.code, emit::CppLinkage::cpp), k.code.name, k.code.name);
   source += "}  // namespace kernel\n\n";
   for (std::size_t i = 0; i < plan.kernels.size(); ++i) source += entry_function(plan.kernels[i].code, i);
   return source;
@@ -159,7 +168,8 @@ CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device) {
   const std::string compiler = find_compiler();
   const std::string source = library_source(plan, device.lanes);
   std::string identity = compiler + "\n";
-  for (const std::string& flag : device.compiler_flags) identity += flag + "\n";
+  const std::vector<std::string> flags = compiler_flags(device);
+  for (const std::string& flag : flags) identity += flag + "\n";
   const fs::path folder = cache_folder();
   std::error_code error;
   fs::create_directories(folder, error);
@@ -167,7 +177,7 @@ CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device) {
   const fs::path library = folder / (content_key(identity + source) + ".so");
   if (!fs::exists(library)) {
     const auto start = std::chrono::steady_clock::now();
-    compile(device.compiler_flags, compiler, source, library);
+    compile(flags, compiler, source, library);
     compile_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   handle_ = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
