@@ -85,11 +85,11 @@ std::string first_error(const fs::path& log) {
   return first;
 }
 
-/// Only entry functions are visible: a kernel called exp must not be libm's.
+/// Integers of a graph wrap, hence -fwrapv. Only entry functions are visible: a kernel called exp must not be libm's.
 std::vector<std::string> compiler_flags(const Device& device) {
   std::vector<std::string> flags = {"-std=c++20", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"};
   // Not -fno-trapping-math: with it g++ takes float(int(x)) for trunc(x), which is -0 where the first is 0.
-  flags.insert(flags.end(), {"-ffp-contract=off", "-fno-math-errno", "-w"});
+  flags.insert(flags.end(), {"-ffp-contract=off", "-fwrapv", "-fno-math-errno", "-w"});
   flags.insert(flags.end(), device.compiler_flags.begin(), device.compiler_flags.end());
   return flags;
 }

@@ -34,7 +34,7 @@ void write_file(const std::string& path, std::string_view text) { std::ofstream(
 bool has(const std::string& compiler) { return shell(compiler + " --version").first; }
 
 constexpr std::string_view kFlags =
-    "-std=c++20 -O3 -ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi";
+    "-std=c++20 -O3 -fwrapv -ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi";
 
 /// A pointer to anything, so that the harness need not know the types of a kernel's parameters.
 constexpr std::string_view kAny = R"(
