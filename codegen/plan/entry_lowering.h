@@ -28,7 +28,7 @@ class EntryLowering final : public GroupLowering {
   DType dtype(ValueId value) const override;
   bool transposed(ValueId value) const override;
   std::optional<Dim> scalar(ValueId value) const override;
-  std::optional<double> number(ValueId value) const override;
+  std::optional<Number> number(ValueId value) const override;
   kernels::Extent extent(const Dim& dim) override { return extent(Size(dim)); }
   kernels::Extent extent(const Size& size) override;
   void dispatch(kernels::TemplateKernel kernel, const std::map<std::string, Operand>& bind) override;

@@ -202,10 +202,10 @@ std::optional<Dim> EntryLowering::scalar(ValueId value) const {
   return number ? std::optional<Dim>(*number) : std::nullopt;
 }
 
-std::optional<double> EntryLowering::number(ValueId value) const {
+std::optional<Number> EntryLowering::number(ValueId value) const {
   const NodeId node = g_.values[value].node;
   if (node == kNoNode || g_.nodes[node].op != &literal_op()) return std::nullopt;
-  return std::visit([](auto n) { return static_cast<double>(n); }, g_.nodes[node].literal);
+  return g_.nodes[node].literal;
 }
 
 std::vector<Operand> EntryLowering::state(int state) {

@@ -41,8 +41,8 @@ class GroupLowering {
   virtual bool transposed(ValueId value) const = 0;
   /// The value as an affine expression: an integer literal or a loop's index. Nothing for values in memory.
   virtual std::optional<Dim> scalar(ValueId value) const = 0;
-  /// The value of a literal or a folded scalar constant.
-  virtual std::optional<double> number(ValueId value) const = 0;
+  /// The number that a literal is, as its author wrote it.
+  virtual std::optional<Number> number(ValueId value) const = 0;
 
   /// A size for templates: known, or a parameter that this dispatch will be given.
   virtual kernels::Extent extent(const Dim& dim) = 0;

@@ -2,11 +2,27 @@
 #include "codegen/plan/tail.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
+#include "lib/base/fail.h"
+#include "lib/base/number.h"
 #include "lib/graph/infer.h"
+#include "lib/ops/convert.h"
 
 namespace openinfer::plan {
 namespace {
+
+/// What an element of that dtype holds of the number: 0.1 in f16 is another than in f32, and no double is every i64.
+ScalarExpr constant_of(const Number& number, DType dtype) {
+  std::array<std::byte, 8> element = {}, wide = {};
+  if (!store_number(number, dtype, element.data()))
+    fail(ErrorCode::internal, "[plan] a literal that {} cannot hold", name(dtype));
+  const ScalarKind kind = compute_kind(dtype);
+  convert_elements(dtype, element.data(), is_float(dtype) ? f64 : i64, wide.data(), 1);
+  if (is_float(dtype)) return ScalarExpr::constant(kind, std::bit_cast<double>(wide));
+  return ScalarExpr::from_bits(kind, std::bit_cast<std::uint64_t>(wide));
+}
 
 class TailBuilder {
  public:
@@ -85,10 +101,10 @@ class TailBuilder {
     std::vector<int> operands;
     std::vector<std::optional<ScalarExpr>> literals;
     for (const ValueId v : n.operands) {
-      const std::optional<double> number = l_.number(v);
+      const std::optional<Number> number = l_.number(v);
       literals.emplace_back(std::nullopt);
       if (number && !place_.contains(v))
-        literals.back() = ScalarExpr::constant(compute_kind(l_.dtype(v)), *number);
+        literals.back() = constant_of(*number, l_.dtype(v));
       else
         operands.push_back(place_.at(v));
     }
