@@ -97,6 +97,21 @@ void reference(OpRun& run) {
   });
 }
 
+/// Of a pair that is turned: four products and two sums; sine and cosine are not counted.
+Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
+  const auto elements = [&](const Shape& shape) {
+    double n = 1;
+    for (const Dim& d : shape) n *= static_cast<double>(value(d));
+    return n;
+  };
+  const TensorType &x = c.type(0), &pos = c.type(1);
+  const double turned = c.integer("rotary_dim") == 0
+                            ? 1
+                            : static_cast<double>(c.integer("rotary_dim")) / static_cast<double>(c.integer("head_dim"));
+  return {2 * elements(x.shape) * info(x.dtype).block_bytes + elements(pos.shape) * info(pos.dtype).block_bytes,
+          3 * elements(x.shape) * turned};
+}
+
 }  // namespace
 
 const OpDef& rope_op() {
@@ -113,7 +128,8 @@ const OpDef& rope_op() {
                                           {"original_context", AttributeKind::integer, defaults.original_context}},
                            .infer = infer,
                            .reference = reference,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .cost = cost};
   return op;
 }
 

@@ -285,6 +285,24 @@ void reference(OpRun& run) {
   });
 }
 
+/// Two products over the keys that may be seen, if all of them are; the softmax between them is not counted. A row of
+/// the rows form reads its own slot of the cache.
+Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
+  const auto elements = [&](const Shape& shape) {
+    double n = 1;
+    for (const Dim& d : shape) n *= static_cast<double>(value(d));
+    return n;
+  };
+  const Shape &q = c.type(kQuery).shape, &k = c.type(kKeys).shape;
+  const double slots = static_cast<double>(value(k[0]));
+  const double read = q.size() == 4 ? slots : std::min(slots, static_cast<double>(value(q[0])));
+  double bytes = 2 * elements(q) * info(c.type(kQuery).dtype).block_bytes +
+                 2 * read / std::max(1.0, slots) * elements(k) * info(c.type(kKeys).dtype).block_bytes;
+  for (const Operand i : {kMask, kPos, kSlot})
+    if (c.has(i)) bytes += elements(c.type(i).shape) * info(c.type(i).dtype).block_bytes;
+  return {bytes, 4 * elements(q) * static_cast<double>(value(k[2]))};
+}
+
 }  // namespace
 
 const OpDef& sdpa_op() {
@@ -303,7 +321,8 @@ const OpDef& sdpa_op() {
                      {"scale", AttributeKind::number, 0.0}},
       .infer = infer,
       .reference = reference,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .cost = cost};
   return op;
 }
 
