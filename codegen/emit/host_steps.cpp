@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "codegen/plan/print.h"
 #include "codegen/plan/tail.h"
 #include "lib/base/fail.h"
 
@@ -140,12 +141,27 @@ std::string HostSteps::groups(const plan::Dispatch& d) {
   return known == 1 ? product : fmt::format("{} * {}", product, known);
 }
 
+/// Words between the margin and column 120.
+void HostSteps::comment(std::string_view text) {
+  const std::size_t most = 120 - static_cast<std::size_t>(depth_) * 2 - 3;
+  std::string start = "// ";
+  while (text.size() > most) {
+    const std::size_t space = text.rfind(' ', most);
+    if (space == text.npos || space == 0) break;
+    line(start + std::string(text.substr(0, space)));
+    text.remove_prefix(space + 1);
+    start = "//   ";
+  }
+  line(start + std::string(text));
+}
+
 void HostSteps::origin(const plan::Origin& o) {
   std::vector<std::string> lines;
   for (const Location& at : o.lines) lines.push_back(at.to_string());
-  std::string text = fmt::format("// {}", fmt::join(o.nodes, "; "));
+  std::string text = fmt::format("{}", fmt::join(o.nodes, "; "));
   if (!lines.empty()) text += fmt::format("  at {}", fmt::join(lines, ", "));
-  line(text);
+  if (!text.empty()) comment(text);
+  comment(fmt::format("{}: {}", plan::work_text(o), o.reason));
 }
 
 void HostSteps::steps(const std::vector<plan::Step>& list) {

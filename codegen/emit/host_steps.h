@@ -39,6 +39,8 @@ class HostSteps {
   /// `start`, items and `end`, broken before column 120; the lines behind the first start `behind` columns in.
   void list(const std::string& start, const std::vector<std::string>& items, const std::string& end,
             std::size_t behind);
+  /// Where a step came from and what it does, as comments.
+  void origin(const plan::Origin& o);
   void steps(const std::vector<plan::Step>& list);
   void indented(const std::vector<plan::Step>& list);
   /// A size as C++; what it names is declared.
@@ -57,7 +59,7 @@ class HostSteps {
   std::string bounds() const;
   void sizes();
   std::string symbol(std::string_view wanted);
-  void origin(const plan::Origin& o);
+  void comment(std::string_view text);
   std::string turn() const;
   void print(const plan::Dispatch& d);
   void print(const plan::Swap& s);

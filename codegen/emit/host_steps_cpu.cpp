@@ -68,7 +68,7 @@ class CpuSteps final : public HostSteps {
   }
 
   void print(const plan::Copy& c) override {
-    line(fmt::format("// {}", c.origin.reason));
+    origin(c.origin);
     const std::string from = place(c.from), to = place(c.to);
     line(fmt::format("std::copy_n({}, {}, {});", from, expression(c.elements), to));
   }

@@ -45,7 +45,7 @@ class VulkanSteps final : public HostSteps {
   }
 
   void print(const plan::Copy& c) override {
-    line(fmt::format("// {}", c.origin.reason));
+    origin(c.origin);
     const std::string from = place(c.from), to = place(c.to);
     line(fmt::format("r.copy({}, {}, {});", from, to, expression(c.elements)));
   }

@@ -35,6 +35,7 @@ class EntryLowering final : public GroupLowering {
   void alias(ValueId value, Operand place) override { places_[value] = std::move(place); }
   void copy(Operand from, Operand to, Size elements) override;
   void lower_alone(NodeId node) override;
+  void leave_out(const std::vector<NodeId>& nodes) override { left_out_.insert(nodes.begin(), nodes.end()); }
   Operand scratch(std::string_view name, DType dtype, Shape shape) override;
   Operand constant(std::string_view name, Tensor numbers) override;
   std::vector<Operand> state(int state) override;
@@ -80,7 +81,14 @@ class EntryLowering final : public GroupLowering {
   std::string unique(std::string_view wanted);
   void check_reach(const Operand& operand) const;
   int kernel_number(kir::Kernel code);
+
+  // --- where dispatches come from (origin.cpp) ---
   Origin origin(const std::string& reason) const;
+  double bytes_of(const std::vector<NodeId>& nodes) const;
+  double elements_read(const Node& node, std::size_t operand) const;
+  double elements(const Shape& shape) const { return static_cast<double>(upper(Size::count(shape))); }
+  bool leaves(ValueId value) const;
+
   /// The weight leaves of a group whose members differ in dtype from turn to turn of the innermost loop.
   std::vector<std::map<ValueId, DType>> signatures(const Item& item, std::vector<std::uint8_t>& variant) const;
 
@@ -95,6 +103,7 @@ class EntryLowering final : public GroupLowering {
   std::vector<LoopRange> loops_;            // around, outermost first
   std::map<ValueId, std::string> indices_;  // loop index -> its symbol
   FusedGroup group_;
+  std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;
   std::map<std::string, Size> params_;  // of the dispatch in the making
   std::vector<Step>* steps_ = nullptr;

@@ -245,50 +245,15 @@ kernels::Extent EntryLowering::extent(const Size& wanted) {
 
 int EntryLowering::kernel_number(kir::Kernel code) {
   const std::string wanted = code.name;
-  const std::vector<std::string> provenance = std::move(code.provenance);
-  code.provenance.clear();
   for (int n = 2;; ++n) {
     const auto same_name = std::find_if(plan_.kernels.begin(), plan_.kernels.end(),
                                         [&](const Kernel& k) { return k.code.name == code.name; });
     if (same_name == plan_.kernels.end()) break;
-    kir::Kernel other = same_name->code;
-    other.provenance.clear();
-    if (to_text(other) == to_text(code)) {
-      auto& lines = same_name->code.provenance;
-      for (const std::string& line : provenance)
-        if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
-      return static_cast<int>(same_name - plan_.kernels.begin());
-    }
+    if (to_text(same_name->code) == to_text(code)) return static_cast<int>(same_name - plan_.kernels.begin());
     code.name = fmt::format("{}_{}", wanted, n);
   }
-  code.provenance = provenance;
   plan_.kernels.push_back({std::move(code)});
   return static_cast<int>(plan_.kernels.size() - 1);
-}
-
-Origin EntryLowering::origin(const std::string& reason) const {
-  Origin origin = {.nodes = {}, .lines = {}, .reason = reason};
-  const auto at_most = [&](const Dim& d) { return upper(Size(d)); };
-  for (const NodeId id : group_.nodes)
-    if (!is_leaf(g_.nodes[id])) origin.flops += flops_of(g_, g_.nodes[id], at_most);
-  for (const auto* values : {&group_.inputs, &group_.outputs})
-    for (const ValueId v : *values) {
-      const DTypeInfo& stored = info(dtype(v));
-      origin.bytes +=
-          static_cast<double>(upper(Size::count(g_.values[v].type.shape))) * stored.block_bytes / stored.block_size;
-    }
-  for (const NodeId id : group_.nodes) {
-    const Node& n = g_.nodes[id];
-    std::string results;
-    for (const ValueId r : n.results)
-      if (g_.values[r].state < 0) results += (results.empty() ? "" : ", ") + g_.values[r].name;
-    origin.nodes.push_back(results.empty() ? std::string(n.op->name) : fmt::format("{} = {}", results, n.op->name));
-    const bool known = std::any_of(origin.lines.begin(), origin.lines.end(), [&](const Location& at) {
-      return std::string_view(at.file) == n.at.file && at.line == n.at.line;
-    });
-    if (!known && n.at.file) origin.lines.push_back(n.at);
-  }
-  return origin;
 }
 
 /// Kernels count elements, or blocks, in 32 bits from where an operand starts.
@@ -323,14 +288,15 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
   for (const kernels::GridFactor& f : made.grid)
     d.grid.push_back({f.extent.known() ? Size(f.extent.value) : size_of(f.extent.param), f.divide});
   d.origin = origin(made.reason);
-  for (const std::string& node : d.origin.nodes) made.kernel.provenance.push_back(node);
-  for (const Location& at : d.origin.lines) made.kernel.provenance.push_back(at.to_string());
   d.kernels = {kernel_number(std::move(made.kernel))};
   steps_->push_back(std::move(d));
 }
 
 void EntryLowering::copy(Operand from, Operand to, Size elements) {
-  steps_->push_back(Copy{std::move(from), std::move(to), reduced(elements), origin("its place is another")});
+  Origin from_group = origin("its place is another");
+  const DTypeInfo& stored = info(plan_.buffers[static_cast<std::size_t>(to.buffer)].dtype);
+  from_group.bytes = 2 * static_cast<double>(upper(elements)) * stored.block_bytes;
+  steps_->push_back(Copy{std::move(from), std::move(to), reduced(elements), std::move(from_group)});
 }
 
 }  // namespace openinfer::plan

@@ -214,6 +214,7 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
     signature_ = signature;
     std::vector<Step> now = steps_of([&] {
       params_.clear();
+      left_out_.clear();
       located(node.at, [&] { function(*this); });  // templates know no lines
     });
     if (steps.empty()) {
@@ -232,11 +233,15 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
 
 void EntryLowering::lower_alone(NodeId node) {
   const FusedGroup whole = std::exchange(group_, classify_node(g_, all_uses_, node));
+  std::set<NodeId> left_out = std::exchange(left_out_, {});
+  const std::size_t before = steps_->size();
   const std::string kernel = kernel_of(group_);
   const LowerFunction function = lower_function(kernel);
   if (!function) unsupported(g_.nodes[node], fmt::format("no kernel template '{}'", kernel));
   located(g_.nodes[node].at, [&] { function(*this); });
   group_ = whole;
+  if (steps_->size() > before) left_out.insert(node);  // a view has no step: it belongs to who reads it
+  left_out_ = std::move(left_out);
 }
 
 bool EntryLowering::may_place(ValueId value, RegionId region) const {

@@ -31,6 +31,7 @@ void with_tail(GroupLowering& l, const Node& head, Bindings bind, Make make) {
   bool rest = false;
   Tail tail = row_tail(l, l.group().tail, {head.results[0]}, bind, rest);
   bind.insert(tail.bind.begin(), tail.bind.end());
+  if (rest) l.leave_out(l.group().tail);
   l.dispatch(make(std::move(tail.pointwise)), bind);
   if (!rest) return;
   for (const NodeId n : l.group().tail) l.lower_alone(n);

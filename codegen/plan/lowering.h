@@ -55,6 +55,8 @@ class GroupLowering {
   virtual void copy(Operand from, Operand to, Size elements) = 0;
   /// Lowers one node of the group as a kernel of its own, its results in memory: for what a template cannot take along.
   virtual void lower_alone(NodeId node) = 0;
+  /// The next dispatches do not compute these nodes of the group, which have kernels of their own.
+  virtual void leave_out(const std::vector<NodeId>& nodes) = 0;
   /// A new buffer in the arena, alive for this group's dispatches.
   virtual Operand scratch(std::string_view name, DType dtype, Shape shape) = 0;
   /// Numbers that a kernel wants in memory, known now: shared by name, which says what they are.

@@ -10,7 +10,7 @@
 namespace openinfer::plan {
 
 std::span<const PlanPass> plan_passes() {
-  static constexpr std::array passes = {PlanPass{"memory", plan_memory}};
+  static constexpr std::array passes = {PlanPass{"memory", plan_memory}, PlanPass{"provenance", plan_provenance}};
   return passes;
 }
 

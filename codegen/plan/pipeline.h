@@ -30,5 +30,8 @@ void run_passes(
 /// buffers that live at the same time do not overlap. Places are multiples of kAlignment.
 void plan_memory(Plan& plan);
 inline constexpr std::int64_t kAlignment = 256;  // bytes: the largest minStorageBufferOffsetAlignment Vulkan allows
+/// What kernels say of themselves in comments: the nodes they compute with the user's lines, the dispatches that call
+/// them with bytes and operations, why they were chosen; the shapes of what their buffers are bound to.
+void plan_provenance(Plan& plan);
 
 }  // namespace openinfer::plan

@@ -52,9 +52,10 @@ struct Operand {
 
 /// Where a dispatch came from and what it costs with every symbol at its bound.
 struct Origin {
-  std::vector<std::string> nodes = {};  // "q = matmul rope": values that it computes
-  std::vector<Location> lines = {};     // of the user's source
-  double bytes = 0;
+  std::vector<std::string> nodes = {};  // "q = rope": values that it computes
+  std::vector<Location> at = {};        // of each node: the user's line, perhaps unknown
+  std::vector<Location> lines = {};     // those that are known, each once
+  double bytes = 0;                     // read and written: of tables and caches the rows that are looked at
   double flops = 0;
   std::string reason = {};  // why this kernel
 };

@@ -18,6 +18,13 @@ std::string bytes_text(double bytes) {
   return fmt::format("{:.0f} B", bytes);
 }
 
+std::string flops_text(double flops) {
+  if (flops >= 1e9) return fmt::format("{:.3g} GFLOP", flops / 1e9);
+  if (flops >= 1e6) return fmt::format("{:.3g} MFLOP", flops / 1e6);
+  if (flops >= 1e3) return fmt::format("{:.3g} kFLOP", flops / 1e3);
+  return fmt::format("{:.0f} FLOP", flops);
+}
+
 class Printer {
  public:
   explicit Printer(const Plan& plan) : plan_(plan) {}
@@ -96,15 +103,15 @@ class Printer {
     origin(d.origin);
   }
   void origin(const Origin& o) {
-    std::vector<std::string> lines;
-    for (const Location& at : o.lines) lines.push_back(at.to_string());
-    line("      {}{}{}", fmt::join(o.nodes, "; "), lines.empty() ? "" : "  at ", fmt::join(lines, ", "));
-    if (o.bytes > 0) line("      {}, {:.3g} MFLOP", bytes_text(o.bytes), o.flops / 1e6);
-    if (!o.reason.empty()) line("      {}", o.reason);
+    for (std::size_t i = 0; i < o.nodes.size(); ++i)
+      line("      - {}{}{}", o.nodes[i], o.at[i] ? "  at " : "", o.at[i].to_string());
+    line("      work: {:.0f} B, {:.0f} FLOP: {}", o.bytes, o.flops, work_text(o));
+    if (!o.reason.empty()) line("      why: {}", o.reason);
   }
   void print(const Copy& c) {
     line("{:>3} copy {} to {}, {} elements", number_++, to_text(plan_, c.from), to_text(plan_, c.to),
          c.elements.text());
+    origin(c.origin);
   }
   void print(const Swap& s) {
     line("    swap {} and {}", plan_.buffers[static_cast<std::size_t>(s.a)].name,
@@ -128,6 +135,10 @@ class Printer {
 };
 
 }  // namespace
+
+std::string work_text(const Origin& origin) {
+  return fmt::format("{}, {}", bytes_text(origin.bytes), flops_text(origin.flops));
+}
 
 std::string to_text(const Plan& plan, const Operand& operand) {
   std::string text = plan.buffers[static_cast<std::size_t>(operand.buffer)].name;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plan as a person reads it: plan.txt of an emitted project, and what --dump-pass shows of plan passes.
+// The plan as a person reads it: plan.txt of an emitted project, and what --dump-pass shows of plan passes. read.h
+// takes the dispatches out of it again.
 #pragma once
 
 #include <string>
@@ -11,5 +12,8 @@ namespace openinfer::plan {
 std::string to_text(const Plan& plan);
 /// "Wq[l]", "kv_keys + l * 196608": an operand as plan.txt writes it.
 std::string to_text(const Plan& plan, const Operand& operand);
+
+/// "345.8 KiB, 1.11 MFLOP": what a dispatch moves and computes.
+std::string work_text(const Origin& origin);
 
 }  // namespace openinfer::plan

@@ -156,9 +156,13 @@ std::string find_compiler() {
 std::string library_source(const plan::Plan& plan, int lanes) {
   std::string source = emit::cpp_prelude(lanes) + "\nnamespace kernel {\n\n";
   for (const plan::Kernel& k : plan.kernels) source += emit::cpp_records(k.code);
-  for (const plan::Kernel& k : plan.kernels)
-    source += fmt::format("namespace {}_functions {{\n{}}}\nusing {}_functions::{};\n\n", k.code.name,
-                          emit::render_cpp(k.code, emit::CppLinkage::cpp), k.code.name, k.code.name);
+  for (const plan::Kernel& k : plan.kernels) {
+    kir::Kernel code = k.code;
+    code.provenance.clear();  // comments tell figures that change with a session's sizes; the code does not
+    for (kir::Buffer& b : code.buffers) b.comment.clear();
+    source += fmt::format("namespace {}_functions {{\n{}}}\nusing {}_functions::{};\n\n", code.name,
+                          emit::render_cpp(code, emit::CppLinkage::cpp), code.name, code.name);
+  }
   source += "}  // namespace kernel\n\n";
   for (std::size_t i = 0; i < plan.kernels.size(); ++i) source += entry_function(plan.kernels[i].code, i);
   return source;
