@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-#include "codegen/emit/renderer.h"
+#include "codegen/emit/lane_renderer.h"
 #include "codegen/kernel_ir/ramp.h"
 #include "lib/base/fail.h"
 
@@ -23,18 +23,19 @@ using kir::Type;
 
 // The language's words, and what every kernel finds in the prelude.
 constexpr auto kReserved = std::to_array<std::string_view>(
-    {"alignas",   "alignof",   "and",      "and_eq",   "asm",     "auto",      "bitand",    "bitor",    "bool",
-     "break",     "case",      "catch",    "char",     "class",   "compl",     "concept",   "const",    "consteval",
-     "constexpr", "constinit", "continue", "decltype", "default", "delete",    "do",        "double",   "else",
-     "enum",      "explicit",  "export",   "extern",   "false",   "float",     "for",       "friend",   "goto",
-     "if",        "inline",    "int",      "long",     "mutable", "namespace", "new",       "noexcept", "not",
-     "not_eq",    "nullptr",   "operator", "or",       "or_eq",   "private",   "protected", "public",   "register",
-     "requires",  "return",    "short",    "signed",   "sizeof",  "static",    "struct",    "switch",   "template",
-     "this",      "throw",     "true",     "try",      "typedef", "typeid",    "typename",  "union",    "unsigned",
-     "using",     "virtual",   "void",     "volatile", "wchar_t", "while",     "xor",       "xor_eq",   "abs",
-     "b1",        "bf16",      "bitcast",  "convert",  "count",   "f16",       "floor",     "fma",      "gather",
-     "group",     "half",      "lane",     "lane_sum", "load",    "max",       "min",       "narrow",   "ramp",
-     "round",     "scatter",   "select",   "splat",    "sqrt",    "std",       "store",     "tail",     "widen"});
+    {"alignas",   "alignof",   "and",      "and_eq",       "asm",     "auto",      "bitand",    "bitor",    "bool",
+     "break",     "case",      "catch",    "char",         "class",   "compl",     "concept",   "const",    "consteval",
+     "constexpr", "constinit", "continue", "decltype",     "default", "delete",    "do",        "double",   "else",
+     "enum",      "explicit",  "export",   "extern",       "false",   "float",     "for",       "friend",   "goto",
+     "if",        "inline",    "int",      "long",         "mutable", "namespace", "new",       "noexcept", "not",
+     "not_eq",    "nullptr",   "operator", "or",           "or_eq",   "private",   "protected", "public",   "register",
+     "requires",  "return",    "short",    "signed",       "sizeof",  "static",    "struct",    "switch",   "template",
+     "this",      "throw",     "true",     "try",          "typedef", "typeid",    "typename",  "union",    "unsigned",
+     "using",     "virtual",   "void",     "volatile",     "wchar_t", "while",     "xor",       "xor_eq",   "abs",
+     "b1",        "bf16",      "bitcast",  "convert",      "count",   "f16",       "floor",     "fma",      "gather",
+     "group",     "half",      "lane",     "lane_sum",     "load",    "max",       "min",       "narrow",   "ramp",
+     "round",     "scatter",   "select",   "splat",        "sqrt",    "std",       "store",     "tail",     "widen",
+     "lane_max",  "lane_min",  "kernel",   "static_assert"});
 
 class CppRenderer final : public Renderer {
  public:
@@ -465,18 +466,33 @@ class CppRenderer final : public Renderer {
     close();
     scalar_form_ = false;
   }
+  /// Parameters in a row, or, where shapes stand behind them, one on each line.
   void open_kernel() override {
-    std::string parameters;
+    std::vector<std::pair<std::string, std::string>> list;  // with what stands behind it
+    bool commented = false;
     for (const kir::Buffer& b : k_.buffers) {
       if (b.space == kir::Space::shared) continue;
       const std::string type =
           b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name : memory_type(b.kind);
       const bool read = b.access == Access::read;
-      parameters += fmt::format("{}{}{}* {}{}, ", read ? "const " : "", type, "", read ? "" : "__restrict ", b.name);
+      list.emplace_back(fmt::format("{}{}* {}{}", read ? "const " : "", type, read ? "" : "__restrict ", b.name),
+                        b.comment);
+      commented = commented || !b.comment.empty();
     }
-    for (const std::string& p : k_.params) parameters += fmt::format("int {}, ", p);
-    open(fmt::format("{}void {}({}[[maybe_unused]] int group) {{", linkage_ == CppLinkage::c ? "extern \"C\" " : "",
-                     k_.name, parameters));
+    for (const std::string& p : k_.params) list.emplace_back("int " + p, "");
+    list.emplace_back("[[maybe_unused]] int group", "");
+    std::string start = fmt::format("{}void {}(", linkage_ == CppLinkage::c ? "extern \"C\" " : "", k_.name);
+    if (commented) line(std::exchange(start, ""));
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const bool last = i + 1 == list.size();
+      if (commented)
+        line(fmt::format("    {}{}{}", list[i].first, last ? ") {" : ",",
+                         list[i].second.empty() ? "" : "  // " + list[i].second));
+      else
+        start += list[i].first + (last ? ") {" : ", ");
+    }
+    if (!commented) line(start);
+    ++depth_;
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared) line(fmt::format("{} {}[{}];", memory_type(b.kind), b.name, b.count));
   }

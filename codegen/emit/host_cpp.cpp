@@ -95,7 +95,7 @@ std::string kernels_h(const plan::Plan& plan) {
     }
     for (const std::string& p : code.params) parameters.push_back("int " + p);
     parameters.push_back("int group");
-    const std::string start = fmt::format("void {}(", k.code.name);
+    const std::string start = fmt::format("void {}(", code.name);
     declarations += wrapped_list(start, parameters, ");\n", start.size() > 60 ? 4 : start.size());
   }
   std::string text = fmt::format(
