@@ -35,11 +35,14 @@ Val parts_of(Build& k, const Extent& extent, int divide) {
   return (value_of(k, extent) + (divide - 1)) / divide;
 }
 
+/// A column's sum for row m of the tile.
+using Sum = std::function<Val(Val m)>;
+
 /// The buffers of one product and what all schedules share.
 class Parts {
  public:
   Parts(Build& k, const Product& what)
-      : k_(k), what_(what), tile_(tile_of(what.rows)), x_(k.in("x", memory_kind(what.x), "(N, K)")) {
+      : k_(k), what_(what), tile_(tile_of(what.rows)), x_(k.in(what.of, memory_kind(what.x), "(N, K)")) {
     for (const Product::Weight& w : what.weights) {
       weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.by_rows ? "(M, K)" : "(K, M)"));
       biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
@@ -69,6 +72,8 @@ class Parts {
     return all;
   }
 
+  /// Do all rows fit one tile?
+  bool one_tile() const { return what_.rows.known() && what_.rows.value <= tile_; }
   /// The rows of tile number `t`; behind the last row the last once more, whose results are not stored.
   void start_rows(Val t) {
     first_row_ = k_.let("first_row", t * tile_);
@@ -78,11 +83,11 @@ class Parts {
   Val x(Val m, Val at) const { return as(x_[k_.let("x_at", row(m) * K() + at)], kind()); }
 
   /// For each row of the tile: bias, tail and stores.
-  void finish(std::size_t tail, const std::vector<std::pair<std::size_t, Tile>>& sums, Val column) const {
+  void finish(std::size_t tail, const std::vector<std::pair<std::size_t, Sum>>& sums, Val column) const {
     k_.each("m", tile_, [&](Val m) {
       const auto store = [&] {
         std::vector<Val> given;
-        for (const auto& [weight, sum] : sums) given.push_back(with_bias(weight, sum[m], column));
+        for (const auto& [weight, sum] : sums) given.push_back(with_bias(weight, sum(m), column));
         tails_[tail]->apply(given, {row(m), column});
       };
       if (tile_ == 1)
@@ -157,16 +162,20 @@ void add_blocks(const Parts& p, std::size_t weight, Val column, const Tile& sum)
 }
 
 /// The column's sum for each row of the tile, the same in all lanes.
-Tile column_sums(const Parts& p, std::size_t weight, Val column) {
+Sum column_sums(const Parts& p, std::size_t weight, Val column) {
   Build& k = p.k();
   const Tile sum = k.tile("sum", p.tile(), p.kind());
   if (p.weight(weight).in_blocks())
     add_blocks(p, weight, column, sum);
   else
     add_plain(p, weight, column, sum);
+  if (p.tile() == 1) {
+    const Val total = k.let("total", k.lane_sum(sum[0]));
+    return [total](const Val&) { return total; };
+  }
   const Tile total = k.tile("total", p.tile(), p.kind(), Rate::subgroup);
   k.each("m", p.tile(), [&](Val m) { total[m] = k.lane_sum(sum[m]); });
-  return total;
+  return [total](const Val& m) -> Val { return total[m]; };
 }
 
 /// Workgroups count through the columns, `divide` at a time (of stacked weights one behind the other), then through the
@@ -176,8 +185,9 @@ void share_columns(Parts& p, int divide, const std::function<void(std::size_t pl
   std::vector<Val> start = {k.constant(0)};
   for (std::size_t i = 0; i < p.places(); ++i)
     start.push_back(start.back() + parts_of(k, p.what().weights[i].columns, divide));
-  p.start_rows(k.group() / start.back());
-  const Val part = k.let("part_of_columns", k.group() % start.back());
+  const bool one_tile = p.one_tile();
+  p.start_rows(one_tile ? k.constant(0) : k.group() / start.back());
+  const Val part = one_tile ? k.group() : k.let("part_of_columns", k.group() % start.back());
   const std::size_t last = p.places() - 1;
   for (std::size_t i = 0; i <= last; ++i) {
     const auto one = [&] { f(i, k.let("first_column", (part - start[i]) * divide)); };
@@ -207,20 +217,24 @@ TemplateKernel matvec(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
   Parts p(k, what);
   const int columns = target.subgroups == 1 ? kColumnsPerCall : target.subgroups;
+  const auto one_column = [&](std::size_t place, const Val& column) {
+    std::vector<std::pair<std::size_t, Sum>> sums;
+    for (const std::size_t w : p.weights_at(place)) sums.emplace_back(w, column_sums(p, w, column));
+    p.finish(place, sums, column);
+  };
   share_columns(p, columns, [&](std::size_t place, Val first) {
-    k.for_subgroups("c", 0, columns, [&](Val c) {
+    const Extent& all = what.weights[place].columns;
+    const auto checked = [&](const Val& c) {
       const Val column = k.let("column", first + c);
-      k.if_(column < value_of(k, what.weights[place].columns), [&] {
-        std::vector<std::pair<std::size_t, Tile>> sums;
-        for (const std::size_t w : p.weights_at(place)) sums.emplace_back(w, column_sums(p, w, column));
-        p.finish(place, sums, column);
-      });
-    });
+      if (all.known() && all.value % columns == 0) return one_column(place, column);
+      k.if_(column < value_of(k, all), [&] { one_column(place, column); });
+    };
+    if (columns == target.subgroups) return checked(k.subgroup());
+    k.for_subgroups("c", 0, columns, checked);
   });
-  return {.kernel = k.done(),
-          .grid = grid_of(p, columns),
-          .reason = fmt::format("a column's weights lie together: lanes along them; {} rows share each decoded weight",
-                                p.tile())};
+  std::string reason = "a column's weights lie together: lanes along them";
+  if (p.tile() > 1) reason += fmt::format("; {} rows share each decoded weight", p.tile());
+  return {.kernel = k.done(), .grid = grid_of(p, columns), .reason = std::move(reason)};
 }
 
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {
@@ -230,14 +244,14 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
   share_columns(p, columns, [&](std::size_t place, Val first) {
     const Val end = k.let("end_column", min(first + columns, value_of(k, what.weights[place].columns)));
     k.for_group("column", first, end, [&](Val column) {
-      std::vector<std::pair<std::size_t, Tile>> sums;
+      std::vector<std::pair<std::size_t, Sum>> sums;
       for (const std::size_t w : p.weights_at(place)) {
         const Tile sum = k.tile("sum", p.tile(), p.kind());
         k.for_("k", 0, p.K(), [&](Val at) {
           const Val w_k = k.let("w_k", p.weight_at(w, at, column));
           k.each("m", p.tile(), [&](Val m) { sum[m] += w_k * p.x(m, at); });
         });
-        sums.emplace_back(w, sum);
+        sums.emplace_back(w, [sum](const Val& m) -> Val { return sum[m]; });
       }
       p.finish(place, sums, column);
     });

@@ -25,7 +25,8 @@ struct Product {
   /// zipped: equal M, one tail sees the same column of all.
   enum class Siblings { one, stacked, zipped };
 
-  std::string name;  // of the kernel
+  std::string name;      // of the kernel
+  std::string of = "x";  // the name of x's buffer
   DType x = DType::f32;
   Extent rows;   // N
   Extent inner;  // K, known

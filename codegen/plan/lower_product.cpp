@@ -102,6 +102,7 @@ void lower_product(GroupLowering& l) {
   if (group.norm != kNoNode) l.lower_alone(group.norm);
   const Node& first = l.node(group.products.front());
   if (l.type(first.operands[1]).shape.size() != 2) {
+    l.leave_out(group.tail);
     for (const NodeId p : group.products) lower_batched(l, p);
     for (const NodeId n : group.tail) l.lower_alone(n);
     return;
@@ -114,7 +115,8 @@ void lower_product(GroupLowering& l) {
   if (!what.inner.known()) l.unsupported(first, "a product over a dimension that is not known has no kernel yet");
   what.siblings = siblings_of(group.siblings);
   what.name = "matmul";
-  Bindings bind = {{"x", l.operand(first.operands[0])}};
+  what.of = name_of(l, first.operands[0]);
+  Bindings bind = {{what.of, l.operand(first.operands[0])}};
   std::vector<std::vector<ValueId>> given(what.siblings == Product::Siblings::stacked ? group.products.size() : 1);
   std::vector<std::vector<NodeId>> tails(given.size());
   for (std::size_t i = 0; i < group.products.size(); ++i) {
@@ -133,6 +135,7 @@ void lower_product(GroupLowering& l) {
     what.tails.push_back(std::move(tail.pointwise));
     bind.insert(tail.bind.begin(), tail.bind.end());
   }
+  l.leave_out(alone);
   l.dispatch(kernels::product(l.target(), what), bind);
   for (const NodeId n : alone) l.lower_alone(n);
 }
