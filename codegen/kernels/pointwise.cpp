@@ -12,8 +12,9 @@ namespace {
 using kir::Mem;
 using kir::Val;
 
+/// `named`: its name stands in the source.
 Val step_value(kir::Build& k, const Pointwise::Step& step, const std::vector<Val>& values,
-               const std::vector<DType>& dtypes) {
+               const std::vector<DType>& dtypes, bool named) {
   std::vector<ScalarExpr> operands;
   std::vector<std::pair<std::string, Val>> given;
   for (const int operand : step.operands) {
@@ -23,7 +24,7 @@ Val step_value(kir::Build& k, const Pointwise::Step& step, const std::vector<Val
   }
   const Val value =
       located(step.at, [&] { return code_of(k, step.function(operands).as(compute_kind(step.dtype)), given); });
-  return k.let(step.name, value);
+  return named ? k.let(step.name, value) : value;
 }
 
 }  // namespace
@@ -57,8 +58,14 @@ void PointwiseCode::apply(const std::vector<Val>& given, const std::vector<Val>&
     values.push_back(scalar ? scalars_[i] : inputs_[i][index(what_.inputs[i].moves, at)].load());
     dtypes.push_back(what_.inputs[i].dtype);
   }
+  // A result that is only stored needs no name: its buffer has it.
+  const auto is_read = [&](std::size_t value) {
+    return std::any_of(what_.steps.begin(), what_.steps.end(), [&](const Pointwise::Step& s) {
+      return std::find(s.operands.begin(), s.operands.end(), static_cast<int>(value)) != s.operands.end();
+    });
+  };
   for (const Pointwise::Step& step : what_.steps) {
-    values.push_back(step_value(k_, step, values, dtypes));
+    values.push_back(step_value(k_, step, values, dtypes, is_read(values.size())));
     dtypes.push_back(step.dtype);
   }
   const Val place = index(std::vector<bool>(at.size(), true), at);
