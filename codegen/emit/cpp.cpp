@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -480,14 +481,18 @@ class CppRenderer final : public Renderer {
       commented = commented || !b.comment.empty();
     }
     for (const std::string& p : k_.params) list.emplace_back("int " + p, "");
-    list.emplace_back("[[maybe_unused]] int group", "");
+    const bool used = std::any_of(k_.nodes.begin(), k_.nodes.end(), [](const Node& n) { return n.op == Op::group; });
+    list.emplace_back(used ? "int group" : "[[maybe_unused]] int group", "");
     std::string start = fmt::format("{}void {}(", linkage_ == CppLinkage::c ? "extern \"C\" " : "", k_.name);
     if (commented) line(std::exchange(start, ""));
+    std::size_t widest = 0;
+    for (const auto& [text, comment] : list)
+      if (!comment.empty()) widest = std::max(widest, text.size() + 1);
     for (std::size_t i = 0; i < list.size(); ++i) {
       const bool last = i + 1 == list.size();
+      const std::string now = list[i].first + (last ? ") {" : ",");
       if (commented)
-        line(fmt::format("    {}{}{}", list[i].first, last ? ") {" : ",",
-                         list[i].second.empty() ? "" : "  // " + list[i].second));
+        line(list[i].second.empty() ? "    " + now : fmt::format("    {:{}}  // {}", now, widest, list[i].second));
       else
         start += list[i].first + (last ? ") {" : ", ");
     }
