@@ -105,7 +105,7 @@ class Printer {
   void origin(const Origin& o) {
     for (std::size_t i = 0; i < o.nodes.size(); ++i)
       line("      - {}{}{}", o.nodes[i], o.at[i] ? "  at " : "", o.at[i].to_string());
-    line("      work: {:.0f} B, {:.0f} FLOP: {}", o.bytes, o.flops, work_text(o));
+    line("      work: {} ({:.0f} B, {:.0f} FLOP)", work_text(o), o.bytes, o.flops);
     if (!o.reason.empty()) line("      why: {}", o.reason);
   }
   void print(const Copy& c) {

@@ -110,10 +110,11 @@ class Reader {
       const auto at = rest.rfind("  at ");
       step.nodes.push_back({std::string(rest.substr(0, at)), at == rest.npos ? "" : std::string(rest.substr(at + 5))});
     } else if (take(rest, "work: ")) {
+      const auto exact = std::min(rest.find(" ("), rest.size());
+      step.work = rest.substr(0, exact);
+      rest.remove_prefix(std::min(exact + 2, rest.size()));
       step.bytes = number_at(rest);
-      const auto comma = rest.find(", "), colon = rest.find(": ");
-      if (comma != rest.npos) step.flops = number_at(rest.substr(comma + 2));
-      step.work = colon == rest.npos ? rest : rest.substr(colon + 2);
+      if (const auto comma = rest.find(", "); comma != rest.npos) step.flops = number_at(rest.substr(comma + 2));
     } else if (take(rest, "why: ")) {
       step.reason = rest;
     } else if (take(rest, "kernel by turn: ")) {
