@@ -1,11 +1,12 @@
 // NumPy's .npy files: one array in C order, of little-endian numbers. Versions 1 and 2 are read, 1 is written.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -105,7 +106,8 @@ class NpyFile {
  public:
   NpyFile(std::string path, std::string_view dtype, const std::vector<std::int64_t>& shape)
       : path_(std::move(path)), part_(path_) {
-    if (!std::filesystem::exists(path_) || std::filesystem::is_regular_file(path_)) part_ += ".part";
+    struct stat there;
+    if (::stat(path_.c_str(), &there) != 0 || S_ISREG(there.st_mode)) part_ += ".part";
     file_ = std::fopen(part_.c_str(), "wb");
     if (!file_) throw Error(path_ + ": " + std::strerror(errno));
     const std::string header = npy_header(dtype, shape);
