@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/cli/commands.h"
+#include "codegen/cli/emitted_diff.h"
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/usage.h"
 #include "codegen/devices/fields.h"
@@ -20,9 +21,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string name, api, driver;
+  std::string name, api, driver, package, graph;
   std::vector<std::string> diff;
-  bool json = false;
+  bool json = false, text = false;
 };
 
 Json value_json(const FieldValue& value) {
@@ -89,6 +90,36 @@ void show(const Options& options) {
   print_out("{}", text);
 }
 
+Json emitted_json(const EmittedDiff& emitted) {
+  Json json = {{"of", emitted.of}, {"same", emitted.same}, {"files", Json::array()}};
+  for (const FileDifference& file : emitted.files) {
+    const bool both = file.in_first && file.in_second;
+    json["files"].push_back({{"path", file.path},
+                             {"lines_a", file.in_first ? Json(file.first_lines) : Json()},
+                             {"lines_b", file.in_second ? Json(file.second_lines) : Json()},
+                             {"removed", both ? Json(file.removed) : Json()},
+                             {"added", both ? Json(file.added) : Json()}});
+  }
+  return json;
+}
+
+std::string emitted_text(const EmittedDiff& emitted, const Device& a, const Device& b) {
+  std::size_t widest = 0;
+  for (const FileDifference& file : emitted.files) widest = std::max(widest, file.path.size());
+  std::string text =
+      fmt::format("\nemitted for {}: {} files for {}, {} for {}, {}\n", emitted.of, emitted.first_files, a.name,
+                  emitted.second_files, b.name,
+                  emitted.files.empty() ? "all the same" : fmt::format("{} of them the same", emitted.same));
+  for (const FileDifference& file : emitted.files) {
+    const std::string what = !file.in_first ? fmt::format("{} lines, {} only", file.second_lines, b.name)
+                             : !file.in_second
+                                 ? fmt::format("{} lines, {} only", file.first_lines, a.name)
+                                 : fmt::format("-{} +{} of {} lines", file.removed, file.added, file.first_lines);
+    text += fmt::format("  {:{}}  {}\n", file.path, widest, what);
+  }
+  return text;
+}
+
 void compare(const Options& options) {
   const Device a = asked_for(options.diff[0], options).device, b = asked_for(options.diff[1], options).device;
   Json json = {{"a", a.name}, {"b", b.name}, {"differences", Json::array()}};
@@ -103,7 +134,14 @@ void compare(const Options& options) {
         {{"field", one.field}, {"a", value_json(field.get(a))}, {"b", value_json(field.get(b))}});
     text += fmt::format("{:31} {:{}}  {}\n", one.field, one.a, widest, one.b);
   }
-  if (differences.empty()) text = fmt::format("{} and {} are the same device\n", options.diff[0], options.diff[1]);
+  if (differences.empty()) {
+    text = fmt::format("{} and {} are the same device\n", options.diff[0], options.diff[1]);
+  } else {
+    const EmittedDiff emitted = emitted_diff(options.package, options.graph, a, b);
+    json["emitted"] = emitted_json(emitted);
+    text += emitted_text(emitted, a, b);
+    if (options.text) text += "\n" + emitted.unified;
+  }
   options.json ? print_json(json) : print_out("{}", text);
 }
 
@@ -112,6 +150,11 @@ void run(const Options& options) {
   if (one && two) throw UsageError("devices: NAME and --diff A B exclude each other");
   if (!one && !two && (!options.api.empty() || !options.driver.empty()))
     throw UsageError("devices: --api and --driver need a NAME or --diff A B");
+  if (!two && (options.text || !options.package.empty() || !options.graph.empty()))
+    throw UsageError("devices: --package, --graph and --text need --diff A B");
+  if (options.text && options.json) throw UsageError("devices: --text and --json exclude each other");
+  if (!options.graph.empty() && options.package.empty())
+    throw UsageError("devices: --graph needs the --package that it is over");
   one ? show(options) : two ? compare(options) : list(options);
 }
 
@@ -122,9 +165,16 @@ void add_devices(CLI::App& app, Action& action) {
   auto* command =
       app.add_subcommand("devices", "Show the devices that can be compiled for, and where each number is from");
   command->add_option("NAME", options->name, "One device, with every field; this-cpu is the detected machine");
-  command->add_option("--diff", options->diff, "What two devices differ in")->expected(2)->type_name("A B");
+  command->add_option("--diff", options->diff, "What two devices differ in, and what is emitted for them")
+      ->expected(2)
+      ->type_name("A B");
   command->add_option("--api", options->api, "As driven by cpu, vulkan or cuda")->type_name("API");
   command->add_option("--driver", options->driver, "As an older driver has it: 535.98, 535.xx")->type_name("VERSION");
+  command->add_option("--package", options->package, "--diff: emit this package (default: a small llama)")
+      ->type_name("M");
+  command->add_option("--graph", options->graph, "--diff: emit this graph text (.oig) instead of the package's")
+      ->type_name("F.oig");
+  command->add_flag("--text", options->text, "--diff: the differing lines of all files, as a unified diff");
   command->add_flag("--json", options->json, "One JSON document");
   command->footer(
       "Examples:\n  openinfer devices ada-lovelace --api cuda\n  openinfer devices --diff zen4 this-cpu --json");

@@ -2,8 +2,11 @@
 """openinfer devices: the list, one row with its sources, two rows compared."""
 
 import json
+import os
+import re
 import unittest
 
+import tiny_llama
 from harness import Case
 
 # A contract with whoever reads the JSON: keys may be added at the end of a group, none may change its name.
@@ -56,6 +59,65 @@ class Devices(Case):
         self.assertIn({"field": "lanes", "a": 8, "b": 16}, found["differences"])
         self.assertEqual(self.text("devices", "--diff", "zen4", "znver4"), "zen4 and znver4 are the same device\n")
 
+    def test_diff_of_what_is_emitted(self):
+        text = self.text("devices", "--diff", "zen3", "zen4")
+        self.assertRegex(text, r"(?m)^emitted for a llama of 2 layers with weights in q8_0: (\d+) files for zen3, \1 for zen4, \d+ of them the same$")
+        self.assertRegex(text, r"(?m)^  CMakeLists.txt +-1 \+1 of \d+ lines$")  # flags
+        self.assertEqual(text, self.text("devices", "--diff", "zen3", "zen4"))
+        found = json.loads(self.works("devices", "--diff", "zen3", "zen4", "--json"))["emitted"]
+        files = {file["path"]: file for file in found["files"]}
+        self.assertTrue(all(file["removed"] > 0 and file["added"] > 0 for file in files.values()), files)
+        self.assertIn("device/matmul_Wo.cpp", files)  # 8 lanes or 16
+        self.assertNotIn("host/main.cpp", files)
+        self.assertEqual(list(files["plan.txt"]), ["path", "lines_a", "lines_b", "removed", "added"])
+
+    def test_diff_between_apis(self):
+        found = json.loads(self.works("devices", "--diff", "zen4", "lavapipe", "--json"))["emitted"]
+        files = {file["path"]: file for file in found["files"]}
+        self.assertIsNone(files["device/matmul_Wo.cpp"]["lines_b"])
+        self.assertIsNone(files["device/matmul_Wo.comp"]["lines_a"])
+        self.assertIsNone(files["device/matmul_Wo.comp"]["added"])
+        self.assertRegex(self.text("devices", "--diff", "zen4", "lavapipe"), r"(?m)^  device/rope.comp +\d+ lines, lavapipe only$")
+        self.assertRegex(self.text("devices", "--diff", "turing", "lavapipe", "--package", self.tiny()), r"(?m)^  device/matmul_Wo.comp +-\d+ \+\d+ of \d+ lines$")
+        cuda = self.text("devices", "--diff", "turing", "hopper", "--api", "cuda")
+        self.assertRegex(cuda, r"(?m)^emitted for .* files for turing, ")
+
+    def tiny(self):
+        tiny_llama.write(self.path("m.oinf"))
+        return "m.oinf"
+
+    def test_unified_diff(self):
+        """Applied to what is emitted for the one device it gives what is emitted for the other."""
+        text = self.text("devices", "--diff", "zen3", "zen4", "--package", self.tiny(), "--text")
+        for device in ("zen3", "zen4"):
+            self.works("emit", "m.oinf", "--device", device, "--name", "sample", "-o", device)
+        changed = set()
+        for part in re.split(r"(?m)^(?=--- zen3/)", text[text.index("--- zen3/"):])[1:]:
+            lines = part.splitlines()
+            path = lines[0].removeprefix("--- zen3/")
+            self.assertEqual(lines[1], f"+++ zen4/{path}")
+            self.assertEqual(self.patched(self.read(f"zen3/{path}").decode(), lines[2:]), self.read(f"zen4/{path}").decode())
+            changed.add(path)
+        for root, _, names in os.walk(self.path("zen3")):
+            for path in (os.path.relpath(os.path.join(root, name), self.path("zen3")) for name in names):
+                self.assertEqual(self.read(f"zen3/{path}") != self.read(f"zen4/{path}"), path in changed, path)
+
+    def patched(self, text, hunks):
+        old, new, at = text.splitlines(), [], 0
+        for line in hunks:
+            if header := re.fullmatch(r"@@ -(\d+),(\d+) \+(\d+),(\d+) @@", line):
+                start = int(header[1]) - (header[2] != "0")
+                new += old[at:start]
+                at = start
+                self.assertEqual(len(new), int(header[3]) - (header[4] != "0"))
+                continue
+            if line[:1] in (" ", "-"):
+                self.assertEqual(old[at], line[1:])
+                at += 1
+            if line[:1] in (" ", "+"):
+                new.append(line[1:])
+        return "\n".join(new + old[at:]) + "\n"
+
     def test_bad_input(self):
         self.fails("devices", "adalovelace", says=["no device has the name 'adalovelace'", "did you mean 'ada-lovelace'"])
         self.fails("devices", "ampere", says=["fits 2 devices: ampere-ga100, ampere-ga10x"])
@@ -64,6 +126,10 @@ class Devices(Case):
         self.fails("devices", "zen4", "--diff", "zen3", "zen4", says=["devices: NAME and --diff A B exclude each other"], code=2)
         self.fails("devices", "--diff", "zen3", says=["--diff"], code=2)
         self.fails("devices", "--api", "cuda", says=["need a NAME or --diff A B"], code=2)
+        self.fails("devices", "zen4", "--text", says=["need --diff A B"], code=2)
+        self.fails("devices", "--diff", "zen3", "zen4", "--graph", "g.oig", says=["--graph needs the --package"], code=2)
+        self.fails("devices", "--diff", "zen3", "zen4", "--text", "--json", says=["exclude each other"], code=2)
+        self.fails("devices", "--diff", "zen3", "zen4", "--package", "absent.oinf", says=["absent.oinf", "No such file"])
 
 
 if __name__ == "__main__":
