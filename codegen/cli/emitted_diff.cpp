@@ -45,10 +45,10 @@ class SmallLlama {
     w.meta("rms_norm_eps", 1e-5);
     const std::array<std::byte, 34> zeros{};
     const auto matrix = [&](const std::string& key, std::uint64_t in, std::uint64_t out, bool transposed = true) {
-      w.splat({.key = key, .dtype = "q8_0", .shape = {in, out}, .transposed = transposed}, zeros);
+      splat(w, key, "q8_0", {in, out}, transposed, zeros);
     };
     const auto vector = [&](const std::string& key) {
-      w.splat({.key = key, .dtype = "f32", .shape = {kWidth}}, std::span(zeros).first(4));
+      splat(w, key, "f32", {kWidth}, false, std::span(zeros).first(4));
     };
     matrix("tok_embeddings", kVocab, kWidth, false);
     for (int l = 0; l < kLayers; ++l) {
@@ -76,6 +76,16 @@ class SmallLlama {
   const std::string& path() const { return path_; }
 
  private:
+  static void splat(opnf::Writer& w, const std::string& key, const char* dtype, std::vector<std::uint64_t> shape,
+                    bool transposed, std::span<const std::byte> block) {
+    opnf::TensorSpec spec;
+    spec.key = key;
+    spec.dtype = dtype;
+    spec.shape = std::move(shape);
+    spec.transposed = transposed;
+    w.splat(std::move(spec), block);
+  }
+
   std::string path_;
 };
 
