@@ -91,8 +91,11 @@ void EmittedFolder::read_calls() {
     const std::string& line = lines[n];
     if (const auto at = line.find("void entry_"); at != line.npos)
       entry = name_at(std::string_view(line).substr(at + 5));
-    for (std::size_t at = 0; (at = line.find("kernel::", at)) != line.npos;) {
-      at += 8;
+    for (std::size_t at = 0; (at = line.find("kernel", at)) != line.npos;) {  // kernel::rope(…), kernels::rope
+      at += 6;
+      if (line.compare(at, 1, "s") == 0) ++at;
+      if (line.compare(at, 2, "::") != 0) continue;
+      at += 2;
       const std::string_view name = name_at(std::string_view(line).substr(at));
       if (has_kernel(name)) calls_.push_back({entry, std::string(name), static_cast<int>(n) + 1});
     }

@@ -110,6 +110,14 @@ class Explain(Case):
         self.assertIn("512 B", text)
         self.assertEqual(len(json.loads(self.works("explain", "q", "g.oig:5", "--json"))["dispatches"]), 1)
 
+    def test_shaders(self):
+        self.works("emit", "m.oinf", "--device", "lavapipe", "-o", "v")
+        found = json.loads(self.works("explain", "v", "attention", "--json"))
+        self.assertEqual(found["file"], "device/attention.comp")
+        file, number = found["dispatches"][0]["host"].split(":")
+        self.assertIn("kernels::attention", self.read(f"v/{file}").decode().splitlines()[int(number) - 1])
+        self.assertIn("// attention = sdpa  at llama.h:", self.read("v/device/attention.comp").decode())
+
     def test_the_folder_alone_is_enough(self):
         text = self.text("explain", "p", "rope")
         shutil.move(self.path("p"), self.path("elsewhere"))

@@ -22,12 +22,12 @@ inline Rope llama_rope(const Model& model) {
           .original_context = model.find_meta<std::int64_t>("rope_scaling.original_ctx_len").value_or(8192)};
 }
 
-/// x · W + b of layer l, with b where the checkpoint has one: W is "Wq.{}", b is "bq.{}" for name q. The line is the
+/// x · W + b of layer l, with b where the checkpoint has one: W is "Wq.{}", b is "bq.{}" for name q. Its line is the
 /// caller's.
 inline Value project(const Model& model, const Value& x, const std::string& name, const Index& l, At at = {}) {
   const std::string w = "W" + name + ".{}", b = "b" + name + ".{}";
-  const auto W = model({w, at}, l);
-  return model.contains("b" + name + ".0") ? linear(x, W, model({b, at}, l)) : matmul(x, W);
+  return model.contains("b" + name + ".0") ? linear(In(x, at), model(w, l), model(b, l))
+                                           : matmul(In(x, at), model(w, l));
 }
 
 /// Inputs: tok, pos, slot i32[N], rows i32[R].  Output: logits f32[R, vocab].  State: kv.
