@@ -55,6 +55,12 @@ std::map<std::string, std::int64_t> session_dims(const RowContract& contract, st
   return dims;
 }
 
+/// What to do where the context is too small.
+std::string remedy_of(const RowContract& contract, std::int64_t context) {
+  return context < contract.max_context ? fmt::format("--max-context gives up to {}", contract.max_context)
+                                        : "that is the most that this graph holds";
+}
+
 }  // namespace
 
 void read_states(const Graph& graph, RowContract& contract) {
@@ -94,11 +100,20 @@ RowContract row_contract(const Graph& graph) {
   return contract;
 }
 
-RowModel::RowModel(const Model& model, const Graph& graph, std::int64_t context, SimOptions options, Backend backend)
-    : contract_(row_contract(graph)), context_(context), session_([&] {
-        options.dims = session_dims(contract_, context, options.dims);
-        return SimSession(model, graph, backend, options, Location{});
-      }()) {}
+void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::int64_t context) {
+  if (ids.empty()) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
+  for (const auto id : ids)
+    if (id < 0 || id >= contract.vocab_size)
+      fail(ErrorCode::invalid_argument, "[run] token id {} is beyond the vocabulary of {}", id, contract.vocab_size);
+  if (static_cast<std::int64_t>(ids.size()) > context)
+    fail(ErrorCode::invalid_argument, "[run] {} tokens do not fit into a context of {}; {}", ids.size(), context,
+         remedy_of(contract, context));
+}
+
+RowModel::RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open)
+    : contract_(row_contract(graph)),
+      context_(context),
+      session_(open(session_dims(contract_, context, std::move(dims)))) {}
 
 Tensor RowModel::feed(std::span<const TokenId> ids) {
   check(ids);
@@ -127,20 +142,7 @@ Tensor RowModel::feed_all(std::span<const TokenId> ids, const Chunk& chunk) {
   return Tensor(std::vector<float>(last.begin(), last.end()), {1, contract_.vocab_size});
 }
 
-void RowModel::check(std::span<const TokenId> ids) const {
-  if (ids.empty()) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
-  for (const auto id : ids)
-    if (id < 0 || id >= contract_.vocab_size)
-      fail(ErrorCode::invalid_argument, "[run] token id {} is beyond the vocabulary of {}", id, contract_.vocab_size);
-  if (static_cast<std::int64_t>(ids.size()) > context_)
-    fail(ErrorCode::invalid_argument, "[run] {} tokens do not fit into a context of {}; {}", ids.size(), context_,
-         context_remedy());
-}
-
-std::string RowModel::context_remedy() const {
-  return context_ < contract_.max_context ? fmt::format("--max-context gives up to {}", contract_.max_context)
-                                          : "that is the most that this graph holds";
-}
+std::string RowModel::context_remedy() const { return remedy_of(contract_, context_); }
 
 void RowModel::keep(std::size_t count) {
   if (count < held_.size() && !contract_.caches_only) {

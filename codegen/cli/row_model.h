@@ -34,11 +34,15 @@ RowContract row_contract(const Graph& graph);
 /// The part of it that the caches alone tell: of any graph.
 void read_states(const Graph& graph, RowContract& contract);
 
+/// Errors: invalid_argument for no ids, an id beyond the vocabulary, or more ids than the context holds.
+void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::int64_t context);
+
 class RowModel {
  public:
-  /// `context`: positions to hold. Errors: invalid_argument if that is beyond the graph's bound; those of SimSession.
-  RowModel(const Model& model, const Graph& graph, std::int64_t context, SimOptions options,
-           Backend backend = Backend::sim);
+  /// `context`: positions to hold. `open` makes the session; it is given `dims` and the sizes of the graph's caches.
+  /// Errors: invalid_argument if the context is beyond the graph's bound; those of `open`.
+  using Dims = std::map<std::string, std::int64_t>;
+  RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open);
 
   const RowContract& contract() const { return contract_; }
   std::int64_t context() const { return context_; }
@@ -46,8 +50,7 @@ class RowModel {
   std::string context_remedy() const;
   SimSession& session() { return session_; }
 
-  /// Errors: invalid_argument for no ids, an id beyond the vocabulary, or more ids than the context holds.
-  void check(std::span<const TokenId> ids) const;
+  void check(std::span<const TokenId> ids) const { check_ids(ids, contract_, context_); }
   /// Makes the cache hold exactly `ids` and returns the logits behind the last one, (1, vocab). The longest prefix
   /// that it holds already is not computed again. Errors: those of check.
   Tensor feed(std::span<const TokenId> ids);

@@ -24,7 +24,8 @@ void check_backend(const RunOptions& options) {
   if (options.numerics != "strict")
     fail(ErrorCode::unsupported, "[run] --numerics {} is not in this version; every backend is strict",
          options.numerics);
-  if (options.backend != "sim" && (!options.watch.empty() || !options.trace.empty()))
+  const bool compiled = !options.backend.empty() && options.backend != "sim";
+  if (compiled && (!options.watch.empty() || !options.trace.empty()))
     fail(ErrorCode::unsupported, "[run] --watch and --trace look into the simulator; use --backend sim");
 }
 
@@ -105,9 +106,10 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {
   command
-      .add_option("--backend", o.backend,
-                  "sim: the reference interpreter; cpu: compiled for this machine; vulkan: compiled for its GPU")
-      ->capture_default_str()
+      .add_option(
+          "--backend", o.backend,
+          "cpu: compiled for this machine (default, if a C++ compiler is there); sim: the reference interpreter "
+          "(default otherwise); vulkan: compiled for its GPU")
       ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
   command.add_option("--gpu", o.gpu, "--backend vulkan: a part of the device's name (default: the first)");
   command.add_option("--numerics", o.numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));

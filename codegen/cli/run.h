@@ -26,7 +26,8 @@ struct RunOptions {
   SamplerOptions sampler;
   bool print_ids = false;
   std::string logits, trace, stats;  // files
-  std::string backend = "sim", numerics = "strict", kv_dtype, graph, gpu;
+  std::string backend;               // "": compiled for this CPU where that can be, else the simulator
+  std::string numerics = "strict", kv_dtype, graph, gpu;
   std::optional<std::int64_t> max_context;
   std::vector<std::string> inputs, outputs, dims, watch;
   int threads = 0;
@@ -49,10 +50,10 @@ inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The open package, its graph, and what the flags ask to record: one for each run.
 /// "sim (the reference interpreter)": how messages call a backend.
 std::string describe_backend(const std::string& backend);
 
+/// The open package, its graph, and what the flags ask to record: one for each run.
 class Run {
  public:
   explicit Run(const RunOptions& options);
@@ -64,8 +65,11 @@ class Run {
   RunStats stats;
 
   std::map<std::string, std::int64_t> dims() const;  // --dim
-  Backend backend() const { return backend_from_name(options.backend); }
-  SimOptions session_options(std::map<std::string, std::int64_t> dims) const;
+  /// On the backend that was asked for; else compiled for this CPU, or, after a line on stderr that says why,
+  /// simulated. Last of all that can fail before the first step, for it may take the compiler's time. `why_not`: what
+  /// compiled code cannot do for this run, "" if there is nothing. Errors: those of SimSession; unsupported for a
+  /// `why_not` where compiled code was asked for.
+  SimSession session(std::map<std::string, std::int64_t> dims, std::string why_not = "");
   /// Starts --trace and --watch on the session, and ends what load_s measures.
   void attach(SimSession& session);
   /// Completes the trace and the statistics.

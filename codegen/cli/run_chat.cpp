@@ -49,12 +49,12 @@ void run_chat(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
   const Tokenizer tokenizer = open_tokenizer(run.model, "run --chat");
-  RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, kChatContext),
-                run.session_options(run.dims()), run.backend());
+  RowModel rows(run.chosen.graph, choose_context(options, contract, kChatContext), run.dims(),
+                [&](auto dims) { return run.session(std::move(dims)); });
   run.attach(rows.session());
   Sampler sampler(options.sampler);
   auto messages = beginning(options);
-  fmt::print(stderr, "openinfer: {}, backend {}\n", run.chosen.origin, describe_backend(options.backend));
+  fmt::print(stderr, "openinfer: {}, backend {}\n", run.chosen.origin, describe_backend(run.stats.backend));
   fmt::print(stderr, "openinfer: /quit or Ctrl-D ends, /reset forgets the conversation\n");
   for (std::string line; read_line(line);) {
     if (line == "/quit") break;

@@ -7,6 +7,7 @@
 
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
+#include "codegen/run/cpu_library.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
@@ -29,6 +30,21 @@ std::uint64_t peak_resident_bytes() {
 nlohmann::ordered_json rate(std::int64_t count, double seconds) {
   if (count == 0 || seconds <= 0) return nullptr;
   return static_cast<double>(count) / seconds;
+}
+
+/// Why a run that names no backend is the simulator's; "": it is not.
+std::string simulator_only(const RunOptions& options) try {
+  if (!options.watch.empty() || !options.trace.empty())
+    return fmt::format("{} looks into it", options.watch.empty() ? "--trace" : "--watch");
+  run::find_compiler();
+  return "";
+} catch (const Error& error) {
+  return error.what();
+}
+
+/// What says of the graph or the machine, and not of what the user gave, that compiled code cannot be had.
+bool is_refusal(ErrorCode code) {
+  return code == ErrorCode::unsupported || code == ErrorCode::device_error || code == ErrorCode::io_error;
 }
 
 }  // namespace
@@ -61,7 +77,7 @@ void RunStats::write(OutputFile& file) const {
 Run::Run(const RunOptions& o) : options(o), model(open_model(o.model)), chosen(choose_graph(model, graph_choice(o))) {
   if (!o.trace.empty()) trace_.emplace(o.trace);
   if (!o.stats.empty()) stats_file_.emplace(o.stats);
-  stats.backend = o.backend;
+  stats.backend = o.backend.empty() ? "cpu" : o.backend;
 }
 
 std::map<std::string, std::int64_t> Run::dims() const {
@@ -73,8 +89,26 @@ std::map<std::string, std::int64_t> Run::dims() const {
   return dims;
 }
 
-SimOptions Run::session_options(std::map<std::string, std::int64_t> dims) const {
-  return {.threads = options.threads, .dims = std::move(dims), .gpu = options.gpu};
+SimSession Run::session(std::map<std::string, std::int64_t> dims, std::string why_not) {
+  const SimOptions how = {.threads = options.threads, .dims = std::move(dims), .gpu = options.gpu};
+  const auto on = [&](Backend backend) { return SimSession(model, chosen.graph, backend, how, Location{}); };
+  if (!options.backend.empty()) {
+    if (options.backend != "sim" && !why_not.empty())
+      fail(ErrorCode::unsupported, "[run] --backend {}: {}; use --backend sim", options.backend, why_not);
+    return on(backend_from_name(options.backend));
+  }
+  if (why_not.empty()) why_not = simulator_only(options);
+  if (why_not.empty()) {
+    try {
+      return on(Backend::cpu);
+    } catch (const Error& error) {
+      if (!is_refusal(error.code())) throw;
+      why_not = error.what();
+    }
+  }
+  fmt::print(stderr, "openinfer: runs in the simulator: {}\n", why_not);
+  stats.backend = "sim";
+  return on(Backend::sim);
 }
 
 void Run::attach(SimSession& session) {

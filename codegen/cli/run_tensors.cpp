@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any graph, one step: inputs from .npy files, outputs to .npy files.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "codegen/cli/npy.h"
@@ -7,6 +10,20 @@
 #include "codegen/cli/run.h"
 
 namespace openinfer::cli {
+namespace {
+
+/// The simulator computes what the wanted outputs need; compiled code computes all of them. "": every input is given.
+std::string missing_input(const Graph& graph, const Inputs& given) {
+  for (const auto& entry : graph.inputs()) {  // no structured binding: clang 14 cannot capture one
+    const std::string& name = entry.first;
+    const auto same = [&](const auto& input) { return input.first == name; };
+    if (std::none_of(given.begin(), given.end(), same))
+      return fmt::format("input {} is not given, and compiled code computes every output", name);
+  }
+  return "";
+}
+
+}  // namespace
 
 void run_tensors(Run& run) {
   const auto& options = run.options;
@@ -28,7 +45,7 @@ void run_tensors(Run& run) {
   if (options.max_context && !contract.context_symbol.empty())
     dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 
-  SimSession session(run.model, run.chosen.graph, run.backend(), run.session_options(std::move(dims)), Location{});
+  SimSession session = run.session(std::move(dims), missing_input(run.chosen.graph, inputs));
   run.attach(session);
   const auto outputs = session.run_step(inputs, wanted, Location{});
   for (std::size_t i = 0; i < wanted.size(); ++i) {

@@ -91,9 +91,9 @@ void run_text(Run& run) {
   const auto wanted =
       static_cast<std::int64_t>(ids.size()) + std::min(options.generate.max_tokens, contract.max_context);
   Sampler sampler(options.sampler);
-  RowModel rows(run.model, run.chosen.graph, choose_context(options, contract, std::max<std::int64_t>(1, wanted)),
-                run.session_options(run.dims()), run.backend());
-  rows.check(ids);
+  const auto context = choose_context(options, contract, std::max<std::int64_t>(1, wanted));
+  check_ids(ids, contract, context);
+  RowModel rows(run.chosen.graph, context, run.dims(), [&](auto dims) { return run.session(std::move(dims)); });
   run.attach(rows.session());
   const auto start = Clock::now();
   Tensor logits = feed_prompt(run, rows, ids);

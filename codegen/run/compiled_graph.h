@@ -43,6 +43,7 @@ class CompiledGraph {
   /// kernel reads nothing outside of its buffers whatever they are, but gives no error.
   Outputs step(const Inputs& inputs);
   void reset() { executor_->reset(); }
+  std::uint64_t bytes_read() const { return executor_->bytes_read(); }
   std::vector<Tensor> save() { return executor_->save(); }
   void restore(const std::vector<Tensor>& states) { executor_->restore(states); }
   const plan::Plan& plan() const { return plan_; }

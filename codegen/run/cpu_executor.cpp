@@ -102,7 +102,13 @@ void CpuExecutor::run(const plan::Dispatch& d) {
   const std::size_t variant = d.variant.empty() ? 0 : d.variant[static_cast<std::size_t>(turn_)];
   const KernelFunction function = library_.function(d.kernels[variant]);
   std::vector<void*> buffers;
-  for (const Operand& o : d.operands) buffers.push_back(place(o));
+  for (const Operand& o : d.operands) {
+    buffers.push_back(place(o));
+    const Buffer& b = plan_.buffers[static_cast<std::size_t>(o.buffer)];
+    if (b.role != Role::weight) continue;
+    const auto whole = families_[static_cast<std::size_t>(o.buffer)][binding_.member(o)].size();
+    bytes_read_ += std::min(whole, static_cast<std::size_t>(d.origin.bytes));  // of a table the rows that are looked up
+  }
   std::vector<std::int32_t> params;
   for (const plan::Size& p : d.params) params.push_back(static_cast<std::int32_t>(binding_.value(p)));
   pool_.parallel_for(binding_.groups(d), 1, [&](std::int64_t first, std::int64_t last) {

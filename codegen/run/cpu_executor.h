@@ -36,6 +36,7 @@ class CpuExecutor final : public Executor {
 
   Tensors step(const Tensors& inputs) override;
   void reset() override;
+  std::uint64_t bytes_read() const override { return bytes_read_; }
   std::vector<Tensor> save() override;
   void restore(const std::vector<Tensor>& states) override;
   const CpuLibrary& library() const { return library_; }
@@ -61,6 +62,7 @@ class CpuExecutor final : public Executor {
   std::vector<std::vector<std::byte>> states_;                     // by buffer
   std::vector<std::byte> arena_;
   std::int64_t turn_ = 0;  // of the innermost loop, from 0
+  std::uint64_t bytes_read_ = 0;
 };
 
 }  // namespace openinfer::run

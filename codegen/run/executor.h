@@ -3,6 +3,7 @@
 // stay with the executor.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class Executor {
   virtual Tensors step(const Tensors& inputs) = 0;
   /// Zeroes every state.
   virtual void reset() = 0;
+  /// Bytes of package tensors that all steps together have read; 0 where they were copied to the device before.
+  virtual std::uint64_t bytes_read() const { return 0; }
   /// Contents of the plan's states, in the order of its buffers; the same back again.
   virtual std::vector<Tensor> save() = 0;
   virtual void restore(const std::vector<Tensor>& states) = 0;

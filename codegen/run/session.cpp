@@ -23,6 +23,7 @@ class CompiledSession final : public SessionExecutor {
   Backend backend() const override { return backend_; }
   Outputs step(const Inputs& inputs) override { return compiled_.step(inputs); }
   void reset() override { compiled_.reset(); }
+  std::uint64_t bytes_read() const override { return compiled_.bytes_read(); }
   StateSnapshot save() override {
     const std::vector<Tensor> tensors = compiled_.save();
     StateSnapshot snapshot;

@@ -2,6 +2,7 @@
 // What runs a session's steps instead of the simulator: a graph compiled by codegen, which hands it to the session.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,8 @@ class SessionExecutor {
   /// All inputs, all outputs.
   virtual Outputs step(const Inputs& inputs) = 0;
   virtual void reset() = 0;
+  /// Bytes of package tensors that all steps together have read.
+  virtual std::uint64_t bytes_read() const = 0;
   virtual StateSnapshot save() = 0;
   virtual void restore(const StateSnapshot& snapshot) = 0;
   /// Another one with the same contents.

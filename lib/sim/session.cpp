@@ -88,7 +88,7 @@ void SimSession::stop_trace(At at) {
 
 SimStats SimSession::stats() const {
   SimStats stats = impl_->stats_;
-  stats.bytes_read = impl_->machine_.cells().bytes_read.load(std::memory_order_relaxed);
+  if (!impl_->compiled_) stats.bytes_read = impl_->machine_.cells().bytes_read.load(std::memory_order_relaxed);
   stats.state_bytes = impl_->states_.size_bytes();
   return stats;
 }

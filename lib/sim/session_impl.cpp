@@ -58,6 +58,7 @@ Outputs SimSession::Impl::run_compiled(const Inputs& inputs, const std::vector<s
   find_outputs(wanted);  // are there such?
   const Outputs all = compiled_->step(inputs);
   ++stats_.steps;
+  stats_.bytes_read = compiled_->bytes_read();
   if (wanted.empty()) return all;
   Outputs some;
   for (const std::string& name : wanted) some.set(name, all.all().find(name)->second);

@@ -38,9 +38,46 @@ class Run(Case):
             expected = joined(tiny_llama.greedy(prompt, 12)) + "\n"
             self.assertEqual(self.run_ids("-n", 12, "--ignore-eos", "--backend", "sim", prompt=prompt), expected)
 
-    def test_says_what_runs(self):
-        self.run_ids("-n", 1)
-        self.assertIn("backend sim", self.stderr)
+    def test_default_is_compiled(self):
+        expected = self.run_ids("-n", 8, "--ignore-eos", "--backend", "sim")
+        self.assertIn("backend sim (the reference interpreter)", self.stderr)
+        self.assertEqual(self.run_ids("-n", 8, "--ignore-eos"), expected)
+        self.assertIn("backend cpu (compiled for this machine)", self.stderr)
+        self.assertNotIn("simulator", self.stderr)
+
+    def test_default_where_nothing_can_be_compiled(self):
+        """stderr says that the simulator runs, and why."""
+        expected = joined(tiny_llama.greedy(PROMPT, 3)) + "\n"
+        with tempfile.TemporaryDirectory() as cache:
+            for compiler, why in (("/no/such/compiler", "$CXX is '/no/such/compiler', which cannot be run"),
+                                  ("/bin/false", "/bin/false could not compile the kernels")):
+                with mock.patch.dict(os.environ, XDG_CACHE_HOME=cache, CXX=compiler):
+                    self.assertEqual(self.run_ids("-n", 3, "--ignore-eos"), expected)
+                self.assertRegex(self.stderr, f"openinfer: runs in the simulator: .*{re.escape(why)}")
+                self.assertIn("backend sim", self.stderr)
+
+    def test_default_where_the_simulator_alone_serves(self):
+        for flags in (["--watch", "logits"], ["--trace", "t.json"]):
+            self.run_ids("-n", 1, *flags)
+            self.assertIn(f"openinfer: runs in the simulator: {flags[0]} looks into it\n", self.stderr)
+        self.write("g.oig", "oig 1\ndim 0 <= N <= 64\ngraph (x: f64[N], a: f64[N]) -> (y: f64[N], b: f64[N]) {\n  y = exp(x)\n  b = a + a\n  return y, b\n}\n")
+        np.save(self.path("x.npy"), np.arange(3.0))
+        flags = ["run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output", "y=y.npy"]
+        self.works(*flags)
+        self.assertIn("runs in the simulator: input a is not given", self.stderr)
+        self.fails(*flags, "--backend", "cpu", says=["--backend cpu: input a is not given", "use --backend sim"])
+        flags += ["--input", "a=x.npy"]
+        self.works(*flags)
+        self.assertRegex(self.stderr, r"runs in the simulator: \[exp\] .*f64")
+        np.testing.assert_allclose(np.load(self.path("y.npy")), np.exp(np.arange(3.0)), rtol=1e-15)
+        self.fails(*flags, "--backend", "cpu", says=["exp", "f64"])
+
+    def test_ids_are_looked_at_whatever_runs(self):
+        self.write("g.oig", "oig 1\ndim 0 <= N <= 64\nweight @tok_embeddings : f32[265, 32]\n"
+                            "graph (ids: i32[N]) -> (y: f32[N, 32]) {\n  y = gather(@tok_embeddings, ids)\n  return y\n}\n")
+        np.save(self.path("ids.npy"), np.array([0, 264, 265], "<i4"))
+        for backend in ([], ["--backend", "sim"]):
+            self.fails("run", "m.oinf", "--graph", "g.oig", "--input", "ids=ids.npy", "--output", "y=y.npy", *backend, says=["265"])
 
     def test_compiled_for_this_machine(self):
         prompt = np.random.default_rng(2).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
@@ -134,6 +171,10 @@ class Run(Case):
         found = json.loads(self.read("s.json"))
         self.assertEqual(list(found), ["prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"])
         self.assertTrue(all(value > 0 for value in found.values()), found)
+        self.run_ids("-n", 4, "--ignore-eos", "--stats", "sim.json", "--backend", "sim")
+        # Every layer's weights once a step. Of a table compiled code counts what a prompt of 512 ids would look up.
+        table = 4 * tiny_llama.VOCAB * tiny_llama.D
+        self.assertAlmostEqual(found["bytes_read"], json.loads(self.read("sim.json"))["bytes_read"], delta=1.1 * table)
 
     def test_watch(self):
         self.run_ids("-n", 1, "--watch", "attention", "--watch", "logits")

@@ -6,6 +6,7 @@ if(TARGET openinfer_command)
   foreach(file ${cli_tests})
     cmake_path(GET file STEM name)
     add_test(NAME cli_${name} COMMAND ${OPENINFER_PYTHON} -B ${file})
-    set_tests_properties(cli_${name} PROPERTIES LABELS unit ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+    set_tests_properties(cli_${name} PROPERTIES LABELS unit ENVIRONMENT
+      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test_cache")
   endforeach()
 endif()

@@ -180,7 +180,7 @@ class Tensors(Emitted):
         for rows in (1, 7, 40):
             inputs = self.arrays(rows)
             self.model_works(*inputs, "--output", "z=z.npy", "--output", "x=x.npy", *self.FLAGS)
-            self.works("run", self.package, "--graph", self.graph, *inputs, "--output", "z=z_sim.npy", "--output", "x=x_sim.npy")
+            self.works("run", self.package, "--backend", "sim", "--graph", self.graph, *inputs, "--output", "z=z_sim.npy", "--output", "x=x_sim.npy")
             for name in "zx":
                 found, expected = np.load(self.path(f"{name}.npy")), np.load(self.path(f"{name}_sim.npy"))
                 self.assertEqual((found.dtype, found.shape), (np.float32, (rows, D)))
