@@ -26,7 +26,7 @@ bool is_view(const Node& n) { return n.op->traits.view || n.op->traits.state == 
 /// row.
 double EntryLowering::elements_read(const Node& n, std::size_t operand) const {
   const Shape& shape = type(n.operands[operand]).shape;
-  if (n.op->name == "gather" && operand == 0) return elements(type(n.results[0]).shape);
+  if (n.op->name == "gather" && operand == 0) return std::min(elements(shape), elements(type(n.results[0]).shape));
   const Shape& x = type(n.operands[0]).shape;
   const bool cache = n.op->name == "sdpa" && x.size() == 2 && (operand == 1 || operand == 2);
   if (!cache) return elements(shape);
