@@ -25,70 +25,64 @@ void main() {
   if (group >= n_groups) return;
   const int subgroup = int(gl_SubgroupID);
   const int lane = int(gl_SubgroupInvocationID);
+  float sum[8];
+  [[unroll]]
+  for (int each = 0; each < 8; ++each) sum[each] = 0.0;
   const int part_of_columns = group % 48;
   const int first_column = part_of_columns * 4;
+  const int column = first_column + subgroup;
   const int first_row = group / 48 * 8;
-  for (int c = subgroup; c < 4; c += 4) {
-    const int column = first_column + c;
-    if (column < 192) {
-      float sum[8];
-      [[unroll]]
-      for (int each = 0; each < 8; ++each) sum[each] = 0.0;
-      for (int b = 0; b < 16; ++b) {
-        float part[8];
-        [[unroll]]
-        for (int each = 0; each < 8; ++each) part[each] = 0.0;
-        float x_sum[8];
-        [[unroll]]
-        for (int each = 0; each < 8; ++each) x_sum[each] = 0.0;
-        const int at = column * 2 + b / 8;
-        const int g = b % 8;
-        [[unroll]]
-        for (int s = 0; s < 4; ++s) {
-          const int r = s * 8 + lane;
-          const float q = float((int(w[at + w_start].qs[g / 2 * 32 + r]) >> (g % 2 * 4)) & 15);
-          const int k = b * 32 + r;
-          [[unroll]]
-          for (int m = 0; m < 8; ++m) {
-            const int x_at = min(first_row + m, N - 1) * 512 + k;
-            const float x_k = x[x_at + x_start];
-            part[m] += q * x_k;
-            x_sum[m] += x_k;
-          }
-        }
-        const int at_2 = min(g + 4, 11);
-        const int at_3 = g - 4;
-        const bool is = g < 4;
-        const float scale = float(w[at + w_start].d) * float(is ?
-            int(w[at + w_start].scales[min(g, 11)]) & 63 :
-            (int(w[at + w_start].scales[at_2]) & 15) | ((int(w[at +
-            w_start].scales[max(at_3, 0)]) >> 6) << 4));
-        const float low = -(float(w[at + w_start].dmin) *
-            float(is ? int(w[at + w_start].scales[at_2]) & 63 :
-            (int(w[at + w_start].scales[at_2]) >> 4) | ((int(w[at +
-            w_start].scales[max(at_3 + 4, 0)]) >> 6) << 4)));
-        [[unroll]]
-        for (int m = 0; m < 8; ++m) {
-          sum[m] += scale * part[m] + low * x_sum[m];
-        }
-      }
-      float total[8];
-      [[unroll]]
-      for (int each = 0; each < 8; ++each) total[each] = 0.0;
+  for (int b = 0; b < 16; ++b) {
+    float part[8];
+    [[unroll]]
+    for (int each = 0; each < 8; ++each) part[each] = 0.0;
+    float x_sum[8];
+    [[unroll]]
+    for (int each = 0; each < 8; ++each) x_sum[each] = 0.0;
+    const int at = column * 2 + b / 8;
+    const int g = b % 8;
+    [[unroll]]
+    for (int s = 0; s < 4; ++s) {
+      const int r = s * 8 + lane;
+      const float q = float((int(w[at + w_start].qs[g / 2 * 32 + r]) >> (g % 2 * 4)) & 15);
+      const int k = b * 32 + r;
       [[unroll]]
       for (int m = 0; m < 8; ++m) {
-        const float sum_all = subgroupAdd(sum[m]);
-        total[m] = sum_all;
+        const int x_at = min(first_row + m, N - 1) * 512 + k;
+        const float x_k = x[x_at + x_start];
+        part[m] += q * x_k;
+        x_sum[m] += x_k;
       }
-      [[unroll]]
-      for (int m = 0; m < 8; ++m) {
-        const int at = first_row + m;
-        if (at < N) {
-          const int at_2 = min(at, N - 1) * 192 + column;
-          const float sum_with_residual = total[m] + residual[at_2 + residual_start];
-          if (lane == 0) y[at_2 + y_start] = sum_with_residual;
-        }
-      }
+    }
+    const int at_2 = min(g + 4, 11);
+    const int at_3 = g - 4;
+    const bool is = g < 4;
+    const float scale = float(w[at + w_start].d) * float(is ?
+        int(w[at + w_start].scales[min(g, 11)]) & 63 : (int(w[at + w_start].scales[at_2]) & 15) |
+        ((int(w[at + w_start].scales[max(at_3, 0)]) >> 6) << 4));
+    const float low = -(float(w[at + w_start].dmin) *
+        float(is ? int(w[at + w_start].scales[at_2]) & 63 :
+        (int(w[at + w_start].scales[at_2]) >> 4) | ((int(w[at +
+        w_start].scales[max(at_3 + 4, 0)]) >> 6) << 4)));
+    [[unroll]]
+    for (int m = 0; m < 8; ++m) {
+      sum[m] += scale * part[m] + low * x_sum[m];
+    }
+  }
+  float total[8];
+  [[unroll]]
+  for (int each = 0; each < 8; ++each) total[each] = 0.0;
+  [[unroll]]
+  for (int m = 0; m < 8; ++m) {
+    const float sum_all = subgroupAdd(sum[m]);
+    total[m] = sum_all;
+  }
+  [[unroll]]
+  for (int m = 0; m < 8; ++m) {
+    const int at = first_row + m;
+    if (at < N) {
+      const int at_2 = min(at, N - 1) * 192 + column;
+      if (lane == 0) y[at_2 + y_start] = total[m] + residual[at_2 + residual_start];
     }
   }
 }

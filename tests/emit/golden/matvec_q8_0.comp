@@ -23,55 +23,50 @@ void main() {
   if (group >= n_groups) return;
   const int subgroup = int(gl_SubgroupID);
   const int lane = int(gl_SubgroupInvocationID);
+  float sum[8];
+  [[unroll]]
+  for (int each = 0; each < 8; ++each) sum[each] = 0.0;
   const int part_of_columns = group % 48;
   const int first_column = part_of_columns * 4;
+  const int column = first_column + subgroup;
   const int first_row = group / 48 * 8;
-  for (int c = subgroup; c < 4; c += 4) {
-    const int column = first_column + c;
-    if (column < 192) {
-      float sum[8];
-      [[unroll]]
-      for (int each = 0; each < 8; ++each) sum[each] = 0.0;
-      for (int b = 0; b < 18; ++b) {
-        float part[8];
-        [[unroll]]
-        for (int each = 0; each < 8; ++each) part[each] = 0.0;
-        const int at = column * 18 + b;
-        [[unroll]]
-        for (int s = 0; s < 4; ++s) {
-          const int r = s * 8 + lane;
-          const float q = float(int(w[at + w_start].qs[r]));
-          const int k = b * 32 + r;
-          [[unroll]]
-          for (int m = 0; m < 8; ++m) {
-            const int x_at = min(first_row + m, N - 1) * 576 + k;
-            const float x_k = x[x_at + x_start];
-            part[m] += q * x_k;
-          }
-        }
-        const float scale = float(w[at + w_start].d);
-        [[unroll]]
-        for (int m = 0; m < 8; ++m) {
-          sum[m] += scale * part[m];
-        }
-      }
-      float total[8];
-      [[unroll]]
-      for (int each = 0; each < 8; ++each) total[each] = 0.0;
+  for (int b = 0; b < 18; ++b) {
+    float part[8];
+    [[unroll]]
+    for (int each = 0; each < 8; ++each) part[each] = 0.0;
+    const int at = column * 18 + b;
+    [[unroll]]
+    for (int s = 0; s < 4; ++s) {
+      const int r = s * 8 + lane;
+      const float q = float(int(w[at + w_start].qs[r]));
+      const int k = b * 32 + r;
       [[unroll]]
       for (int m = 0; m < 8; ++m) {
-        const float sum_all = subgroupAdd(sum[m]);
-        total[m] = sum_all;
+        const int x_at = min(first_row + m, N - 1) * 576 + k;
+        const float x_k = x[x_at + x_start];
+        part[m] += q * x_k;
       }
-      [[unroll]]
-      for (int m = 0; m < 8; ++m) {
-        const int at = first_row + m;
-        if (at < N) {
-          const int at_2 = min(at, N - 1) * 192 + column;
-          const float sum_with_residual = total[m] + residual[at_2 + residual_start];
-          if (lane == 0) y[at_2 + y_start] = sum_with_residual;
-        }
-      }
+    }
+    const float scale = float(w[at + w_start].d);
+    [[unroll]]
+    for (int m = 0; m < 8; ++m) {
+      sum[m] += scale * part[m];
+    }
+  }
+  float total[8];
+  [[unroll]]
+  for (int each = 0; each < 8; ++each) total[each] = 0.0;
+  [[unroll]]
+  for (int m = 0; m < 8; ++m) {
+    const float sum_all = subgroupAdd(sum[m]);
+    total[m] = sum_all;
+  }
+  [[unroll]]
+  for (int m = 0; m < 8; ++m) {
+    const int at = first_row + m;
+    if (at < N) {
+      const int at_2 = min(at, N - 1) * 192 + column;
+      if (lane == 0) y[at_2 + y_start] = total[m] + residual[at_2 + residual_start];
     }
   }
 }

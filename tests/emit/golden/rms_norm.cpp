@@ -15,8 +15,7 @@ static inline float rsqrt(float x) {
       (bitcast<unsigned>(x) & 2147483648u)) : __builtin_nanf(""));
 }
 
-extern "C" void rms_norm(const float* x, const bf16* w, float* __restrict y, int rows,
-    [[maybe_unused]] int group) {
+extern "C" void rms_norm(const float* x, const bf16* w, float* __restrict y, int rows, int group) {
   const int first = group * 3;
   const int last = min(first + 3, rows);
   for (int row = first; row < last; ++row) {

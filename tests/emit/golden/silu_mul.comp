@@ -98,8 +98,7 @@ void main() {
       const float silu = a_value * sigmoid(a_value);
       const float gated = silu * widen_bf16(uint(b[at + b_start]));
       gated_out[at + gated_out_start] = gated;
-      const float ratio = div(gated, c_value + 2.0);
-      ratio_out[at + ratio_out_start] = float16_t(narrow_f16(ratio));
+      ratio_out[at + ratio_out_start] = float16_t(narrow_f16(div(gated, c_value + 2.0)));
     }
   }
 }

@@ -19,7 +19,7 @@ static inline f32x16 sigmoid(f32x16 x) {
 }
 
 extern "C" void silu_mul(const float* a, const bf16* b, const float* c, float* __restrict gated_out,
-    f16* __restrict ratio_out, int rows, [[maybe_unused]] int group) {
+    f16* __restrict ratio_out, int rows, int group) {
   const int row = group * 91;
   const int r_end = min(row + 91, rows);
   for (int r = row; r < r_end; ++r) {
@@ -30,8 +30,7 @@ extern "C" void silu_mul(const float* a, const bf16* b, const float* c, float* _
       const f32x16 silu = a_value * sigmoid(a_value);
       const f32x16 gated = silu * load<f32x16>(&b[at]);
       store(&gated_out[at], gated);
-      const f32x16 ratio = gated / (c_value + 2.0f);
-      store(&ratio_out[at], ratio);
+      store(&ratio_out[at], gated / (c_value + 2.0f));
     }
     if (const int i = 32; i < 45) {
       const int count = 45 - i;
@@ -41,8 +40,7 @@ extern "C" void silu_mul(const float* a, const bf16* b, const float* c, float* _
       const f32x16 silu = a_value * sigmoid(a_value);
       const f32x16 gated = silu * load_first<f32x16>(&b[at], count);
       store_first(&gated_out[at], gated, count);
-      const f32x16 ratio = gated / (c_value + 2.0f);
-      store_first(&ratio_out[at], ratio, count);
+      store_first(&ratio_out[at], gated / (c_value + 2.0f), count);
     }
   }
 }

@@ -38,8 +38,7 @@ silu_mul_kernel(
       const float silu = a_value * sigmoid(a_value);
       const float gated = silu * widen(b[at]);
       gated_out[at] = gated;
-      const float ratio = gated / (c_value + 2.0f);
-      ratio_out[at] = narrow_f16(ratio);
+      ratio_out[at] = narrow_f16(gated / (c_value + 2.0f));
     }
   }
 }

@@ -79,9 +79,11 @@ class Steps final : public VulkanProgram {
     Place old = scratch(0, 1536, 4);  // (S, 64)
 
     // x = gather  at switched.oig:9
+    // 1.5 KiB, 0 FLOP: lanes along a row: 128 elements a workgroup
     r.dispatch(kernels::gather_x, 2, {weights.table, ids, x}, {});
     for (std::int64_t l = 0; l < 2; ++l) {
       // n = mul  at switched.oig:11
+      // 1.5 KiB, 192 FLOP: 128 elements a workgroup
       r.dispatch(kernels::mul, 2, {x, constants.scales + l, next_x}, {});
       std::swap(x, next_x);
     }
@@ -89,19 +91,25 @@ class Steps final : public VulkanProgram {
         more,
         [&] {
           // a = add  at switched.oig:15
+          // 1.5 KiB, 192 FLOP: 128 elements a workgroup
           r.dispatch(kernels::add, 2, {x, constants.shift, r_2}, {});
         },
         [&] {
           // b = sub  at switched.oig:18
+          // 1.5 KiB, 192 FLOP: 128 elements a workgroup
           r.dispatch(kernels::sub, 2, {x, constants.shift, r_2}, {});
         });
     // y = mul  at switched.oig:21
+    // 1.5 KiB, 192 FLOP: 128 elements a workgroup
     r.dispatch(kernels::mul_2, 2, {r_2, y}, {});
-    // its place is another
+    // old = state_read  at switched.oig:22
+    // 3.0 KiB, 0 FLOP: its place is another
     r.copy(state.sum, old, S * 64);
     // kept = add  at switched.oig:23
+    // 4.5 KiB, 384 FLOP: 128 elements a workgroup
     r.dispatch(kernels::add_2, ceil_div(S * 64, 128), {old, add, kept}, {S * 64});
-    // its place is another
+    // state_write  at switched.oig:24
+    // 3.0 KiB, 0 FLOP: its place is another
     r.copy(kept, state.sum, S * 64);
   }
 

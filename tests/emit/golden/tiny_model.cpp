@@ -84,12 +84,15 @@ class Steps final : public CpuProgram {
     float* gather = scratch<float>(0);  // (1, 32)
     float* final_norm_2 = scratch<float>(256);  // (1, 32)
 
-    // tok_embeddings = gather  at llama.h:51
+    // tok_embeddings = gather  at llama.h:53
+    // 260 B, 0 FLOP: lanes along a row: 4096 elements a workgroup
     pool.run(1, [&](int group) { kernel::gather_tok_embeddings(weights.tok_embeddings, tok, x, group); });
     for (std::int64_t l = 0; l < 2; ++l) {
-      // attn_norm = rms_norm  at llama.h:53
+      // attn_norm = rms_norm  at llama.h:55
+      // 384 B, 128 FLOP: a call for one long or several short rows
       pool.run(1, [&](int group) { kernel::rms_norm_attn_norm(x, weights.attn_norm[l], attn_norm_2, group); });
-      // attn_norm = rms_norm; Wq = matmul; Wk = matmul; v = matmul  at llama.h:53, llama.h:28
+      // Wq = matmul; Wk = matmul; v = matmul  at llama.h:56, llama.h:57, llama.h:58
+      // 8.4 KiB, 4.1 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(8, [&](int group) {
@@ -106,20 +109,24 @@ class Steps final : public CpuProgram {
           });
           break;
       }
-      // q = rope  at llama.h:54
+      // q = rope  at llama.h:56
+      // 260 B, 96 FLOP: a workgroup for each row, a lane for each pair
       pool.run(1, [&](int group) { kernel::rope(Wq_2, pos, constants::frequencies_8_10000, q, group); });
-      // k = rope; kv_write  at llama.h:55, llama.h:57
+      // k = rope; kv_write  at llama.h:57, llama.h:59
+      // 264 B, 48 FLOP: a workgroup for each row, a lane for each pair
       pool.run(1, [&](int group) {
         kernel::rope_kv_write(Wk_2, v, pos, slot, pos, constants::frequencies_8_10000,
                               state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16, ctx, slots,
                               group);
       });
-      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:58, llama.h:59
+      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:60, llama.h:61
+      // 128.3 KiB, 131 kFLOP: a workgroup for each row and head; one pass over the keys
       pool.run(4, [&](int group) {
         kernel::attention(q, state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16, pos, slot,
                           attention, ctx, slots, group);
       });
-      // Wo = matmul; residual = add  at llama.h:28, llama.h:60
+      // Wo = matmul; residual = add  at llama.h:62
+      // 4.4 KiB, 2.08 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(4, [&](int group) {
@@ -132,9 +139,11 @@ class Steps final : public CpuProgram {
           });
           break;
       }
-      // mlp_norm = rms_norm  at llama.h:62
+      // mlp_norm = rms_norm  at llama.h:64
+      // 384 B, 128 FLOP: a call for one long or several short rows
       pool.run(1, [&](int group) { kernel::rms_norm_mlp_norm(residual, weights.mlp_norm[l], mlp_norm_2, group); });
-      // mlp_norm = rms_norm; Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:62, llama.h:28, llama.h:63, llama.h:65
+      // Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:65, llama.h:66, llama.h:67
+      // 16.4 KiB, 8.32 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(8, [&](int group) {
@@ -149,7 +158,8 @@ class Steps final : public CpuProgram {
           });
           break;
       }
-      // Wdown = matmul; add = add  at llama.h:28, llama.h:65
+      // Wdown = matmul; add = add  at llama.h:67
+      // 8.5 KiB, 4.13 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(4, [&](int group) {
@@ -164,11 +174,14 @@ class Steps final : public CpuProgram {
       }
       std::swap(x, next_x);
     }
-    // gather = gather  at llama.h:67
+    // gather = gather  at llama.h:69
+    // 260 B, 0 FLOP: lanes along a row: 4096 elements a workgroup
     pool.run(1, [&](int group) { kernel::gather_gather(x, rows, gather, group); });
-    // final_norm = rms_norm  at llama.h:67
+    // final_norm = rms_norm  at llama.h:69
+    // 384 B, 128 FLOP: a call for one long or several short rows
     pool.run(1, [&](int group) { kernel::rms_norm_final_norm(gather, weights.final_norm, final_norm_2, group); });
-    // final_norm = rms_norm; logits = matmul  at llama.h:67, llama.h:68
+    // logits = matmul  at llama.h:70
+    // 34.3 KiB, 17 kFLOP: a column's weights lie together: lanes along them
     pool.run(34, [&](int group) { kernel::matmul_lm_head(final_norm_2, weights.lm_head, logits, group); });
   }
 
@@ -189,16 +202,19 @@ class Steps final : public CpuProgram {
     float* gather = scratch<float>(0);  // (R, 32)
     float* final_norm_2 = scratch<float>(65536);  // (R, 32)
 
-    // tok_embeddings = gather  at llama.h:51
+    // tok_embeddings = gather  at llama.h:53
+    // 99.1 KiB, 0 FLOP: lanes along a row: 4096 elements a workgroup
     pool.run(ceil_div(N, 128), [&](int group) {
       kernel::gather_tok_embeddings_2(weights.tok_embeddings, tok, x, N, group);
     });
     for (std::int64_t l = 0; l < 2; ++l) {
-      // attn_norm = rms_norm  at llama.h:53
+      // attn_norm = rms_norm  at llama.h:55
+      // 128.1 KiB, 65.5 kFLOP: a call for one long or several short rows
       pool.run(ceil_div(N, 32), [&](int group) {
         kernel::rms_norm_attn_norm_2(x, weights.attn_norm[l], attn_norm_2, N, group);
       });
-      // attn_norm = rms_norm; Wq = matmul; Wk = matmul; v = matmul  at llama.h:53, llama.h:28
+      // Wq = matmul; Wk = matmul; v = matmul  at llama.h:56, llama.h:57, llama.h:58
+      // 200.0 KiB, 2.1 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(ceil_div(N, 8) * 8, [&](int group) {
@@ -215,20 +231,24 @@ class Steps final : public CpuProgram {
           });
           break;
       }
-      // q = rope  at llama.h:54
+      // q = rope  at llama.h:56
+      // 130.0 KiB, 49.2 kFLOP: a workgroup for each row, a lane for each pair
       pool.run(N, [&](int group) { kernel::rope(Wq_2, pos, constants::frequencies_8_10000, q, group); });
-      // k = rope; kv_write  at llama.h:55, llama.h:57
+      // k = rope; kv_write  at llama.h:57, llama.h:59
+      // 132.0 KiB, 24.6 kFLOP: a workgroup for each row, a lane for each pair
       pool.run(N, [&](int group) {
         kernel::rope_kv_write(Wk_2, v, pos, slot, pos, constants::frequencies_8_10000,
                               state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16, ctx, slots,
                               group);
       });
-      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:58, llama.h:59
+      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:60, llama.h:61
+      // 2.13 MiB, 67.1 MFLOP: a workgroup for each row and head; one pass over the keys
       pool.run(N * 4, [&](int group) {
         kernel::attention(q, state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16, pos, slot,
                           attention, ctx, slots, group);
       });
-      // Wo = matmul; residual = add  at llama.h:28, llama.h:60
+      // Wo = matmul; residual = add  at llama.h:62
+      // 196.0 KiB, 1.06 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(ceil_div(N, 8) * 4, [&](int group) {
@@ -241,11 +261,13 @@ class Steps final : public CpuProgram {
           });
           break;
       }
-      // mlp_norm = rms_norm  at llama.h:62
+      // mlp_norm = rms_norm  at llama.h:64
+      // 128.1 KiB, 65.5 kFLOP: a call for one long or several short rows
       pool.run(ceil_div(N, 32), [&](int group) {
         kernel::rms_norm_mlp_norm_2(residual, weights.mlp_norm[l], mlp_norm_2, N, group);
       });
-      // mlp_norm = rms_norm; Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:62, llama.h:28, llama.h:63, llama.h:65
+      // Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:65, llama.h:66, llama.h:67
+      // 208.0 KiB, 4.26 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(ceil_div(N, 8) * 8, [&](int group) {
@@ -260,7 +282,8 @@ class Steps final : public CpuProgram {
           });
           break;
       }
-      // Wdown = matmul; add = add  at llama.h:28, llama.h:65
+      // Wdown = matmul; add = add  at llama.h:67
+      // 264.0 KiB, 2.11 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           pool.run(ceil_div(N, 8) * 4, [&](int group) {
@@ -275,13 +298,16 @@ class Steps final : public CpuProgram {
       }
       std::swap(x, next_x);
     }
-    // gather = gather  at llama.h:67
+    // gather = gather  at llama.h:69
+    // 130.0 KiB, 0 FLOP: lanes along a row: 4096 elements a workgroup
     pool.run(ceil_div(R, 128), [&](int group) { kernel::gather_gather_2(x, rows, gather, N, R, group); });
-    // final_norm = rms_norm  at llama.h:67
+    // final_norm = rms_norm  at llama.h:69
+    // 128.1 KiB, 65.5 kFLOP: a call for one long or several short rows
     pool.run(ceil_div(R, 32), [&](int group) {
       kernel::rms_norm_final_norm_2(gather, weights.final_norm, final_norm_2, R, group);
     });
-    // final_norm = rms_norm; logits = matmul  at llama.h:67, llama.h:68
+    // logits = matmul  at llama.h:70
+    // 627.1 KiB, 8.68 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
     pool.run(ceil_div(R, 8) * 34, [&](int group) {
       kernel::matmul_lm_head_2(final_norm_2, weights.lm_head, logits, R, group);
     });

@@ -109,12 +109,15 @@ class Steps final : public VulkanProgram {
     Place gather = scratch(0, 128, 4);  // (1, 32)
     Place final_norm_2 = scratch(256, 128, 4);  // (1, 32)
 
-    // tok_embeddings = gather  at llama.h:51
+    // tok_embeddings = gather  at llama.h:53
+    // 260 B, 0 FLOP: lanes along a row: 128 elements a workgroup
     r.dispatch(kernels::gather_tok_embeddings, 1, {weights.tok_embeddings, tok, x}, {});
     for (std::int64_t l = 0; l < 2; ++l) {
-      // attn_norm = rms_norm  at llama.h:53
+      // attn_norm = rms_norm  at llama.h:55
+      // 384 B, 128 FLOP: a subgroup for each short row
       r.dispatch(kernels::rms_norm_attn_norm, 1, {x, weights.attn_norm[l], attn_norm_2}, {});
-      // attn_norm = rms_norm; Wq = matmul; Wk = matmul; v = matmul  at llama.h:53, llama.h:28
+      // Wq = matmul; Wk = matmul; v = matmul  at llama.h:56, llama.h:57, llama.h:58
+      // 8.4 KiB, 4.1 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wq_Wk_Wv, 16, {attn_norm_2, weights.Wq[l], weights.Wk[l], weights.Wv[l], Wq_2,
@@ -125,15 +128,19 @@ class Steps final : public VulkanProgram {
               Wk_2, v}, {});
           break;
       }
-      // q = rope  at llama.h:54
+      // q = rope  at llama.h:56
+      // 260 B, 96 FLOP: a workgroup for each row, a lane for each pair
       r.dispatch(kernels::rope, 1, {Wq_2, pos, constants.frequencies_8_10000, q}, {});
-      // k = rope; kv_write  at llama.h:55, llama.h:57
+      // k = rope; kv_write  at llama.h:57, llama.h:59
+      // 264 B, 48 FLOP: a workgroup for each row, a lane for each pair
       r.dispatch(kernels::rope_kv_write, 1, {Wk_2, v, pos, slot, pos, constants.frequencies_8_10000,
           state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16}, {ctx, slots});
-      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:58, llama.h:59
+      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:60, llama.h:61
+      // 128.3 KiB, 131 kFLOP: a workgroup for each row and head; one pass over the keys
       r.dispatch(kernels::attention, 4, {q, state.kv_keys + ctx * l * slots * 16,
           state.kv_values + ctx * l * slots * 16, pos, slot, attention}, {ctx, slots});
-      // Wo = matmul; residual = add  at llama.h:28, llama.h:60
+      // Wo = matmul; residual = add  at llama.h:62
+      // 4.4 KiB, 2.08 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wo, 8, {attention, weights.Wo[l], x, residual}, {});
@@ -142,9 +149,11 @@ class Steps final : public VulkanProgram {
           r.dispatch(kernels::matmul_Wo_2, 8, {attention, weights.Wo[l], x, residual}, {});
           break;
       }
-      // mlp_norm = rms_norm  at llama.h:62
+      // mlp_norm = rms_norm  at llama.h:64
+      // 384 B, 128 FLOP: a subgroup for each short row
       r.dispatch(kernels::rms_norm_mlp_norm, 1, {residual, weights.mlp_norm[l], mlp_norm_2}, {});
-      // mlp_norm = rms_norm; Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:62, llama.h:28, llama.h:63, llama.h:65
+      // Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:65, llama.h:66, llama.h:67
+      // 16.4 KiB, 8.32 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wgate_Wup, 16, {mlp_norm_2, weights.Wgate[l], weights.Wup[l], mul}, {});
@@ -153,7 +162,8 @@ class Steps final : public VulkanProgram {
           r.dispatch(kernels::matmul_Wgate_Wup_2, 16, {mlp_norm_2, weights.Wgate[l], weights.Wup[l], mul}, {});
           break;
       }
-      // Wdown = matmul; add = add  at llama.h:28, llama.h:65
+      // Wdown = matmul; add = add  at llama.h:67
+      // 8.5 KiB, 4.13 kFLOP: a column's weights lie together: lanes along them
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wdown, 8, {mul, weights.Wdown[l], residual, next_x}, {});
@@ -164,11 +174,14 @@ class Steps final : public VulkanProgram {
       }
       std::swap(x, next_x);
     }
-    // gather = gather  at llama.h:67
+    // gather = gather  at llama.h:69
+    // 260 B, 0 FLOP: lanes along a row: 128 elements a workgroup
     r.dispatch(kernels::gather_gather, 1, {x, rows, gather}, {});
-    // final_norm = rms_norm  at llama.h:67
+    // final_norm = rms_norm  at llama.h:69
+    // 384 B, 128 FLOP: a subgroup for each short row
     r.dispatch(kernels::rms_norm_final_norm, 1, {gather, weights.final_norm, final_norm_2}, {});
-    // final_norm = rms_norm; logits = matmul  at llama.h:67, llama.h:68
+    // logits = matmul  at llama.h:70
+    // 34.3 KiB, 17 kFLOP: a column's weights lie together: lanes along them
     r.dispatch(kernels::matmul_lm_head, 67, {final_norm_2, weights.lm_head, logits}, {});
   }
 
@@ -194,12 +207,15 @@ class Steps final : public VulkanProgram {
     Place gather = scratch(0, 65536, 4);  // (R, 32)
     Place final_norm_2 = scratch(65536, 65536, 4);  // (R, 32)
 
-    // tok_embeddings = gather  at llama.h:51
+    // tok_embeddings = gather  at llama.h:53
+    // 99.1 KiB, 0 FLOP: lanes along a row: 128 elements a workgroup
     r.dispatch(kernels::gather_tok_embeddings_2, ceil_div(N, 4), {weights.tok_embeddings, tok, x}, {N});
     for (std::int64_t l = 0; l < 2; ++l) {
-      // attn_norm = rms_norm  at llama.h:53
+      // attn_norm = rms_norm  at llama.h:55
+      // 128.1 KiB, 65.5 kFLOP: a subgroup for each short row
       r.dispatch(kernels::rms_norm_attn_norm_2, ceil_div(N, 4), {x, weights.attn_norm[l], attn_norm_2}, {N});
-      // attn_norm = rms_norm; Wq = matmul; Wk = matmul; v = matmul  at llama.h:53, llama.h:28
+      // Wq = matmul; Wk = matmul; v = matmul  at llama.h:56, llama.h:57, llama.h:58
+      // 200.0 KiB, 2.1 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wq_Wk_Wv_3, ceil_div(N, 8) * 16, {attn_norm_2, weights.Wq[l], weights.Wk[l],
@@ -210,15 +226,19 @@ class Steps final : public VulkanProgram {
               weights.Wv[l], Wq_2, Wk_2, v}, {N});
           break;
       }
-      // q = rope  at llama.h:54
+      // q = rope  at llama.h:56
+      // 130.0 KiB, 49.2 kFLOP: a workgroup for each row, a lane for each pair
       r.dispatch(kernels::rope, N, {Wq_2, pos, constants.frequencies_8_10000, q}, {});
-      // k = rope; kv_write  at llama.h:55, llama.h:57
+      // k = rope; kv_write  at llama.h:57, llama.h:59
+      // 132.0 KiB, 24.6 kFLOP: a workgroup for each row, a lane for each pair
       r.dispatch(kernels::rope_kv_write, N, {Wk_2, v, pos, slot, pos, constants.frequencies_8_10000,
           state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16}, {ctx, slots});
-      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:58, llama.h:59
+      // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:60, llama.h:61
+      // 2.13 MiB, 67.1 MFLOP: a workgroup for each row and head; one pass over the keys
       r.dispatch(kernels::attention, N * 4, {q, state.kv_keys + ctx * l * slots * 16,
           state.kv_values + ctx * l * slots * 16, pos, slot, attention}, {ctx, slots});
-      // Wo = matmul; residual = add  at llama.h:28, llama.h:60
+      // Wo = matmul; residual = add  at llama.h:62
+      // 196.0 KiB, 1.06 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wo_3, ceil_div(N, 8) * 8, {attention, weights.Wo[l], x, residual}, {N});
@@ -227,9 +247,11 @@ class Steps final : public VulkanProgram {
           r.dispatch(kernels::matmul_Wo_4, ceil_div(N, 8) * 8, {attention, weights.Wo[l], x, residual}, {N});
           break;
       }
-      // mlp_norm = rms_norm  at llama.h:62
+      // mlp_norm = rms_norm  at llama.h:64
+      // 128.1 KiB, 65.5 kFLOP: a subgroup for each short row
       r.dispatch(kernels::rms_norm_mlp_norm_2, ceil_div(N, 4), {residual, weights.mlp_norm[l], mlp_norm_2}, {N});
-      // mlp_norm = rms_norm; Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:62, llama.h:28, llama.h:63, llama.h:65
+      // Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:65, llama.h:66, llama.h:67
+      // 208.0 KiB, 4.26 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wgate_Wup_3, ceil_div(N, 8) * 16, {mlp_norm_2, weights.Wgate[l], weights.Wup[l],
@@ -240,7 +262,8 @@ class Steps final : public VulkanProgram {
               mul}, {N});
           break;
       }
-      // Wdown = matmul; add = add  at llama.h:28, llama.h:65
+      // Wdown = matmul; add = add  at llama.h:67
+      // 264.0 KiB, 2.11 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
           r.dispatch(kernels::matmul_Wdown_3, ceil_div(N, 8) * 8, {mul, weights.Wdown[l], residual, next_x}, {N});
@@ -251,11 +274,14 @@ class Steps final : public VulkanProgram {
       }
       std::swap(x, next_x);
     }
-    // gather = gather  at llama.h:67
+    // gather = gather  at llama.h:69
+    // 130.0 KiB, 0 FLOP: lanes along a row: 128 elements a workgroup
     r.dispatch(kernels::gather_gather_2, ceil_div(R, 4), {x, rows, gather}, {N, R});
-    // final_norm = rms_norm  at llama.h:67
+    // final_norm = rms_norm  at llama.h:69
+    // 128.1 KiB, 65.5 kFLOP: a subgroup for each short row
     r.dispatch(kernels::rms_norm_final_norm_2, ceil_div(R, 4), {gather, weights.final_norm, final_norm_2}, {R});
-    // final_norm = rms_norm; logits = matmul  at llama.h:67, llama.h:68
+    // logits = matmul  at llama.h:70
+    // 627.1 KiB, 8.68 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
     r.dispatch(kernels::matmul_lm_head_2, ceil_div(R, 8) * 67, {final_norm_2, weights.lm_head, logits}, {R});
   }
 
