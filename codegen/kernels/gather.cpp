@@ -4,6 +4,7 @@
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/over_axes.h"
 #include "codegen/kernels/rows.h"
+#include "lib/ops/convert_expr.h"
 
 namespace openinfer::kernels {
 
@@ -25,6 +26,21 @@ TemplateKernel gather(const kir::Target& target, std::string name, const Gather&
       results.store(row, at[2], table.element(at[0] * entries + entry, inner, at[2]));
     else
       results.store(row, at[2], table.memory()[at[0] * step(0) + entry * step(1) + at[2] * step(2)]);
+  });
+  return {.kernel = k.done(), .grid = walk.grid, .reason = "lanes along a row: " + walk.reason};
+}
+
+TemplateKernel decode(const kir::Target& target, std::string name, const Decode& what) {
+  kir::Build k(std::move(name), target);
+  const StoredMatrix x(k, "x", what.stored);
+  const Mem y = k.out("y", memory_kind(what.result));
+  const Val rows = value_of(k, what.rows), columns = value_of(k, what.columns);
+  const ScalarExpr exact = ScalarExpr::parameter("exact", ScalarKind::f32);
+  const Walk walk = over_axes(k, {what.outer, what.rows, what.columns}, [&](const std::vector<Val>& at) {
+    const Val element = what.transposed ? x.element(at[0] * columns + at[2], rows, at[1])
+                                        : x.element(at[0] * rows + at[1], columns, at[2]);
+    y[(at[0] * rows + at[1]) * columns + at[2]] =
+        code_of(k, convert_expr(exact, DType::f32, what.result), {{"exact", element}});
   });
   return {.kernel = k.done(), .grid = walk.grid, .reason = "lanes along a row: " + walk.reason};
 }

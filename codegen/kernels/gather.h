@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// y[o, j, i] = table[o, ids[j], i]: rows of a table by number.
+// y[o, j, i] = table[o, ids[j], i]: rows of a table by number; and whole tables out of blocks.
 #pragma once
 
 #include <string>
@@ -20,5 +20,14 @@ struct Gather {
   Pointwise tail = {};  // of one given value
 };
 TemplateKernel gather(const kir::Target& target, std::string name, const Gather& what);
+
+/// y[o, r, c] = x[o, r, c] of matrices stored in blocks, which lie as (o, c, r) if transposed.
+struct Decode {
+  Extent outer, rows, columns;
+  DType stored = DType::q8_0, result = DType::f32;
+  bool transposed = false;
+};
+/// Errors: unsupported for a format that no kernel reads.
+TemplateKernel decode(const kir::Target& target, std::string name, const Decode& what);
 
 }  // namespace openinfer::kernels

@@ -15,6 +15,7 @@ void lower_softmax(GroupLowering& l);  // lower_rows.cpp
 void lower_reduce(GroupLowering& l);   // lower_rows.cpp: sum, mean, reduce_max
 void lower_argmax(GroupLowering& l);   // lower_rows.cpp
 void lower_gather(GroupLowering& l);   // lower_rows.cpp
+void lower_cast(GroupLowering& l);     // lower_rows.cpp: of tensors in blocks; of others it is elementwise
 
 void lower_transpose(GroupLowering& l);  // lower_moves.cpp
 void lower_slice(GroupLowering& l);      // lower_moves.cpp

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Norms, softmax, reductions and gather, each with what follows it elementwise.
+// Norms, softmax, reductions and gather, each with what follows it elementwise; cast out of blocks.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -172,6 +172,24 @@ void lower_gather(GroupLowering& l) {
               what.tail = std::move(tail);
               return kernels::gather(l.target(), kernel_name(l, n), what);
             });
+}
+
+void lower_cast(GroupLowering& l) {
+  const Node& n = l.node(l.group().head);
+  const Shape& shape = l.type(n.operands[0]).shape;
+  const DType stored = l.dtype(n.operands[0]);
+  if (!kernels::has_block_code(stored))
+    l.unsupported(n, fmt::format("no kernel reads elements of {} yet", name(stored)));
+  const std::size_t first = shape.size() < 2 ? 0 : shape.size() - 2;
+  const Cut c = cut(l, shape, first, shape.size() - 1);
+  const kernels::Decode what = {.outer = c.outer,
+                                .rows = c.axis,
+                                .columns = c.inner,
+                                .stored = stored,
+                                .result = l.dtype(n.results[0]),
+                                .transposed = l.transposed(n.operands[0])};
+  l.dispatch(kernels::decode(l.target(), kernel_name(l, n), what),
+             {{"x", l.operand(n.operands[0])}, {"y", l.operand(n.results[0])}});
 }
 
 }  // namespace openinfer::plan

@@ -11,15 +11,31 @@ struct Row {
   std::string_view kernel;
   LowerFunction function;
 };
-constexpr std::array kTable = {
-    Row{"pointwise", lower_pointwise}, Row{"product", lower_product},       Row{"rms_norm", lower_norm},
-    Row{"layer_norm", lower_norm},     Row{"softmax", lower_softmax},       Row{"sum", lower_reduce},
-    Row{"mean", lower_reduce},         Row{"reduce_max", lower_reduce},     Row{"argmax", lower_argmax},
-    Row{"gather", lower_gather},       Row{"transpose", lower_transpose},   Row{"slice", lower_slice},
-    Row{"broadcast", lower_broadcast}, Row{"concat", lower_concat},         Row{"reshape", lower_reshape},
-    Row{"iota", lower_iota},           Row{"attention", lower_attention},   Row{"sdpa", lower_attention},
-    Row{"rope", lower_rope},           Row{"kv_write", lower_kv_write},     Row{"rope_write", lower_kv_write},
-    Row{"kv_read", lower_kv_read},     Row{"state_read", lower_state_read}, Row{"state_write", lower_state_write}};
+constexpr std::array kTable = {Row{"pointwise", lower_pointwise},
+                               Row{"product", lower_product},
+                               Row{"rms_norm", lower_norm},
+                               Row{"layer_norm", lower_norm},
+                               Row{"softmax", lower_softmax},
+                               Row{"sum", lower_reduce},
+                               Row{"mean", lower_reduce},
+                               Row{"reduce_max", lower_reduce},
+                               Row{"argmax", lower_argmax},
+                               Row{"gather", lower_gather},
+                               Row{"cast", lower_cast},
+                               Row{"transpose", lower_transpose},
+                               Row{"slice", lower_slice},
+                               Row{"broadcast", lower_broadcast},
+                               Row{"concat", lower_concat},
+                               Row{"reshape", lower_reshape},
+                               Row{"iota", lower_iota},
+                               Row{"attention", lower_attention},
+                               Row{"sdpa", lower_attention},
+                               Row{"rope", lower_rope},
+                               Row{"kv_write", lower_kv_write},
+                               Row{"rope_write", lower_kv_write},
+                               Row{"kv_read", lower_kv_read},
+                               Row{"state_read", lower_state_read},
+                               Row{"state_write", lower_state_write}};
 
 }  // namespace
 
