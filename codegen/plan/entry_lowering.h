@@ -76,6 +76,7 @@ class EntryLowering final : public GroupLowering {
   int weight_buffer(int decl, bool transposed);
   int constant_buffer(int decl);
   Operand literal_buffer(const Node& node, ValueId value);
+  Operand index_in_memory(ValueId value);
   std::vector<Dim> members(const Node& leaf) const;
   std::string key(const Node& leaf, const std::vector<std::int64_t>& turn) const;
   std::string unique(std::string_view wanted);

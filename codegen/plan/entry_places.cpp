@@ -83,8 +83,18 @@ Operand EntryLowering::operand(ValueId value) {
   if (places_[value]) return *places_[value];
   const ValueInfo& v = g_.values[value];
   if (v.node != kNoNode && is_leaf(g_.nodes[v.node])) return leaf(value);
+  if (indices_.contains(value)) return index_in_memory(value);
   places_[value] = new_scratch(value, v.name);
   return *places_[value];
+}
+
+/// For whoever reads a loop's index as a tensor: written each turn, and for each reader, as branches skip others.
+Operand EntryLowering::index_in_memory(ValueId value) {
+  const Operand place = new_scratch(value, g_.values[value].name);
+  kir::Build k("loop_index", target());
+  k.out("y", kir::Kind::i32)[k.constant(0)] = kernels::value_of(k, extent(Size(*scalar(value))));
+  dispatch({.kernel = k.done(), .grid = {}, .reason = "a loop's index, read as a tensor"}, {{"y", place}});
+  return place;
 }
 
 DType EntryLowering::dtype(ValueId value) const {

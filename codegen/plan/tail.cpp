@@ -56,12 +56,11 @@ class TailBuilder {
       for (const ValueId v : l_.node(n).operands) {
         if (v == kNoValue || place_.contains(v) || l_.number(v)) continue;
         if (std::find(made.begin(), made.end(), v) != made.end()) continue;
-        if (!input(n, v)) return false;
+        if (!input(v)) return false;
       }
     return true;
   }
-  bool input(NodeId n, ValueId v) {
-    if (l_.scalar(v)) l_.unsupported(l_.node(n), "a loop's index as an operand of arithmetic has no kernel yet");
+  bool input(ValueId v) {
     std::vector<bool> moves;
     if (!moves_of(l_.type(v).shape, moves)) return false;
     place_[v] = static_cast<int>(tail_.pointwise.given.size() + tail_.pointwise.inputs.size());
