@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # From a fresh clone to a language model's answer: installs what is missing, builds, fetches SmolLM2-135M-Instruct,
-# converts it to a package, asks it a question. A second run redoes only what changed.
+# converts it to a package, asks it a question; then emits it as C++ for this CPU and as shaders for lavapipe, builds both,
+# and compares their tokens with the simulator's. A second run redoes only what changed.
 #   scripts/quickstart.sh [QUESTION]
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
@@ -11,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 question=${1:-What is gravity?}
 command=build/release/bin/openinfer
 package=build/models/smollm2.oinf
+tokens=24  # that the three streams are compared over
 summary=()
 
 # step NAME COMMAND…: runs it, and keeps how long it took.
@@ -32,18 +34,44 @@ answer() {
   build/release/bin/example_03_llama "$package" "$question" 96 | tee build/models/answer.txt
 }
 
+# emitted API DEVICE: the model as a program in build/models/smollm2_API.
+emitted() {
+  local folder=build/models/smollm2_$1
+  "$command" emit "$package" --device "$2" --name smollm2 -o "$folder"
+  cmake -S "$folder" -B "$folder/b" > /dev/null
+  cmake --build "$folder/b" -j"$(nproc)" > /dev/null
+}
+
+# The same prompt through the simulator and both programs: ids of what each answers, one line each.
+streams() {
+  local ids run
+  ids=$("$command" tokenize "$package" --chat "$question")
+  run=(--prompt-ids "$ids" --ignore-eos --ids)
+  "$command" run "$package" --backend sim "${run[@]}" -n "$tokens" > build/models/sim.ids
+  build/models/smollm2_cpu/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/cpu.ids
+  build/models/smollm2_vulkan/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/vulkan.ids
+  if ! cmp -s build/models/{sim,cpu}.ids || ! cmp -s build/models/{sim,vulkan}.ids; then
+    echo "quickstart: error: the token streams differ: build/models/{sim,cpu,vulkan}.ids" >&2
+    return 1
+  fi
+}
+
 size() { du -hL --apparent-size "$1" | cut -f 1; }
 
 step "installed" scripts/setup.sh
 step "built" build
 step "model fetched, converted" scripts/demo_model.sh
 step "question answered" answer
+step "emitted for this CPU" emitted cpu this-cpu
+step "emitted for lavapipe" emitted vulkan lavapipe
+step "three token streams" streams
 
 checkpoint=$(find build/models/smollm2 -name '*.gguf' | head -n 1)
 cat <<EOF
 
 Question: $question
 Answer:   $(cat build/models/answer.txt)
+Tokens:   identical over $tokens tokens: simulator, emitted C++ on this CPU, emitted shaders on lavapipe
 
 What happened:
 $(printf '  %s\n' "${summary[@]}")
@@ -52,6 +80,7 @@ Where things are:
   checkpoint  $checkpoint ($(size "$checkpoint"))
   package     $package ($(size "$package"))
   examples    build/release/bin/example_*
+  programs    build/models/smollm2_cpu, build/models/smollm2_vulkan: yours, see their README.md
 Try next:
   $command run $package --chat
   $command inspect $package

@@ -9,6 +9,7 @@
 
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
+#include "codegen/cli/run.h"
 #include "codegen/cli/standard_output.h"
 
 namespace openinfer::cli {
@@ -16,7 +17,7 @@ namespace openinfer::cli {
 void add_tokenize(CLI::App& app, Action& action) {
   struct Options {
     std::string model, text;
-    bool json = false, no_specials = false;
+    bool json = false, no_specials = false, chat = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("tokenize", "Print the token ids of a text");
@@ -24,6 +25,7 @@ void add_tokenize(CLI::App& app, Action& action) {
   auto* text = command->add_option("TEXT", options->text, "The text; standard input, byte for byte, when absent");
   command->add_flag("--json", options->json, "Print {\"ids\": [1, 2, 3]} instead of 1,2,3");
   command->add_flag("--no-specials", options->no_specials, "Do not add the model's own begin and end tokens");
+  command->add_flag("--chat", options->chat, "Apply the chat template: the text is a user's message");
   command->footer(
       "Examples:\n  openinfer tokenize smollm2.oinf \"Hello world\"\n  openinfer tokenize smollm2.oinf --json < "
       "book.txt");
@@ -32,8 +34,9 @@ void add_tokenize(CLI::App& app, Action& action) {
       const Model model = open_model(options->model);
       const Tokenizer tokenizer = open_tokenizer(model, "tokenize");
       const std::string given = from_stdin ? read_stdin() : options->text;
-      warn_of_missing_bytes(tokenizer, given);
-      const auto ids = tokenizer.encode(given, {.add_special = !options->no_specials});
+      if (!options->chat) warn_of_missing_bytes(tokenizer, given);
+      const auto ids = options->chat ? encode_chat(tokenizer, {{"user", given, {}}})
+                                     : tokenizer.encode(given, {.add_special = !options->no_specials});
       if (options->json)
         print_out("{}\n", nlohmann::json{{"ids", ids}}.dump());
       else
