@@ -94,8 +94,8 @@ class Errors(Case):
 
     def test_what_this_version_lacks(self):
         self.package()
-        for flags in (["--backend", "vulkan"], ["--backend", "cuda"]):
-            self.fails("run", "m.oinf", *IDS, *flags, says=[flags[1], "sim"])
+        self.fails("run", "m.oinf", *IDS, "--backend", "cuda", says=["cuda", "sim, cpu or vulkan"])
+        self.fails("run", "m.oinf", *IDS, "--gpu", "x", says=["--gpu", "--backend vulkan"], code=2)
         self.fails("run", "m.oinf", *IDS, "--numerics", "fast", says=["--numerics fast", "strict"])
 
     def test_outputs_that_cannot_be_written(self):
