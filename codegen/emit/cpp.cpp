@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "codegen/emit/cpp_text.h"
 #include "codegen/emit/lane_renderer.h"
 #include "codegen/kernel_ir/ramp.h"
 #include "lib/base/fail.h"
@@ -22,22 +23,6 @@ using kir::Op;
 using kir::Rate;
 using kir::Type;
 
-// The language's words, and what every kernel finds in the prelude.
-constexpr auto kReserved = std::to_array<std::string_view>(
-    {"alignas",   "alignof",   "and",      "and_eq",       "asm",     "auto",      "bitand",    "bitor",    "bool",
-     "break",     "case",      "catch",    "char",         "class",   "compl",     "concept",   "const",    "consteval",
-     "constexpr", "constinit", "continue", "decltype",     "default", "delete",    "do",        "double",   "else",
-     "enum",      "explicit",  "export",   "extern",       "false",   "float",     "for",       "friend",   "goto",
-     "if",        "inline",    "int",      "long",         "mutable", "namespace", "new",       "noexcept", "not",
-     "not_eq",    "nullptr",   "operator", "or",           "or_eq",   "private",   "protected", "public",   "register",
-     "requires",  "return",    "short",    "signed",       "sizeof",  "static",    "struct",    "switch",   "template",
-     "this",      "throw",     "true",     "try",          "typedef", "typeid",    "typename",  "union",    "unsigned",
-     "using",     "virtual",   "void",     "volatile",     "wchar_t", "while",     "xor",       "xor_eq",   "abs",
-     "b1",        "bf16",      "bitcast",  "convert",      "count",   "f16",       "floor",     "fma",      "gather",
-     "group",     "half",      "lane",     "lane_sum",     "load",    "max",       "min",       "narrow",   "ramp",
-     "round",     "scatter",   "select",   "splat",        "sqrt",    "std",       "store",     "tail",     "widen",
-     "lane_max",  "lane_min",  "kernel",   "static_assert"});
-
 class CppRenderer final : public Renderer {
  public:
   std::string records_only() {
@@ -46,7 +31,7 @@ class CppRenderer final : public Renderer {
   }
 
   CppRenderer(const kir::Kernel& k, CppLinkage linkage)
-      : Renderer(k, kReserved), ramps_(kir::find_ramps(k)), linkage_(linkage) {
+      : Renderer(k, kCppReserved), ramps_(kir::find_ramps(k)), linkage_(linkage) {
     if (k.target.subgroups != 1)
       openinfer::fail(ErrorCode::internal, "[emit] kernel {}: C++ has one subgroup, not {}", k.name,
                       k.target.subgroups);
@@ -135,8 +120,8 @@ class CppRenderer final : public Renderer {
       case Kind::u32: return fmt::format("{}u", static_cast<std::uint32_t>(n.integer));
       case Kind::i64: return fmt::format("std::int64_t{{{}}}", n.integer);
       case Kind::u64: return fmt::format("std::uint64_t{{{}u}}", static_cast<std::uint64_t>(n.integer));
-      case Kind::f32: return real(static_cast<float>(n.number), "f");
-      case Kind::f64: return real(n.number, "");
+      case Kind::f32: return cpp_real(static_cast<float>(n.number), "f");
+      case Kind::f64: return cpp_real(n.number, "");
       case Kind::none:
       case Kind::i32:
       case Kind::i8x4:
@@ -148,14 +133,6 @@ class CppRenderer final : public Renderer {
       case Kind::u16: break;
     }
     return n.integer == INT32_MIN ? "(-2147483647 - 1)" : fmt::format("{}", n.integer);
-  }
-  template <class T>
-  static std::string real(T x, std::string_view suffix) {
-    if (std::isnan(x)) return fmt::format("__builtin_nan{}(\"\")", suffix);
-    if (std::isinf(x)) return fmt::format("{}__builtin_inf{}()", x < 0 ? "-" : "", suffix);
-    std::string text = fmt::format("{}", x);
-    if (text.find_first_of(".e") == std::string::npos) text += ".0";
-    return text + std::string(suffix);
   }
 
   // --- values ---
@@ -484,19 +461,13 @@ class CppRenderer final : public Renderer {
     const bool used = std::any_of(k_.nodes.begin(), k_.nodes.end(), [](const Node& n) { return n.op == Op::group; });
     list.emplace_back(used ? "int group" : "[[maybe_unused]] int group", "");
     std::string start = fmt::format("{}void {}(", linkage_ == CppLinkage::c ? "extern \"C\" " : "", k_.name);
-    if (commented) line(std::exchange(start, ""));
-    std::size_t widest = 0;
-    for (const auto& [text, comment] : list)
-      if (!comment.empty()) widest = std::max(widest, text.size() + 1);
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const bool last = i + 1 == list.size();
-      const std::string now = list[i].first + (last ? ") {" : ",");
-      if (commented)
-        line(list[i].second.empty() ? "    " + now : fmt::format("    {:{}}  // {}", now, widest, list[i].second));
-      else
-        start += list[i].first + (last ? ") {" : ", ");
+    if (commented) {
+      line(start);
+      parameter_lines(list);
+    } else {
+      for (std::size_t i = 0; i < list.size(); ++i) start += list[i].first + (i + 1 < list.size() ? ", " : ") {");
+      line(start);
     }
-    if (!commented) line(start);
     ++depth_;
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared) line(fmt::format("{} {}[{}];", memory_type(b.kind), b.name, b.count));
@@ -513,7 +484,7 @@ class CppRenderer final : public Renderer {
 
 }  // namespace
 
-kir::Kernel with_cpp_names(const kir::Kernel& kernel) { return with_legal_names(kernel, kReserved); }
+kir::Kernel with_cpp_names(const kir::Kernel& kernel) { return with_legal_names(kernel, kCppReserved); }
 
 std::string render_cpp(const kir::Kernel& kernel, CppLinkage linkage) {
   const kir::Kernel legal = with_cpp_names(kernel);

@@ -194,13 +194,7 @@ class CudaRenderer final : public LaneRenderer {
     for (const std::string& p : k_.params) list.emplace_back("int " + p, "");
     line(fmt::format("extern \"C\" __global__ void __launch_bounds__({})  // {} warps", threads, k_.target.subgroups));
     line(fmt::format("{}_kernel(", k_.name));
-    std::size_t widest = 0;
-    for (const auto& [text, comment] : list)
-      if (!comment.empty()) widest = std::max(widest, text.size() + 1);
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const std::string now = list[i].first + (i + 1 < list.size() ? "," : ") {");
-      line(list[i].second.empty() ? "    " + now : fmt::format("    {:{}}  // {}", now, widest, list[i].second));
-    }
+    parameter_lines(list);
     ++depth_;
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared)

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "codegen/emit/cpp_text.h"
 #include "codegen/emit/host_steps.h"
 #include "lib/base/fail.h"
 
@@ -45,17 +46,9 @@ T load(const std::byte* from) {
   std::memcpy(&value, from, sizeof value);
   return value;
 }
-template <class T>
-std::string real(T x, std::string_view suffix) {
-  if (std::isnan(x)) return fmt::format("__builtin_nan{}(\"\")", suffix);
-  if (std::isinf(x)) return fmt::format("{}__builtin_inf{}()", x < 0 ? "-" : "", suffix);
-  std::string text = fmt::format("{}", x);
-  if (text.find_first_of(".e") == text.npos) text += ".0";
-  return text + std::string(suffix);
-}
 std::string element(DType dtype, const std::byte* from) {
-  if (dtype == DType::f32) return real(load<float>(from), "f");
-  if (dtype == DType::f64) return real(load<double>(from), "");
+  if (dtype == DType::f32) return cpp_real(load<float>(from), "f");
+  if (dtype == DType::f64) return cpp_real(load<double>(from), "");
   if (dtype == DType::i64) {
     const auto n = load<std::int64_t>(from);
     return n == INT64_MIN ? "INT64_MIN" : fmt::format("{}", n);

@@ -75,6 +75,16 @@ void Renderer::line(std::string_view text) {
   out_ += '\n';
 }
 
+void Renderer::parameter_lines(const std::vector<std::pair<std::string, std::string>>& list) {
+  std::size_t widest = 0;
+  for (const auto& [text, comment] : list)
+    if (!comment.empty()) widest = std::max(widest, text.size() + 1);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string now = list[i].first + (i + 1 < list.size() ? "," : ") {");
+    line(list[i].second.empty() ? "    " + now : fmt::format("    {:{}}  // {}", now, widest, list[i].second));
+  }
+}
+
 std::string Renderer::wrapped(const Text& t, int precedence) const {
   return t.precedence > precedence ? "(" + t.text + ")" : t.text;
 }

@@ -78,6 +78,8 @@ class Renderer {
   virtual void statement(kir::Id id);
   void plain_loop(kir::Id id);
   void line(std::string_view text);  // indented; broken behind column 100, unless it has a comment or a #
+  /// A parameter on each line with what stands behind it, as a comment, in one column; the last line ends in ") {".
+  void parameter_lines(const std::vector<std::pair<std::string, std::string>>& list);
   void open(std::string_view text) {
     line(text);
     ++depth_;

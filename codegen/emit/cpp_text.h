@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers as C++ writes them, and what nothing in a C++ kernel may be called.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <string>
+#include <string_view>
+
+namespace openinfer::emit {
+
+/// float or double as the shortest literal that is it; `suffix` is "f" or "".
+template <class T>
+std::string cpp_real(T x, std::string_view suffix) {
+  if (std::isnan(x)) return fmt::format("__builtin_nan{}(\"\")", suffix);
+  if (std::isinf(x)) return fmt::format("{}__builtin_inf{}()", x < 0 ? "-" : "", suffix);
+  std::string text = fmt::format("{}", x);
+  if (text.find_first_of(".e") == text.npos) text += ".0";
+  return text + std::string(suffix);
+}
+
+/// The language's words, and what every kernel finds in the prelude.
+inline constexpr auto kCppReserved = std::to_array<std::string_view>(
+    {"alignas",   "alignof",   "and",      "and_eq",       "asm",     "auto",      "bitand",    "bitor",    "bool",
+     "break",     "case",      "catch",    "char",         "class",   "compl",     "concept",   "const",    "consteval",
+     "constexpr", "constinit", "continue", "decltype",     "default", "delete",    "do",        "double",   "else",
+     "enum",      "explicit",  "export",   "extern",       "false",   "float",     "for",       "friend",   "goto",
+     "if",        "inline",    "int",      "long",         "mutable", "namespace", "new",       "noexcept", "not",
+     "not_eq",    "nullptr",   "operator", "or",           "or_eq",   "private",   "protected", "public",   "register",
+     "requires",  "return",    "short",    "signed",       "sizeof",  "static",    "struct",    "switch",   "template",
+     "this",      "throw",     "true",     "try",          "typedef", "typeid",    "typename",  "union",    "unsigned",
+     "using",     "virtual",   "void",     "volatile",     "wchar_t", "while",     "xor",       "xor_eq",   "abs",
+     "b1",        "bf16",      "bitcast",  "convert",      "count",   "f16",       "floor",     "fma",      "gather",
+     "group",     "half",      "lane",     "lane_sum",     "load",    "max",       "min",       "narrow",   "ramp",
+     "round",     "scatter",   "select",   "splat",        "sqrt",    "std",       "store",     "tail",     "widen",
+     "lane_max",  "lane_min",  "kernel",   "static_assert"});
+
+}  // namespace openinfer::emit
