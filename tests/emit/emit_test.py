@@ -5,6 +5,7 @@ import filecmp
 import itertools
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -407,6 +408,48 @@ class VulkanRows(Rows):
             self.assertRegex(file, "^tiny-[0-9a-f]{32}[.]vkcache$")
             whole = self.read(f"cache/openinfer/{file}")
             self.write(f"cache/openinfer/{file}", whole[:len(whole) // 2] + b"\0" + whole[len(whole) // 2 + 1:])
+
+
+# Debian's names of a cross compiler and of an emulator of single programs.
+ARM_COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
+
+
+@unittest.skipUnless(platform.machine() == "x86_64", "compares with a project for x86-64-v2")
+@unittest.skipUnless(shutil.which(ARM_COMPILER) and shutil.which(EMULATOR), f"needs {ARM_COMPILER} and {EMULATOR}")
+class Arm(Case):
+    """A project for Arm, cross-compiled and emulated, gives the bits of one for x86-64-v2, which has four lanes too."""
+
+    @classmethod
+    def setUpClass(cls):
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.home, cls.package = home.name, os.path.join(home.name, "m.oinf")
+        tiny_llama.write(cls.package)
+        cross = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_CXX_COMPILER={ARM_COMPILER}",
+                 "-DCMAKE_EXE_LINKER_FLAGS=-static"]
+        for device, options in (("x86-64-v2", []), ("neoverse-n1", cross)):
+            project = os.path.join(cls.home, device)
+            subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", "tiny"], check=True, capture_output=True)
+            build(project, os.path.join(project, "b"), *options)
+
+    def model(self, emulator, device, *arguments):
+        return subprocess.run([*emulator, os.path.join(self.home, device, "b/model"), self.package, *map(str, arguments)],
+                              cwd=self.folder, capture_output=True, text=True, timeout=300, check=False)
+
+    def test_bits_of_x86(self):
+        prompt = np.random.default_rng(2).integers(0, tiny_llama.VOCAB, 37).tolist()
+        flags = ["--prompt-ids", ",".join(map(str, prompt)), "--generate", 12, "--ignore-eos", "--ids", "--threads", 2, "--logits"]
+        expected = ",".join(map(str, tiny_llama.greedy(prompt, 12))) + "\n"
+        for emulator, device in (([], "x86-64-v2"), ([EMULATOR, "-cpu", "neoverse-n1"], "neoverse-n1")):
+            done = self.model(emulator, device, *flags, f"{device}.npy")
+            self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
+        self.assertEqual(self.read("neoverse-n1.npy"), self.read("x86-64-v2.npy"))
+        self.assertLess(np.abs(np.load(self.path("neoverse-n1.npy")) - tiny_llama.logits(prompt)).max(), Rows.TOLERANCE)
+
+    def test_refuses_a_cpu_without_the_instructions(self):
+        done = self.model([EMULATOR, "-cpu", "cortex-a53"], "neoverse-n1", "--prompt-ids", "1")
+        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+        self.assertIn("no fp16", done.stderr)
 
 
 if __name__ == "__main__":
