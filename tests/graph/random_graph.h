@@ -5,6 +5,7 @@
 #include <openinfer/openinfer.h>
 
 #include <random>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -12,20 +13,24 @@ namespace openinfer {
 
 class RandomGraph {
  public:
-  explicit RandomGraph(unsigned seed) : random_(seed) {}
+  /// Without `halves` nothing is rounded to f16: small differences stay small.
+  explicit RandomGraph(unsigned seed, bool halves = true) : random_(seed), halves_(halves) {}
 
   Graph make() {
-    return graph([&](GraphBuilder& b) {
-      b_ = &b;
-      const Dim n = b.dim("N", 1, 8);
-      Value x = b.input("x", f32, {n, 4});
-      flag_.emplace(b.input("flag", boolean, {}));
-      state_.emplace(b.state("s", tensor_state(f32, {4})));
-      table_.emplace(b.table("rate", {0.5f, 1.25f, -3.0f, 0.1f}));
-      for (int i = 0; i < 6; ++i) x = step(x, 0);
-      b.output("y", x);
-      b.output("total", sum(x));
-    });
+    return graph([&](GraphBuilder& b) { add_to(b); });
+  }
+
+  /// Names end in `suffix`: several fit one graph.
+  void add_to(GraphBuilder& b, const std::string& suffix = {}) {
+    b_ = &b;
+    const Dim n = b.dim("N", 1, 8);
+    Value x = b.input("x" + suffix, f32, {n, 4});
+    flag_.emplace(b.input("flag" + suffix, boolean, {}));
+    state_.emplace(b.state("s" + suffix, tensor_state(f32, {4})));
+    table_.emplace(b.table("rate" + suffix, {0.5f, 1.25f, -3.0f, 0.1f}));
+    for (int i = 0; i < 6; ++i) x = step(x, 0);
+    b.output("y" + suffix, x);
+    b.output("total" + suffix, sum(x));
   }
 
  private:
@@ -39,7 +44,7 @@ class RandomGraph {
       case 0: return x + 0.1;
       case 1: return x * x - 2;
       case 2: return (tanh(x) / 3.0) % hints{.name = "squashed", .fuse = pick(2) == 0};
-      case 3: return x | cast(f16) | neg() | cast(f32);
+      case 3: return halves_ ? x | cast(f16) | neg() | cast(f32) : -x;
       case 4: return transpose(x) | reshape({4, -1}) | transpose() | silu();
       case 5:
         return concat({slice(x, {.axis = 1, .begin = 2, .end = 4}), slice(x, {.axis = 1, .begin = 0, .end = 2})}, 1);
@@ -101,6 +106,7 @@ class RandomGraph {
   }
 
   std::mt19937 random_;
+  bool halves_;
   GraphBuilder* b_ = nullptr;
   std::optional<Value> flag_;
   std::optional<State> state_;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What cells run on. One more device is one more Backend: the cells, the bounds and the comparison stay.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "openinfer/graph.h"
+#include "openinfer/model.h"
+#include "openinfer/sim.h"
+
+namespace openinfer::matrix {
+
+/// A graph made ready for a device; states live from step to step.
+class Program {
+ public:
+  virtual ~Program() = default;
+  virtual Outputs step(const Inputs& inputs) = 0;
+};
+
+/// What arithmetic of a device is beyond single roundings of IEEE 754; bounds of cells follow it.
+struct Promise {
+  bool exact_division = true;  // else within 1 ULP
+  bool denormals = true;       // else both operands and results of f32 may count as 0
+};
+
+struct Backend {
+  std::string name;
+  Promise promise;
+  /// Errors: unsupported, with the user's line, for what no kernel serves.
+  std::function<std::unique_ptr<Program>(const Model& model, const Graph& graph)> make;
+};
+
+/// Those that this machine has.
+std::vector<Backend> backends();
+
+}  // namespace openinfer::matrix

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operators over axes: sum, mean, max, argmax, softmax, norms.
+#include <fmt/format.h>
+
+#include "openinfer/op_def.h"
+#include "openinfer/ops.h"
+#include "tests/matrix/operators.h"
+
+namespace openinfer::matrix {
+namespace {
+
+const Dim kN = Dim::symbol("N");
+
+/// Of the unit label.
+bool is_quick(DType t) { return t == f16 || t == f64 || t == i8 || t == i64 || t == u32; }
+
+/// What is reduced, and how many elements at most stand behind one result.
+struct Over1 {
+  const char* form;
+  Shape x;
+  Over over;
+  double count;
+  std::int64_t least = 0;  // the smallest N that leaves an element for each result
+  bool quick = false;
+};
+
+const Over1 kReductions[] = {
+    {"(N, 33) over 1", {kN, 33}, {.axes = {1}}, 33, 0, true},
+    {"(N, 33) over 0", {kN, 33}, {.axes = {0}}, 65, 1},
+    {"(N, 33) over all", {kN, 33}, {}, 65 * 33, 1},
+    {"(N, 7, 33) over 1, kept", {kN, 7, 33}, {.axes = {-2}, .keepdims = true}, 7},
+    {"(3, N, 7) over 0 2", {3, kN, 7}, {.axes = {0, 2}}, 21},
+    {"(3, 65, 7) over 1 2", {3, 65, 7}, {.axes = {1, 2}}, 455},
+    {"(3, 5003) over 1", {3, 5003}, {.axes = {1}}, 5003},
+    {"(N, 1) over 1", {kN, 1}, {.axes = {1}}, 1},
+};
+
+}  // namespace
+
+void reduce_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  const std::string_view op = row.name;
+  for (const Over1& r : kReductions) {
+    const auto build = [=](CellGraph& c) {
+      const Value x = c.input(t, r.x, op == "reduce_max" ? every_value() : rows_of_noise());
+      // The largest of -0 and +0 is either.
+      if (op == "reduce_max") return c.output(max(x, r.over), ulp(0));
+      // In any order n terms lose n - 1 roundings of partial sums, each at most Σ|x|, on both sides; a mean one more.
+      const auto f = op == "sum" ? [](const Value& v, const Over& o) { return sum(v, o); }
+                                 : [](const Value& v, const Over& o) { return mean(v, o); };
+      c.output(f(x, r.over), is_float(t) ? sum_bound(2 * r.count + 1, [=] { return f(size_of(x), r.over); }) : exact());
+    };
+    to.push_back({.op = std::string(op),
+                  .dtype = std::string(name(t)),
+                  .form = r.form,
+                  .build = build,
+                  .quick = (r.quick && is_quick(t)) || t == f32,
+                  .least = op == "reduce_max" ? r.least : 0});
+  }
+}
+
+void argmax_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  const auto add = [&](const char* form, const Shape& shape, std::int64_t axis, bool keepdims, std::int64_t least,
+                       bool quick) {
+    to.push_back({.op = std::string(row.name),
+                  .dtype = std::string(name(t)),
+                  .form = form,
+                  .build = [=](CellGraph& c) { c.output(argmax(c.input(t, shape, rows_of_noise()), axis, keepdims)); },
+                  .quick = (quick && is_quick(t)) || t == f32,
+                  .least = least});
+  };
+  add("(N, 33)", {kN, 33}, -1, false, 0, true);
+  add("(N, 33) along 0", {kN, 33}, 0, false, 1, false);
+  add("(3, N, 7) along 1, kept", {3, kN, 7}, 1, true, 1, false);
+  add("(2, 5003)", {2, 5003}, -1, false, 0, false);
+}
+
+void softmax_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  const auto add = [&](const char* form, const Shape& shape, std::int64_t axis, double count, bool quick) {
+    const auto build = [=](CellGraph& c) {
+      const Value y = softmax(c.input(t, shape, rows_of_noise()), axis);
+      // Each result is exp / Σ exp: a sum of positive numbers in any order, and on both sides exp within 1 ULP, the
+      // quotient, and for a running maximum one more exp and product for each.
+      c.output(y, sum_bound(2 * count + 16, [=] { return cast(y, f64); }));
+    };
+    to.push_back({.op = std::string(row.name),
+                  .dtype = std::string(name(t)),
+                  .form = form,
+                  .build = build,
+                  .quick = quick || t == f32});
+  };
+  add("(N, 33)", {kN, 33}, -1, 33, true);
+  add("(N, 33) along 0", {kN, 33}, 0, 65, false);
+  add("(3, N, 7) along 1", {3, kN, 7}, 1, 65, false);
+  add("(2, 5003)", {2, 5003}, -1, 5003, false);
+  add("(N, 1)", {kN, 1}, -1, 1, false);
+}
+
+namespace {
+
+/// |y| of an rms_norm; of a layer_norm the parts that cancel, each of which is off by the roundings of its sum.
+Value norm_scale(const Value& x, const Value& w, const Value& b) {
+  const Value x64 = cast(x, f64), mean_x = mean(x64, {.axes = {-1}, .keepdims = true});
+  const Value d = x64 - mean_x, variance = mean(d * d, {.axes = {-1}, .keepdims = true});
+  const Value parts = abs(x64) + mean(abs(x64), {.axes = {-1}, .keepdims = true});
+  return parts * rsqrt(variance + 1e-5) * size_of(w) + size_of(b);
+}
+
+}  // namespace
+
+void norm_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  const bool layer = row.name == "layer_norm";
+  const auto add = [&](DType weight, const char* form, const Shape& shape, double width, bool quick) {
+    const auto build = [=](CellGraph& c) {
+      const Value x = c.input(t, shape, rows_of_noise()), w = c.input(weight, {shape.back()});
+      if (layer) {
+        const Value b = c.input(weight, {shape.back()});
+        c.output(layer_norm(x, w, b), sum_bound(2 * width + 16, [=] { return norm_scale(x, w, b); }));
+      } else {
+        const Value y = rms_norm(x, w);
+        // The root halves what the sum of squares loses on both sides; behind it come a few roundings.
+        c.output(y, sum_bound(width + 12, [=] { return size_of(y); }));
+      }
+    };
+    to.push_back({.op = std::string(row.name),
+                  .dtype = fmt::format("{}, weights {}", name(t), name(weight)),
+                  .form = form,
+                  .build = build,
+                  .quick = quick});
+  };
+  for (const DType weight : {f32, f16, bf16, f64}) add(weight, "(N, 33)", {kN, 33}, 33, weight == f32);
+  add(f32, "(3, N, 7)", {3, kN, 7}, 7, false);
+  add(f32, "(2, 5003)", {2, 5003}, 5003, t == f32);
+  add(f32, "(N, 1)", {kN, 1}, 1, t == f32);
+}
+
+}  // namespace openinfer::matrix

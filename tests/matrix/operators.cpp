@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/matrix/operators.h"
+
+#include <array>
+
+namespace openinfer::matrix {
+namespace {
+
+constexpr std::array kPlainDtypes = {f32, f16, bf16, f64, i8, i16, i32, i64, u8, u16, u32, u64, boolean};
+
+constexpr DTypeSet kLogic = kIntegers | kBool, kNegatable = kFloats | kSigned;
+const std::array kOperators = {
+    Operator{"abs", "elementwise", kNegatable, elementwise_cells},
+    Operator{"add", "elementwise", kNumbers, elementwise_cells},
+    Operator{"and", "elementwise", kLogic, elementwise_cells},
+    Operator{"argmax", "reduce", kNumbers, argmax_cells},
+    Operator{"broadcast", "move", kPlain, move_cells},
+    Operator{"cast", "convert", kPlain, cast_cells},
+    Operator{"concat", "move", kPlain, concat_cells},
+    Operator{"cos", "elementwise", kFloats, elementwise_cells},
+    Operator{"div", "elementwise", kFloats, elementwise_cells},
+    Operator{"eq", "compare", kPlain, elementwise_cells},
+    Operator{"erf", "elementwise", kFloats, elementwise_cells},
+    Operator{"exp", "elementwise", kFloats, elementwise_cells},
+    Operator{"fill", "convert", kPlain, fill_cells},
+    Operator{"fma", "elementwise", kFloats, elementwise_cells},
+    Operator{"gather", "move", kPlain, gather_cells},
+    Operator{"ge", "compare", kPlain, elementwise_cells},
+    Operator{"gelu", "elementwise", kFloats, elementwise_cells},
+    Operator{"gelu_tanh", "elementwise", kFloats, elementwise_cells},
+    Operator{"gt", "compare", kPlain, elementwise_cells},
+    Operator{"iota", "convert", kNumbers, iota_cells},
+    Operator{"kv_read", "attention", kFloats, kv_cells},
+    Operator{"kv_write", "attention", kFloats, kv_cells},
+    Operator{"layer_norm", "reduce", kFloats, norm_cells},
+    Operator{"le", "compare", kPlain, elementwise_cells},
+    Operator{"linear", "product", kFloats, linear_cells},
+    Operator{"log", "elementwise", kFloats, elementwise_cells},
+    Operator{"lt", "compare", kPlain, elementwise_cells},
+    Operator{"matmul", "product", kFloats, matmul_cells},
+    Operator{"max", "elementwise", kNumbers, elementwise_cells},
+    Operator{"mean", "reduce", kFloats, reduce_cells},
+    Operator{"min", "elementwise", kNumbers, elementwise_cells},
+    Operator{"mul", "elementwise", kNumbers, elementwise_cells},
+    Operator{"ne", "compare", kPlain, elementwise_cells},
+    Operator{"neg", "elementwise", kNegatable, elementwise_cells},
+    Operator{"not", "elementwise", kLogic, elementwise_cells},
+    Operator{"or", "elementwise", kLogic, elementwise_cells},
+    Operator{"reduce_max", "reduce", kNumbers, reduce_cells},
+    Operator{"relu", "elementwise", kNegatable, elementwise_cells},
+    Operator{"reshape", "move", kPlain, move_cells},
+    Operator{"rms_norm", "reduce", kFloats, norm_cells},
+    Operator{"rope", "attention", kFloats, rope_cells},
+    Operator{"rsqrt", "elementwise", kFloats, elementwise_cells},
+    Operator{"sdpa", "attention", kFloats, sdpa_cells},
+    Operator{"select", "compare", kPlain, select_cells},
+    Operator{"sigmoid", "elementwise", kFloats, elementwise_cells},
+    Operator{"silu", "elementwise", kFloats, elementwise_cells},
+    Operator{"sin", "elementwise", kFloats, elementwise_cells},
+    Operator{"slice", "move", kPlain, move_cells},
+    Operator{"softmax", "reduce", kFloats, softmax_cells},
+    Operator{"sqrt", "elementwise", kFloats, elementwise_cells},
+    Operator{"state_read", "attention", kPlain, state_cells},
+    Operator{"state_write", "attention", kPlain, state_cells},
+    Operator{"sub", "elementwise", kNumbers, elementwise_cells},
+    Operator{"sum", "reduce", kNumbers, reduce_cells},
+    Operator{"tanh", "elementwise", kFloats, elementwise_cells},
+    Operator{"transpose", "move", kPlain, move_cells},
+};
+
+}  // namespace
+
+std::span<const Operator> operators() { return kOperators; }
+std::span<const DType> plain_dtypes() { return kPlainDtypes; }
+
+std::vector<Cell> all_cells(std::string_view group) {
+  std::vector<Cell> cells;
+  for (const Operator& op : kOperators)
+    for (const DType t : kPlainDtypes)
+      if (contains(op.takes, t) && (group.empty() || op.group == group)) op.cells(op, t, cells);
+  if (group.empty() || group == "fused") fused_cells(cells);
+  return cells;
+}
+
+}  // namespace openinfer::matrix

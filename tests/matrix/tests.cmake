@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# Cells of the unit label run as `matrix`; all of them as matrix_<group>, and many random graphs, in the label matrix.
+target_link_libraries(matrix_tests PRIVATE openinfer_codegen)
+target_sources(matrix_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests/ops/oracle.cpp ${PROJECT_SOURCE_DIR}/tests/kernels/stored.cpp
+                                    ${PROJECT_SOURCE_DIR}/tests/kernels/template_run.cpp)
+target_include_directories(matrix_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests/kernels)
+# Compiled kernels are kept by content: beside the build, where they go with it.
+set(kept_kernels "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/kept_kernels")
+# Nearly all of the time is the compiler's, on kernels that no sanitizer sees.
+set_tests_properties(matrix PROPERTIES LABELS "unit;release_only" TIMEOUT 900 ENVIRONMENT ${kept_kernels})
+foreach(group elementwise compare convert move reduce product attention random)
+  add_test(NAME matrix_${group} COMMAND matrix_tests "[all][${group}]")
+  set_tests_properties(matrix_${group} PROPERTIES LABELS "matrix;release_only" TIMEOUT 1800 ENVIRONMENT ${kept_kernels})
+endforeach()
+add_dependencies(openinfer_matrix_tests matrix_tests)
