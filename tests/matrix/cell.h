@@ -10,7 +10,7 @@
 
 #include "openinfer/graph.h"
 #include "openinfer/model.h"
-#include "tests/matrix/backend.h"
+#include "tests/matrix/runner.h"
 #include "tests/matrix/values.h"
 #include "tests/ops/oracle.h"
 

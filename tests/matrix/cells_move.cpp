@@ -156,7 +156,7 @@ void gather_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   if (t != f32) return;
   for (const DType format : stored_formats()) {
     if (is_float(format)) continue;  // of f8 a gather gives f8, which no output is
-    add(std::string(name(format)), "weight (40, 1280) at (N)", stored, true, {{format, {40, 1280}}});
+    add(std::string(name(format)), "weight (40, 1280) at (N)", stored, format == DType::q4_k, {{format, {40, 1280}}});
   }
   add("q4_k", "weight (512, 40), stored transposed, at (N), in blocks",
       [](CellGraph& c) { c.output(gather(c.weight(0), c.input(i32, {kN}, ids(512)))); }, true,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random graphs in the simulator and on every backend, several in one compilation.
+// Random graphs in the simulator and on every runner, several in one compilation.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
 #include <cmath>
 
 #include "tests/graph/random_graph.h"
-#include "tests/matrix/backend.h"
 #include "tests/matrix/exact_graph.h"
+#include "tests/matrix/runner.h"
 #include "tests/sim/test_package.h"
 
 using namespace openinfer;
@@ -76,10 +76,10 @@ double distance(const Tensor& a, const Tensor& b) {
 }
 
 /// One line for each graph that differs.
-void compare(const Model& model, Numbers numbers, unsigned first, unsigned count, const Backend& backend,
+void compare(const Model& model, Numbers numbers, unsigned first, unsigned count, const Runner& runner,
              std::vector<std::string>& failures) {
   const Graph g = graph_of(numbers, model, first, count);
-  const std::unique_ptr<Program> program = backend.make(model, g);
+  const std::unique_ptr<Program> program = runner.make(model, g);
   SimSession session(g, {.threads = 1});
   std::vector<SimSession> shifted;
   for (int i = 0; i < kShifted && numbers == Numbers::any; ++i) shifted.emplace_back(g, SimOptions{.threads = 1});
@@ -99,24 +99,24 @@ void compare(const Model& model, Numbers numbers, unsigned first, unsigned count
         const double error = distance(got[name], want[name]);
         if (error <= bound || failed[seed - first]) continue;
         failed[seed - first] = true;
-        failures.push_back(fmt::format("seed {} on {}, {} rows: {} is off by {}, not {}", seed, backend.name, rows,
+        failures.push_back(fmt::format("seed {} on {}, {} rows: {} is off by {}, not {}", seed, runner.name, rows,
                                        output, error, bound));
       }
   }
 }
 
-void run(Numbers numbers, unsigned first, unsigned count, const Backend& backend) {
+void run(Numbers numbers, unsigned first, unsigned count, const Runner& runner) {
   std::vector<std::string> failures;
   try {
     sim_test::TestPackage empty("random_graphs");
     empty.writer().meta("graphs", true);
-    compare(empty.open(), numbers, first, count, backend, failures);
+    compare(empty.open(), numbers, first, count, runner, failures);
   } catch (const Error& e) {
     if (count > 1) {
-      run(numbers, first, count / 2, backend);
-      return run(numbers, first + count / 2, count - count / 2, backend);
+      run(numbers, first, count / 2, runner);
+      return run(numbers, first + count / 2, count - count / 2, runner);
     }
-    failures.push_back(fmt::format("seed {} on {}: {}", first, backend.name, e.what()));
+    failures.push_back(fmt::format("seed {} on {}: {}", first, runner.name, e.what()));
   }
   for (const std::string& failure : failures) {
     const auto seed = static_cast<unsigned>(std::stoul(failure.substr(5)));
@@ -129,8 +129,8 @@ void run(Numbers numbers, unsigned first, unsigned count, const Backend& backend
 constexpr unsigned kTogether = 10;
 
 void run_all(Numbers numbers, unsigned first, unsigned count) {
-  for (const Backend& backend : backends())
-    for (unsigned seed = first; seed < first + count; seed += kTogether) run(numbers, seed, kTogether, backend);
+  const Runner runner = *runner_of(Backend::cpu);
+  for (unsigned seed = first; seed < first + count; seed += kTogether) run(numbers, seed, kTogether, runner);
 }
 
 }  // namespace

@@ -136,65 +136,65 @@ std::vector<std::string> wanted(const Whole& whole, const Cells& cells, std::int
   return names;
 }
 
-void run_steps(const Cells& cells, const Backend& backend, std::vector<std::string>& failures) {
+void run_steps(const Cells& cells, const Runner& runner, std::vector<std::string>& failures) {
   sim_test::TestPackage package("matrix");
   add_weights(package.writer(), cells);
   const Model model = package.open();
-  const Whole whole(cells, model, backend.promise, false), reference(cells, model, backend.promise, true);
-  const std::unique_ptr<Program> program = backend.make(model, whole.graph);
+  const Whole whole(cells, model, runner.promise, false), reference(cells, model, runner.promise, true);
+  const std::unique_ptr<Program> program = runner.make(model, whole.graph);
   SimSession session(model, reference.graph, {.threads = 1});
   std::vector<bool> failed(cells.size());
   for (const std::int64_t rows : kRows) {
-    const Inputs inputs = inputs_of(whole, cells, rows, backend.promise.denormals);
+    const Inputs inputs = inputs_of(whole, cells, rows, runner.promise.denormals);
     const Outputs want = session.run_step(inputs, wanted(whole, cells, rows));
     const Outputs got = program->step(inputs);
     for (std::size_t i = 0; i < cells.size(); ++i)
       for (std::size_t k = 0; k < whole.outputs[i].size() && rows >= cells[i]->least && !failed[i]; ++k) {
         const CellGraph::Output& o = whole.outputs[i][k];
-        const std::string what = difference(o.name, got, want, on(o.rule, backend.promise));
+        const std::string what = difference(o.name, got, want, on(o.rule, runner.promise));
         if (what.empty()) continue;
         failed[i] = true;
         failures.push_back(
-            fmt::format("{} on {}: output {} at N = {}: {}", cells[i]->name(), backend.name, k, rows, what));
+            fmt::format("{} on {}: output {} at N = {}: {}", cells[i]->name(), runner.name, k, rows, what));
       }
   }
 }
 
-void run_cells(const Cells& cells, const Backend& backend, std::vector<std::string>& failures) {
+void run_cells(const Cells& cells, const Runner& runner, std::vector<std::string>& failures) {
   const std::size_t before = failures.size();
   try {
-    return run_steps(cells, backend, failures);
+    return run_steps(cells, runner, failures);
   } catch (const std::exception& e) {
     if (cells.size() == 1) {
-      failures.push_back(fmt::format("{} on {}: {}", cells[0]->name(), backend.name, e.what()));
+      failures.push_back(fmt::format("{} on {}: {}", cells[0]->name(), runner.name, e.what()));
       return;
     }
   }
   failures.resize(before);
   const auto half = cells.begin() + static_cast<std::ptrdiff_t>(cells.size() / 2);
-  run_cells({cells.begin(), half}, backend, failures);
-  run_cells({half, cells.end()}, backend, failures);
+  run_cells({cells.begin(), half}, runner, failures);
+  run_cells({half, cells.end()}, runner, failures);
 }
 
 }  // namespace
 
-std::vector<std::string> failures_of(const std::vector<Cell>& cells, const Backend& backend) {
+std::vector<std::string> failures_of(const std::vector<Cell>& cells, const Runner& runner) {
   std::vector<std::string> failures;
   for (std::size_t first = 0; first < cells.size(); first += kCellsOfGraph) {
     Cells part;
     for (std::size_t i = first; i < std::min(first + kCellsOfGraph, cells.size()); ++i) part.push_back(&cells[i]);
-    run_cells(part, backend, failures);
+    run_cells(part, runner, failures);
   }
   return failures;
 }
 
-std::string refusal(const Cell& cell, const Backend& backend, std::string& why) {
+std::string refusal(const Cell& cell, const Runner& runner, std::string& why) {
   try {
     sim_test::TestPackage package("matrix");
     add_weights(package.writer(), {&cell});
     const Model model = package.open();
-    const Whole whole({&cell}, model, backend.promise, false);
-    static_cast<void>(backend.make(model, whole.graph));
+    const Whole whole({&cell}, model, runner.promise, false);
+    static_cast<void>(runner.make(model, whole.graph));
     why = "it runs";
   } catch (const Error& e) {
     if (e.code() == ErrorCode::unsupported && !e.where().empty()) return e.what();

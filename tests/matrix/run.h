@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs cells on a backend and compares them with the simulator.
+// Runs cells on a runner and compares them with the simulator.
 #pragma once
 
 #include <string>
@@ -11,10 +11,10 @@ namespace openinfer::matrix {
 
 /// What is wrong, one line and more for each cell that fails. Cells are packed into graphs; where a graph cannot be
 /// made or run, its halves are, down to the cell at fault.
-std::vector<std::string> failures_of(const std::vector<Cell>& cells, const Backend& backend);
+std::vector<std::string> failures_of(const std::vector<Cell>& cells, const Runner& runner);
 
-/// The message, "[op] … at file:line", with which the backend refuses the cell; "" if it does not, or not as it should:
+/// The message, "[op] … at file:line", with which the runner refuses the cell; "" if it does not, or not as it should:
 /// `why` then says what happened.
-std::string refusal(const Cell& cell, const Backend& backend, std::string& why);
+std::string refusal(const Cell& cell, const Runner& runner, std::string& why);
 
 }  // namespace openinfer::matrix

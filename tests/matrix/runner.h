@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What cells run on. One more device is one more Backend: the cells, the bounds and the comparison stay.
+// What cells run on. One more device is one more Runner: the cells, the bounds and the comparison stay.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,14 +27,14 @@ struct Promise {
   bool denormals = true;       // else both operands and results of f32 may count as 0
 };
 
-struct Backend {
+struct Runner {
   std::string name;
   Promise promise;
   /// Errors: unsupported, with the user's line, for what no kernel serves.
   std::function<std::unique_ptr<Program>(const Model& model, const Graph& graph)> make;
 };
 
-/// Those that this machine has.
-std::vector<Backend> backends();
+/// The simulator's counterpart on that backend; nothing where this machine has none: the test says so.
+std::optional<Runner> runner_of(Backend backend);
 
 }  // namespace openinfer::matrix
