@@ -298,8 +298,8 @@ void VulkanDevice::upload(std::span<const std::pair<Place, std::span<const std::
       const std::size_t room = static_cast<std::size_t>(staging_.size_bytes - staged);
       const std::size_t now = std::min(room, bytes.size() - at);
       std::memcpy(staging_.at + staged, bytes.data() + at, now);
-      pieces.push_back({buffer(place.buffer),
-                        {static_cast<VkDeviceSize>(staged), static_cast<VkDeviceSize>(place.offset_bytes) + at, now}});
+      const auto to = static_cast<VkDeviceSize>(place.offset_bytes + place.start * place.element_bytes);
+      pieces.push_back({buffer(place.buffer), {static_cast<VkDeviceSize>(staged), to + at, now}});
       staged += static_cast<std::int64_t>(now);
       at += now;
       if (staged == staging_.size_bytes) flush();

@@ -4,8 +4,12 @@
 #include <cstring>
 
 namespace MODEL_NAME {
-Recording::Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed)
-    : device_(device), pipelines_(pipelines), varying_(varying), timed_(timed && device.timestamp_ns() > 0) {}
+Recording::Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed, Look look)
+    : device_(device),
+      pipelines_(pipelines),
+      varying_(varying),
+      timed_(timed && device.timestamp_ns() > 0),
+      look_(std::move(look)) {}
 
 Recording::~Recording() {
   reset();
@@ -237,6 +241,18 @@ void Recording::copy(const Place& from, const Place& to, std::int64_t elements) 
                   device_.buffer(to.buffer), 1, &region);
 }
 
+void Recording::check(int tap, const Place& values, std::int64_t elements) {
+  if (!look_ || doing_ == Doing::measuring) return;
+  fixed({values.buffer, values.offset_bytes, values.start, elements});
+  if (doing_ == Doing::updating) return;
+  Segment& before = segments_[static_cast<std::size_t>(end())];
+  before.tap = tap;
+  before.values = values;
+  before.elements = elements;
+  before.next = static_cast<int>(segments_.size());
+  begin();
+}
+
 void Recording::branch(const Place& predicate, const std::function<void()>& then,
                        const std::function<void()>& otherwise) {
   const auto number = static_cast<int>(branches_++);
@@ -271,6 +287,7 @@ void Recording::run_from(int segment) {
   while (segment >= 0) {
     const Segment& s = segments_[static_cast<std::size_t>(segment)];
     device_.submit(s.commands);
+    if (s.tap >= 0) look_at(s);
     if (s.flag >= 0) {
       Place flag = flags_;
       flag.start = 4 * s.flag;
@@ -278,6 +295,14 @@ void Recording::run_from(int segment) {
     }
     segment = s.next;
   }
+}
+
+void Recording::look_at(const Segment& segment) {
+  std::vector<std::byte> bytes(static_cast<std::size_t>(segment.elements * segment.values.element_bytes));
+  device_.read_back(segment.values, bytes);
+  look_(segment.tap, bytes);
+  const std::pair<Place, std::span<const std::byte>> changed = {segment.values, bytes};
+  device_.upload({&changed, 1});
 }
 
 void Recording::run() {

@@ -49,8 +49,12 @@ class Recording {
  public:
   using Steps = std::function<void(Recording&)>;
 
-  /// `varying`: sizes differ from step to step. `timed`: with timestamps, where the device has them.
-  Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed);
+  /// Looks at a value behind the kernel that made it, and may change it.
+  using Look = std::function<void(int tap, std::span<std::byte> values)>;
+
+  /// `varying`: sizes differ from step to step. `timed`: with timestamps, where the device has them. With `look`, each
+  /// check() of the steps ends a submission.
+  Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed, Look look = {});
   ~Recording();
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
@@ -74,13 +78,18 @@ class Recording {
   }
   void copy(const Place& from, const Place& to, std::int64_t elements);
   /// Runs one of the two, by a bool on the device: the host looks at it between two submissions.
+  /// A value that was just made, if the steps are looked at.
+  void check(int tap, const Place& values, std::int64_t elements);
   void branch(const Place& predicate, const std::function<void()>& then, const std::function<void()>& otherwise);
 
  private:
   enum class Doing { measuring, recording, updating };
-  /// Commands up to a branch or the end.
+  /// Commands up to a branch, a look, or the end.
   struct Segment {
     VkCommandBuffer commands = VK_NULL_HANDLE;
+    int tap = -1;  // of the look behind it
+    Place values = {};
+    std::int64_t elements = 0;
     int flag = -1;  // of the branch behind it
     int then = -1, otherwise = -1, next = -1;
   };
@@ -99,6 +108,7 @@ class Recording {
   void write_numbers(const Shader& shader, std::int64_t groups, std::span<const std::int64_t> numbers);
   VkDescriptorSet bind(const Shader& shader, std::span<const Place> buffers);
   void run_from(int segment);
+  void look_at(const Segment& segment);
   void read_timestamps();
   std::byte* slot(std::size_t dispatch) const;
   void reset();
@@ -106,6 +116,7 @@ class Recording {
   VulkanDevice& device_;
   Pipelines& pipelines_;
   bool varying_, timed_;
+  Look look_;
   Doing doing_ = Doing::measuring;
   // Counts: of everything when measured, of what is behind us otherwise.
   std::size_t dispatches_ = 0, branches_ = 0;
