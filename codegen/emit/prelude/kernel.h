@@ -127,8 +127,12 @@ inline std::int64_t abs(std::int64_t x) {
 }
 inline unsigned abs(unsigned x) { return x; }
 inline std::uint64_t abs(std::uint64_t x) { return x; }
-inline float sqrt(float x) { return __builtin_sqrtf(x); }
-inline double sqrt(double x) { return __builtin_sqrt(x); }
+template <class T>
+requires std::is_floating_point_v<T>  // a kernel's own sqrt of f32 goes before it
+inline T sqrt(T x) {
+  if constexpr (std::is_same_v<T, float>) return __builtin_sqrtf(x);
+  return __builtin_sqrt(x);
+}
 inline float floor(float x) { return __builtin_floorf(x); }
 inline double floor(double x) { return __builtin_floor(x); }
 inline float round(float x) { return __builtin_rintf(x); }
