@@ -82,6 +82,9 @@ class EntryLowering final : public GroupLowering {
   std::string unique(std::string_view wanted);
   void check_reach(const Operand& operand) const;
   int kernel_number(kir::Kernel code);
+  /// The group's values, and tokens of its states, that the kernel writes.
+  std::vector<Result> results_of(const kir::Kernel& code, const std::vector<Operand>& operands) const;
+  std::optional<Result> result_at(const Operand& place) const;
 
   // --- where dispatches come from (origin.cpp) ---
   Origin origin(const std::string& reason) const;

@@ -266,6 +266,31 @@ int EntryLowering::kernel_number(kir::Kernel code) {
   return static_cast<int>(plan_.kernels.size() - 1);
 }
 
+std::optional<Result> EntryLowering::result_at(const Operand& place) const {
+  const Buffer& b = plan_.buffers[static_cast<std::size_t>(place.buffer)];
+  for (const NodeId id : group_.nodes) {
+    const Node& n = g_.nodes[id];
+    if (b.role == Role::state && n.op->traits.state == StateUse::write)  // one layer of a cache
+      return Result{b.key, n.results.back(), place, reduced(Size::count(Shape(b.shape.begin() + 1, b.shape.end())))};
+    for (const ValueId v : n.results)
+      if (g_.values[v].state < 0 && places_[v] == place)
+        return Result{g_.values[v].name, v, place, reduced(Size::count(type(v).shape))};
+  }
+  return std::nullopt;
+}
+
+std::vector<Result> EntryLowering::results_of(const kir::Kernel& code, const std::vector<Operand>& operands) const {
+  std::vector<Result> results;
+  std::size_t i = 0;
+  for (const kir::Buffer& b : code.buffers) {
+    if (b.space == kir::Space::shared) continue;
+    const Operand& place = operands[i++];
+    if (b.access == kir::Access::read) continue;
+    if (std::optional<Result> result = result_at(place)) results.push_back(*std::move(result));
+  }
+  return results;
+}
+
 /// Kernels count elements, or blocks, in 32 bits from where an operand starts.
 void EntryLowering::check_reach(const Operand& operand) const {
   const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
@@ -297,6 +322,7 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
   for (const std::string& param : code.params) d.params.push_back(size_of(param));
   for (const kernels::GridFactor& f : made.grid)
     d.grid.push_back({f.extent.known() ? Size(f.extent.value) : size_of(f.extent.param), f.divide});
+  d.results = results_of(code, d.operands);
   d.origin = origin(made.reason);
   d.kernels = {kernel_number(std::move(made.kernel))};
   steps_->push_back(std::move(d));

@@ -18,6 +18,7 @@ Plan lower(const Graph& graph, const PlanOptions& options) {
     fail(ErrorCode::invalid_argument,
          "[plan] the graph has weights, '{}' for one, but no package: plan::over gives one", g.weights.front().pattern);
   Plan plan = {.name = options.name};
+  plan.tapped = options.taps;
   plan.inputs = g.inputs;
   for (const OutputDecl& o : g.outputs) plan.outputs.push_back(o.name);
   for (const ConstantDecl& c : g.constants) plan.constants.emplace_back(c.name, c.tensor);

@@ -25,6 +25,7 @@ struct PlanOptions {
   std::string name = "model";
   kir::Target target;
   std::vector<EntrySpec> entries = {};  // none: one, "step", with the graph's own bounds
+  bool taps = false;                    // behind every dispatch, for each value it writes
 };
 
 /// The graph over that package. A graph that was parsed from text knows none, and how weights are stored decides which

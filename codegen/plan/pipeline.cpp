@@ -10,7 +10,8 @@
 namespace openinfer::plan {
 
 std::span<const PlanPass> plan_passes() {
-  static constexpr std::array passes = {PlanPass{"memory", plan_memory}, PlanPass{"provenance", plan_provenance}};
+  static constexpr std::array passes = {PlanPass{"taps", add_taps}, PlanPass{"memory", plan_memory},
+                                        PlanPass{"provenance", plan_provenance}};
   return passes;
 }
 

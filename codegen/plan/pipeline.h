@@ -26,6 +26,9 @@ void run_passes(
     const std::function<void(std::string_view pass, const std::string& before, const std::string& after)>& dump = {});
 
 // The passes.
+/// In a plan that wants it (Plan::tapped): a tap behind every dispatch for each value of the graph that it writes, rows
+/// written into a state included. Copies have none: whoever reads them is behind a tap.
+void add_taps(Plan& plan);
 /// Lifetimes of scratch buffers in each entry point, and their places in its arena: first fit, largest first, such that
 /// buffers that live at the same time do not overlap. Places are multiples of kAlignment.
 void plan_memory(Plan& plan);

@@ -14,6 +14,7 @@
 #include "codegen/kernel_ir/ir.h"
 #include "codegen/plan/size.h"
 #include "openinfer/dtype.h"
+#include "openinfer/index.h"
 #include "openinfer/location.h"
 #include "openinfer/tensor.h"
 
@@ -48,6 +49,7 @@ struct Operand {
   int buffer = -1;
   std::vector<Dim> member = {};  // of a family: one for each {}, affine in loop indices
   Size offset = Size(0);         // elements from the start
+  bool operator==(const Operand&) const = default;
 };
 
 /// Where a dispatch came from and what it costs with every symbol at its bound.
@@ -69,6 +71,14 @@ struct GridFactor {
   std::int64_t divide = 1;
 };
 
+/// A value that a dispatch leaves in memory. What a kv_write leaves in a state has its token's id.
+struct Result {
+  std::string value;      // the graph's name of it: "q", "kv.keys"
+  ValueId id = kNoValue;  // in the graph that was lowered
+  Operand place;
+  Size elements;
+};
+
 struct Dispatch {
   /// Kernels by variant: families whose members differ in dtype take a kernel for each signature.
   std::vector<int> kernels = {};
@@ -77,6 +87,7 @@ struct Dispatch {
   std::vector<Operand> operands = {};  // in the order of the kernel's global buffers
   std::vector<Size> params = {};       // in the order of the kernel's params
   std::vector<GridFactor> grid = {};   // workgroups = Π ceil(size / divide)
+  std::vector<Result> results = {};
   Origin origin = {};
 };
 
@@ -117,13 +128,14 @@ struct EntryPoint {
   std::int64_t arena_bytes = 0;
 };
 
-/// A value that is copied out right behind its dispatch.
+/// A result that is looked at right behind its dispatch. Of a value that several dispatches write: behind the last.
 struct Tap {
-  std::string value;
+  Result result;
   int entry = 0;
-  int dispatch = 0;  // behind which, counted as in Buffer::first
-  Operand operand;
-  Size elements;
+  int dispatch = 0;                        // counted as in Buffer::first
+  std::vector<int> kernels = {};           // of the dispatch, by variant
+  std::vector<std::uint8_t> variant = {};  // as Dispatch::variant
+  std::vector<int> earlier = {};           // kernels whose work is not seen before: of dispatches without a tap
 };
 
 struct Plan {
@@ -132,6 +144,7 @@ struct Plan {
   std::vector<Buffer> buffers = {};
   std::vector<Kernel> kernels = {};
   std::vector<EntryPoint> entries = {};
+  bool tapped = false;  // does the taps pass add taps?
   std::vector<Tap> taps = {};
   std::vector<std::pair<std::string, Tensor>> constants = {};  // by Buffer::constant
   std::vector<std::string> notes = {};                         // fused away, rewritten for lack of a feature, …

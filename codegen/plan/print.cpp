@@ -35,6 +35,7 @@ class Printer {
     line("");
     buffers(-1);
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) entry(e);
+    taps();
     line("");
     line("kernels");
     for (const Kernel& k : plan_.kernels)
@@ -77,6 +78,16 @@ class Printer {
     line("steps:");
     number_ = 0;
     steps(point.steps);
+  }
+  void taps() {
+    if (plan_.taps.empty()) return;
+    line("");
+    line("taps");
+    for (std::size_t t = 0; t < plan_.taps.size(); ++t) {
+      const Tap& tap = plan_.taps[t];
+      line("{:>4} {} behind {:>3}: {} in {}, {} elements", t, plan_.entries[static_cast<std::size_t>(tap.entry)].name,
+           tap.dispatch, tap.result.value, to_text(plan_, tap.result.place), tap.result.elements.text());
+    }
   }
   void steps(const std::vector<Step>& list) {
     ++depth_;

@@ -136,6 +136,7 @@ class SimSession {
     std::vector<std::string_view> results;
     std::vector<std::int64_t> indices;
     Location at;
+    std::uint32_t node = 0;  // its number in the graph: GraphData::nodes
   };
   void begin(const Inputs& inputs, const std::vector<std::string>& wanted = {}, At at = {});
   std::optional<NodeRun> next(At at = {});

@@ -213,7 +213,7 @@ Outputs SimSession::Impl::finish() {
 SimSession::NodeRun SimSession::Impl::describe(NodeId id) const {
   const GraphData& g = program_->g();
   const Node& node = g.nodes[id];
-  NodeRun run{node.op->name, {}, machine_.indices(), node.at};
+  NodeRun run{node.op->name, {}, machine_.indices(), node.at, id};
   for (ValueId v : node.results)
     if (g.values[v].state < 0) run.results.push_back(g.values[v].name);
   return run;
