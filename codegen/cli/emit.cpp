@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "codegen/check/record.h"
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
@@ -31,7 +32,7 @@ struct Options {
   std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype;
   std::optional<std::int64_t> max_context;
   std::vector<std::string> dump;
-  bool no_fuse = false;
+  bool no_fuse = false, check_data = false;
 };
 
 /// The package's file name as an identifier.
@@ -131,10 +132,14 @@ void run(const Options& options) {
           .graph;
   plan::PlanOptions how = {.name = options.name.empty() ? name_from(options.model) : options.name,
                            .target = emit::target_of(device),
-                           .entries = entries(graph, options)};
+                           .entries = entries(graph, options),
+                           .taps = options.check_data};
   plan::Plan plan = plan::lower(graph, how);
   plan::run_passes(plan, dumped.plan, print_dump);
-  emit::emit_project(plan, model, device, options.output, emit::graph_facts(graph));
+  const plan::GraphFacts facts = plan::graph_facts(graph);
+  const std::string check_data =
+      options.check_data ? check::record(graph, plan, facts, emit::emission(plan, model, device), ".cpp") : "";
+  emit::emit_project(plan, model, device, options.output, facts, check_data);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels, with the {}, in {:.2f} s\n", options.output, plan.name,
              device.name, plan.kernels.size(), chosen.origin, took.count());
@@ -161,6 +166,8 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("--dump-pass", options->dump, "Print graph or plan before and after this pass, or all, to stderr")
       ->allow_extra_args(false);
   command->add_flag("--no-fuse", options->no_fuse, "A kernel for each node");
+  command->add_flag("--check-data", options->check_data,
+                    "Record steps in the simulator: `model M --check` then holds every node to it");
   command->footer(
       "Examples:\n  openinfer emit smollm2.oinf --device this-cpu -o smollm2_cpu\n"
       "  openinfer emit filter.oinf --graph filter.oig --device zen4 --name filter -o filter_zen4");

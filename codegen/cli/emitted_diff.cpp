@@ -11,7 +11,7 @@
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/options.h"
 #include "codegen/emit/cuda.h"
-#include "codegen/emit/graph_facts.h"
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/print.h"
 #include "codegen/run/compiled_graph.h"
@@ -98,7 +98,7 @@ emit::Files files_for(const Model& model, const Graph& graph, const Device& devi
       files[fmt::format("device/{}.cu", k.code.name)] = emit::render_cuda(k.code);
     return files;
   }
-  emit::Files files = emit::project_files(plan, model, device, emit::graph_facts(over));
+  emit::Files files = emit::project_files(plan, model, device, plan::graph_facts(over));
   std::erase_if(files, [](const auto& file) { return file.first.find(".spv") != std::string::npos; });
   return files;
 }

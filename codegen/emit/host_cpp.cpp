@@ -48,15 +48,17 @@ class CpuModel final : public HostModel {
     const std::vector<int> weights = of_role(Role::weight), states = of_role(Role::state);
     line("class Steps final : public CpuProgram {{\n public:");
     line(
-        "  Steps(const std::string& package, const Options& options) : CpuProgram({}::description(), package, options) "
+        "  Steps(const std::string& package, const Options& options) : CpuProgram({}::description(), package, "
+        "options){} "
         "{{",
-        plan_.name);
+        plan_.name, plan_.taps.empty() ? "" : ", check(options.check)");
     for (std::size_t w = 0; w < weights.size(); ++w) line("    place({}, weights.{});", w, buffers_.name(weights[w]));
     for (const int b : states) line("    state.{} = new_state<{}>({});", buffers_.name(b), buffers_.type(b), count(b));
     line("  }}\n\n private:");
     run_function();
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) add("\n" + cpu_entry(buffers_, static_cast<int>(e)));
-    if (!states.empty() || !weights.empty()) add("\n");
+    if (!states.empty() || !weights.empty() || !plan_.taps.empty()) add("\n");
+    if (!plan_.taps.empty()) line("  const Tap check;  // holds what the kernels wrote to what was recorded");
     if (!weights.empty()) line("  Weights weights = {{}};");
     if (!states.empty()) line("  State state = {{}};");
     line("}};\n");

@@ -87,8 +87,8 @@ std::string HostModel::run() {
   line("// {} for {}: the steps of ../plan.txt, and what they work on. Made by OpenInfer; yours to change.", plan_.name,
        device.title.empty() ? device.name : device.title);
   line("#include \"model.h\"\n\n#include <algorithm>\n#include <utility>\n");
-  line("#include \"../device/kernels.h\"\n#include \"{}\"\n\nnamespace {} {{\nnamespace {{\n", base_header(),
-       plan_.name);
+  line("#include \"../device/kernels.h\"\n{}#include \"{}\"\n\nnamespace {} {{\nnamespace {{\n",
+       plan_.taps.empty() ? "" : "#include \"check.h\"\n", base_header(), plan_.name);
   declarations();
   steps();
   line("}}  // namespace\n");
@@ -218,7 +218,7 @@ void HostModel::description() {
   for (const plan::EntryPoint& e : plan_.entries) entries.push_back(entry(e));
   for (const std::string& i : plan_.inputs) inputs.push_back(tensor(Role::input, i));
   for (const std::string& o : plan_.outputs) outputs.push_back(tensor(Role::output, o));
-  for (const IndexBound& bound : source_.facts.index_bounds) {
+  for (const plan::IndexBound& bound : source_.facts.index_bounds) {
     const auto at = std::find(plan_.inputs.begin(), plan_.inputs.end(), bound.input);
     if (at == plan_.inputs.end()) continue;
     indices.push_back(fmt::format("{{{}, {}, {}}}", at - plan_.inputs.begin(), dim(bound.below), quoted(bound.what)));

@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "codegen/emit/graph_facts.h"
 #include "codegen/emit/host_buffers.h"
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
 #include "openinfer/model.h"
@@ -24,7 +24,7 @@ struct HostSource {
   const plan::Plan& plan;
   const Model& model;
   const Device& device;
-  const GraphFacts& facts;
+  const plan::GraphFacts& facts;
   std::uint64_t metadata_checksum;         // of the package's METADATA section, 0 without one
   std::vector<std::string> features = {};  // that the machine or device must have
 };

@@ -42,7 +42,7 @@ std::string member_index(const plan::Buffer& family, const std::vector<Dim>& mem
 }  // namespace
 
 HostSteps::HostSteps(const HostBuffers& buffers, int entry)
-    : buffers_(buffers), entry_(buffers.plan().entries[static_cast<std::size_t>(entry)]) {
+    : buffers_(buffers), entry_(buffers.plan().entries[static_cast<std::size_t>(entry)]), number_(entry) {
   for (const plan::Symbol& s : entry_.symbols) symbols_[s.name] = names_.take(s.name);
   for (std::size_t b = 0; b < buffers.plan().buffers.size(); ++b) {
     const plan::Buffer& buffer = buffers.plan().buffers[b];
@@ -165,7 +165,18 @@ void HostSteps::origin(const plan::Origin& o) {
 }
 
 void HostSteps::steps(const std::vector<plan::Step>& list) {
-  for (const plan::Step& s : list) std::visit([&](const auto& step) { print(step); }, s);
+  for (const plan::Step& s : list) {
+    if (std::holds_alternative<plan::Branch>(s)) ++dispatch_;  // its predicate is looked at before what is inside
+    std::visit([&](const auto& step) { print(step); }, s);
+    if (std::holds_alternative<plan::Dispatch>(s)) taps();
+    if (std::holds_alternative<plan::Dispatch>(s) || std::holds_alternative<plan::Copy>(s)) ++dispatch_;
+  }
+}
+
+void HostSteps::taps() {
+  const std::vector<plan::Tap>& all = buffers_.plan().taps;
+  for (std::size_t t = 0; t < all.size(); ++t)
+    if (all[t].entry == number_ && all[t].dispatch == dispatch_) tap(t, all[t].result);
 }
 
 void HostSteps::indented(const std::vector<plan::Step>& list) {

@@ -34,6 +34,8 @@ class HostSteps {
   virtual void call(const plan::Dispatch& d, const kir::Kernel& kernel) = 0;
   virtual void print(const plan::Copy& c) = 0;
   virtual void print(const plan::Branch& b) = 0;
+  /// Looks at a value behind the dispatch that made it.
+  virtual void tap(std::size_t number, const plan::Result& result) = 0;
 
   void line(const std::string& text) { text_ += std::string(static_cast<std::size_t>(depth_) * 2, ' ') + text + "\n"; }
   /// `start`, items and `end`, broken before column 120; the lines behind the first start `behind` columns in.
@@ -61,6 +63,7 @@ class HostSteps {
   std::string symbol(std::string_view wanted);
   void comment(std::string_view text);
   std::string turn() const;
+  void taps();
   void print(const plan::Dispatch& d);
   void print(const plan::Swap& s);
   void print(const plan::Loop& l);
@@ -71,6 +74,8 @@ class HostSteps {
   std::set<int> used_;
   std::set<std::string> used_symbols_;
   std::vector<std::pair<std::string, std::int64_t>> loops_;
+  int number_;        // of the entry point
+  int dispatch_ = 0;  // counted as the plan's taps count
   std::string text_;
 };
 

@@ -67,6 +67,10 @@ class CpuSteps final : public HostSteps {
     line("});");
   }
 
+  void tap(std::size_t number, const plan::Result& result) override {
+    line(fmt::format("check({}, {}, {});", number, place(result.place), expression(result.elements)));
+  }
+
   void print(const plan::Copy& c) override {
     origin(c.origin);
     const std::string from = place(c.from), to = place(c.to);

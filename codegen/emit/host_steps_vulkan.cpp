@@ -44,6 +44,10 @@ class VulkanSteps final : public HostSteps {
     list(fmt::format("r.dispatch(kernels::{}, ", kernel.name), items, ");", 4);
   }
 
+  void tap(std::size_t, const plan::Result& result) override {
+    fail(ErrorCode::internal, "[emit] a tap of '{}' in a program for Vulkan", result.value);
+  }
+
   void print(const plan::Copy& c) override {
     origin(c.origin);
     const std::string from = place(c.from), to = place(c.to);

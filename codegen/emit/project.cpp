@@ -71,6 +71,18 @@ std::vector<Fixed> common_files() {
           }};
 }
 
+/// What projects with check data have besides.
+std::vector<Fixed> check_files() {
+  return {{
+              "host/check.cpp",
+#include "host_check_cpp.inc"
+          },
+          {
+              "host/check.h",
+#include "host_check_h.inc"
+          }};
+}
+
 /// What projects for CPUs have besides.
 std::vector<Fixed> cpu_files() {
   return {{
@@ -182,6 +194,25 @@ std::string command(const plan::Plan& plan, const std::string& package) {
   return text;
 }
 
+/// What is only in projects with check data.
+std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& plan, const Model& model,
+                                                              const Device& device) {
+  const bool checks = !plan.taps.empty();
+  const auto if_checked = [&](std::string_view text) { return std::string(checks ? text : ""); };
+  return {
+      {"MODEL_CHECK_SOURCE", if_checked(" host/check.cpp")},
+      {"MODEL_CHECK_DEFINITION",
+       if_checked("\nset_source_files_properties(host/check.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)\n# Where --check finds what was recorded.\ntarget_compile_definitions(${command} PRIVATE "
+                  "CHECK_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/check/data.oinf\")")},
+      {"MODEL_CHECK_USAGE", if_checked("    \"       model PACKAGE --check [--check-data F.oinf]\\n\"\n")},
+      {"MODEL_CHECK_README",
+       if_checked("\n`b/model MODEL_PACKAGE --check` replays steps that were recorded in the simulator, compares every "
+                  "value that a kernel writes\nwith the simulator's (a line for each node: the largest error and its "
+                  "bound), and names the first node that is out of bounds by its\nline in the graph's source and its "
+                  "kernel. What was recorded is in `check/data.oinf`.\n")},
+      {"MODEL_EMISSION", emission(plan, model, device)}};
+}
+
 std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, const Model& model,
                                                         const Device& device) {
   const bool cpu = device.api == Api::cpu;
@@ -234,10 +265,26 @@ bool is_identifier(std::string_view name) {
 
 /// Errors: invalid_argument for a plan that cannot give its name to a namespace and a target.
 void check_name(const plan::Plan& plan) {
-  constexpr auto kTaken =
-      std::to_array<std::string_view>({"kernel", "kernels", "std", "model", "opnf", "main", "program", "reader", "npy",
-                                       "memory", "cpu_program", "thread_pool", "vocabulary", "test", "install",
-                                       "vulkan_device", "vulkan_features", "vulkan_program", "vulkan_recording"});
+  constexpr auto kTaken = std::to_array<std::string_view>({"kernel",
+                                                           "kernels",
+                                                           "std",
+                                                           "model",
+                                                           "opnf",
+                                                           "main",
+                                                           "program",
+                                                           "reader",
+                                                           "npy",
+                                                           "memory",
+                                                           "cpu_program",
+                                                           "thread_pool",
+                                                           "vocabulary",
+                                                           "test",
+                                                           "install",
+                                                           "vulkan_device",
+                                                           "vulkan_features",
+                                                           "vulkan_program",
+                                                           "vulkan_recording",
+                                                           "check"});
   if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",
@@ -254,18 +301,32 @@ kir::Target target_of(const Device& device) {
           .exact_division = device.api != Api::vulkan};
 }
 
-Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts) {
+std::string emission(const plan::Plan& plan, const Model& model, const Device& device) {
+  return fmt::format("{:016x}",
+                     opnf::xxh64(fmt::format("{:x} {}\n{}", model.fingerprint(), device.name, to_text(plan))));
+}
+
+Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const plan::GraphFacts& facts,
+                    const std::string& check_data) {
   check_name(plan);
+  if (!plan.taps.empty() && device.api != Api::cpu)
+    fail(ErrorCode::unsupported, "[emit] --check-data: programs for {} do not replay steps yet; emit for a CPU",
+         name(device.api));
   if (device.api == Api::cuda)
     fail(ErrorCode::unsupported, "[emit] {}: there is no host program for CUDA yet; emit with --api vulkan",
          device.name);
   Files files;
-  const auto filled_in = values(plan, model, device);
+  auto filled_in = check_values(plan, model, device);
+  for (auto& value : values(plan, model, device)) filled_in.push_back(std::move(value));
   const auto add = [&](const std::vector<Fixed>& fixed) {
     for (const Fixed& f : fixed)
       files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
   };
   add(common_files());
+  if (!plan.taps.empty()) {
+    add(check_files());
+    files["check/data.oinf"] = check_data;
+  }
   files[fmt::format("host/{}.h", plan.name)] =
       "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
   files["plan.txt"] = to_text(plan);
@@ -290,8 +351,8 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
 }
 
 void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
-                  const GraphFacts& facts) {
-  write_project(project_files(plan, model, device, facts), folder);
+                  const plan::GraphFacts& facts, const std::string& check_data) {
+  write_project(project_files(plan, model, device, facts, check_data), folder);
 }
 
 }  // namespace openinfer::emit

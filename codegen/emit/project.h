@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "codegen/emit/graph_facts.h"
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
 #include "openinfer/model.h"
@@ -20,9 +20,13 @@ using Files = std::map<std::string, std::string>;
 /// What kernels are built for.
 kir::Target target_of(const Device& device);
 
-/// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_model.h refuses and for
-/// a device that is driven by CUDA.
-Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const GraphFacts& facts);
+/// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_model.h refuses and
+/// for a device that is driven by CUDA. `check_data`: of check::record, for a plan with taps.
+Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const plan::GraphFacts& facts,
+                    const std::string& check_data = {});
+
+/// Names the plan, its package and its device: check data are of one emission.
+std::string emission(const plan::Plan& plan, const Model& model, const Device& device);
 
 /// Writes the folder: all of it or nothing. An emitted project that is there is replaced; what else lies in its folder
 /// (a build folder) stays. Errors: invalid_argument for a folder with anything else in it; io_error.
@@ -30,6 +34,6 @@ void write_project(const Files& files, const std::filesystem::path& folder);
 
 /// Both.
 void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
-                  const GraphFacts& facts);
+                  const plan::GraphFacts& facts, const std::string& check_data = {});
 
 }  // namespace openinfer::emit

@@ -77,7 +77,7 @@ CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend bac
     : model_(model),
       device_(device_of(backend, options)),
       plan_(make_plan(plan::over(graph, model), emit::target_of(device_), "model", options.dims)) {
-  std::vector<emit::IndexBound> bounds = emit::graph_facts(graph).index_bounds;
+  std::vector<plan::IndexBound> bounds = plan::graph_facts(graph).index_bounds;
   if (backend == Backend::vulkan) {
     executor_ = std::make_unique<VulkanExecutor>(plan_, model_, device_,
                                                  GpuOptions{.device = options.gpu,

@@ -25,7 +25,7 @@ namespace openinfer::run {
 struct CpuOptions {
   int threads = 0;                                  // 0: all processors
   Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
-  std::vector<emit::IndexBound> index_bounds = {};  // inputs to look at before each step
+  std::vector<plan::IndexBound> index_bounds = {};  // inputs to look at before each step
 };
 
 class CpuExecutor final : public Executor {

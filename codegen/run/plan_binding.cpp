@@ -87,7 +87,7 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
 }
 
 void PlanBinding::check_indices(const Tensors& inputs) const {
-  for (const emit::IndexBound& bound : index_bounds_) {
+  for (const plan::IndexBound& bound : index_bounds_) {
     const auto input = inputs.find(bound.input);
     if (input == inputs.end()) continue;
     const std::int64_t below = value(Size(bound.below));

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "codegen/emit/graph_facts.h"
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/plan.h"
 #include "codegen/run/executor.h"
 #include "openinfer/model.h"
@@ -28,7 +28,7 @@ class PlanBinding {
   PlanBinding(const plan::Plan& plan, const Sizes& fixed);
 
   /// Inputs whose elements say where something lies, and how far that reaches: bind() then looks at each.
-  void check_indices(std::vector<emit::IndexBound> bounds) { index_bounds_ = std::move(bounds); }
+  void check_indices(std::vector<plan::IndexBound> bounds) { index_bounds_ = std::move(bounds); }
   /// Checks a step's inputs, takes sizes from them, and gives the entry point that they fit.
   std::size_t bind(const Tensors& inputs);
   /// Sizes with which an entry point can be prepared: what is fixed, else the largest that it takes.
@@ -49,7 +49,7 @@ class PlanBinding {
   void check_indices(const Tensors& inputs) const;
 
   const plan::Plan& plan_;
-  std::vector<emit::IndexBound> index_bounds_;
+  std::vector<plan::IndexBound> index_bounds_;
   Sizes most_;     // of every symbol
   Sizes symbols_;  // of this step, loop indices included
 };

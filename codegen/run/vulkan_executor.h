@@ -22,7 +22,7 @@ struct GpuOptions {
   bool validate = false;    // with the validation layer, synchronisation too: a message is an error
   bool timings = false;
   Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
-  std::vector<emit::IndexBound> index_bounds = {};  // inputs to look at before each step
+  std::vector<plan::IndexBound> index_bounds = {};  // inputs to look at before each step
 };
 
 struct KernelTime {

@@ -349,7 +349,7 @@ class Rows(Emitted):
 
     @classmethod
     def setUpClass(cls):
-        emit = cls.make("--name", "tiny", "--max-context", "700")
+        emit = cls.make("--name", "tiny", "--max-context", "700", "--check-data")
         tiny_llama.write(cls.package)
         emit()
         build(cls.project, os.path.join(cls.project, "b"))
@@ -388,6 +388,35 @@ class Rows(Emitted):
         stats = json.loads(self.read("s.json"))
         for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"):
             self.assertGreater(stats[key], 0)
+
+    def test_check(self):
+        out = self.model_works("--check", "--threads", 2)
+        self.assertRegex(out, r"check: \d+ nodes, \d+ values within bounds\n$")
+        self.assertRegex(out, r"\n +[0-9.e-]+ +[0-9.e-]+ +[0-9.e-]+  q = rope +llama.h:\d+ +device/rope\.cpp\n")
+        self.assertIn("add (fused away: Wdown = matmul)", out)
+
+    def test_check_refuses_data_that_are_not_its_own(self):
+        def with_data(content, *says, package=None):
+            self.write("d.oinf", content)
+            self.model_fails("--check", "--check-data", "d.oinf", package=package, says=["d.oinf", *says])
+        data = self.read(os.path.join(self.project, "check/data.oinf"))
+        self.model_fails("--check", "--check-data", "none.oinf", says=["check data", "none.oinf", "No such file"])
+        with_data(b"x" * 5000)
+        with_data(data[:-4096])
+        half = len(data) // 2  # more than lies between two tensors
+        with_data(data[:half] + bytes(byte ^ 1 for byte in data[half:half + 128]) + data[half + 128:], "hurt")
+        with open(self.package, "rb") as package:
+            with_data(package.read(), "holds no check data")
+        other = self.path("other")
+        self.works("emit", self.package, "--device", "this-cpu", "--name", "tiny", "--max-context", 600, "--check-data", "-o", other)
+        with_data(self.read("other/check/data.oinf"), "another emission")
+        tiny_llama.write(self.path("f32.oinf"), dtypes={"final_norm": "f16"})
+        with_data(data, "another package", package=self.path("f32.oinf"))
+
+    def test_check_data_are_deterministic(self):
+        for _ in range(2):
+            self.works("emit", self.package, "--device", "this-cpu", "--name", "tiny", "--max-context", 700, "--check-data", "-o", "again")
+            self.assertEqual(self.read("again/check/data.oinf"), self.read(os.path.join(self.project, "check/data.oinf")))
 
     def test_mixed_dtypes_take_a_kernel_each(self):
         with open(os.path.join(self.project, "host/model.cpp"), encoding="utf-8") as file:

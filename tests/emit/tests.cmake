@@ -6,6 +6,10 @@ if(TARGET openinfer_command)
     set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
+  # Faults planted in emitted kernels: some 80 small compilations.
+  add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
+  set_tests_properties(emit_check PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
 endif()
 
 # Buffers by name and stored matrices, as the tests of the templates have them; a device.

@@ -19,6 +19,9 @@
 #include "model.h"
 #include "npy.h"
 #include "vocabulary.h"
+#ifdef CHECK_DATA  // where the steps lie that --check replays; of programs emitted with --check-data
+#include "check.h"
+#endif
 
 namespace MODEL_NAME {
 namespace {
@@ -28,11 +31,16 @@ constexpr const char* kUsage =
     "             [--max-context N] [--stats F.json]\n"
     "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
     "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n"
-    "with each: MODEL_RUN_FLAGS\n"
+MODEL_CHECK_USAGE    "with each: MODEL_RUN_FLAGS\n"
     "Examples:\n"
     "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
     "  model filter.oinf --input x=x.npy --output y=y.npy\n";
 
+#ifdef CHECK_DATA
+constexpr const char* kCheckData = CHECK_DATA;
+#else
+constexpr const char* kCheckData = nullptr;
+#endif
 constexpr bool kOnCpu = std::string_view("MODEL_API") == "cpu";
 
 struct WrongUsage : Error {
@@ -59,7 +67,8 @@ struct Flags {
   std::vector<std::int32_t> prompt;
   std::string gpu;
   bool has_prompt = false, ignore_eos = false, text = false, bench = false, json = false;
-  bool validate = false, timings = false;
+  bool validate = false, timings = false, check = false;
+  std::string check_data = kCheckData ? kCheckData : "";
   std::optional<std::int64_t> generate, max_context;
   std::int64_t bench_prompt = 128, depth = 0;
   int threads = 0;
@@ -104,6 +113,7 @@ void set(Flags& flags, std::string_view flag, std::string_view value) {
   if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
   if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
   if (flag == "--gpu") flags.gpu = value;
+  if (flag == "--check-data") flags.check_data = value;
   if (flag == "--logits") flags.logits = value;
   if (flag == "--stats") flags.stats = value;
   if (flag == "--input") flags.inputs.push_back(assignment(flag, value));
@@ -116,13 +126,16 @@ void set(Flags& flags, std::string_view flag, std::string_view value) {
 Flags parse(int argc, char** argv) {
   static const std::set<std::string_view> kWithValue = {"--prompt-ids", "--generate", "--max-context", "--prompt",
                                                         "--depth",      "--threads",  "--logits",      "--stats",
-                                                        "--input",      "--output",   "--dim",         "--gpu"};
+                                                        "--input",      "--output",   "--dim",         "--gpu",
+                                                        "--check-data"};
   Flags flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
     if ((word == "--gpu" || word == "--validate" || word == "--timings") && kOnCpu)
       throw WrongUsage(std::string(word) + ": this program runs on a CPU");
+    if (word.starts_with("--check") && !kCheckData)
+      throw WrongUsage(std::string(word) + ": this program was emitted without check data");
     if (kWithValue.contains(word)) {
       if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
       set(flags, word, argv[++i]);
@@ -141,7 +154,7 @@ Flags parse(int argc, char** argv) {
     } else if (word == "--json") {
       flags.json = true;
     } else if (word == "--check") {
-      throw WrongUsage("--check: this program was emitted without check data");
+      flags.check = true;
     } else if (word.starts_with("-")) {
       throw WrongUsage("there is no flag " + std::string(word));
     } else if (flags.package.empty()) {
@@ -152,8 +165,9 @@ Flags parse(int argc, char** argv) {
   }
   if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
   const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
-  if (int(tensors) + int(flags.has_prompt) + int(flags.bench) != 1)
-    throw WrongUsage("give one of --prompt-ids, --input and --output, or --bench");
+  if (int(tensors) + int(flags.has_prompt) + int(flags.bench) + int(flags.check) != 1)
+    throw WrongUsage(std::string("give one of --prompt-ids, --input and --output, ") +
+                     (kCheckData ? "--bench, or --check" : "or --bench"));
   if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
   if (flags.has_prompt && flags.prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
   return flags;
@@ -284,12 +298,17 @@ std::string on_threads(const Model& model) {
   return kOnCpu ? ", " + std::to_string(model.stats().threads) + " threads" : "";
 }
 
-/// Opened with a cache for that many positions, as far as the model can hold them.
-Model open_for(const Flags& flags, std::int64_t positions) {
-  const Cache& cache = Model::cache();
+Options options_of(const Flags& flags) {
   Options options = {
       .threads = flags.threads, .device = flags.gpu, .validate = flags.validate, .timings = flags.timings};
   if (::isatty(2)) options.progress = upload_bar;
+  return options;
+}
+
+/// Opened with a cache for that many positions, as far as the model can hold them.
+Model open_for(const Flags& flags, std::int64_t positions) {
+  const Cache& cache = Model::cache();
+  Options options = options_of(flags);
   const std::int64_t most = cache.max_context > 0 ? cache.max_context : INT64_MAX;
   if (flags.max_context.value_or(0) > most)
     throw Error("--max-context " + std::to_string(*flags.max_context) + ": this program was emitted for up to " +
@@ -461,6 +480,20 @@ void run_tensors(const Flags& flags) {
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 
+#ifdef CHECK_DATA
+void run_check(const Flags& flags) {
+  Check check(flags.check_data, flags.package);
+  Options options = options_of(flags);
+  options.sizes = check.sizes();
+  options.check = &check;
+  Model model = Model::open(flags.package, options);
+  check.replay(model);
+  check.report();
+}
+#else
+void run_check(const Flags&) {}
+#endif
+
 int report(std::string message, int code) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   std::fflush(stdout);
@@ -485,7 +518,9 @@ int main(int argc, char** argv) {
     return std::fputs(kUsage, stdout) < 0;
   try {
     const Flags flags = parse(argc, argv);
-    if (flags.bench)
+    if (flags.check)
+      run_check(flags);
+    else if (flags.bench)
       bench(flags);
     else if (flags.has_prompt)
       generate(flags);

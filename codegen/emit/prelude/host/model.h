@@ -51,9 +51,12 @@ struct Cache {
   std::int64_t max_context;                       // positions that a slot can have; 0: no cache
 };
 
+class Check;
+
 struct Options {
   int threads = 0;                                 // of programs for CPUs; 0: one for each processor
   std::map<std::string, std::int64_t> sizes = {};  // of states: {"ctx", 512}; what is not named has its largest
+  Check* check = nullptr;                          // replays recorded steps: check.h, in programs that have it
   // Programs for GPUs.
   std::string device = "";  // a part of the name that the driver gives it; empty: the first that fits
   bool validate = false;    // with Vulkan's validation layer: what it says is an Error

@@ -9,10 +9,12 @@
 
 #include "openinfer/graph.h"
 
-namespace openinfer::emit {
+namespace openinfer::plan {
 
 /// Each element of the input must be in [0, below): kernels do not look.
 struct IndexBound {
+  enum class Of { entries, positions, slots };
+  Of of;
   std::string input;
   Dim below;
   std::string what;  // "entries of tok_embeddings", "positions of kv"
@@ -27,4 +29,4 @@ struct GraphFacts {
 
 GraphFacts graph_facts(const Graph& graph);
 
-}  // namespace openinfer::emit
+}  // namespace openinfer::plan

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "codegen/emit/graph_facts.h"
+#include "codegen/plan/graph_facts.h"
 
 #include <algorithm>
 
 #include "lib/graph/ir.h"
 
-namespace openinfer::emit {
+namespace openinfer::plan {
 namespace {
 
 std::string symbol_alone(const Dim& dim) {
@@ -43,10 +43,10 @@ class Facts {
     }
     return "";
   }
-  void bound(const std::string& input, const Dim& below, const std::string& what) {
+  void bound(IndexBound::Of of, const std::string& input, const Dim& below, const std::string& what) {
     const auto same = [&](const IndexBound& b) { return b.input == input && b.below == below && b.what == what; };
     auto& all = facts_.index_bounds;
-    if (!input.empty() && std::none_of(all.begin(), all.end(), same)) all.push_back({input, below, what});
+    if (!input.empty() && std::none_of(all.begin(), all.end(), same)) all.push_back({of, input, below, what});
   }
   void gather(const Node& n) {
     const ValueInfo& table = g_.values[n.operands[0]];
@@ -58,15 +58,16 @@ class Facts {
       name = g_.weights[static_cast<std::size_t>(g_.nodes[table.node].decl)].pattern;
       facts_.looked_up.push_back(name);
     }
-    bound(input(n, "ids"), table.type.shape[static_cast<std::size_t>(axis)], "entries of " + name);
+    bound(IndexBound::Of::entries, input(n, "ids"), table.type.shape[static_cast<std::size_t>(axis)],
+          "entries of " + name);
   }
   void cache(const Node& n) {
     const int state = g_.values[n.operands.back()].state;
     if (state < 0) return;
     const StateDecl& decl = g_.states[static_cast<std::size_t>(state)];
-    bound(input(n, "pos"), decl.spec.shape[3], "positions of " + decl.name);
-    bound(input(n, "step"), decl.spec.shape[3], "positions of " + decl.name);
-    bound(input(n, "slot"), decl.spec.shape[1], "slots of " + decl.name);
+    bound(IndexBound::Of::positions, input(n, "pos"), decl.spec.shape[3], "positions of " + decl.name);
+    bound(IndexBound::Of::positions, input(n, "step"), decl.spec.shape[3], "positions of " + decl.name);
+    bound(IndexBound::Of::slots, input(n, "slot"), decl.spec.shape[1], "slots of " + decl.name);
   }
 
   const GraphData& g_;
@@ -77,4 +78,4 @@ class Facts {
 
 GraphFacts graph_facts(const Graph& graph) { return Facts(graph.data()).run(); }
 
-}  // namespace openinfer::emit
+}  // namespace openinfer::plan

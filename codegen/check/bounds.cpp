@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/check/bounds.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "codegen/check/elementwise_bounds.h"
+#include "codegen/check/op_bounds.h"
+#include "lib/base/fail.h"
+#include "lib/graph/infer.h"
+#include "lib/passes/fused_group.h"
+
+namespace openinfer::check {
+namespace {
+
+/// Element of `own` that broadcasts to each element of `shape`.
+std::vector<std::size_t> places(const Extents& own, const Extents& shape) {
+  std::vector<std::size_t> all(static_cast<std::size_t>(element_count(shape)));
+  std::vector<std::size_t> steps(shape.size());
+  std::size_t step = 1;
+  for (std::size_t d = own.size(); d-- > 0;) {
+    steps[shape.size() - own.size() + d] = own[d] == 1 ? 0 : step;
+    step *= static_cast<std::size_t>(own[d]);
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::size_t rest = i;
+    for (std::size_t d = shape.size(); d-- > 0; rest /= static_cast<std::size_t>(shape[d]))
+      all[i] += rest % static_cast<std::size_t>(shape[d]) * steps[d];
+  }
+  return all;
+}
+
+bool is_exact(const Bounded& b) {
+  return std::all_of(b.error.begin(), b.error.end(), [](double e) { return e == 0; });
+}
+
+Bounded exactly(std::vector<double> numbers) {
+  Bounded b = {std::move(numbers), {}};
+  b.error.assign(b.value.size(), 0);
+  return b;
+}
+
+}  // namespace
+
+bool Bounds::is_computed_in(ValueId v, int dispatch) const {
+  const NodeId id = g_.values[v].node;
+  if (id == kNoNode) return false;
+  const Node& n = g_.nodes[id];
+  if (is_leaf(n) || n.op == &loop_op() || n.op == &cond_op() || n.op->traits.view ||
+      n.op->traits.state != StateUse::none)
+    return false;
+  const auto seen = seen_.find(v);
+  return seen == seen_.end() || seen->second == dispatch;
+}
+
+Bounded Bounds::operand(ValueId v, int dispatch) {
+  if (!is_computed_in(v, dispatch)) return exactly(numbers_of(values_.tensor(v)));
+  if (!seen_.contains(v)) fused_.insert(v);
+  Bounded b = result(v, dispatch);
+  // It is in a register, rounded to its dtype as in the simulator or to f32: both are within its unit.
+  const DType dtype = g_.values[v].type.dtype;
+  for (std::size_t i = 0; i < b.value.size(); ++i)
+    if (b.error[i] != 0 || rounded(dtype, b.value[i]) != b.value[i])
+      b.error[i] += unit(dtype) * (std::abs(b.value[i]) + b.error[i]);
+  return b;
+}
+
+Bounded Bounds::elementwise_result(const Node& node, int dispatch) {
+  const Tensor stored = values_.tensor(node.results[0]);
+  std::vector<ScalarExpr> parameters;
+  std::vector<Bounded> columns;
+  bool exact = true;
+  for (const ValueId v : node.operands) {
+    const Bounded own = operand(v, dispatch);
+    exact = exact && is_exact(own);
+    parameters.push_back(ScalarExpr::parameter("x", compute_kind(g_.values[v].type.dtype)));
+    Bounded& column = columns.emplace_back();
+    for (const std::size_t at : places(values_.tensor(v).shape(), stored.shape())) {
+      column.value.push_back(own.value[at]);
+      column.error.push_back(own.error[at]);
+    }
+  }
+  // Whole numbers and truth have no rounding: the same bits, wrapped or not.
+  if (exact && !is_float(stored.dtype())) return exactly(numbers_of(stored));
+  const ScalarFn function = std::get<ScalarFn>(*openinfer::lower(g_, node));
+  return elementwise(function(parameters), parameters, columns);
+}
+
+Bounded Bounds::result(ValueId v, int dispatch) {
+  const Node& node = g_.nodes[g_.values[v].node];
+  if (is_elementwise(g_, node)) return elementwise_result(node, dispatch);
+  for (const ValueId o : node.operands)
+    if (o != kNoValue && g_.values[o].state < 0 && is_computed_in(o, dispatch))
+      fail_at(node.at, ErrorCode::internal, "[check] {} reads '{}' before anybody can see it", node.op->name,
+              g_.values[o].name);
+  return op_bound({node, values_, pool_});
+}
+
+}  // namespace openinfer::check

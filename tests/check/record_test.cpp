@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Check data as bytes: what was recorded, at which keys, with which bounds.
+#include "codegen/check/record.h"
+
+#include <openinfer/openinfer.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "codegen/plan/lower.h"
+#include "codegen/plan/pipeline.h"
+#include "formats/opnf/reader.h"
+#include "lib/passes/pipeline.h"
+
+using namespace openinfer;
+
+namespace {
+
+std::string record(const Graph& g) {
+  const Graph compiled = run_passes(g, compilation_passes()).graph;
+  plan::Plan p = plan::lower(compiled, {.name = "test", .target = {.lanes = 8}, .entries = {}, .taps = true});
+  plan::run_passes(p);
+  return check::record(compiled, p, plan::graph_facts(compiled), "this one", ".cpp");
+}
+
+/// A reader of bytes in memory.
+opnf::Reader open(const std::string& bytes) {
+  const auto path = std::filesystem::temp_directory_path() / ("record_test." + std::to_string(::getpid()) + ".oinf");
+  std::ofstream(path, std::ios::binary) << bytes;
+  opnf::Reader reader = opnf::Reader::open(path.string());
+  std::filesystem::remove(path);
+  return reader;
+}
+
+template <class T>
+std::vector<T> elements(const opnf::Reader& data, const std::string& key) {
+  const auto bytes = data.bytes(data.find(key).value());
+  std::vector<T> all(bytes.size() / sizeof(T));
+  std::memcpy(all.data(), bytes.data(), bytes.size());
+  return all;
+}
+
+Graph cached() {
+  return graph([](GraphBuilder& b) {
+    const auto N = b.dim("N", 1, 4), ctx = b.dim("ctx", 1, 64);
+    const auto pos = b.input("pos", i32, {N}), slot = b.input("slot", i32, {N}), ids = b.input("ids", i32, {N});
+    const auto table = b.constant("table", Tensor(std::vector<float>(48, 0.5f), {3, 16}));
+    const auto x = gather(table, ids);
+    const auto kv = b.state("kv", kv_cache({.layers = 2, .slots = 2, .capacity = ctx, .heads = 2, .head_dim = 8}));
+    b.output("y", b.loop("l", 0, 2, x, [&](Index l, Value h) {
+      kv_write(kv, {.layer = l, .pos = pos, .slot = slot}, h | rope(pos, {.head_dim = 8}), h);
+      const auto [keys, values] = kv_read(kv, {.layer = l});
+      return h + sdpa(h, keys, values, {.pos = pos, .slot = slot});
+    }));
+  });
+}
+
+}  // namespace
+
+TEST_CASE("the same graph and plan give the same bytes") { CHECK(record(cached()) == record(cached())); }
+
+TEST_CASE("recorded inputs are in range, and go on from step to step") {
+  const opnf::Reader data = open(record(cached()));
+  CHECK(data.metadata().at("emission").string() == "this one");
+  CHECK(data.metadata().at("steps").strings().size() == 2);
+  CHECK(elements<std::int32_t>(data, "0.in.slot") == std::vector<std::int32_t>{0, 0, 1, 1});
+  CHECK(elements<std::int32_t>(data, "0.in.pos") == std::vector<std::int32_t>{0, 1, 0, 1});
+  CHECK(elements<std::int32_t>(data, "1.in.pos") == std::vector<std::int32_t>{2, 3, 2, 3});
+  for (const std::int32_t id : elements<std::int32_t>(data, "0.in.ids")) CHECK((id >= 0 && id < 3));
+  CHECK(data.metadata().at("sizes.names").strings()[0] == "ctx");
+}
+
+TEST_CASE("rows of a cache lie at their places, rotated keys within bounds, values to the bit") {
+  const opnf::Reader data = open(record(cached()));
+  // Taps: gather, keys, values, sdpa, add. The layer is small: all of its 2 slots · 2 heads · 7 positions are there.
+  CHECK(data.metadata().at("node.1").strings()[0] == "kv.keys = kv_write (fused away: rope = rope)");
+  for (const char* turn : {"0.1.0", "0.1.1", "1.2.1"})
+    CHECK(elements<std::int32_t>(data, std::string(turn) + ".starts").size() == 28);
+  CHECK(data.find("0.1.0.bound"));
+  CHECK_FALSE(data.find("0.2.0.bound"));
+  CHECK_FALSE(data.find("0.0.0.bound"));  // a gather moves
+  const auto values = elements<float>(data, "0.2.0");
+  CHECK(values[0] == 0.5f);      // slot 0, head 0, position 0
+  CHECK(values[2 * 8] == 0.0f);  // position 2 is not written yet
+  CHECK(elements<float>(data, "1.2.0")[2 * 8] == 0.5f);
+}
+
+TEST_CASE("both branches of a condition are recorded, in a step each") {
+  const opnf::Reader data = open(record(graph([](GraphBuilder& b) {
+    const auto x = b.input("x", f32, {4});
+    const auto p = b.input("p", boolean, {});
+    b.output("y", b.cond(
+                      p, [&] { return exp(x); }, [&] { return x * 3.0; }));
+  })));
+  CHECK((data.find("0.0.0") && !data.find("0.1.0")));
+  CHECK((data.find("1.1.0") && !data.find("1.0.0")));
+  CHECK(data.find("0.0.0.bound"));
+  CHECK_FALSE(data.find("1.1.0.bound"));  // one product of exact numbers: the same bits everywhere
+}

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--check: single faults planted in emitted kernels are each found at their node and in their file; the programs as emitted pass."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
+import tiny_llama  # noqa: E402
+from harness import COMMAND  # noqa: E402
+import opnf  # noqa: E402  (tiny_llama knows where it is)
+
+# Kinds of operators that a llama does not have.
+GRAPH = """oig 1
+dim 1 <= N <= 16
+weight @table  : q8_0[10, 64]
+weight @A      : q4_0[64, 48]
+weight @B      : q4_k[256, 16]
+weight @weight : f32[64]
+weight @bias   : f32[64]
+graph (ids: i32[N], x: f32[N, 64], wide: f32[N, 256], whole: i32[N, 6], flag: bool[]) -> (joined: f32[N, 96],
+    turned: f32[48, N], last: f32[N, 16], mean: f32[N], most: f32[48], place: i32[N], half: f16[N, 64], chosen: f32[N, 48],
+    counted: i32[N, 6], part: f32[N, 24], total: f32[N]) {
+  row = gather(@table, ids)
+  normed = layer_norm(row, @weight, @bias)
+  scaled = normed * x
+  low = matmul(scaled, @A)
+  soft = softmax(low)
+  joined = concat(low, soft, axis=1)
+  turned = transpose(soft)
+  k = matmul(wide, @B)
+  wave = sin(k)
+  last = if flag {
+    up = wave * 2
+    next up
+  } else {
+    down = wave - k
+    next down
+  }
+  mean = mean(wide, axes=[1])
+  most = reduce_max(low, axes=[0])
+  place = argmax(low)
+  half = cast(x, dtype=f16)
+  size = abs(low)
+  root = sqrt(size)
+  above = ge(low, soft)
+  chosen = select(above, root, low)
+  two = whole + whole
+  counted = two * whole
+  part = slice(low, axis=1, begin=1, end=48, step=2)
+  total = sum(x, axes=[1])
+  return joined, turned, last, mean, most, place, half, chosen, counted, part, total
+}
+"""
+
+# Drops the low 13 bits of the significand: what a store to f16 then finds is rounded towards zero.
+CUT = r"bitcast<f32x\2>(bitcast<u32x\2>(\1) & 4294959104u)"
+
+# What is wrong, in which kernel, the text as emitted (a regular expression), the text that takes its place wherever that stands, and
+# the node that must be named. Lanes are those of this machine.
+MIXED = [
+    ("an index off by one", "gather_row", r"min\(ids\[r\], 9\)", "min(ids[r] + 1, 9)", "row = gather"),
+    ("the scale of block 0 for all", "gather_row", r"table\[block\]\.d", "table[block / 2 * 2].d", "row = gather"),
+    ("a term is missing", "layer_norm_normed", r" \+\s+load<f32x\d+>\(&b\[i\]\)", "", "scaled = mul"),
+    ("eps is 100 times too large", "layer_norm_normed", r"1e-05f", "1e-03f", "scaled = mul"),
+    ("a wrong zero point of a block format", "matmul_A", r"- 8\)", "- 7)", "low = matmul"),
+    ("the scale of the wrong block", "matmul_A", r"widen\(A\[at\]\.d\)", "widen(A[column * 2].d)", "low = matmul"),
+    ("NaN in an epilogue", "matmul_A", r"abs\(total_before\)", "total_before", "root = sqrt"),
+    ("minima are left out", "matmul_B", r" \+ low \* x_sum\[m\]", "", "k = matmul"),
+    ("a mask of six bits has five", "matmul_B", r"& 63 :", "& 31 :", "k = matmul"),
+    ("a sign in an epilogue", "matmul_B", r"= sin\(total_before\)", "= -sin(total_before)", "wave = sin"),
+    ("a coefficient of exp", "softmax_soft", r"0\.49999994f", "0.4999f", "soft = softmax"),
+    ("a wrong constant", "softmax_soft", r"1\.0f / total", "1.00001f / total", "soft = softmax"),
+    ("a comparison the other way", "softmax_soft", r"t <= low_value", "low_value <= t", "chosen = select"),
+    ("divided by one less", "mean_mean", r"/ 256\.0f", "/ 255.0f", "mean = mean"),
+    ("the first elements are left out", "sum_total", r"j = 0; j \+ (\d+)", r"j = \1; j + \1", "total = sum"),
+    ("the last row is left out", "reduce_max_most", r"j < N;", "j < N - 1;", "most = reduce_max"),
+    ("the least instead of the largest", "argmax_place", r"largest_before < x_value", "x_value < largest_before", "place = argmax"),
+    ("f16 rounded towards zero", "cast", r"(load<f32x(\d+)>\(&x\[i\]\))", CUT, "half = cast"),
+    ("a place off by one", "concat_2", r"48 \+ r \* 96", "47 + r * 96", "joined = concat"),
+    ("a wrong stride", "transpose", r"at_2 \+ i \* 48, 48", "at_2 + i * 47, 47", "turned = transpose"),
+    ("whole numbers", "add_mul", r"whole_value \+ whole_value", "whole_value - whole_value", "counted = mul"),
+    ("a first element off by one", "slice", r"1 \+ i \* 2", "i * 2", "part = slice"),
+    ("a sign in the second branch", "sub", r"\) - load", ") + load", "down = sub"),
+]
+LLAMA = [
+    ("a sign", "rope_kv_write", r"a \* cosine - b \* sine", "a * cosine + b * sine", "kv.keys = kv_write"),
+    ("the pair of rope swapped", "rope", r"b \* cosine \+ a \* sine", "a * cosine + b * sine", "q = rope"),
+    ("a position off by one", "rope_kv_write", r"(&v_cache\[.*?\+ position)\)", r"\1 + 1)", "kv.values = kv_write"),
+    ("f16 rounded towards zero", "rope_kv_write", r"(load_first<f32x(\d+)>\(&v\[.*?\], count\))", CUT, "kv.values = kv_write"),
+    ("eps is dropped", "rms_norm_attn_norm", r" \+ 1e-05f", "", "attn_norm = rms_norm"),
+    ("a wrong constant", "rms_norm_mlp_norm_2", r"0\.03125f", "0.03126f", "mlp_norm = rms_norm"),
+    ("a residual is missing, in the second layer", "matmul_Wo_4", r"x_2\[at_2\] \+ total\[m\]", "total[m]", "residual = add"),
+    ("the scale of scores", "attention", r"0\.35355338f", "0.3535f", "attention = sdpa"),
+    ("the causal mask off by one", "attention", r"min\(position \+ 1, ctx\)", "min(position + 2, ctx)", "attention = sdpa"),
+    ("another head's keys", "attention", r"head / 2", "head % 2", "attention = sdpa"),
+    ("a sum that forgets the tiles before", "attention", r"total \* fade \+ weight", "weight * 2.0f", "attention = sdpa"),
+    ("a sign in silu", "matmul_Wgate_Wup_3", r"exp\(-", "exp(", "mul = mul"),
+    ("the last columns of a row", "matmul_lm_head", r"k \+ (\d+) <= 32", r"k + \1 < 32", "logits = matmul"),
+]
+
+
+def blocks(random, rows, columns, scales, size, block):
+    """Random bytes of a block format; the scales that lead each block are small numbers in f16."""
+    raw = random.integers(0, 256, (rows, columns // block, size), dtype=np.uint8)
+    for i in range(scales):
+        raw[:, :, 2 * i:2 * i + 2] = random.uniform(0.01, 0.03, (rows, columns // block, 1)).astype("<f2").view("u1")
+    return raw
+
+
+def write_mixed(path):
+    random = np.random.default_rng(3)
+    w = opnf.Writer(path)
+    w.tensor("table", "q8_0", (10, 64), tiny_llama.q8_0(random.normal(size=(10, 64)).astype("f4")))
+    w.tensor("A", "q4_0", (64, 48), blocks(random, 48, 64, 1, 18, 32), transposed=True)
+    w.tensor("B", "q4_k", (256, 16), blocks(random, 16, 256, 2, 144, 256), transposed=True)
+    for key in ("weight", "bias"):
+        w.tensor(key, "f32", (64,), random.normal(size=64).astype("<f4"))
+    w.write()
+
+
+class Program:
+    """An emitted project, compiled file by file, so that a fault costs one kernel."""
+
+    def __init__(self, home, name, write, *arguments):
+        self.home, self.package, self.project = home, os.path.join(home, name + ".oinf"), os.path.join(home, name)
+        self.objects = os.path.join(home, name + ".o")
+        write(self.package)
+        subprocess.run([COMMAND, "emit", self.package, "--device", "this-cpu", "--check-data", "--name", "checked", "-o", self.project,
+                        *arguments], check=True, capture_output=True)
+        os.makedirs(self.objects)
+        with open(os.path.join(self.project, "CMakeLists.txt"), encoding="utf-8") as file:
+            self.flags = re.search(r'COMPILE_OPTIONS "-O3;(.*)"', file.read()).group(1).split(";")
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self.compile, (os.path.join(folder, f) for folder in ("device", "host")
+                                         for f in os.listdir(os.path.join(self.project, folder)) if f.endswith(".cpp"))))
+
+    def compile(self, source, to=None):
+        host = source.startswith("host/")
+        flags = ["-DCHECK_DATA=\"none\"", "-Dopnf=checked_opnf"] if host else self.flags
+        to = to or os.path.join(self.objects, source.replace("/", "_") + ".o")
+        with open(os.path.join(self.project, source), "rb") as file:
+            common = os.path.join(self.home, hashlib.sha256(file.read()).hexdigest() + ".o")
+        if host and os.path.exists(common):  # what all projects of one name have alike
+            return shutil.copy(common, to)
+        # Nothing here waits for the optimiser: -ffp-contract=off is what the project's own build has.
+        subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O0", "-ffp-contract=off", "-Ihost", *flags, "-c", source,
+                        "-o", to], cwd=self.project, check=True, capture_output=True)
+        if host:
+            shutil.copy(to, common)
+        return to
+
+    def check(self, program, *replaced):
+        """Links, with some objects in the place of others, and checks."""
+        names = {os.path.basename(r) for r in replaced}
+        objects = [os.path.join(self.objects, o) for o in os.listdir(self.objects) if o.endswith(".cpp.o") and o not in names]
+        subprocess.run([os.environ.get("CXX", "c++"), *objects, *replaced, "-pthread", "-o", program], check=True, capture_output=True)
+        done = subprocess.run([program, self.package, "--check", "--check-data", os.path.join(self.project, "check/data.oinf"), "--threads",
+                               "1"], capture_output=True, text=True, timeout=300, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def planted(self, number, kernel, old, new):
+        """The same with one kernel's text changed."""
+        source = f"device/{kernel}.cpp"
+        with open(os.path.join(self.project, source), encoding="utf-8") as file:
+            text = file.read()
+        changed = re.sub(old, new, text)
+        if changed == text:
+            raise AssertionError(f"{source} has no {old}")
+        folder = self.objects + str(number)
+        os.makedirs(folder)
+        path = os.path.join(self.project, f"device/planted_{number}.cpp")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(changed)
+        hurt = os.path.join(folder, f"device_{kernel}.cpp.o")
+        self.compile(path, hurt)
+        return self.check(os.path.join(folder, "model"), hurt)
+
+
+class Planted(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.home = home.name
+
+    def every_fault(self, program, faults):
+        code, out, err = program.check(program.objects + "/model")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"check: \d+ nodes, \d+ values within bounds\n$")
+        with ThreadPoolExecutor(2) as pool:
+            found = pool.map(lambda f: program.planted(f[0], *f[1][1:4]), enumerate(faults))
+            for (what, kernel, _, _, node), (code, _, err) in zip(faults, found):
+                with self.subTest(what, kernel=kernel):
+                    self.assertEqual(code, 1, f"{what} was not found in {kernel}")
+                    message = re.fullmatch(r"model: error: check: first out of bounds: (.*?) at (.*?): off by .*\n", err)
+                    self.assertTrue(message, err)
+                    place, _, files = message.group(2).partition(", device/")
+                    self.assertEqual(message.group(1).split(" (fused")[0], node)
+                    self.assertIn(f"device/{kernel}.cpp", ("device/" + files).split(", "))
+                    self.assertRegex(place, r"(mixed\.oig|llama\.h):\d+")
+
+    def test_operators_of_many_kinds(self):
+        graph = os.path.join(self.home, "mixed.oig")
+        with open(graph, "w", encoding="utf-8") as file:
+            file.write(GRAPH)
+        self.every_fault(Program(self.home, "mixed", write_mixed, "--graph", graph), MIXED)
+
+    def test_llama(self):
+        self.every_fault(Program(self.home, "tiny", tiny_llama.write, "--kv-dtype", "f16", "--max-context", "40"), LLAMA)
+
+
+if __name__ == "__main__":
+    unittest.main()
