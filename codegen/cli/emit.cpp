@@ -137,8 +137,10 @@ void run(const Options& options) {
   plan::Plan plan = plan::lower(graph, how);
   plan::run_passes(plan, dumped.plan, print_dump);
   const plan::GraphFacts facts = plan::graph_facts(graph);
-  const std::string check_data =
-      options.check_data ? check::record(graph, plan, facts, emit::emission(plan, model, device), ".cpp") : "";
+  const std::string check_data = options.check_data
+                                     ? check::record(graph, plan, facts, emit::emission(plan, model, device),
+                                                     device.api == Api::cpu ? ".cpp" : ".comp")
+                                     : "";
   emit::emit_project(plan, model, device, options.output, facts, check_data);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels, with the {}, in {:.2f} s\n", options.output, plan.name,

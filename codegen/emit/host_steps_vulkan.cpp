@@ -44,8 +44,8 @@ class VulkanSteps final : public HostSteps {
     list(fmt::format("r.dispatch(kernels::{}, ", kernel.name), items, ");", 4);
   }
 
-  void tap(std::size_t, const plan::Result& result) override {
-    fail(ErrorCode::internal, "[emit] a tap of '{}' in a program for Vulkan", result.value);
+  void tap(std::size_t number, const plan::Result& result) override {
+    line(fmt::format("r.tap({}, {}, {});", number, place(result.place), expression(result.elements)));
   }
 
   void print(const plan::Copy& c) override {

@@ -64,6 +64,12 @@ class VulkanModel final : public HostModel {
     places("Constants", "Values of the graph.", Role::constant);
     places("State", "What goes on from step to step.", Role::state);
     ceil_div();
+    if (plan_.taps.empty()) return;
+    line("/// Hands what the kernels wrote to the check, if the model was opened for one.");
+    line("Recording::Look look(const Options& options) {{\n  if (!options.check) return {{}};");
+    line(
+        "  return [check = options.check](int tap, std::span<std::byte> values) {{ check->compare(tap, values); "
+        "}};\n}}\n");
   }
   void places(std::string_view type, std::string_view what, Role role) {
     const std::vector<int> all = of_role(role);
@@ -100,7 +106,8 @@ class VulkanModel final : public HostModel {
                            states = of_role(Role::state);
     line("class Steps final : public VulkanProgram {{\n public:");
     line("  Steps(const std::string& package, const Options& options)");
-    line("      : VulkanProgram({}::description(), needs(), package, options) {{", plan_.name);
+    line("      : VulkanProgram({}::description(), needs(), package, options{}) {{", plan_.name,
+         plan_.taps.empty() ? "" : ", look(options)");
     for (std::size_t w = 0; w < weights.size(); ++w)
       line("    place({}, {}, weights.{});", w, element_bytes(weights[w]), buffers_.name(weights[w]));
     for (const int b : constants) line("    constants.{0} = constant(constant_values::{0});", buffers_.name(b));

@@ -202,7 +202,8 @@ std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& 
   return {
       {"MODEL_CHECK_SOURCE", if_checked(" host/check.cpp")},
       {"MODEL_CHECK_DEFINITION",
-       if_checked("\nset_source_files_properties(host/check.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)\n# Where --check finds what was recorded.\ntarget_compile_definitions(${command} PRIVATE "
+       if_checked("\nset_source_files_properties(host/check.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)\n# Where "
+                  "--check finds what was recorded.\ntarget_compile_definitions(${command} PRIVATE "
                   "CHECK_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/check/data.oinf\")")},
       {"MODEL_CHECK_USAGE", if_checked("    \"       model PACKAGE --check [--check-data F.oinf]\\n\"\n")},
       {"MODEL_CHECK_README",
@@ -309,9 +310,6 @@ std::string emission(const plan::Plan& plan, const Model& model, const Device& d
 Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const plan::GraphFacts& facts,
                     const std::string& check_data) {
   check_name(plan);
-  if (!plan.taps.empty() && device.api != Api::cpu)
-    fail(ErrorCode::unsupported, "[emit] --check-data: programs for {} do not replay steps yet; emit for a CPU",
-         name(device.api));
   if (device.api == Api::cuda)
     fail(ErrorCode::unsupported, "[emit] {}: there is no host program for CUDA yet; emit with --api vulkan",
          device.name);

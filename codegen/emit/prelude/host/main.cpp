@@ -30,8 +30,8 @@ constexpr const char* kUsage =
     "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
     "             [--max-context N] [--stats F.json]\n"
     "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
-    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n"
-MODEL_CHECK_USAGE    "with each: MODEL_RUN_FLAGS\n"
+    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n" MODEL_CHECK_USAGE
+    "with each: MODEL_RUN_FLAGS\n"
     "Examples:\n"
     "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
     "  model filter.oinf --input x=x.npy --output y=y.npy\n";
@@ -124,10 +124,9 @@ void set(Flags& flags, std::string_view flag, std::string_view value) {
 }
 
 Flags parse(int argc, char** argv) {
-  static const std::set<std::string_view> kWithValue = {"--prompt-ids", "--generate", "--max-context", "--prompt",
-                                                        "--depth",      "--threads",  "--logits",      "--stats",
-                                                        "--input",      "--output",   "--dim",         "--gpu",
-                                                        "--check-data"};
+  static const std::set<std::string_view> kWithValue = {
+      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",   "--logits",
+      "--stats",      "--input",    "--output",      "--dim",    "--gpu",   "--check-data"};
   Flags flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];

@@ -14,9 +14,10 @@ std::int64_t size_of(const Tensor& tensor, std::span<const std::int64_t> sizes) 
 }  // namespace
 
 VulkanProgram::VulkanProgram(const Description& description, const DeviceNeeds& needs, const std::string& package,
-                             const Options& options)
+                             const Options& options, Recording::Look look)
     : Program(description, package, options),
       options_(options),
+      look_(std::move(look)),
       device_(needs, {options.device, options.validate}),
       pipelines_(device_) {
   inputs_ = reserve_all(description.inputs);
@@ -60,7 +61,7 @@ void VulkanProgram::ready() {
     bool varying = false;
     for (std::size_t s = 0; s < sizes.size(); ++s)
       varying = varying || (!is_fixed(s) && points[e].symbols[s].min != points[e].symbols[s].max);
-    entries_.push_back({std::make_unique<Recording>(device_, pipelines_, varying, options_.timings), sizes});
+    entries_.push_back({std::make_unique<Recording>(device_, pipelines_, varying, options_.timings, look_), sizes});
     entries_.back().recording->measure([&](Recording& r) { steps(e, r); });
   }
   pipelines_.keep();

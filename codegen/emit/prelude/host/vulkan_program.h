@@ -12,7 +12,7 @@ namespace MODEL_NAME {
 class VulkanProgram : public Program {
  public:
   VulkanProgram(const Description& description, const DeviceNeeds& needs, const std::string& package,
-                const Options& options);
+                const Options& options, Recording::Look look = {});
 
  protected:
   /// The steps of an entry point for the sizes of now, given to a recording.
@@ -56,6 +56,7 @@ class VulkanProgram : public Program {
   std::vector<Place> reserve_all(const std::vector<Tensor>& tensors);
 
   const Options options_;
+  const Recording::Look look_;
   VulkanDevice device_;
   Pipelines pipelines_;
   std::vector<EntryCommands> entries_;

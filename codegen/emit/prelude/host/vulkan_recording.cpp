@@ -241,12 +241,12 @@ void Recording::copy(const Place& from, const Place& to, std::int64_t elements) 
                   device_.buffer(to.buffer), 1, &region);
 }
 
-void Recording::check(int tap, const Place& values, std::int64_t elements) {
+void Recording::tap(int number, const Place& values, std::int64_t elements) {
   if (!look_ || doing_ == Doing::measuring) return;
   fixed({values.buffer, values.offset_bytes, values.start, elements});
   if (doing_ == Doing::updating) return;
   Segment& before = segments_[static_cast<std::size_t>(end())];
-  before.tap = tap;
+  before.tap = number;
   before.values = values;
   before.elements = elements;
   before.next = static_cast<int>(segments_.size());

@@ -53,7 +53,7 @@ class Recording {
   using Look = std::function<void(int tap, std::span<std::byte> values)>;
 
   /// `varying`: sizes differ from step to step. `timed`: with timestamps, where the device has them. With `look`, each
-  /// check() of the steps ends a submission.
+  /// tap() of the steps ends a submission.
   Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed, Look look = {});
   ~Recording();
   Recording(const Recording&) = delete;
@@ -79,7 +79,7 @@ class Recording {
   void copy(const Place& from, const Place& to, std::int64_t elements);
   /// Runs one of the two, by a bool on the device: the host looks at it between two submissions.
   /// A value that was just made, if the steps are looked at.
-  void check(int tap, const Place& values, std::int64_t elements);
+  void tap(int number, const Place& values, std::int64_t elements);
   void branch(const Place& predicate, const std::function<void()>& then, const std::function<void()>& otherwise);
 
  private:
