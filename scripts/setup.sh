@@ -16,7 +16,7 @@ packages=(
   graphviz                                                     # openinfer graph --svg, --html
   libcli11-dev nlohmann-json3-dev                              # command
   glslang-dev spirv-tools libvulkan-dev                        # emitted shaders: compiled, checked, run
-  catch2 libxxhash-dev mesa-vulkan-drivers vulkan-validationlayers  # tests
+  catch2 libxxhash-dev mesa-vulkan-drivers vulkan-validationlayers glslang-tools  # tests
   g++-aarch64-linux-gnu qemu-user-static                       # tests: kernels for Arm
   python3-venv ca-certificates                                 # conversion, in build/venv
 )

@@ -8,7 +8,8 @@ if(TARGET openinfer_command)
   endforeach()
   # Faults planted in emitted kernels: some 80 small compilations.
   add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
-  set_tests_properties(emit_check PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+  add_test(NAME emit_check_vulkan COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_vulkan_test.py)
+  set_tests_properties(emit_check emit_check_vulkan PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
 endif()
 
