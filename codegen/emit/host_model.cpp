@@ -10,6 +10,7 @@
 
 #include "codegen/emit/cpp_text.h"
 #include "codegen/emit/host_steps.h"
+#include "codegen/plan/members.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -24,21 +25,6 @@ std::string quoted(std::string_view text) {
 }
 
 std::string joined(const std::vector<std::string>& items) { return fmt::format("{{{}}}", fmt::join(items, ", ")); }
-
-/// Keys of a family's members, last {} fastest.
-std::vector<std::string> keys(const plan::Buffer& b) {
-  std::vector<std::string> all = {b.key};
-  for (const auto& [from, to] : b.ranges) {
-    std::vector<std::string> next;
-    for (const std::string& key : all)
-      for (std::int64_t i = from; i < to; ++i) {
-        std::string one = key;
-        next.push_back(one.replace(one.find("{}"), 2, fmt::format("{}", i)));
-      }
-    all = std::move(next);
-  }
-  return all;
-}
 
 template <class T>
 T load(const std::byte* from) {
@@ -98,7 +84,9 @@ std::string HostModel::run() {
   return std::move(text_);
 }
 
-std::int64_t HostModel::members(const plan::Buffer& family) { return static_cast<std::int64_t>(keys(family).size()); }
+std::int64_t HostModel::members(const plan::Buffer& family) {
+  return static_cast<std::int64_t>(plan::member_keys(family).size());
+}
 
 std::vector<int> HostModel::of_role(Role role) const {
   std::vector<int> all;
@@ -169,23 +157,15 @@ std::string HostModel::entry(const plan::EntryPoint& e) const {
   return fmt::format("{{{}, {}}}", quoted(e.name), joined(ranges));
 }
 
-/// Errors: unsupported for members that are not stored alike.
 std::string HostModel::family(int number) const {
   const plan::Buffer& b = buffers_[number];
   std::vector<std::string> ranges, extents, dtypes;
   std::string dtype_of;
-  const std::vector<std::string> all = keys(b);
+  plan::check_members(b, source_.model);
+  const std::vector<std::string> all = plan::member_keys(b);
   const TensorInfo first = source_.model.tensor(all.front());
   for (const std::string& key : all) {
-    const TensorInfo t = source_.model.tensor(key);
-    if (t.layout != "rows")
-      fail(ErrorCode::unsupported,
-           "[emit] {} is laid out as {}, which no kernel reads yet: `openinfer pack --layout rows`", key, t.layout);
-    if (t.transposed != first.transposed || t.shape != first.shape)
-      fail(ErrorCode::unsupported, "[emit] {} and {} are not stored alike: {}{} and {}{}", all.front(), key,
-           to_string(first.shape), first.transposed ? " transposed" : "", to_string(t.shape),
-           t.transposed ? " transposed" : "");
-    const std::string dtype = quoted(name(t.dtype));
+    const std::string dtype = quoted(name(source_.model.tensor(key).dtype));
     const auto known = std::find(dtypes.begin(), dtypes.end(), dtype);
     dtype_of += static_cast<char>('a' + (known - dtypes.begin()));
     if (known == dtypes.end()) dtypes.push_back(dtype);

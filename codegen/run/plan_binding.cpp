@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "codegen/plan/members.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::run {
@@ -12,30 +13,30 @@ using plan::Buffer;
 using plan::Role;
 using plan::Size;
 
-/// The symbol that a dimension is, if it is one and nothing else.
-const std::string* symbol_of(const Dim& d) {
-  const bool plain = d.terms().size() == 1 && d.constant() == 0 && d.terms()[0].factor == 1;
-  return plain ? &d.terms()[0].symbol : nullptr;
-}
-
-/// Takes the symbols of one input's shape into `bound`.
-void bind_input(const Buffer& b, const Tensors& inputs, Sizes& bound) {
+const Tensor& given_for(const Buffer& b, const Tensors& inputs) {
   const auto given = inputs.find(b.key);
   if (given == inputs.end()) fail(ErrorCode::not_found, "[run] no value for input '{}'", b.key);
   const Tensor& t = given->second;
   if (t.dtype() != b.dtype)
     fail(ErrorCode::dtype_mismatch, "[run] input '{}' is {}, not {}", b.key, name(b.dtype), name(t.dtype()));
-  bool fits = t.shape().size() == b.shape.size();
-  for (std::size_t d = 0; fits && d < b.shape.size(); ++d) {
-    const std::string* symbol = symbol_of(b.shape[d]);
-    if (symbol)
-      fits = bound.emplace(*symbol, t.shape()[d]).first->second == t.shape()[d];
-    else if (b.shape[d].is_constant())
-      fits = b.shape[d].constant() == t.shape()[d];
+  return t;
+}
+
+[[noreturn]] void fail_shape(const Buffer& b, const Tensor& t) {
+  fail(ErrorCode::shape_mismatch, "[run] input '{}' has shape {}; the graph takes {}", b.key, to_string(t.shape()),
+       to_string(b.shape));
+}
+
+/// The symbols that an input's shape tells by itself: of dimensions factor · symbol + constant.
+void solve(const Buffer& b, const Tensor& t, Sizes& bound) {
+  if (t.shape().size() != b.shape.size()) fail_shape(b, t);
+  for (std::size_t d = 0; d < b.shape.size(); ++d) {
+    if (b.shape[d].terms().size() != 1) continue;
+    const Dim::Term& term = b.shape[d].terms()[0];
+    const std::int64_t rest = t.shape()[d] - b.shape[d].constant();
+    if (rest % term.factor != 0 || rest / term.factor < 0) fail_shape(b, t);
+    if (bound.emplace(term.symbol, rest / term.factor).first->second != rest / term.factor) fail_shape(b, t);
   }
-  if (!fits)
-    fail(ErrorCode::shape_mismatch, "[run] input '{}' has shape {}; the graph takes {}", b.key, to_string(t.shape()),
-         to_string(b.shape));
 }
 
 }  // namespace
@@ -59,7 +60,7 @@ PlanBinding::PlanBinding(const plan::Plan& plan, const Sizes& fixed) : plan_(pla
 std::size_t PlanBinding::bind(const Tensors& inputs) {
   Sizes bound;
   for (const Buffer& b : plan_.buffers)
-    if (b.role == Role::input) bind_input(b, inputs, bound);
+    if (b.role == Role::input) solve(b, given_for(b, inputs), bound);
   for (const Buffer& b : plan_.buffers)
     for (const Dim& d : b.shape)
       for (const Dim::Term& t : d.terms())
@@ -78,6 +79,9 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
     symbols_ = most_;
     for (const plan::Symbol& s : symbols)
       if (const auto now = bound.find(s.name); now != bound.end()) symbols_[s.name] = now->second;
+    for (const Buffer& b : plan_.buffers)
+      if (b.role == Role::input && shape(b) != inputs.find(b.key)->second.shape())
+        fail_shape(b, inputs.find(b.key)->second);
     check_indices(inputs);
     return e;
   }
@@ -156,22 +160,9 @@ std::int64_t PlanBinding::groups(const plan::Dispatch& d) const {
 
 std::vector<std::span<const std::byte>> find_members(const Buffer& b, const std::optional<Model>& model) {
   if (!model) fail(ErrorCode::not_found, "[run] the graph needs \"{}\" and there is no package", b.key);
-  std::vector<std::int64_t> turn;
-  std::int64_t count = 1;
-  for (const auto& [from, to] : b.ranges) {
-    turn.push_back(from);
-    count *= to - from;
-  }
+  plan::check_members(b, *model);
   std::vector<std::span<const std::byte>> members;
-  for (std::int64_t n = 0; n < count; ++n) {
-    std::string key = b.key;
-    for (const std::int64_t t : turn) key.replace(key.find("{}"), 2, std::to_string(t));
-    members.push_back(model->bytes(key));
-    for (std::size_t r = turn.size(); r-- > 0;) {
-      if (++turn[r] < b.ranges[r].second) break;
-      turn[r] = b.ranges[r].first;
-    }
-  }
+  for (const std::string& key : plan::member_keys(b)) members.push_back(model->bytes(key));
   return members;
 }
 

@@ -55,7 +55,7 @@ class PlanBinding {
 };
 
 /// The bytes of a weight buffer's members, last {} fastest, in the mapped package.
-/// Errors: not_found, with the key.
+/// Errors: not_found, with the key; those of plan::check_members.
 std::vector<std::span<const std::byte>> find_members(const plan::Buffer& buffer, const std::optional<Model>& model);
 
 }  // namespace openinfer::run

@@ -252,6 +252,12 @@ void VulkanExecutor::restore(const std::vector<Tensor>& states) {
   });
 }
 
+int VulkanExecutor::times_recorded() const {
+  int times = 0;
+  for (const State::Entry& e : state_->entries) times += e.commands->times_recorded();
+  return times;
+}
+
 std::map<std::string, KernelTime> VulkanExecutor::timings() const {
   std::map<std::string, KernelTime> all;
   for (const State::Entry& e : state_->entries)
@@ -281,6 +287,7 @@ Tensors VulkanExecutor::step(const Tensors&) { fail_without(); }
 void VulkanExecutor::reset() {}
 std::vector<Tensor> VulkanExecutor::save() { fail_without(); }
 void VulkanExecutor::restore(const std::vector<Tensor>&) {}
+int VulkanExecutor::times_recorded() const { return 0; }
 std::map<std::string, KernelTime> VulkanExecutor::timings() const { return {}; }
 
 #endif

@@ -41,6 +41,8 @@ class VulkanExecutor final : public Executor {
   void reset() override;
   std::vector<Tensor> save() override;
   void restore(const std::vector<Tensor>& states) override;
+  /// How often commands were recorded: once for each entry point, and again where a step changed an offset or a copy.
+  int times_recorded() const;
   /// By kernel, of all steps so far, with GpuOptions::timings.
   std::map<std::string, KernelTime> timings() const;
 

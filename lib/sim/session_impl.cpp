@@ -56,7 +56,12 @@ void SimSession::Impl::only_simulated(std::string_view what) const {
 
 Outputs SimSession::Impl::run_compiled(const Inputs& inputs, const std::vector<std::string>& wanted) {
   find_outputs(wanted);  // are there such?
-  const Outputs all = compiled_->step(inputs);
+  const GraphData& g = program_->g();
+  const std::vector<std::optional<Tensor>> taken = take_inputs(g, binding_, inputs);
+  Inputs tensors;
+  for (std::size_t i = 0; i < taken.size(); ++i)
+    if (taken[i]) tensors.emplace_back(g.inputs[i], *taken[i]);
+  const Outputs all = compiled_->step(tensors);
   ++stats_.steps;
   stats_.bytes_read = compiled_->bytes_read();
   if (wanted.empty()) return all;

@@ -428,7 +428,7 @@ class VulkanRows(Rows):
 
     def test_pipeline_cache(self):
         """The driver's code is kept for the next time; a file that is hurt is not given to it."""
-        environment = dict(os.environ, XDG_CACHE_HOME=self.path("cache"))
+        environment, hurt = dict(os.environ, XDG_CACHE_HOME=self.path("cache")), None
         for _ in range(3):
             done = subprocess.run([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1,2,3", "--generate", "3", "--ignore-eos"],
                                   capture_output=True, text=True, env=environment, check=True)
@@ -436,7 +436,10 @@ class VulkanRows(Rows):
             [file] = os.listdir(self.path("cache/openinfer"))
             self.assertRegex(file, "^tiny-[0-9a-f]{32}[.]vkcache$")
             whole = self.read(f"cache/openinfer/{file}")
-            self.write(f"cache/openinfer/{file}", whole[:len(whole) // 2] + b"\0" + whole[len(whole) // 2 + 1:])
+            self.assertGreater(len(whole), 100)
+            self.assertNotEqual(whole, hurt)  # written again
+            hurt = whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:]
+            self.write(f"cache/openinfer/{file}", hurt)
 
 
 # Debian's names of a cross compiler and of an emulator of single programs.

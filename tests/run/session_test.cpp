@@ -5,7 +5,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "codegen/emit/project.h"
 #include "codegen/run/compiled_graph.h"
+#include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
 #include "tests/sim/small_llama.h"
 
@@ -138,6 +140,64 @@ TEST_CASE("loops, branches, states and copies run compiled, with sizes that chan
     }
     CHECK(compiled.run_step({{"x", Tensor(f32, {1, 3})}, {"more", Tensor(boolean, {})}}, {"z"}).all().size() == 1);
   }
+}
+
+TEST_CASE("inputs of a compiled session are held to the graph's shapes, sums of dimensions too") {
+  Llama llama("run_shapes");  // any package
+  const Graph g = graph([](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 9);
+    b.output("z", b.input("x", f32, {N, 2}) * 2.f);
+    b.output("w", b.input("y", f32, {N * 2 + 1, 2}) + 1.f);
+  });
+  for (const Backend backend : backends()) {
+    CAPTURE(name(backend));
+    SimSession sim(llama.model, g), compiled(llama.model, g, backend);
+    using Catch::Contains;
+    const auto step = [&](std::int64_t x, std::int64_t y) {
+      return compiled.run_step({{"x", Tensor(f32, {x, 2})}, {"y", Tensor(f32, {y, 2})}});
+    };
+    CHECK(step(3, 7)["w"] == sim.run_step({{"x", Tensor(f32, {3, 2})}, {"y", Tensor(f32, {7, 2})}})["w"]);
+    CHECK_THROWS_WITH(step(3, 8), Contains("y"));
+    CHECK_THROWS_WITH(step(3, 9), Contains("N"));
+    CHECK_THROWS_WITH(step(3, 20001), Contains("N"));
+    CHECK_THROWS_WITH(
+        compiled.run_step({{"x", Tensor(f32, {3, 2})}, {"x", Tensor(f32, {3, 2})}, {"y", Tensor(f32, {7, 2})}}),
+        Contains("x"));
+    // A list takes the input's shape, as in the simulator.
+    const std::vector<float> list(14, 1.f);
+    CHECK(compiled.run_step({{"x", Tensor(f32, {3, 2})}, {"y", list}})["w"].shape() == Extents{7, 2});
+  }
+}
+
+TEST_CASE("weights that kernels would read wrongly are refused") {
+  sim_test::TestPackage package("run_members");
+  package.add<float>("W.0", {2, 2}, {1, 2, 3, 4}, false);
+  package.add<float>("W.1", {2, 2}, {1, 2, 3, 4}, true);
+  const Model model = package.open();
+  const Graph g = graph(model, [&](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1, 2});
+    b.output("y", b.loop("l", 0, 2, x, [&](Index l, Value h) { return matmul(h, model("W.{}", l)); }));
+  });
+  for (const Backend backend : backends())
+    CHECK_THROWS_WITH(SimSession(model, g, backend), Catch::Contains("W.0 and W.1 are not stored alike"));
+}
+
+TEST_CASE("sizes that change are numbers that change: nothing is recorded again") {
+  if (!run::has_vulkan()) return;
+  const Graph g = graph([](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 40);
+    auto x = b.input("x", f32, {N, 3});
+    auto y = b.loop("l", 0, 3, x, [&](Index, Value h) { return h * 2.f + 1.f; });
+    b.output("z", b.cond(
+                      b.input("more", boolean, {}), [&] { return y + 10.f; }, [&] { return y - 10.f; }));
+  });
+  const Device device = run::VulkanDevice({}).describe();
+  const plan::Plan plan = run::make_plan(g, emit::target_of(device));
+  run::VulkanExecutor executor(plan, std::nullopt, device, {.validate = true});
+  for (const std::int64_t rows : {2, 40, 7})
+    CHECK(executor.step({{"x", Tensor(f32, {rows, 3})}, {"more", Tensor(boolean, {})}}).at("z").shape() ==
+          Extents{rows, 3});
+  CHECK(executor.times_recorded() == 1);
 }
 
 TEST_CASE("what a compiled session cannot do is said with the user's line") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 
 #include "vulkan_features.h"
@@ -81,11 +82,12 @@ VulkanDevice::VulkanDevice(const DeviceNeeds& needs, const DeviceOptions& option
 VulkanDevice::~VulkanDevice() { destroy(); }
 
 void VulkanDevice::destroy() {
-  buffers_.push_back(staging_);
-  for (const Buffer& b : buffers_) {
+  const auto free = [&](const Buffer& b) {
     if (b.buffer) vkDestroyBuffer(device_, b.buffer, nullptr);
     if (b.memory) vkFreeMemory(device_, b.memory, nullptr);
-  }
+  };
+  for (const Buffer& b : buffers_) free(b);
+  free(staging_);
   if (fence_) vkDestroyFence(device_, fence_, nullptr);
   if (pool_) vkDestroyCommandPool(device_, pool_, nullptr);
   if (device_) vkDestroyDevice(device_, nullptr);
@@ -93,6 +95,8 @@ void VulkanDevice::destroy() {
     function<PFN_vkDestroyDebugUtilsMessengerEXT>(instance_, "vkDestroyDebugUtilsMessengerEXT")(instance_, messenger_,
                                                                                                 nullptr);
   if (instance_) vkDestroyInstance(instance_, nullptr);
+  // What the layer says of objects that were left: too late for an Error, and nothing to be silent about.
+  for (const std::string& message : messages_) std::fprintf(stderr, "validation: %s\n", message.c_str());
 }
 
 // --- which device ---
@@ -228,10 +232,12 @@ void VulkanDevice::allocate() {
   for (std::uint32_t h = 0; h < memory_.memoryHeapCount; ++h)
     if ((memory_.memoryHeaps[h].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
       largest = std::max(largest, memory_.memoryHeaps[h].size);
-  const std::int64_t wanted = reserved_bytes(Where::device);
+  // With one heap, what the host sees lies in it as well.
+  const std::int64_t wanted =
+      reserved_bytes(Where::device) + (memory_.memoryHeapCount == 1 ? reserved_bytes(Where::host) : 0);
   if (wanted > static_cast<std::int64_t>(largest))
     fail("this needs ", mebibytes(wanted), " of ", name_, "'s memory, which is ",
-         mebibytes(static_cast<std::int64_t>(largest)), ": open with smaller sizes (--max-context)");
+         mebibytes(static_cast<std::int64_t>(largest)), ": open with smaller sizes (--max-context, --dim NAME=N)");
   for (Buffer& b : buffers_)
     if (!b.buffer) make_buffer(b);
   if (staging_.buffer) return;

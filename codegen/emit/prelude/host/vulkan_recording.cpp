@@ -55,21 +55,25 @@ void Recording::record(const Steps& steps) {
                                         .queryType = VK_QUERY_TYPE_TIMESTAMP,
                                         .queryCount = 2 * static_cast<std::uint32_t>(all_dispatches_)};
     check(vkCreateQueryPool(device_.handle(), &pool, nullptr, &queries_), "vkCreateQueryPool");
-    device_.run_once([&](VkCommandBuffer c) { vkCmdResetQueryPool(c, queries_, 0, pool.queryCount); });
   }
   reset();
   stale_ = false;
+  recorded_ = false;
   doing_ = Doing::recording;
   begin();
+  if (queries_)  // all of them: those in a branch that is not taken then are not available
+    vkCmdResetQueryPool(segments_[0].commands, queries_, 0, 2 * static_cast<std::uint32_t>(all_dispatches_));
   steps(*this);
   end();
+  recorded_ = true;
+  ++times_recorded_;
   device_.throw_on_messages();
 }
 
 void Recording::update(const Steps& steps) {
   doing_ = Doing::updating;
   dispatches_ = branches_ = fixed_seen_ = 0;
-  stale_ = false;
+  stale_ = !recorded_;
   steps(*this);
   if (stale_) record(steps);
 }
@@ -159,10 +163,6 @@ VkDescriptorSet Recording::bind(const Shader& shader, std::span<const Place> buf
   check(vkAllocateDescriptorSets(device_.handle(), &allocate, &set), "vkAllocateDescriptorSets");
   std::vector<VkDescriptorBufferInfo> infos;
   for (const Place& p : buffers) {
-    const auto most = device_.properties().limits.maxStorageBufferRange;
-    if (p.size_bytes > static_cast<std::int64_t>(most))
-      fail(shader.name, " reads ", p.size_bytes, " bytes as one buffer, and ", device_.name(), " binds at most ", most,
-           ": open with smaller sizes (--max-context)");
     infos.push_back(
         {device_.buffer(p.buffer), static_cast<VkDeviceSize>(p.offset_bytes), static_cast<VkDeviceSize>(p.size_bytes)});
   }
@@ -185,6 +185,11 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
     bindings_ += buffers.size() + 1;
     most_numbers_ = std::max(most_numbers_, numbers.size());
     pipelines_.get(shader);
+    const auto most = device_.properties().limits.maxStorageBufferRange;
+    for (const Place& p : buffers)
+      if (p.size_bytes > static_cast<std::int64_t>(most))
+        fail(shader.name, " is bound to ", p.size_bytes, " bytes as one buffer, and ", device_.name(),
+             " binds at most ", most, ": open with smaller sizes (--max-context, --dim NAME=N)");
     return;
   }
   for (const Place& p : buffers) fixed({p.buffer, p.offset_bytes, p.start});
@@ -211,7 +216,6 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
     if (!starts.empty())
       vkCmdPushConstants(commands, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                          static_cast<std::uint32_t>(starts.size() * sizeof(std::int32_t)), starts.data());
-    if (queries_) vkCmdResetQueryPool(commands, queries_, static_cast<std::uint32_t>(2 * dispatches_), 2);
     stamp(0);
     const std::byte* const at = slot(dispatches_);
     VkDispatchIndirectCommand grid = {};
@@ -231,7 +235,10 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
 void Recording::copy(const Place& from, const Place& to, std::int64_t elements) {
   if (doing_ == Doing::measuring) return;
   const auto at = [](const Place& p) { return p.offset_bytes + p.start * p.element_bytes; };
-  const std::int64_t size = elements * to.element_bytes;
+  // Between whole places all that fits is copied, so that steps of other sizes need no other command: what lies behind
+  // the elements belongs to nobody.
+  const bool whole = varying_ && from.start == 0 && to.start == 0;
+  const std::int64_t size = whole ? std::min(from.size_bytes, to.size_bytes) : elements * to.element_bytes;
   fixed({from.buffer, at(from), to.buffer, at(to), size});
   if (doing_ == Doing::updating || size == 0) return;
   use({{from.buffer, at(from), at(from) + size, false}, {to.buffer, at(to), at(to) + size, true}});
@@ -256,14 +263,14 @@ void Recording::tap(int number, const Place& values, std::int64_t elements) {
 void Recording::branch(const Place& predicate, const std::function<void()>& then,
                        const std::function<void()>& otherwise) {
   const auto number = static_cast<int>(branches_++);
+  Place flag = flags_;
+  flag.start = 4 * number;
+  copy(predicate, flag, 1);
   if (doing_ != Doing::recording) {
     then();
     otherwise();
     return;
   }
-  Place flag = flags_;
-  flag.start = 4 * number;
-  copy(predicate, flag, 1);
   const int before = end();
   const auto body = [&](const std::function<void()>& steps) {
     begin();

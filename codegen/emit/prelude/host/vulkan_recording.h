@@ -66,6 +66,8 @@ class Recording {
   void update(const Steps& steps);
   void run();
   const std::map<std::string_view, Timing>& timings() const { return timings_; }
+  /// Once, and again for each step that changed an offset or a copy.
+  int times_recorded() const { return times_recorded_; }
 
   // What steps call.
 
@@ -77,9 +79,9 @@ class Recording {
     dispatch(shader, groups, std::span(buffers.begin(), buffers.size()), std::span(numbers.begin(), numbers.size()));
   }
   void copy(const Place& from, const Place& to, std::int64_t elements);
-  /// Runs one of the two, by a bool on the device: the host looks at it between two submissions.
   /// A value that was just made, if the steps are looked at.
   void tap(int number, const Place& values, std::int64_t elements);
+  /// Runs one of the two, by a bool on the device: the host looks at it between two submissions.
   void branch(const Place& predicate, const std::function<void()>& then, const std::function<void()>& otherwise);
 
  private:
@@ -125,7 +127,8 @@ class Recording {
   Place numbers_, flags_;
   std::vector<std::int64_t> fixed_;  // what an update cannot change, in order
   std::size_t fixed_seen_ = 0;
-  bool stale_ = false;
+  bool stale_ = false, recorded_ = false;
+  int times_recorded_ = 0;
   VkDescriptorPool sets_ = VK_NULL_HANDLE;
   VkQueryPool queries_ = VK_NULL_HANDLE;
   std::vector<Segment> segments_;
