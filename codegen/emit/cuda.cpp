@@ -20,14 +20,17 @@ using kir::Type;
 
 constexpr int kWarp = 32;
 
-constexpr std::array<std::string_view, 62> kReserved = {
-    "each",     "group",    "subgroup", "lane",     "thread",   "kernel",   "asm",      "auto",      "bool",
-    "break",    "case",     "catch",    "char",     "class",    "const",    "continue", "default",   "delete",
-    "do",       "double",   "else",     "enum",     "explicit", "export",   "extern",   "false",     "float",
-    "for",      "friend",   "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",
-    "operator", "private",  "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",
-    "struct",   "switch",   "template", "this",     "throw",    "true",     "try",      "typedef",   "typename",
-    "union",    "unsigned", "using",    "virtual",  "void",     "volatile", "while",    "constexpr"};
+constexpr auto kReserved = std::to_array<std::string_view>(
+    {"abs",      "max",      "min",      "fma",      "fmaf",     "sqrtf",     "sqrt",     "floorf",   "floor",
+     "rintf",    "rint",     "fabsf",    "fabs",     "widen",    "narrow",    "lane_sum", "lane_max", "lane_min",
+     "lane_get", "dot4",     "bool",     "fmaxf",    "fminf",    "fmax",      "fmin",     "each",     "group",
+     "subgroup", "lane",     "thread",   "kernel",   "asm",      "auto",      "bool",     "break",    "case",
+     "catch",    "char",     "class",    "const",    "continue", "default",   "delete",   "do",       "double",
+     "else",     "enum",     "explicit", "export",   "extern",   "false",     "float",    "for",      "friend",
+     "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",      "operator", "private",
+     "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",   "struct",   "switch",
+     "template", "this",     "throw",    "true",     "try",      "typedef",   "typename", "union",    "unsigned",
+     "using",    "virtual",  "void",     "volatile", "while",    "constexpr"});
 
 class CudaRenderer final : public LaneRenderer {
  public:

@@ -20,14 +20,19 @@ using kir::Node;
 using kir::Op;
 using kir::Type;
 
-constexpr std::array<std::string_view, 55> kReserved = {
-    "each",   "group",     "subgroup",  "lane",      "thread",    "n_groups", "main",      "active",
-    "asm",    "buffer",    "cast",      "common",    "const",     "coherent", "centroid",  "default",
-    "do",     "double",    "enum",      "extern",    "external",  "filter",   "fixed",     "flat",
-    "float",  "for",       "half",      "highp",     "if",        "in",       "inline",    "inout",
-    "input",  "int",       "interface", "invariant", "layout",    "long",     "namespace", "out",
-    "output", "partition", "patch",     "precise",   "precision", "resource", "return",    "sample",
-    "shared", "smooth",    "superp",    "texture",   "uniform",   "using",    "varying"};
+constexpr auto kReserved = std::to_array<std::string_view>(
+    {"each", "group", "subgroup", "lane", "thread", "n_groups", "main", "active", "asm", "bool", "break", "buffer",
+     "case", "cast", "common", "const", "continue", "coherent", "centroid", "default", "discard", "do", "double",
+     "else", "enum", "extern", "external", "false", "filter", "fixed", "flat", "float", "for", "half", "highp", "if",
+     "in", "inline", "inout", "input", "int", "interface", "invariant", "layout", "long", "lowp", "mediump",
+     "namespace", "out", "output", "partition", "patch", "precise", "precision", "readonly", "resource", "restrict",
+     "return", "sample", "shared", "short", "smooth", "struct", "superp", "switch", "template", "texture", "this",
+     "true", "typedef", "uint", "uniform", "union", "unsigned", "using", "varying", "void", "volatile", "while",
+     "writeonly", "barrier",
+     // what renderers call
+     "abs", "max", "min", "floor", "fma", "sqrt", "round", "roundEven", "mix", "bitfieldExtract", "intBitsToFloat",
+     "uintBitsToFloat", "floatBitsToInt", "floatBitsToUint", "packFloat2x16", "narrow_f16", "narrow_bf16",
+     "widen_bf16"});
 
 /// Functions of the language that a kernel may have its own of: glslang does not let them be hidden.
 constexpr std::array<std::string_view, 17> kBuiltins = {"abs",   "ceil", "cos",  "exp",  "exp2", "floor",
