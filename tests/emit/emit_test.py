@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -272,6 +273,16 @@ class Tensors(Emitted):
         self.assertRegex(source, r"// m = matmul.* at .*:\d+")
         self.assertLessEqual(max(map(len, source.splitlines())), 140)
 
+    def test_threads_that_cannot_be_started(self):
+        def little():  # of addresses: a thread takes 8 MiB of them for its stack
+            resource.setrlimit(resource.RLIMIT_AS, (3_000_000 << 10, 3_000_000 << 10))
+            resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20))
+        tail = [*self.arrays(7), "--output", "z=z.npy", "--threads", "1024"]
+        done = subprocess.run([os.path.join(self.project, "b", "model"), self.package, *tail], capture_output=True, text=True,
+                              cwd=self.folder, check=False, preexec_fn=little)
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "model: error: cannot start 1024 threads; give fewer with --threads\n"))
+
     def test_golden_sources(self):
         """Reviewed as diffs; OPENINFER_UPDATE_GOLDEN=1 writes them."""
         tiny_llama.write(self.path("tiny.oinf"))
@@ -314,6 +325,7 @@ class Tensors(Emitted):
 class VulkanTensors(Tensors):
     """The same project for lavapipe, every step under the validation layers; what is the host's alone is tested once."""
     DEVICE, FLAGS = "lavapipe", ["--validate"]
+    test_threads_that_cannot_be_started = None
     test_same_bits_for_any_number_of_threads = test_golden_sources = test_what_emit_refuses = test_other_devices = None
 
     def test_flags_of_the_other_kind(self):

@@ -5,27 +5,31 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <thread>
 #include <vector>
+
+#include "memory.h"
 
 namespace MODEL_NAME {
 
 class ThreadPool {
  public:
-  /// `threads` includes the caller of run(); 0: one for each processor.
+  /// `threads` includes the caller of run(); 0: one for each processor. Throws Error if that
+  /// many cannot be started.
   explicit ThreadPool(int threads) {
     const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     threads_ = threads > 0 ? threads : processors;
     // With a processor for each thread, waiting busily costs nobody anything.
     spins_ = threads_ <= processors ? 4000 : 0;
-    for (int t = 1; t < threads_; ++t) workers_.emplace_back([this, t] { work(t); });
+    try {
+      for (int t = 1; t < threads_; ++t) workers_.emplace_back([this, t] { work(t); });
+    } catch (const std::exception&) {  // of the thread, or of the memory for it
+      stop();
+      fail("cannot start ", threads_, " threads; give fewer with --threads");
+    }
   }
-  ~ThreadPool() {
-    stop_ = true;
-    turn_.fetch_add(1, std::memory_order_release);
-    turn_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
-  }
+  ~ThreadPool() { stop(); }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
@@ -51,6 +55,12 @@ class ThreadPool {
   }
 
  private:
+  void stop() {
+    stop_ = true;
+    turn_.fetch_add(1, std::memory_order_release);
+    turn_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
   void share(int t) const { call_(function_, groups_ * t / threads_, groups_ * (t + 1) / threads_); }
   void wait(int spin) const {
     if (spin >= spins_) return std::this_thread::yield();
