@@ -90,6 +90,10 @@ std::vector<Fixed> cpu_files() {
 #include "host_CMakeLists_txt.inc"
           },
           {
+              "host/cpu_features.h",
+#include "host_cpu_features_h.inc"
+          },
+          {
               "host/cpu_program.cpp",
 #include "host_cpu_program_cpp.inc"
           },
@@ -266,26 +270,11 @@ bool is_identifier(std::string_view name) {
 
 /// Errors: invalid_argument for a plan that cannot give its name to a namespace and a target.
 void check_name(const plan::Plan& plan) {
-  constexpr auto kTaken = std::to_array<std::string_view>({"kernel",
-                                                           "kernels",
-                                                           "std",
-                                                           "model",
-                                                           "opnf",
-                                                           "main",
-                                                           "program",
-                                                           "reader",
-                                                           "npy",
-                                                           "memory",
-                                                           "cpu_program",
-                                                           "thread_pool",
-                                                           "vocabulary",
-                                                           "test",
-                                                           "install",
-                                                           "vulkan_device",
-                                                           "vulkan_features",
-                                                           "vulkan_program",
-                                                           "vulkan_recording",
-                                                           "check"});
+  constexpr auto kTaken = std::to_array<std::string_view>(
+      {"kernel",         "kernels",          "std",  "model",   "opnf",          "main",
+       "program",        "reader",           "npy",  "memory",  "cpu_features",  "cpu_program",
+       "thread_pool",    "vocabulary",       "test", "install", "vulkan_device", "vulkan_features",
+       "vulkan_program", "vulkan_recording", "check"});
   if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",

@@ -95,6 +95,21 @@ int main(int, char** argv) {
   }
 }
 """
+
+# Says which of its arguments this machine has.
+FEATURES = r"""
+#include "cpu_features.h"
+
+#include <cstdio>
+
+int main(int count, char** names) try {
+  for (int i = 1; i < count; ++i)
+    if (small::machine_has(names[i])) std::puts(names[i]);
+} catch (const small::Error& error) {
+  std::fputs(error.what(), stderr);
+  return 1;
+}
+"""
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 
 
@@ -283,6 +298,35 @@ class Tensors(Emitted):
         self.assertEqual((done.returncode, done.stderr),
                          (1, "model: error: cannot start 1024 threads; give fewer with --threads\n"))
 
+    def features(self, *emulator):
+        """What the emitted project finds, of all the names that devices of this architecture have."""
+        done = subprocess.run([*emulator, self.path("features"), *self.names], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return set(done.stdout.split())
+
+    def test_instruction_sets(self):
+        devices = {device["name"]: set(device.get("isa", [])) for device in json.loads(self.text("devices", "--json"))["devices"]}
+        here = json.loads(self.text("devices", "this-cpu", "--json"))["isa"]
+        x86 = platform.machine() == "x86_64"
+        self.names = sorted(set().union(*(isa for isa in devices.values() if ("sse3" if x86 else "asimd") in isa)))
+        self.assertGreater(len(self.names), 4)
+        self.write("features.cpp", FEATURES)
+        emulator = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+        for compiler in filter(shutil.which, ("g++", "clang++")):
+            subprocess.run([compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-I", os.path.join(self.project, "host"), "-o",
+                            self.path("features"), self.path("features.cpp")], check=True)
+            self.assertEqual(self.features(), set(here))
+            done = subprocess.run([self.path("features"), "avx9"], capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, "cannot tell whether a machine has avx9" in done.stderr), (1, True), done.stderr)
+            for cpu, row in (("Haswell", "x86-64-v3"), ("Nehalem", "x86-64-v2")) if x86 and emulator else ():
+                self.assertEqual(self.features(emulator, "-cpu", cpu), devices[row])
+        beyond = [name for name in here if name not in devices["x86-64-v3"]]
+        if x86 and emulator and beyond:
+            done = subprocess.run([emulator, "-cpu", "Haswell", os.path.join(self.project, "b", "model"), self.package, *self.arrays(1),
+                                   "--output", "z=z.npy"], capture_output=True, text=True, cwd=self.folder, check=False)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(f"this machine has no {beyond[0]}: emit again", done.stderr)
+
     def test_golden_sources(self):
         """Reviewed as diffs; OPENINFER_UPDATE_GOLDEN=1 writes them."""
         tiny_llama.write(self.path("tiny.oinf"))
@@ -325,7 +369,7 @@ class Tensors(Emitted):
 class VulkanTensors(Tensors):
     """The same project for lavapipe, every step under the validation layers; what is the host's alone is tested once."""
     DEVICE, FLAGS = "lavapipe", ["--validate"]
-    test_threads_that_cannot_be_started = None
+    test_threads_that_cannot_be_started = test_instruction_sets = None
     test_same_bits_for_any_number_of_threads = test_golden_sources = test_what_emit_refuses = test_other_devices = None
 
     def test_flags_of_the_other_kind(self):
