@@ -4,14 +4,17 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "codegen/emit/cpp.h"
 #include "lib/base/fail.h"
@@ -34,11 +37,70 @@ std::string on_path(const std::string& program) {
   return "";
 }
 
-fs::path cache_folder() {
+[[noreturn]] void fail_io(const char* what, const fs::path& path, const std::error_code& why) {
+  fail(ErrorCode::io_error, "[cpu] cannot {} {}: {}", what, path.string(), why.message());
+}
+
+std::error_code last_error() { return {errno, std::generic_category()}; }
+
+/// Where compiled kernels are to lie. Of a folder that all users share the name holds our own.
+fs::path cache_path() {
   if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given == '/') return fs::path(given) / "openinfer";
   if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".cache" / "openinfer";
-  return fs::temp_directory_path() / "openinfer-cache";
+  const char* given = std::getenv("TMPDIR");
+  return fs::path(given && *given == '/' ? given : "/tmp") / fmt::format("openinfer-cache-{}", ::geteuid());
 }
+
+/// What lies in the folder is run: whoever can write to it, or put another in its place, is us.
+void check_ours(const fs::path& folder) {
+  struct stat itself {
+  }, target{};  // they differ where it is a link
+  if (::lstat(folder.c_str(), &itself) != 0 || ::stat(folder.c_str(), &target) != 0)
+    fail_io("use", folder, last_error());
+  if (!S_ISDIR(target.st_mode)) fail_io("use", folder, std::make_error_code(std::errc::not_a_directory));
+  for (const uid_t owner : {itself.st_uid, target.st_uid})
+    if (owner != ::geteuid())
+      fail(ErrorCode::io_error,
+           "[cpu] {} is of user {} and we are user {}: what lies there would be run; name another folder in "
+           "$XDG_CACHE_HOME",
+           folder.string(), owner, ::geteuid());
+  if (target.st_mode & (S_IWGRP | S_IWOTH))
+    fail(ErrorCode::io_error, "[cpu] {} can be written by others (mode {:o}): what lies there would be run; chmod go-w",
+         folder.string(), target.st_mode & 07777u);
+}
+
+fs::path cache_folder() {
+  const fs::path folder = cache_path();
+  std::error_code error;
+  fs::create_directories(folder.parent_path(), error);
+  if (error) fail_io("make", folder.parent_path(), error);
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail_io("make", folder, last_error());
+  check_ours(folder);
+  return folder;
+}
+
+/// A folder that nobody else has, not even another thread, beside `target` so that a rename between them is atomic.
+class FolderOfOwn {
+ public:
+  explicit FolderOfOwn(const fs::path& target) {
+    std::string name = target.string() + ".XXXXXX";
+    if (!::mkdtemp(name.data())) fail_io("make a folder in", target.parent_path(), last_error());
+    path_ = name;
+  }
+  ~FolderOfOwn() {
+    std::error_code ignored;  // there is nothing to be done about what cannot be removed
+    if (!kept_) fs::remove_all(path_, ignored);
+  }
+  FolderOfOwn(const FolderOfOwn&) = delete;
+  FolderOfOwn& operator=(const FolderOfOwn&) = delete;
+
+  const fs::path& path() const { return path_; }
+  void keep() { kept_ = true; }
+
+ private:
+  fs::path path_;
+  bool kept_ = false;
+};
 
 /// FNV-1a in two halves with different starts: 128 bits tell sources apart.
 std::string content_key(const std::string& text) {
@@ -97,23 +159,23 @@ std::vector<std::string> compiler_flags(const Device& device) {
 /// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file.
 void compile(const std::vector<std::string>& flags, const std::string& compiler, const std::string& source,
              const fs::path& library) {
-  fs::path folder = library;
-  folder += fmt::format(".{}", ::getpid());
-  fs::create_directories(folder);
+  FolderOfOwn own(library);
+  const fs::path& folder = own.path();
   write_file(folder / "kernels.cpp", source);
   std::vector<std::string> command = {compiler};
   command.insert(command.end(), flags.begin(), flags.end());
   command.emplace_back("-o");
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
-  const int status = run_program(command, folder / "log");
-  if (status != 0) {
+  if (run_program(command, folder / "log") != 0) {
+    own.keep();
     const std::string why = first_error(folder / "log");
     fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,
          why, folder.string());
   }
-  fs::rename(folder / "kernels.so", library);
-  fs::remove_all(folder);
+  std::error_code error;
+  fs::rename(folder / "kernels.so", library, error);
+  if (error) fail_io("move the compiled kernels to", library, error);
 }
 
 std::string buffer_type(const kir::Kernel& k, const kir::Buffer& b) {
@@ -171,34 +233,31 @@ std::string library_source(const plan::Plan& plan, int lanes) {
 CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device) {
   const std::string compiler = find_compiler();
   const std::string source = library_source(plan, device.lanes);
-  std::string identity = compiler + "\n";
   const std::vector<std::string> flags = compiler_flags(device);
+  std::string identity = compiler + "\n";
   for (const std::string& flag : flags) identity += flag + "\n";
-  const fs::path folder = cache_folder();
+  const fs::path library = cache_folder() / (content_key(identity + source) + ".so");
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail(ErrorCode::io_error, "[cpu] cannot make {}: {}", folder.string(), error.message());
-  const fs::path library = folder / (content_key(identity + source) + ".so");
-  if (!fs::exists(library)) {
+  const bool there = fs::exists(library, error);
+  if (error) fail_io("read", library, error);
+  if (!there) {
     const auto start = std::chrono::steady_clock::now();
     compile(flags, compiler, source, library);
     compile_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  handle_ = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  handle_.reset(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!handle_) {
     const std::string why = ::dlerror();
     fail(ErrorCode::device_error, "[cpu] cannot load the compiled kernels: {}; delete {} to compile them again", why,
          library.string());
   }
   for (std::size_t i = 0; i < plan.kernels.size(); ++i) {
-    void* symbol = ::dlsym(handle_, fmt::format("openinfer_kernel_{}", i).c_str());
+    void* symbol = ::dlsym(handle_.get(), fmt::format("openinfer_kernel_{}", i).c_str());
     if (!symbol) fail(ErrorCode::device_error, "[cpu] {} lacks kernel {}; delete it", library.string(), i);
     functions_.push_back(reinterpret_cast<KernelFunction>(symbol));
   }
 }
 
-CpuLibrary::~CpuLibrary() {
-  if (handle_) ::dlclose(handle_);
-}
+void CpuLibrary::Unload::operator()(void* handle) const { ::dlclose(handle); }
 
 }  // namespace openinfer::run

@@ -17,20 +17,22 @@ using KernelFunction = void (*)(void* const* buffers, const std::int32_t* params
 
 class CpuLibrary {
  public:
-  /// Compiles what is not in the cache: $XDG_CACHE_HOME/openinfer or ~/.cache/openinfer, one file for each content of
-  /// sources, compiler and flags. The compiler is $CXX, else c++, g++ or clang++ on the PATH.
-  /// Errors: not_found if there is no compiler; device_error with the compiler's first line if it fails; io_error.
+  /// Compiles what is not in the cache: $XDG_CACHE_HOME/openinfer, ~/.cache/openinfer or, without HOME,
+  /// openinfer-cache-UID in the folder for temporary files; one file for each content of sources, flags and compiler
+  /// (its path, size and time). What lies there is run: a folder that is another user's, or that others may write to,
+  /// is refused. The compiler is $CXX, else c++, g++ or clang++ on the PATH. Errors: not_found if there is no compiler;
+  /// device_error with the compiler's first line if it fails; io_error for a cache that cannot be used, with its path.
   CpuLibrary(const plan::Plan& plan, const Device& device);
-  ~CpuLibrary();
-  CpuLibrary(const CpuLibrary&) = delete;
-  CpuLibrary& operator=(const CpuLibrary&) = delete;
 
   KernelFunction function(int kernel) const { return functions_[static_cast<std::size_t>(kernel)]; }
   /// Seconds spent in the compiler; 0: everything was there.
   double compile_s() const { return compile_s_; }
 
  private:
-  void* handle_ = nullptr;
+  struct Unload {
+    void operator()(void* handle) const;
+  };
+  std::unique_ptr<void, Unload> handle_;
   std::vector<KernelFunction> functions_;
   double compile_s_ = 0;
 };

@@ -93,6 +93,61 @@ class Run(Case):
                 self.assertEqual(out, self.run_ids("-n", 12, "--threads", threads, *compiled, prompt=prompt))
             self.assertEqual(os.listdir(self.path("cache/openinfer")), kept)  # compiled once
 
+    def compiled(self, *arguments, **changes):
+        """One step on the CPU's backend, or why not; `changes` to the environment, None: not set."""
+        environment = {k: v for k, v in (os.environ | changes).items() if v is not None}
+        with mock.patch.dict(os.environ, environment, clear=True):
+            return self.run_cli("run", "m.oinf", "--prompt-ids", "1", "--ids", "-n", 1, *arguments)[::2]
+
+    def test_a_cache_that_cannot_be_used(self):
+        """The simulator serves, and says why; with --backend cpu it is an error of its own, with the path."""
+        self.write("file", "x")
+        os.mkdir(self.path("home"))
+        self.write("home/openinfer", "x")
+        os.mkdir(self.path("kernel"))
+        os.symlink("/proc", self.path("kernel/openinfer"))  # not even root can write there
+        os.symlink("loop", self.path("loop"))
+        places = [(dict(XDG_CACHE_HOME=cache), path) for cache, path in (
+            ("/proc/none", "/proc/none"), (self.path("file"), "/file"), (self.path("home"), "/home/openinfer"),
+            (self.path("kernel"), "/kernel/openinfer"), (self.path("loop"), "/loop"), ("/" + "n" * 300, "/nnn"))]
+        places.append((dict(XDG_CACHE_HOME=None, HOME=None, TMPDIR=self.path("file")), "/file"))
+        for setting, path in places:
+            code, err = self.compiled(**setting)
+            self.assertEqual(code, 0, err)
+            self.assertRegex(err, r"openinfer: runs in the simulator: \[cpu\] .*" + path)
+            code, err = self.compiled("--backend", "cpu", **setting)
+            self.assertEqual((code, err.count("\n")), (1, 1), err)
+            self.assertRegex(err, r"openinfer: error: \[cpu\] .*" + path)
+
+    def test_the_cache_is_ours_alone(self):
+        """What lies there is run: nobody else may have put it there."""
+        os.mkdir(self.path("t"))
+        cache = self.path(f"t/openinfer-cache-{os.geteuid()}")
+        homeless = {"XDG_CACHE_HOME": None, "HOME": None, "TMPDIR": self.path("t")}
+        self.assertIn("backend cpu", self.compiled(**homeless)[1])
+        self.assertEqual(os.listdir(self.path("t")), [os.path.basename(cache)])
+        self.assertEqual(os.stat(cache).st_mode & 0o7777, 0o700)
+        os.makedirs(self.path("x/openinfer"))
+        for folder, setting in ((cache, homeless), (self.path("x/openinfer"), {"XDG_CACHE_HOME": self.path("x")})):
+            for mode in (0o777, 0o720, 0o702):
+                os.chmod(folder, mode)
+                code, err = self.compiled(**setting)
+                self.assertEqual(code, 0, err)
+                self.assertIn(f"runs in the simulator: [cpu] {folder} can be written by others (mode {mode:o})", err)
+                self.assertEqual(self.compiled("--backend", "cpu", **setting)[0], 1)
+            os.chmod(folder, 0o755)
+            self.assertIn("backend cpu", self.compiled(**setting)[1])
+        if os.geteuid() != 0:
+            return  # none but root gives files away
+        os.chown(cache, 12345, 0)
+        self.assertIn(f"{cache} is of user 12345 and we are user 0", self.compiled(**homeless)[1])
+        os.rename(cache, self.path("theirs"))
+        os.chown(self.path("theirs"), 0, 0)
+        os.symlink(self.path("theirs"), cache)
+        self.assertIn("backend cpu", self.compiled(**homeless)[1])
+        os.chown(cache, 12345, 0, follow_symlinks=False)  # who has the link can turn it elsewhere
+        self.assertIn(f"{cache} is of user 12345", self.compiled(**homeless)[1])
+
     def test_compiled_without_a_compiler(self):
         run = ["run", "m.oinf", "--prompt-ids", "1", "--backend", "cpu"]
         with tempfile.TemporaryDirectory() as cache:

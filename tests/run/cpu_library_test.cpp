@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache of compiled kernels under threads and under libraries that are not what they should be.
+#include "codegen/run/cpu_library.h"
+
+#include <fmt/format.h>
+#include <openinfer/openinfer.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/sim/small_llama.h"
+
+using namespace openinfer;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Setting {
+ public:
+  Setting(const char* name, const std::string& value) : name_(name) {
+    if (const char* old = std::getenv(name)) had_ = true, old_ = old;
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Setting() { had_ ? ::setenv(name_, old_.c_str(), 1) : ::unsetenv(name_); }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+
+ private:
+  const char* name_;
+  bool had_ = false;
+  std::string old_;
+};
+
+struct Folder {
+  explicit Folder(const std::string& name) : path(fs::temp_directory_path() / name) {
+    fs::remove_all(path);
+    fs::create_directories(path);
+  }
+  ~Folder() { fs::remove_all(path); }
+  fs::path path;
+};
+
+std::string script(const fs::path& file, const std::string& lines) {
+  std::ofstream(file) << "#!/bin/sh\n" << lines;
+  fs::permissions(file, fs::perms::owner_all);
+  return file.string();
+}
+
+Graph doubled() {
+  return graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {b.dim("N", 1, 40)});
+    b.output("y", x * 2.f + 1.f);
+  });
+}
+
+struct AnyModel {
+  explicit AnyModel(const std::string& name) : package(name) { sim_test::fill_small_llama(package); }
+  sim_test::TestPackage package;
+  Model model = package.open();
+};
+
+std::size_t entries(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+}  // namespace
+
+TEST_CASE("threads that compile the same kernels at the same time do not harm each other") {
+  const Folder folder(fmt::format("openinfer_cpu_library_threads.{}", ::getpid()));
+  // Slow enough that all of them compile before the first is done.
+  const Setting compiler("CXX", script(folder.path / "slow", run::find_compiler() + " \"$@\" && sleep 0.5\n"));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  AnyModel any("run_library_threads");
+  const Graph g = doubled();
+  std::vector<std::string> said(3);
+  std::vector<std::thread> threads;
+  for (std::string& message : said)
+    threads.emplace_back([&] {
+      try {
+        SimSession session(any.model, g, Backend::cpu);
+        message =
+            session.run_step({{"x", Tensor(std::vector<float>{3}, {1})}})["y"].data<float>()[0] == 7 ? "" : "wrong";
+      } catch (const std::exception& error) {
+        message = error.what();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(said == std::vector<std::string>(3));
+  CHECK(entries(folder.path / "openinfer") == 1);
+}
+
+TEST_CASE("a library without the kernels is refused and does not stay loaded") {
+  const Folder folder(fmt::format("openinfer_cpu_library_empty.{}", ::getpid()));
+  std::ofstream(folder.path / "empty.cpp") << "\n";
+  const std::string empty = (folder.path / "empty.cpp").string();
+  // Its own flags but the last word, which is the source.
+  const Setting compiler("CXX", script(folder.path / "other", "while [ $# -gt 1 ]; do a=\"$a $1\"; shift; done\nexec " +
+                                                                  run::find_compiler() + " $a " + empty + "\n"));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  AnyModel any("run_library_empty");
+  CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu), Catch::Contains("lacks kernel 0"));
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) CHECK(line.find(folder.path.string()) == line.npos);
+}
