@@ -102,6 +102,17 @@ class FolderOfOwn {
   bool kept_ = false;
 };
 
+/// What an update of the compiler changes; asking the compiler itself would cost a process in every run. Behind a
+/// wrapper (ccache) an update goes unseen: kernels that were compiled stay right.
+std::string compiler_identity(const std::string& compiler) {
+  std::error_code error;
+  const fs::path file = fs::canonical(compiler, error);
+  struct stat facts {};
+  if (error || ::stat(file.c_str(), &facts) != 0) fail_io("read", compiler, error ? error : last_error());
+  return fmt::format("{}\n{}\n{} bytes of {}.{:09}\n", compiler, file.string(), facts.st_size, facts.st_mtim.tv_sec,
+                     facts.st_mtim.tv_nsec);
+}
+
 /// FNV-1a in two halves with different starts: 128 bits tell sources apart.
 std::string content_key(const std::string& text) {
   std::uint64_t a = 0xcbf29ce484222325u, b = 0x84222325cbf29ce4u;
@@ -234,7 +245,7 @@ CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device) {
   const std::string compiler = find_compiler();
   const std::string source = library_source(plan, device.lanes);
   const std::vector<std::string> flags = compiler_flags(device);
-  std::string identity = compiler + "\n";
+  std::string identity = compiler_identity(compiler);
   for (const std::string& flag : flags) identity += flag + "\n";
   const fs::path library = cache_folder() / (content_key(identity + source) + ".so");
   std::error_code error;

@@ -18,10 +18,11 @@ using KernelFunction = void (*)(void* const* buffers, const std::int32_t* params
 class CpuLibrary {
  public:
   /// Compiles what is not in the cache: $XDG_CACHE_HOME/openinfer, ~/.cache/openinfer or, without HOME,
-  /// openinfer-cache-UID in the folder for temporary files; one file for each content of sources, flags and compiler
-  /// (its path, size and time). What lies there is run: a folder that is another user's, or that others may write to,
-  /// is refused. The compiler is $CXX, else c++, g++ or clang++ on the PATH. Errors: not_found if there is no compiler;
-  /// device_error with the compiler's first line if it fails; io_error for a cache that cannot be used, with its path.
+  /// openinfer-cache-UID in the folder for temporary files. There is one file for each content of sources, flags and
+  /// compiler (its path, size and time). What lies there is run: a folder that is another user's, or that others may
+  /// write to, is refused. The compiler is $CXX, else c++, g++ or clang++ on the PATH.
+  /// Errors: not_found if there is no compiler; device_error with the compiler's first line if it fails; io_error for
+  /// a cache that cannot be used, with its path.
   CpuLibrary(const plan::Plan& plan, const Device& device);
 
   KernelFunction function(int kernel) const { return functions_[static_cast<std::size_t>(kernel)]; }

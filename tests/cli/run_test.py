@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -147,6 +148,17 @@ class Run(Case):
         self.assertIn("backend cpu", self.compiled(**homeless)[1])
         os.chown(cache, 12345, 0, follow_symlinks=False)  # who has the link can turn it elsewhere
         self.assertIn(f"{cache} is of user 12345", self.compiled(**homeless)[1])
+
+    def test_another_compiler_of_the_same_name_compiles_again(self):
+        real = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))))
+        setting = {"XDG_CACHE_HOME": self.path("cache"), "CXX": self.path("cxx")}
+        for version, libraries in (("1", 1), ("1", 1), ("1.1", 2), ("1.2", 3)):  # of the last two only the times differ
+            content = f"#!/bin/sh\n# {version}\nexec {real} \"$@\"\n"
+            if not os.path.exists(self.path("cxx")) or self.read("cxx").decode() != content:
+                self.write("cxx", content)
+                os.chmod(self.path("cxx"), 0o755)
+            self.assertIn("backend cpu", self.compiled(**setting)[1])
+            self.assertEqual(len(os.listdir(self.path("cache/openinfer"))), libraries, version)
 
     def test_compiled_without_a_compiler(self):
         run = ["run", "m.oinf", "--prompt-ids", "1", "--backend", "cpu"]
