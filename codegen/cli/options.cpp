@@ -32,6 +32,8 @@ std::string read_all(std::FILE* file, const std::string& name) {
 
 /// What a file that is no package is, by its first bytes; empty if unknown.
 std::string_view foreign_kind(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return {};  // opening a pipe waits for its writer
   const File file(std::fopen(path.c_str(), "rb"));
   std::array<char, 10> start{};
   if (!file || std::fread(start.data(), 1, start.size(), file.get()) != start.size()) return {};

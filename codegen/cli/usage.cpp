@@ -51,7 +51,23 @@ std::string unexpected(const CLI::App& app, std::vector<std::string> extra) {
 /// `what` is "--flag: 1 required FLOAT missing" or "--flag: At Most 1 required but received 2".
 std::string mismatch(std::string_view what) {
   const auto flag = what.substr(0, what.find(':'));
-  return fmt::format("{} {}", flag, what.find("missing") != what.npos ? "needs a value" : "may be given once");
+  if (what.find("At Most 1") != what.npos) return fmt::format("{} may be given once", flag);
+  const auto number = what.substr(std::min(what.find(": ") + 2, what.size()));
+  return fmt::format("{} needs {}", flag, number.starts_with("1 ") ? "a value" : fmt::format("{} values", number[0]));
+}
+
+/// A flag that the command does not have, before its value is taken for something else.
+void check_flags(const CLI::App& command, int argc, const char* const* argv) {
+  if (command.get_allow_extras()) return;  // handed on as they are
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") return;
+    if (!word.starts_with("--")) continue;
+    const std::string flag(word.substr(0, word.find('=')));
+    const CLI::Option* option = command.get_option_no_throw(flag);
+    if (!option) throw UsageError(fmt::format("{}: {}", command.get_name(), unexpected(command, {flag})));
+    if (option->get_expected_min() > 0 && flag == word) ++i;
+  }
 }
 
 }  // namespace
@@ -60,7 +76,8 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
   const auto names = command_names(app);
   if (argc < 2) throw UsageError(fmt::format("give a command: {}", fmt::join(names, ", ")));
   const std::string_view word = argv[1];
-  if (std::find(names.begin(), names.end(), word) != names.end()) return;
+  if (std::find(names.begin(), names.end(), word) != names.end())
+    return check_flags(*app.get_subcommand(std::string(word)), argc, argv);
   for (const auto* option : app.get_options())
     if (option->check_name(std::string(word))) return;
   if (word.starts_with('-')) throw UsageError(fmt::format("there is no flag {} before a command", word));
