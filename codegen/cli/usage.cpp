@@ -53,7 +53,7 @@ std::string mismatch(std::string_view what) {
   const auto flag = what.substr(0, what.find(':'));
   if (what.find("At Most 1") != what.npos) return fmt::format("{} may be given once", flag);
   const auto number = what.substr(std::min(what.find(": ") + 2, what.size()));
-  return fmt::format("{} needs {}", flag, number.starts_with("1 ") ? "a value" : fmt::format("{} values", number[0]));
+  return fmt::format("{} needs {}", flag, number.starts_with("1 ") ? "a value" : "all of its values");
 }
 
 /// A flag that the command does not have, before its value is taken for something else.

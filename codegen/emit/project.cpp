@@ -30,6 +30,10 @@ std::vector<Fixed> common_files() {
 #include "host_README_md.inc"
           },
           {
+              "host/flags.h",
+#include "host_flags_h.inc"
+          },
+          {
               "host/main.cpp",
 #include "host_main_cpp.inc"
           },
@@ -64,6 +68,10 @@ std::vector<Fixed> common_files() {
           {
               "host/reader.h",
 #include "host_reader_h.inc"
+          },
+          {
+              "host/rows.h",
+#include "host_rows_h.inc"
           },
           {
               "host/vocabulary.h",

@@ -4,20 +4,19 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <new>
-#include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "flags.h"
 #include "model.h"
 #include "npy.h"
+#include "rows.h"
 #include "vocabulary.h"
 #ifdef CHECK_DATA  // where the steps lie that --check replays; of programs emitted with --check-data
 #include "check.h"
@@ -25,27 +24,6 @@
 
 namespace MODEL_NAME {
 namespace {
-
-constexpr const char* kUsage =
-    "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
-    "             [--max-context N] [--stats F.json]\n"
-    "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
-    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n" MODEL_CHECK_USAGE
-    "with each: MODEL_RUN_FLAGS\n"
-    "Examples:\n"
-    "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
-    "  model filter.oinf --input x=x.npy --output y=y.npy\n";
-
-#ifdef CHECK_DATA
-constexpr const char* kCheckData = CHECK_DATA;
-#else
-constexpr const char* kCheckData = nullptr;
-#endif
-constexpr bool kOnCpu = std::string_view("MODEL_API") == "cpu";
-
-struct WrongUsage : Error {
-  using Error::Error;
-};
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -59,211 +37,6 @@ long long peak_resident_bytes() {
   return usage.ru_maxrss * 1024LL;
 #endif
 }
-
-// --- the command line ---
-
-struct Flags {
-  std::string package, logits, stats;
-  std::vector<std::int32_t> prompt;
-  std::string gpu;
-  bool has_prompt = false, ignore_eos = false, text = false, bench = false, json = false;
-  bool validate = false, timings = false, check = false;
-  std::string check_data = kCheckData ? kCheckData : "";
-  std::optional<std::int64_t> generate, max_context;
-  std::int64_t bench_prompt = 128, depth = 0;
-  int threads = 0;
-  std::vector<std::pair<std::string, std::string>> inputs, outputs;
-  std::map<std::string, std::int64_t> dims;
-};
-
-std::int64_t whole_number(std::string_view flag, std::string_view text, std::int64_t least, std::int64_t most) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
-    throw WrongUsage(std::string(flag) + ": '" + std::string(text) + "' is no whole number from " +
-                     std::to_string(least) + " to " + std::to_string(most));
-  return value;
-}
-
-std::vector<std::int32_t> parse_ids(std::string_view text) {
-  std::vector<std::int32_t> ids;
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
-    ids.push_back(static_cast<std::int32_t>(whole_number("--prompt-ids", text.substr(0, comma), 0, INT32_MAX)));
-    text.remove_prefix(std::min(comma + 1, text.size()));
-  }
-  return ids;
-}
-
-std::pair<std::string, std::string> assignment(std::string_view flag, std::string_view text) {
-  const std::size_t equals = text.find('=');
-  if (equals == text.npos || equals == 0 || equals + 1 == text.size())
-    throw WrongUsage(std::string(flag) + ": '" + std::string(text) +
-                     "' is not NAME=" + (flag == "--dim" ? "N" : "F.npy"));
-  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
-}
-
-/// A flag that takes a value.
-void set(Flags& flags, std::string_view flag, std::string_view value) {
-  constexpr std::int64_t kMost = INT32_MAX;
-  if (flag == "--prompt-ids") flags.prompt = parse_ids(value), flags.has_prompt = true;
-  if (flag == "--generate") flags.generate = whole_number(flag, value, 0, kMost);
-  if (flag == "--max-context") flags.max_context = whole_number(flag, value, 1, kMost);
-  if (flag == "--prompt") flags.bench_prompt = whole_number(flag, value, 1, kMost);
-  if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
-  if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
-  if (flag == "--gpu") flags.gpu = value;
-  if (flag == "--check-data") flags.check_data = value;
-  if (flag == "--logits") flags.logits = value;
-  if (flag == "--stats") flags.stats = value;
-  if (flag == "--input") flags.inputs.push_back(assignment(flag, value));
-  if (flag == "--output") flags.outputs.push_back(assignment(flag, value));
-  if (flag != "--dim") return;
-  const auto [name, size] = assignment(flag, value);
-  flags.dims[name] = whole_number(flag, size, 1, kMost);
-}
-
-Flags parse(int argc, char** argv) {
-  static const std::set<std::string_view> kWithValue = {
-      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",   "--logits",
-      "--stats",      "--input",    "--output",      "--dim",    "--gpu",   "--check-data"};
-  Flags flags;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
-    if ((word == "--gpu" || word == "--validate" || word == "--timings") && kOnCpu)
-      throw WrongUsage(std::string(word) + ": this program runs on a CPU");
-    if (word.starts_with("--check") && !kCheckData)
-      throw WrongUsage(std::string(word) + ": this program was emitted without check data");
-    if (kWithValue.contains(word)) {
-      if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
-      set(flags, word, argv[++i]);
-    } else if (word == "--ignore-eos") {
-      flags.ignore_eos = true;
-    } else if (word == "--ids") {
-      flags.text = false;
-    } else if (word == "--text") {
-      flags.text = true;
-    } else if (word == "--validate") {
-      flags.validate = true;
-    } else if (word == "--timings") {
-      flags.timings = true;
-    } else if (word == "--bench") {
-      flags.bench = true;
-    } else if (word == "--json") {
-      flags.json = true;
-    } else if (word == "--check") {
-      flags.check = true;
-    } else if (word.starts_with("-")) {
-      throw WrongUsage("there is no flag " + std::string(word));
-    } else if (flags.package.empty()) {
-      flags.package = word;
-    } else {
-      throw WrongUsage("'" + std::string(word) + "' is one argument too many");
-    }
-  }
-  if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
-  const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
-  if (int(tensors) + int(flags.has_prompt) + int(flags.bench) + int(flags.check) != 1)
-    throw WrongUsage(std::string("give one of --prompt-ids, --input and --output, ") +
-                     (kCheckData ? "--bench, or --check" : "or --bench"));
-  if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
-  if (flags.has_prompt && flags.prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
-  return flags;
-}
-
-// --- rows ---
-
-/// A model that takes rows (tok, pos, slot: i32[N], rows: i32[R]) and gives logits f32[R, vocab]: one sequence in slot
-/// 0, prompts in pieces of what an entry point takes.
-class Rows {
- public:
-  explicit Rows(Model& model) : model_(model) {
-    for (const Tensor& input : model.inputs())
-      if ((input.name != "tok" && input.name != "pos" && input.name != "slot" && input.name != "rows") ||
-          input.dtype != "i32" || input.shape.size() != 1)
-        refuse();
-    has("tok") && has("rows") ? void() : refuse();
-    const Tensor* logits = nullptr;
-    for (const Tensor& output : model.outputs())
-      if (output.name == "logits" && output.dtype == "f32" && output.shape.size() == 2) logits = &output;
-    if (!logits || model.outputs().size() != 1 || !logits->shape[1].terms.empty()) refuse();
-    vocab_ = logits->shape[1].constant;
-    max_rows_ = most("tok");
-    max_logit_rows_ = most("rows");
-    single_ = model.entries().front().name;
-    many_ = model.entries().back().name;
-  }
-
-  std::int64_t vocab() const { return vocab_; }
-  std::int64_t held() const { return held_; }
-  void rewind(std::int64_t positions) { held_ = positions; }
-
-  /// Logits behind the last of these tokens, which follow those that the model holds.
-  std::span<const float> feed(std::span<const std::int32_t> tokens) {
-    while (!tokens.empty()) {
-      const auto now = tokens.first(std::min(tokens.size(), static_cast<std::size_t>(max_rows_)));
-      step(now, 1);
-      tokens = tokens.subspan(now.size());
-    }
-    return logits_;
-  }
-  /// The same with every row's logits, a piece at a time; returns those of the last row.
-  template <class F>
-  std::span<const float> feed_all(std::span<const std::int32_t> tokens, const F& piece) {
-    const auto most = static_cast<std::size_t>(std::min(max_rows_, max_logit_rows_));
-    while (!tokens.empty()) {
-      const auto now = tokens.first(std::min(tokens.size(), most));
-      step(now, now.size());
-      piece(std::span<const float>(logits_));
-      tokens = tokens.subspan(now.size());
-    }
-    return std::span<const float>(logits_).last(static_cast<std::size_t>(vocab_));
-  }
-
- private:
-  [[noreturn]] void refuse() const {
-    std::string types;
-    for (const Tensor& t : model_.inputs()) types += " " + std::string(t.name) + ": " + model_.type(t);
-    types += " ->";
-    for (const Tensor& t : model_.outputs()) types += " " + std::string(t.name) + ": " + model_.type(t);
-    throw Error("token ids need a model of tok, pos, slot, rows -> logits; this one is" + types +
-                ": run it with --input NAME=F.npy --output NAME=F.npy");
-  }
-  bool has(std::string_view name) const {
-    for (const Tensor& input : model_.inputs())
-      if (input.name == name) return true;
-    return false;
-  }
-  std::int64_t most(std::string_view name) const {
-    for (const Tensor& input : model_.inputs())
-      if (input.name == name) return model_.size(input.shape[0]);
-    return 0;
-  }
-  /// Runs rows; logits for the last `wanted` of them.
-  void step(std::span<const std::int32_t> tokens, std::size_t wanted) {
-    const std::size_t n = tokens.size();
-    pos_.resize(n), slot_.assign(n, 0), rows_.resize(wanted), logits_.resize(wanted * static_cast<std::size_t>(vocab_));
-    for (std::size_t i = 0; i < n; ++i) pos_[i] = static_cast<std::int32_t>(held_) + static_cast<std::int32_t>(i);
-    for (std::size_t i = 0; i < wanted; ++i) rows_[i] = static_cast<std::int32_t>(n - wanted + i);
-    const std::int64_t N[] = {static_cast<std::int64_t>(n)}, R[] = {static_cast<std::int64_t>(wanted)};
-    inputs_.clear();
-    inputs_.push_back({"tok", "i32", N, tokens.data()});
-    if (has("pos")) inputs_.push_back({"pos", "i32", N, pos_.data()});
-    if (has("slot")) inputs_.push_back({"slot", "i32", N, slot_.data()});
-    inputs_.push_back({"rows", "i32", R, rows_.data()});
-    const Output outputs[] = {{"logits", logits_.data(), logits_.size() * sizeof(float)}};
-    model_.run_step(n == 1 && wanted == 1 ? single_ : many_, inputs_, outputs);
-    held_ += static_cast<std::int64_t>(n);
-  }
-
-  Model& model_;
-  std::int64_t vocab_ = 0, max_rows_ = 0, max_logit_rows_ = 0, held_ = 0;
-  std::string_view single_, many_;  // entry points: one row, and more
-  std::vector<std::int32_t> pos_, slot_, rows_;
-  std::vector<float> logits_;
-  std::vector<Input> inputs_;
-};
 
 std::int32_t greedy(std::span<const float> logits) {
   return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());

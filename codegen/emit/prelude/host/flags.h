@@ -1,0 +1,150 @@
+// The command line of the model as a command.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "model.h"
+
+namespace MODEL_NAME {
+
+constexpr const char* kUsage =
+    "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
+    "             [--max-context N] [--stats F.json]\n"
+    "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
+    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n" MODEL_CHECK_USAGE
+    "with each: MODEL_RUN_FLAGS\n"
+    "Examples:\n"
+    "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
+    "  model filter.oinf --input x=x.npy --output y=y.npy\n";
+
+#ifdef CHECK_DATA
+constexpr const char* kCheckData = CHECK_DATA;
+#else
+constexpr const char* kCheckData = nullptr;
+#endif
+constexpr bool kOnCpu = std::string_view("MODEL_API") == "cpu";
+
+struct WrongUsage : Error {
+  using Error::Error;
+};
+
+struct Flags {
+  std::string package, logits, stats;
+  std::vector<std::int32_t> prompt;
+  std::string gpu;
+  bool has_prompt = false, ignore_eos = false, text = false, bench = false, json = false;
+  bool validate = false, timings = false, check = false;
+  std::string check_data = kCheckData ? kCheckData : "";
+  std::optional<std::int64_t> generate, max_context;
+  std::int64_t bench_prompt = 128, depth = 0;
+  int threads = 0;
+  std::vector<std::pair<std::string, std::string>> inputs, outputs;
+  std::map<std::string, std::int64_t> dims;
+};
+
+inline std::int64_t whole_number(std::string_view flag, std::string_view text, std::int64_t least, std::int64_t most) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
+    throw WrongUsage(std::string(flag) + ": '" + std::string(text) + "' is no whole number from " +
+                     std::to_string(least) + " to " + std::to_string(most));
+  return value;
+}
+
+inline std::vector<std::int32_t> parse_ids(std::string_view text) {
+  std::vector<std::int32_t> ids;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    ids.push_back(static_cast<std::int32_t>(whole_number("--prompt-ids", text.substr(0, comma), 0, INT32_MAX)));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return ids;
+}
+
+inline std::pair<std::string, std::string> assignment(std::string_view flag, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == text.npos || equals == 0 || equals + 1 == text.size())
+    throw WrongUsage(std::string(flag) + ": '" + std::string(text) +
+                     "' is not NAME=" + (flag == "--dim" ? "N" : "F.npy"));
+  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+/// A flag that takes a value.
+inline void set(Flags& flags, std::string_view flag, std::string_view value) {
+  constexpr std::int64_t kMost = INT32_MAX;
+  if (flag == "--prompt-ids") flags.prompt = parse_ids(value), flags.has_prompt = true;
+  if (flag == "--generate") flags.generate = whole_number(flag, value, 0, kMost);
+  if (flag == "--max-context") flags.max_context = whole_number(flag, value, 1, kMost);
+  if (flag == "--prompt") flags.bench_prompt = whole_number(flag, value, 1, kMost);
+  if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
+  if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
+  if (flag == "--gpu") flags.gpu = value;
+  if (flag == "--check-data") flags.check_data = value;
+  if (flag == "--logits") flags.logits = value;
+  if (flag == "--stats") flags.stats = value;
+  if (flag == "--input") flags.inputs.push_back(assignment(flag, value));
+  if (flag == "--output") flags.outputs.push_back(assignment(flag, value));
+  if (flag != "--dim") return;
+  const auto [name, size] = assignment(flag, value);
+  flags.dims[name] = whole_number(flag, size, 1, kMost);
+}
+
+inline Flags parse(int argc, char** argv) {
+  static const std::set<std::string_view> kWithValue = {
+      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",   "--logits",
+      "--stats",      "--input",    "--output",      "--dim",    "--gpu",   "--check-data"};
+  Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
+    if ((word == "--gpu" || word == "--validate" || word == "--timings") && kOnCpu)
+      throw WrongUsage(std::string(word) + ": this program runs on a CPU");
+    if (word.starts_with("--check") && !kCheckData)
+      throw WrongUsage(std::string(word) + ": this program was emitted without check data");
+    if (kWithValue.contains(word)) {
+      if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
+      set(flags, word, argv[++i]);
+    } else if (word == "--ignore-eos") {
+      flags.ignore_eos = true;
+    } else if (word == "--ids") {
+      flags.text = false;
+    } else if (word == "--text") {
+      flags.text = true;
+    } else if (word == "--validate") {
+      flags.validate = true;
+    } else if (word == "--timings") {
+      flags.timings = true;
+    } else if (word == "--bench") {
+      flags.bench = true;
+    } else if (word == "--json") {
+      flags.json = true;
+    } else if (word == "--check") {
+      flags.check = true;
+    } else if (word.starts_with("-")) {
+      throw WrongUsage("there is no flag " + std::string(word));
+    } else if (flags.package.empty()) {
+      flags.package = word;
+    } else {
+      throw WrongUsage("'" + std::string(word) + "' is one argument too many");
+    }
+  }
+  if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
+  const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
+  if (int(tensors) + int(flags.has_prompt) + int(flags.bench) + int(flags.check) != 1)
+    throw WrongUsage(std::string("give one of --prompt-ids, --input and --output, ") +
+                     (kCheckData ? "--bench, or --check" : "or --bench"));
+  if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
+  if (flags.has_prompt && flags.prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
+  return flags;
+}
+
+}  // namespace MODEL_NAME
