@@ -11,7 +11,7 @@
 
 namespace openinfer::plan {
 
-/// Each element of the input must be in [0, below): kernels do not look.
+/// Each element of the input must be in [0, below): hosts look, and kernels take the nearest place that there is.
 struct IndexBound {
   enum class Of { entries, positions, slots };
   Of of;

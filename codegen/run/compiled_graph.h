@@ -39,8 +39,8 @@ class CompiledGraph {
   /// For this CPU or this machine's GPU. Errors: unsupported for Backend::sim and cuda; those of make_plan and of the
   /// executor.
   CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options);
-  /// As SimSession::run_step, all inputs given, all outputs computed. Ids, positions and slots must be in range: a
-  /// kernel reads nothing outside of its buffers whatever they are, but gives no error.
+  /// As SimSession::run_step, all inputs given, all outputs computed. Ids, positions and slots that are inputs are
+  /// checked; those that the graph computes are not: a kernel takes the nearest place that there is.
   Outputs step(const Inputs& inputs);
   void reset() { executor_->reset(); }
   std::uint64_t bytes_read() const { return executor_->bytes_read(); }

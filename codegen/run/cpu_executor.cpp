@@ -13,32 +13,37 @@ using plan::Buffer;
 using plan::Operand;
 using plan::Role;
 
+std::size_t arena_bytes(const plan::Plan& plan) {
+  std::int64_t most = 0;
+  for (const plan::EntryPoint& e : plan.entries) most = std::max(most, e.arena_bytes);
+  return static_cast<std::size_t>(most);
+}
+
 }  // namespace
 
 CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device,
                          CpuOptions options)
-    : plan_(plan), library_(plan, device), pool_(options.threads), binding_(plan, options.dims) {
+    : plan_(plan),
+      library_(plan, device),
+      pool_(options.threads),
+      binding_(plan, options.dims),
+      arena_(arena_bytes(plan)) {
   binding_.check_indices(std::move(options.index_bounds));
   memory_.resize(plan.buffers.size());
   families_.resize(plan.buffers.size());
-  own_.resize(plan.buffers.size());
-  states_.resize(plan.buffers.size());
-  std::int64_t arena = 0;
-  for (const plan::EntryPoint& e : plan.entries) arena = std::max(arena, e.arena_bytes);
-  arena_.resize(static_cast<std::size_t>(arena));
   for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
     const Buffer& b = plan.buffers[i];
-    const auto bytes = [&] { return static_cast<std::size_t>(binding_.bytes(b)); };
-    if (b.role == Role::constant) {
-      const auto from = plan.constants[static_cast<std::size_t>(b.constant)].second.bytes();
-      own_[i].assign(from.begin(), from.end());
-    }
-    if (b.role == Role::input || b.role == Role::output) own_[i].resize(bytes());
-    if (b.role == Role::state) states_[i].resize(bytes());
+    const bool owned = b.role == Role::input || b.role == Role::output || b.role == Role::state;
+    const std::span<const std::byte> constant =
+        b.role == Role::constant ? plan.constants[static_cast<std::size_t>(b.constant)].second.bytes()
+                                 : std::span<const std::byte>();
+    own_.emplace_back(owned ? static_cast<std::size_t>(binding_.bytes(b)) : constant.size());
+    std::copy(constant.begin(), constant.end(), own_[i].bytes().begin());
     if (b.role == Role::weight) families_[i] = find_members(b, model);
-    if (b.role == Role::scratch) memory_[i] = arena_.data() + b.offset;
-    if (!own_[i].empty()) memory_[i] = own_[i].data();
-    if (!states_[i].empty()) memory_[i] = states_[i].data();
+    if (b.role == Role::scratch)
+      memory_[i] = arena_.bytes().data() + b.offset;
+    else if (b.role != Role::weight)
+      memory_[i] = own_[i].bytes().data();
   }
 }
 
@@ -56,7 +61,7 @@ Tensors CpuExecutor::step(const Tensors& inputs) {
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
     if (plan_.buffers[i].role != Role::input) continue;
     const auto bytes = inputs.find(plan_.buffers[i].key)->second.bytes();
-    if (!bytes.empty()) std::memcpy(own_[i].data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(own_[i].bytes().data(), bytes.data(), bytes.size());
   }
   steps(entry.steps);
   Tensors outputs;
@@ -65,14 +70,15 @@ Tensors CpuExecutor::step(const Tensors& inputs) {
     if (b.role != Role::output) continue;
     Tensor t(b.dtype, binding_.shape(b), Location{});
     const auto to = t.mutable_bytes();
-    if (!to.empty()) std::memcpy(to.data(), own_[i].data(), to.size());
+    if (!to.empty()) std::memcpy(to.data(), own_[i].bytes().data(), to.size());
     outputs.emplace(b.key, std::move(t));
   }
   return outputs;
 }
 
 void CpuExecutor::reset() {
-  for (std::vector<std::byte>& state : states_) std::fill(state.begin(), state.end(), std::byte{0});
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+    if (plan_.buffers[i].role == Role::state) own_[i].clear();
 }
 
 std::vector<Tensor> CpuExecutor::save() {
@@ -80,7 +86,7 @@ std::vector<Tensor> CpuExecutor::save() {
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
     if (plan_.buffers[i].role != Role::state) continue;
     Tensor& t = all.emplace_back(plan_.buffers[i].dtype, binding_.shape(plan_.buffers[i]), Location{});
-    std::copy(states_[i].begin(), states_[i].end(), t.mutable_bytes().begin());
+    copy_nonzero_pages(own_[i].bytes(), t.mutable_bytes());
   }
   return all;
 }
@@ -90,7 +96,8 @@ void CpuExecutor::restore(const std::vector<Tensor>& states) {
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
     if (plan_.buffers[i].role == Role::state) {
       const auto bytes = states[next++].bytes();
-      std::copy(bytes.begin(), bytes.end(), states_[i].begin());
+      own_[i].clear();
+      copy_nonzero_pages(bytes, own_[i].bytes());
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a plan on this CPU, in this process: weights in place in the mapped package, one arena, one call of the thread
-// pool for each dispatch. Nothing is allocated after it is made but the outputs that a step returns.
+// pool for each dispatch. Its memory is taken when it is made, and costs nothing until something is written to it.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,7 @@
 #include "codegen/run/executor.h"
 #include "codegen/run/plan_binding.h"
 #include "lib/sim/thread_pool.h"
+#include "lib/sim/zero_pages.h"
 #include "openinfer/model.h"
 #include "openinfer/tensor.h"
 
@@ -58,9 +59,8 @@ class CpuExecutor final : public Executor {
   PlanBinding binding_;
   std::vector<std::byte*> memory_;                                 // by buffer; of families null
   std::vector<std::vector<std::span<const std::byte>>> families_;  // by buffer
-  std::vector<std::vector<std::byte>> own_;                        // inputs, outputs, constants
-  std::vector<std::vector<std::byte>> states_;                     // by buffer
-  std::vector<std::byte> arena_;
+  std::vector<ZeroPages> own_;                                     // by buffer: inputs, outputs, constants, states
+  ZeroPages arena_;
   std::int64_t turn_ = 0;  // of the innermost loop, from 0
   std::uint64_t bytes_read_ = 0;
 };

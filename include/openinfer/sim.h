@@ -118,9 +118,10 @@ class SimSession {
   SimSession(const Model& model, const Graph& graph, SimOptions options = {}, At at = {});
   explicit SimSession(const Graph& graph, SimOptions options = {}, At at = {});
   /// The same with steps that run compiled, for programs that link openinfer_codegen: states, snapshots and forks work
-  /// alike; a step takes all inputs. What looks into the simulator (begin, next, watch, trace, find_nonfinite) is an
-  /// Error: unsupported. More errors: unsupported for what no kernel serves, or a backend that this build or machine
-  /// has not; not_found without a C++ compiler (cpu); device_error.
+  /// alike; a step takes all inputs; indices that the graph computes are held to their range without an Error. What
+  /// looks into the simulator (begin, next, watch, trace, find_nonfinite) is an Error: unsupported. More errors:
+  /// unsupported for what no kernel serves, or a backend that this build or machine has not; not_found without a C++
+  /// compiler (cpu); device_error.
   SimSession(const Model& model, const Graph& graph, Backend backend, SimOptions options = {}, At at = {});
   ~SimSession();
   SimSession(SimSession&&) noexcept;
