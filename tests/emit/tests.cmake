@@ -2,7 +2,11 @@
 # Emitted projects, built by CMake and run. Compiling them says nothing new under a sanitizer.
 if(TARGET openinfer_command)
   foreach(case Tensors Rows Arm VulkanTensors VulkanRows)
-    add_test(NAME emit_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/emit_test.py ${case})
+    set(file emit_test.py)
+    if(case MATCHES "^Vulkan")
+      set(file emit_vulkan_test.py)
+    endif()
+    add_test(NAME emit_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/${file} ${case})
     set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""emit for Vulkan: the projects of emit_test.py once more, as shaders on lavapipe."""
+
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
+sys.path.insert(0, os.path.dirname(__file__))
+import tiny_llama  # noqa: E402
+from emit_test import Rows, Tensors, build  # noqa: E402
+
+
+class VulkanTensors(Tensors):
+    """The same project for lavapipe, every step under the validation layers; what is the host's alone is tested once."""
+    DEVICE, FLAGS = "lavapipe", ["--validate"]
+    test_threads_that_cannot_be_started = test_instruction_sets = None
+    test_same_bits_for_any_number_of_threads = test_golden_sources = test_what_emit_refuses = test_other_devices = None
+
+    def test_flags_of_the_other_kind(self):
+        tail = [*self.arrays(1), "--output", "z=z.npy"]
+        self.model_fails("--threads", 2, *tail, says=["--threads", "GPU"], code=2)
+        self.model_fails("--gpu", "Voodoo", *tail, says=["lavapipe", "another name"])
+
+    def test_kernel_timings(self):
+        code, out, err = self.model(*self.arrays(7), "--output", "z=z.npy", "--timings")
+        self.assertEqual((code, out), (0, ""), err)
+        self.assertRegex(err, r"ms .* % +3 x .* us  matmul_W")
+
+    def test_a_device_that_lacks_a_feature(self):
+        self.works("emit", self.package, "--graph", self.graph, "--device", "ada-lovelace", "--api", "vulkan", "--name", "small", "-o", "ada")
+        build(self.path("ada"), self.path("b"))
+        done = subprocess.run([self.path("b/model"), self.package, *self.arrays(1), "--output", "z=z.npy"], capture_output=True,
+                              text=True, cwd=self.folder, check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertIn("Ada", done.stderr)
+        self.assertIn("subgroups of 32 lanes (it has 8)", done.stderr)
+
+    def test_no_driver(self):
+        environment = dict(os.environ, VK_ICD_FILENAMES="/nowhere.json", VK_DRIVER_FILES="/nowhere.json")
+        done = subprocess.run([os.path.join(self.project, "b", "model"), self.package, *self.arrays(1), "--output", "z=z.npy"],
+                              capture_output=True, text=True, cwd=self.folder, env=environment, check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertIn("no Vulkan driver", done.stderr)
+
+
+class VulkanRows(Rows):
+    DEVICE, FLAGS = "lavapipe", ["--validate"]
+
+    def test_pipeline_cache(self):
+        """The driver's code is kept for the next time; a file that is hurt is not given to it."""
+        environment, hurt = dict(os.environ, XDG_CACHE_HOME=self.path("cache")), None
+        for _ in range(3):
+            done = subprocess.run([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1,2,3", "--generate", "3", "--ignore-eos"],
+                                  capture_output=True, text=True, env=environment, check=True)
+            self.assertEqual(done.stdout, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n")
+            [file] = os.listdir(self.path("cache/openinfer"))
+            self.assertRegex(file, "^tiny-[0-9a-f]{32}[.]vkcache$")
+            whole = self.read(f"cache/openinfer/{file}")
+            self.assertGreaterEqual(len(whole), 56)  # our head and the least that Vulkan's cache data has
+            self.assertNotEqual(whole, hurt)  # written again
+            hurt = whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:]
+            self.write(f"cache/openinfer/{file}", hurt)
+
+
+if __name__ == "__main__":
+    unittest.main()
