@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "codegen/check/spirv.h"
@@ -39,6 +41,15 @@ bool sums_wide_integers(const kir::Kernel& kernel) {
   return std::any_of(kernel.nodes.begin(), kernel.nodes.end(), [](const kir::Node& n) {
     return kir::info(n.op).lane_wide && (n.type.kind == kir::Kind::i64 || n.type.kind == kir::Kind::u64);
   });
+}
+
+VulkanShader vulkan_shader(const kir::Kernel& kernel) {
+  VulkanShader shader = {.glsl = render_glsl(kernel), .spirv = {}, .access = {}};
+  shader.spirv = check::compile_glsl(kernel.name, shader.glsl);
+  for (const kir::Buffer& b : kernel.buffers)
+    if (b.space == kir::Space::global)
+      shader.access += b.access == kir::Access::read ? 'r' : b.access == kir::Access::write ? 'w' : 'b';
+  return shader;
 }
 
 std::string words(const std::vector<std::uint32_t>& spirv) {
@@ -129,15 +140,16 @@ class VulkanModel final : public HostModel {
 }  // namespace
 
 std::vector<VulkanShader> vulkan_shaders(const plan::Plan& plan) {
-  std::vector<VulkanShader> all;
-  for (const plan::Kernel& k : plan.kernels) {
-    VulkanShader& shader = all.emplace_back();
-    shader.glsl = render_glsl(k.code);
-    shader.spirv = check::compile_glsl(k.code.name, shader.glsl);
-    for (const kir::Buffer& b : k.code.buffers)
-      if (b.space == kir::Space::global)
-        shader.access += b.access == kir::Access::read ? 'r' : b.access == kir::Access::write ? 'w' : 'b';
-  }
+  // glslang and SPIRV-Tools take some 10 ms for a kernel, on one thread.
+  const std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+  std::vector<VulkanShader> all(plan.kernels.size());
+  std::vector<std::future<void>> shares;
+  for (std::size_t t = 0; t < threads; ++t)
+    shares.push_back(std::async(std::launch::async, [&, t] {
+      for (std::size_t k = t; k < all.size(); k += threads) all[k] = vulkan_shader(plan.kernels[k].code);
+    }));
+  for (std::future<void>& share : shares) share.wait();
+  for (std::future<void>& share : shares) share.get();  // rethrows
   return all;
 }
 
