@@ -32,20 +32,25 @@ void overflows(DType t, std::vector<Cell>& to) {
   }
 }
 
-}  // namespace
+/// Adds a cell of the unit label.
+class Adder {
+ public:
+  explicit Adder(std::vector<Cell>& to) : to_(to) {}
+  void operator()(const char* dtype, const char* form, std::function<void(CellGraph&)> build,
+                  std::vector<StoredTensor> weights = {}) const {
+    to_.push_back({.op = "fused",
+                   .dtype = dtype,
+                   .form = form,
+                   .build = std::move(build),
+                   .weights = std::move(weights),
+                   .quick = true});
+  }
 
-void fused_cells(std::vector<Cell>& to) {
-  const auto add = [&](const char* dtype, const char* form, std::function<void(CellGraph&)> build,
-                       std::vector<StoredTensor> weights = {}) {
-    to.push_back({.op = "fused",
-                  .dtype = dtype,
-                  .form = form,
-                  .build = std::move(build),
-                  .weights = std::move(weights),
-                  .quick = true});
-  };
-  for (const DType t : {i8, i32, i64}) overflows(t, to);
+ private:
+  std::vector<Cell>& to_;
+};
 
+void chains(const Adder& add) {
   add("f32", "(N, 33) a chain with two results, a row and a column", [](CellGraph& c) {
     const Value x = c.input(f32, {kN, 33}), row = c.input(f32, {33}), column = c.input(f32, {kN, 1});
     const Value a = abs(x * row + 0.5) - column;
@@ -58,6 +63,25 @@ void fused_cells(std::vector<Cell>& to) {
                return fill(c.b(), {kN, 33}, 1.0, f64);
              }));
   });
+  add("f32", "a reduction and what follows", [](CellGraph& c) {
+    const Value x = c.input(i32, {kN, 33}, every_value());
+    c.output(sum(x, {.axes = {1}}) * 3 - c.input(i32, {kN}, every_value()));
+  });
+  add("f32", "gathered rows and what follows",
+      [](CellGraph& c) {
+        const Value rows = gather(c.weight(0), c.input(i32, {kN}, ids(40)));
+        c.output(rows * 2.0 - c.input(f32, {64}), ulp(0));
+      },
+      {{DType::q4_0, {40, 64}}});
+  add("f32", "a loop's index among operands", [](CellGraph& c) {
+    const Value table = c.input(f32, {9, 33});
+    c.output(c.b().loop(c.own("l"), -1, 4, c.input(f32, {kN, 33}), [&](Index l, Value x) {
+      return x * cast(c.b().value(2 * l - 1), f32) + gather(table, l + 3);
+    }));
+  });
+}
+
+void around_products(const Adder& add) {
   add("f32", "norm, q k v, one of them with a tail",
       [](CellGraph& c) {
         const Value h = rms_norm(c.input(f32, {kN, 64}), c.input(f32, {64}));
@@ -80,22 +104,14 @@ void fused_cells(std::vector<Cell>& to) {
                return fill(c.b(), {kN, 65}, 1.0, f64);
              }));
   });
-  add("f32", "a reduction and what follows", [](CellGraph& c) {
-    const Value x = c.input(i32, {kN, 33}, every_value());
-    c.output(sum(x, {.axes = {1}}) * 3 - c.input(i32, {kN}, every_value()));
-  });
-  add("f32", "gathered rows and what follows",
-      [](CellGraph& c) {
-        const Value rows = gather(c.weight(0), c.input(i32, {kN}, ids(40)));
-        c.output(rows * 2.0 - c.input(f32, {64}), ulp(0));
-      },
-      {{DType::q4_0, {40, 64}}});
-  add("f32", "a loop's index among operands", [](CellGraph& c) {
-    const Value table = c.input(f32, {9, 33});
-    c.output(c.b().loop(c.own("l"), -1, 4, c.input(f32, {kN, 33}), [&](Index l, Value x) {
-      return x * cast(c.b().value(2 * l - 1), f32) + gather(table, l + 3);
-    }));
-  });
+}
+
+}  // namespace
+
+void fused_cells(std::vector<Cell>& to) {
+  for (const DType t : {i8, i32, i64}) overflows(t, to);
+  chains(Adder(to));
+  around_products(Adder(to));
 }
 
 }  // namespace openinfer::matrix
