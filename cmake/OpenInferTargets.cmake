@@ -36,3 +36,13 @@ function(openinfer_options target)
     endif()
   endif()
 endfunction()
+
+# Targets that are mostly the headers of Catch2, CLI11 and the JSON library, which sanitizers check as well: -O1 takes a quarter
+# less to compile than -O2, and -O0 half of -O1 under sanitizers. What takes time when they run is in the libraries.
+function(openinfer_compile_quickly target)
+  if(OPENINFER_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  else()
+    target_compile_options(${target} PRIVATE -O1)
+  endif()
+endfunction()

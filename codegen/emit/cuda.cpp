@@ -20,7 +20,7 @@ using kir::Type;
 
 constexpr int kWarp = 32;
 
-constexpr auto kReserved = std::to_array<std::string_view>(
+constexpr auto kCudaReserved = std::to_array<std::string_view>(
     {"abs",      "max",      "min",      "fma",      "fmaf",     "sqrtf",     "sqrt",     "floorf",   "floor",
      "rintf",    "rint",     "fabsf",    "fabs",     "widen",    "narrow",    "lane_sum", "lane_max", "lane_min",
      "lane_get", "dot4",     "bool",     "fmaxf",    "fminf",    "fmax",      "fmin",     "each",     "group",
@@ -34,7 +34,7 @@ constexpr auto kReserved = std::to_array<std::string_view>(
 
 class CudaRenderer final : public LaneRenderer {
  public:
-  explicit CudaRenderer(const kir::Kernel& k) : LaneRenderer(k, kReserved) {
+  explicit CudaRenderer(const kir::Kernel& k) : LaneRenderer(k, kCudaReserved) {
     if (k.target.lanes != kWarp)
       openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: a warp has {} lanes, not {}", k.name, kWarp,
                       k.target.lanes);
@@ -220,7 +220,7 @@ class CudaRenderer final : public LaneRenderer {
 }  // namespace
 
 std::string render_cuda(const kir::Kernel& kernel) {
-  const kir::Kernel legal = with_legal_names(kernel, kReserved);
+  const kir::Kernel legal = with_legal_names(kernel, kCudaReserved);
   return CudaRenderer(legal).run();
 }
 

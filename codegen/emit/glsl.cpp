@@ -20,7 +20,7 @@ using kir::Node;
 using kir::Op;
 using kir::Type;
 
-constexpr auto kReserved = std::to_array<std::string_view>(
+constexpr auto kGlslReserved = std::to_array<std::string_view>(
     {"each", "group", "subgroup", "lane", "thread", "n_groups", "main", "active", "asm", "bool", "break", "buffer",
      "case", "cast", "common", "const", "continue", "coherent", "centroid", "default", "discard", "do", "double",
      "else", "enum", "extern", "external", "false", "filter", "fixed", "flat", "float", "for", "half", "highp", "if",
@@ -45,7 +45,7 @@ constexpr std::size_t kPushConstants = 128 / sizeof(std::int32_t);
 /// What no temporary may be called: also the push constants.
 class Reserved {
  public:
-  explicit Reserved(const kir::Kernel& k) : words_(kReserved.begin(), kReserved.end()) {
+  explicit Reserved(const kir::Kernel& k) : words_(kGlslReserved.begin(), kGlslReserved.end()) {
     for (const kir::Buffer& b : k.buffers) words_.push_back(b.name + "_start");
     views_.assign(words_.begin(), words_.end());
   }
@@ -303,7 +303,7 @@ class GlslRenderer final : public LaneRenderer {
 }  // namespace
 
 std::string render_glsl(const kir::Kernel& kernel) {
-  kir::Kernel legal = with_legal_names(kernel, kReserved);
+  kir::Kernel legal = with_legal_names(kernel, kGlslReserved);
   for (kir::Function& f : legal.functions)
     if (std::find(kBuiltins.begin(), kBuiltins.end(), f.name) != kBuiltins.end()) f.name += "_f32";
   return GlslRenderer(legal).shader();

@@ -11,7 +11,7 @@ namespace openinfer::emit {
 namespace {
 
 // C++'s keywords and what model.cpp itself calls things.
-constexpr auto kReserved = std::to_array<std::string_view>(
+constexpr auto kHostReserved = std::to_array<std::string_view>(
     {"alignas",     "alignof", "and",      "asm",      "auto",    "bitand",   "bitor",     "bool",     "break",
      "case",        "catch",   "char",     "class",    "compl",   "concept",  "const",     "continue", "default",
      "delete",      "do",      "double",   "else",     "enum",    "explicit", "export",    "extern",   "false",
@@ -51,7 +51,8 @@ std::string HostNames::take(std::string_view wanted) {
   const std::string name = plan::identifier(wanted);
   std::string candidate = name;
   const auto known = [&] {
-    return taken_.contains(candidate) || std::find(kReserved.begin(), kReserved.end(), candidate) != kReserved.end();
+    return taken_.contains(candidate) ||
+           std::find(kHostReserved.begin(), kHostReserved.end(), candidate) != kHostReserved.end();
   };
   for (int n = 2; known(); ++n) candidate = fmt::format("{}_{}", name, n);
   taken_.insert(candidate);

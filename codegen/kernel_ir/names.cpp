@@ -6,12 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "codegen/kernel_ir/order.h"
+
 namespace openinfer::kir {
 namespace {
-
-bool changes_memory(Op op) {
-  return op == Op::write || op == Op::store || op == Op::loop || op == Op::if_ || op == Op::barrier;
-}
 
 class Naming {
  public:

@@ -68,10 +68,6 @@ class Liveness {
 
 bool is_statement(const Node& n) { return !info(n.op).value; }
 /// May what was read before it read differently behind it?
-bool changes_memory(Op op) {
-  return op == Op::write || op == Op::store || op == Op::loop || op == Op::if_ || op == Op::barrier;
-}
-
 class Order {
  public:
   explicit Order(const Kernel& from) : from_(from), alive_(from), mapped_(from.nodes.size(), kNoId) {
@@ -191,6 +187,10 @@ class Order {
 };
 
 }  // namespace
+
+bool changes_memory(Op op) {
+  return op == Op::write || op == Op::store || op == Op::loop || op == Op::if_ || op == Op::barrier;
+}
 
 Kernel in_canonical_order(const Kernel& kernel) { return Order(kernel).run(); }
 

@@ -6,6 +6,9 @@
 
 namespace openinfer::kir {
 
+/// May what a load or a read gives be another value behind this operation? Blocks count: they hold such operations.
+bool changes_memory(Op op);
+
 /// A copy in which each region has its effects in their order and, before each, the values that are used first there,
 /// in the order of that use. Loads and reads stay between the same effects. Values that nothing uses are gone,
 /// variables that nobody reads, loops and branches that do nothing. Numbers of nodes follow the order.

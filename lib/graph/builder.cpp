@@ -6,12 +6,11 @@
 
 #include "lib/base/checked.h"
 #include "lib/graph/draft.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/verify.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 /// The {} of a weight's pattern, numbers filled in and loops' indices left as {} with their ranges.
 struct Family {

@@ -8,12 +8,11 @@
 #include "lib/base/checked.h"
 #include "lib/base/fail.h"
 #include "lib/graph/infer.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/names.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 template <class Decls, class Name>
 auto find_named(Decls& decls, std::string_view wanted, Name name) {

@@ -4,12 +4,11 @@
 
 #include "lib/base/fail.h"
 #include "lib/graph/draft.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/loop_names.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 /// Adds to each region the outer values that its nodes, or those of regions inside it, use.
 void find_captures(GraphData& g) {

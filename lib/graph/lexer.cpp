@@ -5,11 +5,10 @@
 #include <charconv>
 
 #include "lib/base/fail.h"
+#include "lib/graph/invalid.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }

@@ -8,11 +8,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/narrow.h"
+#include "lib/graph/invalid.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 template <class T>
 T load(std::span<const std::byte> bytes, std::size_t i) {

@@ -16,6 +16,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/graph/draft.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/lexer.h"
 #include "lib/graph/number_text.h"
 
@@ -28,7 +29,6 @@ class Parser {
 
  private:
   using Kind = Token::Kind;
-  static constexpr auto kInvalid = ErrorCode::invalid_argument;
 
   /// An operand as written. A number's dtype may depend on the operands beside it.
   struct Atom {

@@ -5,11 +5,10 @@
 #include "lib/base/fail.h"
 #include "lib/graph/builder.h"
 #include "lib/graph/draft.h"
+#include "lib/graph/invalid.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 const ValueInfo& info_of(const std::shared_ptr<Draft>& draft, ValueId id, Location at) {
   if (!draft) fail_at(at, kInvalid, "[value] this Value is empty: it was never given one");

@@ -7,13 +7,13 @@
 
 #include "lib/base/fail.h"
 #include "lib/graph/infer.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/loop_names.h"
 #include "lib/graph/verifier.h"
 
 namespace openinfer {
 namespace {
 
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 constexpr std::int64_t kIndexLimit = std::int64_t{1} << 31;  // a loop's index is an i32
 
 class Walk {

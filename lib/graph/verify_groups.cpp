@@ -2,14 +2,13 @@
 #include <map>
 
 #include "lib/base/fail.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/uses.h"
 #include "lib/graph/verifier.h"
 #include "lib/graph/verify.h"
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 /// Each group is one unit of its region, every other node one of its own; units must have an order.
 class Order {

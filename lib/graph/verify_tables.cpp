@@ -5,6 +5,7 @@
 
 #include "lib/base/checked.h"
 #include "lib/graph/infer.h"
+#include "lib/graph/invalid.h"
 #include "lib/graph/names.h"
 #include "lib/graph/number_text.h"
 #include "lib/graph/verifier.h"
@@ -12,8 +13,6 @@
 
 namespace openinfer {
 namespace {
-
-constexpr auto kInvalid = ErrorCode::invalid_argument;
 
 void verify_dtypes(const WeightDecl& w, Location at) {
   for (DType d : w.dtypes) info(d);

@@ -27,7 +27,7 @@ file(WRITE ${WORK}/quiet/found.txt \"\${OpenInfer_FOUND}: \${OpenInfer_NOT_FOUND
   endif()
 else()
   # Quick to compile rather than quick to run; a second run compiles only what changed.
-  list(APPEND options -D OPENINFER_SOURCE=${SOURCE} -D CMAKE_CXX_FLAGS=-O0)
+  list(APPEND options -D OPENINFER_SOURCE=${SOURCE} -D CMAKE_CXX_FLAGS=-O0 -D OPENINFER_UNITY=ON)
 endif()
 
 execute_process(COMMAND ${CMAKE_COMMAND} -S ${project} -B ${WORK}/build ${options} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
