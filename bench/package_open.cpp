@@ -45,7 +45,9 @@ int main(int argc, char** argv) {
       state = state * 6364136223846793005u + 1442695040888963407u;
       std::swap(keys[n - 1], keys[(state >> 33) % n]);
     }
-    const double shuffled_s = best(10, [&] { sink = look_up(reader, keys); });
+    // A copy lies in memory in the order of asking, as a key does that was just put together: only the package is walked at random.
+    const std::vector<std::string> shuffled = keys;
+    const double shuffled_s = best(10, [&] { sink = look_up(reader, shuffled); });
     const double n = static_cast<double>(std::max<std::size_t>(1, keys.size()));
     std::printf("{\"tensors\": %zu, \"open_ms\": %.4f, \"lookup_ns\": %.1f, \"shuffled_lookup_ns\": %.1f}\n",
                 reader.tensor_count(), open_s * 1e3, ordered_s * 1e9 / n, shuffled_s * 1e9 / n);
