@@ -5,8 +5,11 @@
 
 #include <array>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "codegen/emit/lane_renderer.h"
+#include "codegen/kernel_ir/wrap.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -20,6 +23,7 @@ using kir::Type;
 
 constexpr int kWarp = 32;
 
+// clang-format off
 constexpr auto kCudaReserved = std::to_array<std::string_view>(
     {"abs",      "max",      "min",      "fma",      "fmaf",     "sqrtf",     "sqrt",     "floorf",   "floor",
      "rintf",    "rint",     "fabsf",    "fabs",     "widen",    "narrow",    "lane_sum", "lane_max", "lane_min",
@@ -30,17 +34,52 @@ constexpr auto kCudaReserved = std::to_array<std::string_view>(
      "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",      "operator", "private",
      "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",   "struct",   "switch",
      "template", "this",     "throw",    "true",     "try",      "typedef",   "typename", "union",    "unsigned",
-     "using",    "virtual",  "void",     "volatile", "while",    "constexpr"});
+     "using",    "virtual",  "void",     "volatile", "while",    "constexpr", "wrapping_add",
+     "wrapping_sub", "wrapping_mul", "wrapping_abs", "wrapping_lane_sum"});
+// clang-format on
 
 class CudaRenderer final : public LaneRenderer {
  public:
-  explicit CudaRenderer(const kir::Kernel& k) : LaneRenderer(k, kCudaReserved) {
+  explicit CudaRenderer(const kir::Kernel& k) : LaneRenderer(k, kCudaReserved), wraps_(kir::find_wrapping(k)) {
     if (k.target.lanes != kWarp)
       openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: a warp has {} lanes, not {}", k.name, kWarp,
                       k.target.lanes);
   }
 
+  /// `provenance` goes on top, not with the kernel.
+  std::string file(const std::vector<std::string>& provenance) {
+    std::string text;
+    for (const std::string& from : provenance) text += "// " + from + "\n";
+    const std::string kernel = run();
+    text += text.empty() ? "" : "\n";
+    return text + "namespace kernel {\n\n" + prelude() + kernel + "\n}  // namespace kernel\n";
+  }
+
  private:
+  /// The parts of the prelude that were used, in its order.
+  std::string prelude() const {
+    static constexpr std::string_view text =
+#include "prelude_cuda.inc"
+        ;
+    constexpr std::string_view kMark = "// == ";
+    std::string used;
+    for (std::size_t at = text.find(kMark); at != text.npos;) {
+      const std::size_t line = text.find('\n', at), next = text.find(kMark, line);
+      const std::string_view part = text.substr(at + kMark.size(), line - at - kMark.size());
+      const std::string_view code = text.substr(line + 1, next == text.npos ? text.npos : next - line - 1);
+      if (parts_.contains(part)) used.append(code).append(code.ends_with("\n\n") ? "" : "\n");
+      at = next;
+    }
+    return used;
+  }
+  std::string_view use(std::string_view part) const {
+    parts_.emplace(part);
+    return part;
+  }
+  void use(std::string_view function, Kind of) const {
+    parts_.insert(fmt::format("{} {}", function, kir::info(of).name));
+  }
+
   std::string type_name(Type t) const override {
     switch (t.kind) {
       case Kind::b1: return "bool";
@@ -62,8 +101,8 @@ class CudaRenderer final : public LaneRenderer {
     openinfer::fail(ErrorCode::internal, "[emit] {} is no value's kind", kir::info(t.kind).name);
   }
   std::string memory_type(Kind kind) const override {
-    if (kind == Kind::f16) return "f16";
-    if (kind == Kind::bf16) return "bf16";
+    if (kind == Kind::f16) return use("half"), "f16";
+    if (kind == Kind::bf16) return use("bfloat16"), "bf16";
     if (kind == Kind::i8) return "signed char";
     if (kind == Kind::u8 || kind == Kind::b1) return "unsigned char";
     if (kind == Kind::i16) return "short";
@@ -79,6 +118,7 @@ class CudaRenderer final : public LaneRenderer {
     const bool wide = kind == Kind::f64;
     if (!std::isfinite(x)) {
       const std::string bits = std::isnan(x) ? "0x7fc00000" : x < 0 ? "0xff800000" : "0x7f800000";
+      use("bits_f32", Kind::u32);
       return fmt::format("{}bits_f32({}u){}", wide ? "double(" : "", bits, wide ? ")" : "");
     }
     std::string number = wide ? fmt::format("{}", x) : fmt::format("{}", static_cast<float>(x));
@@ -88,6 +128,22 @@ class CudaRenderer final : public LaneRenderer {
 
   // --- values ---
 
+  /// Where a sum, difference or product may leave its kind: C++ leaves that undefined.
+  Text expression(Id id) override {
+    const Node& n = node(id);
+    if (!wraps_[id]) return LaneRenderer::expression(id);
+    std::vector<Text> args;
+    if (n.op == Op::neg) args.push_back({"0"});
+    for (const Id arg : n.args) args.push_back(value(arg));
+    const std::string name = fmt::format("wrapping_{}", kir::info(n.op == Op::neg ? Op::sub : n.op).name);
+    use(name, n.type.kind);
+    return call(name, args);
+  }
+  void write(Id id) override {
+    const Node& n = node(id);
+    if (!wraps_[n.args.back()]) return LaneRenderer::write(id);
+    line(fmt::format("{} = {};", variable_place(n), text(n.args.back())));
+  }
   Text convert(Id id) override {
     const std::string narrow = narrow_load(id), type = type_name(node(id).type);
     const bool one_word = type.find(' ') == std::string::npos;
@@ -99,7 +155,9 @@ class CudaRenderer final : public LaneRenderer {
     const Kind from = node(n.args[0]).type.kind;
     if (from == n.type.kind) return value(n.args[0]);
     if (kir::is_float(from) == kir::is_float(n.type.kind)) return convert(id);
-    return call(fmt::format("bits_{}", kir::info(n.type.kind).name), {value(n.args[0])});
+    const std::string name = fmt::format("bits_{}", kir::info(n.type.kind).name);
+    use(name, from);
+    return call(name, {value(n.args[0])});
   }
   /// CUDA's name of it; the scalar functions have ours, in a namespace that hides CUDA's.
   static std::string_view builtin_name(Op op, bool is_float) {
@@ -125,12 +183,16 @@ class CudaRenderer final : public LaneRenderer {
     const Node& n = node(id);
     if (k_.target.dot4 == kir::Dot4::us || k_.target.dot4 == kir::Dot4::us_sat16)
       openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: CUDA has signed products of bytes only", k_.name);
-    return call("dot4", {value(n.args[0]), value(n.args[1]), value(n.args[2])});
+    return call(use("dot4"), {value(n.args[0]), value(n.args[1]), value(n.args[2])});
   }
   Text lane_operation(Id id) override {
     const Node& n = node(id);
     if (n.op == Op::lane_get) return call("__shfl_sync", {{"0xffffffffu"}, value(n.args[0]), value(n.args[1])});
-    return call(kir::info(n.op).name, {value(n.args[0])});
+    if (n.op == Op::lane_sum && (n.type.kind == Kind::i32 || n.type.kind == Kind::i64)) {
+      use("wrapping_add", n.type.kind);
+      return call(use("wrapping_lane_sum"), {value(n.args[0])});
+    }
+    return call(use(kir::info(n.op).name), {value(n.args[0])});
   }
 
   // --- memory ---
@@ -147,7 +209,7 @@ class CudaRenderer final : public LaneRenderer {
     return from == stored && stored != Kind::b1 ? value.text
                                                 : fmt::format("static_cast<{}>({})", memory_type(stored), value.text);
   }
-  std::string packed(const Node& n) override { return fmt::format("load_i8x4(&{})", place(n)); }
+  std::string packed(const Node& n) override { return fmt::format("{}(&{})", use("load_i8x4"), place(n)); }
 
   // --- statements ---
 
@@ -164,14 +226,11 @@ class CudaRenderer final : public LaneRenderer {
   void records() override {
     for (const kir::Record& r : k_.records) {
       check_packed(r);
-      line(fmt::format("#ifndef RECORD_{}", r.name));
-      line(fmt::format("#define RECORD_{}", r.name));
       open(fmt::format("struct {} {{  // {} bytes", r.name, r.size_bytes()));
       for (const kir::Record::Field& f : r.fields)
         line(f.count == 1 ? fmt::format("{} {};", memory_type(f.kind), f.name)
                           : fmt::format("{} {}[{}];", memory_type(f.kind), f.name, f.count));
       close("};");
-      line("#endif");
       line("");
     }
   }
@@ -214,6 +273,8 @@ class CudaRenderer final : public LaneRenderer {
     close();
   }
 
+  std::vector<bool> wraps_;  // by node
+  mutable std::set<std::string, std::less<>> parts_;
   std::size_t body_at_ = 0;
 };
 
@@ -224,10 +285,10 @@ std::string render_cuda(const kir::Kernel& kernel) {
   return CudaRenderer(legal).run();
 }
 
-std::string cuda_prelude() {
-  return
-#include "prelude_cuda.inc"
-      ;
+std::string cuda_source(const kir::Kernel& kernel) {
+  kir::Kernel legal = with_legal_names(kernel, kCudaReserved);
+  const std::vector<std::string> provenance = std::exchange(legal.provenance, {});
+  return CudaRenderer(legal).file(provenance);
 }
 
 }  // namespace openinfer::emit

@@ -10,12 +10,13 @@
 namespace openinfer::emit {
 
 /// One kernel: records, scalar functions and `extern "C" __global__ void name_kernel(buffers…, params…)`
-/// (CUDA has a norm and an exp of its own), for blocks of lanes · subgroups threads and a grid of one dimension. Goes
-/// behind cuda_prelude(), within `namespace kernel`. Errors: unsupported for other subgroups than warps of 32, records
-/// with gaps, products of unsigned bytes.
+/// (CUDA has a norm and an exp of its own), for blocks of lanes · subgroups threads and a grid of one dimension.
+/// Integers wrap as Kernel IR's do. Errors: unsupported for other subgroups than warps of 32, records with gaps,
+/// products of unsigned bytes.
 std::string render_cuda(const kir::Kernel& kernel);
 
-/// Types and functions that rendered kernels use: verbatim, with nothing included.
-std::string cuda_prelude();
+/// A whole .cu file: where the kernel came from, the parts of the prelude that it uses, the kernel; all but the first
+/// in `namespace kernel`.
+std::string cuda_source(const kir::Kernel& kernel);
 
 }  // namespace openinfer::emit

@@ -28,10 +28,6 @@ const check::Nvrtc& nvrtc() {
   return one;
 }
 
-std::string source(const kir::Kernel& k) {
-  return emit::cuda_prelude() + "\nnamespace kernel {\n\n" + emit::render_cuda(k) + "\n}  // namespace kernel\n";
-}
-
 }  // namespace
 
 TEST_CASE("kernels compile for every architecture, without spills") {
@@ -45,7 +41,7 @@ TEST_CASE("kernels compile for every architecture, without spills") {
     for (const Example& e :
          {chain(kFourWarps), rms_norm(kFourWarps), matvec(kFourWarps, DType::q8_0), matvec(kFourWarps, DType::q4_k)}) {
       INFO(e.made.kernel.name << " for " << architecture);
-      const check::CudaKernel made = nvrtc().compile(e.made.kernel.name, source(e.made.kernel), architecture);
+      const check::CudaKernel made = nvrtc().compile(e.made.kernel.name, emit::cuda_source(e.made.kernel), architecture);
       CHECK(made.cubin.substr(1, 3) == "ELF");
       CHECK(made.use.registers >= 8);
       CHECK(made.use.registers <= 128);
@@ -59,7 +55,7 @@ TEST_CASE("every block format and scalar function compiles as CUDA") {
   if (!nvrtc().missing().empty()) return;
   for (const DType dtype : block_dtypes()) {
     const kir::Kernel k = matvec(kFourWarps, dtype).made.kernel;
-    CHECK_NOTHROW(nvrtc().compile(k.name, source(k), "sm_90"));
+    CHECK_NOTHROW(nvrtc().compile(k.name, emit::cuda_source(k), "sm_90"));
   }
   for (const ScalarFunction& f : scalar_functions()) {
     Build k("values_of_" + std::string(f.name), kFourWarps);
@@ -67,7 +63,7 @@ TEST_CASE("every block format and scalar function compiles as CUDA") {
     k.for_group("i", 0, k.param("n"),
                 [&](Val i) { y[i] = scalar_call(k, f.name, std::vector<Val>(f.parameters.size(), Val(x[i]))); });
     const kir::Kernel kernel = k.done();
-    CHECK_NOTHROW(nvrtc().compile(kernel.name, source(kernel), "sm_90"));
+    CHECK_NOTHROW(nvrtc().compile(kernel.name, emit::cuda_source(kernel), "sm_90"));
   }
 }
 
@@ -99,7 +95,7 @@ TEST_CASE("every kind, lane operation and builtin compiles as CUDA") {
   sums[at] = dot4(Val(q[at * 4].packed()), Val(q[at * 4 + 8].packed()), k.group_max("most", at));
   const kir::Kernel kernel = k.done();
   for (const std::string& architecture : nvrtc().supported(check::cuda_architectures()))
-    CHECK_NOTHROW(nvrtc().compile(kernel.name, source(kernel), architecture));
+    CHECK_NOTHROW(nvrtc().compile(kernel.name, emit::cuda_source(kernel), architecture));
 }
 
 TEST_CASE("what cannot be CUDA says why") {

@@ -39,7 +39,7 @@ TEST_CASE("GLSL is what was reviewed") {
 
 TEST_CASE("CUDA is what was reviewed") {
   for (const Example& e : examples({.lanes = 32, .subgroups = 4}))
-    check_golden(e.made.kernel.name + ".cu", emit::render_cuda(e.made.kernel));
+    check_golden(e.made.kernel.name + ".cu", emit::cuda_source(e.made.kernel));
 }
 
 TEST_CASE("C++ is what was reviewed") {

@@ -1,61 +1,136 @@
-// Types and functions of the kernels below. Includes nothing.
-namespace kernel {
-
-// --- what lies in memory only ---
-
+// == half
+/// A number in memory.
 struct f16 {
   unsigned short bits;
 };
-struct bf16 {
-  unsigned short bits;
-};
-
 __device__ inline float widen(f16 x) {
   float y;
   asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
   return y;
 }
-__device__ inline float widen(bf16 x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
-
-/// Floats to nearest, ties to even.
+/// To nearest, ties to even.
 __device__ inline f16 narrow_f16(float x) {
   f16 y;
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
   return y;
 }
+
+// == bfloat16
+/// A number in memory: the upper half of a float.
+struct bf16 {
+  unsigned short bits;
+};
+__device__ inline float widen(bf16 x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
+/// To nearest, ties to even; NaN stays NaN.
 __device__ inline bf16 narrow_bf16(float x) {
   const unsigned bits = __float_as_uint(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<unsigned short>((bits >> 16) | 64u)};
   return {static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
 
+// == load_i8x4
 /// Four bytes at any address.
 __device__ inline int load_i8x4(const signed char* from) {
   return (from[0] & 255) | ((from[1] & 255) << 8) | ((from[2] & 255) << 16) | (from[3] << 24);
 }
+
+// == dot4
 /// sum + Σ a[j]·b[j] of four signed bytes.
 __device__ inline int dot4(int a, int b, int sum) { return __dp4a(a, b, sum); }
 
-// --- bits ---
-
+// == bits_i32 f32
 __device__ inline int bits_i32(float x) { return __float_as_int(x); }
+
+// == bits_u32 f32
 __device__ inline unsigned bits_u32(float x) { return __float_as_uint(x); }
+
+// == bits_f32 i32
 __device__ inline float bits_f32(int x) { return __int_as_float(x); }
+
+// == bits_f32 u32
 __device__ inline float bits_f32(unsigned x) { return __uint_as_float(x); }
+
+// == bits_i64 f64
 __device__ inline long long bits_i64(double x) { return __double_as_longlong(x); }
+
+// == bits_u64 f64
 __device__ inline unsigned long long bits_u64(double x) {
   return static_cast<unsigned long long>(__double_as_longlong(x));
 }
+
+// == bits_f64 i64
 __device__ inline double bits_f64(long long x) { return __longlong_as_double(x); }
+
+// == bits_f64 u64
 __device__ inline double bits_f64(unsigned long long x) { return __longlong_as_double(static_cast<long long>(x)); }
 
-// --- lanes ---
+// == wrapping_add i32
+/// Wraps where a + b would leave its result undefined.
+__device__ inline int wrapping_add(int a, int b) {
+  return static_cast<int>(static_cast<unsigned>(a) + static_cast<unsigned>(b));
+}
 
+// == wrapping_sub i32
+/// Wraps where a - b would leave its result undefined.
+__device__ inline int wrapping_sub(int a, int b) {
+  return static_cast<int>(static_cast<unsigned>(a) - static_cast<unsigned>(b));
+}
+
+// == wrapping_mul i32
+/// Wraps where a * b would leave its result undefined.
+__device__ inline int wrapping_mul(int a, int b) {
+  return static_cast<int>(static_cast<unsigned>(a) * static_cast<unsigned>(b));
+}
+
+// == wrapping_abs i32
+/// Of the least number itself, as it has no opposite.
+__device__ inline int wrapping_abs(int x) {
+  return x < 0 ? static_cast<int>(0u - static_cast<unsigned>(x)) : x;
+}
+
+// == wrapping_add i64
+/// Wraps where a + b would leave its result undefined.
+__device__ inline long long wrapping_add(long long a, long long b) {
+  return static_cast<long long>(static_cast<unsigned long long>(a) + static_cast<unsigned long long>(b));
+}
+
+// == wrapping_sub i64
+/// Wraps where a - b would leave its result undefined.
+__device__ inline long long wrapping_sub(long long a, long long b) {
+  return static_cast<long long>(static_cast<unsigned long long>(a) - static_cast<unsigned long long>(b));
+}
+
+// == wrapping_mul i64
+/// Wraps where a * b would leave its result undefined.
+__device__ inline long long wrapping_mul(long long a, long long b) {
+  return static_cast<long long>(static_cast<unsigned long long>(a) * static_cast<unsigned long long>(b));
+}
+
+// == wrapping_abs i64
+/// Of the least number itself, as it has no opposite.
+__device__ inline long long wrapping_abs(long long x) {
+  return x < 0 ? static_cast<long long>(0ull - static_cast<unsigned long long>(x)) : x;
+}
+
+// == lane_sum
+/// Over the lanes of the warp, for each of them.
 template <class T>
 __device__ inline T lane_sum(T x) {
   for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
   return x;
 }
+
+// == wrapping_lane_sum
+/// Over the lanes of the warp, for each of them.
+template <class T>
+__device__ inline T wrapping_lane_sum(T x) {
+  for (int distance = 16; distance > 0; distance /= 2)
+    x = wrapping_add(x, __shfl_xor_sync(0xffffffffu, x, distance));
+  return x;
+}
+
+// == lane_max
+/// Over the lanes of the warp, for each of them.
 template <class T>
 __device__ inline T lane_max(T x) {
   for (int distance = 16; distance > 0; distance /= 2) {
@@ -64,6 +139,9 @@ __device__ inline T lane_max(T x) {
   }
   return x;
 }
+
+// == lane_min
+/// Over the lanes of the warp, for each of them.
 template <class T>
 __device__ inline T lane_min(T x) {
   for (int distance = 16; distance > 0; distance /= 2) {
@@ -72,5 +150,3 @@ __device__ inline T lane_min(T x) {
   }
   return x;
 }
-
-}  // namespace kernel

@@ -17,9 +17,8 @@ void compile_once(const kir::Kernel& k) {
   static std::set<std::string> done;
   if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
   if (!nvrtc.missing().empty()) return;
-  const std::string kernel = emit::render_cuda(k);
-  if (!done.insert(kernel).second) return;
-  const std::string source = emit::cuda_prelude() + "\nnamespace kernel {\n\n" + kernel + "\n}  // namespace kernel\n";
+  const std::string source = emit::cuda_source(k);
+  if (!done.insert(source).second) return;
   CHECK(nvrtc.compile(k.name, source, "sm_75").use.spill_store_bytes == 0);
 }
 

@@ -1,12 +1,34 @@
-#ifndef RECORD_q4_k
-#define RECORD_q4_k
+namespace kernel {
+
+/// A number in memory.
+struct f16 {
+  unsigned short bits;
+};
+__device__ inline float widen(f16 x) {
+  float y;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+  return y;
+}
+/// To nearest, ties to even.
+__device__ inline f16 narrow_f16(float x) {
+  f16 y;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+
+/// Over the lanes of the warp, for each of them.
+template <class T>
+__device__ inline T lane_sum(T x) {
+  for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
+  return x;
+}
+
 struct q4_k {  // 144 bytes
   f16 d;
   f16 dmin;
   unsigned char scales[12];
   unsigned char qs[128];
 };
-#endif
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
 matvec_q4_k_kernel(
@@ -72,3 +94,5 @@ matvec_q4_k_kernel(
     }
   }
 }
+
+}  // namespace kernel

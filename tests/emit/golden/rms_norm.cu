@@ -1,9 +1,43 @@
+namespace kernel {
+
+/// A number in memory: the upper half of a float.
+struct bf16 {
+  unsigned short bits;
+};
+__device__ inline float widen(bf16 x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
+/// To nearest, ties to even; NaN stays NaN.
+__device__ inline bf16 narrow_bf16(float x) {
+  const unsigned bits = __float_as_uint(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<unsigned short>((bits >> 16) | 64u)};
+  return {static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+__device__ inline int bits_i32(float x) { return __float_as_int(x); }
+
+__device__ inline unsigned bits_u32(float x) { return __float_as_uint(x); }
+
+__device__ inline float bits_f32(int x) { return __int_as_float(x); }
+
+__device__ inline float bits_f32(unsigned x) { return __uint_as_float(x); }
+
+/// Wraps where a - b would leave its result undefined.
+__device__ inline int wrapping_sub(int a, int b) {
+  return static_cast<int>(static_cast<unsigned>(a) - static_cast<unsigned>(b));
+}
+
+/// Over the lanes of the warp, for each of them.
+template <class T>
+__device__ inline T lane_sum(T x) {
+  for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
+  return x;
+}
+
 // 1 / √x within 1 ULP
 static __device__ inline float rsqrt(float x) {
   const bool small = x < 5.421011e-20f;
   const bool large = 1.8446744e+19f < x;
   const float s = x * (small ? 1.8446744e+19f : (large ? 5.421011e-20f : 1.0f));
-  const float y_2 = bits_f32(1597463174 - (bits_i32(s) >> 1));
+  const float y_2 = bits_f32(wrapping_sub(1597463174, bits_i32(s) >> 1));
   const float half_x = 0.5f * s;
   const float y_3 = y_2 + y_2 * (0.5f - half_x * y_2 * y_2);
   const float y_4 = y_3 + y_3 * (0.5f - half_x * y_3 * y_3);
@@ -44,3 +78,5 @@ rms_norm_kernel(
     y[at] = x[at] * scale * widen(w[i]);
   }
 }
+
+}  // namespace kernel
