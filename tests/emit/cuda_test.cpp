@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "codegen/check/cubin.h"
 #include "codegen/check/nvrtc.h"
+#include "codegen/devices/devices.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/scalar_functions.h"
 #include "examples.h"
@@ -41,7 +43,8 @@ TEST_CASE("kernels compile for every architecture, without spills") {
     for (const Example& e :
          {chain(kFourWarps), rms_norm(kFourWarps), matvec(kFourWarps, DType::q8_0), matvec(kFourWarps, DType::q4_k)}) {
       INFO(e.made.kernel.name << " for " << architecture);
-      const check::CudaKernel made = nvrtc().compile(e.made.kernel.name, emit::cuda_source(e.made.kernel), architecture);
+      const check::CudaKernel made =
+          nvrtc().compile(e.made.kernel.name, emit::cuda_source(e.made.kernel), architecture);
       CHECK(made.cubin.substr(1, 3) == "ELF");
       CHECK(made.use.registers >= 8);
       CHECK(made.use.registers <= 128);
@@ -98,9 +101,47 @@ TEST_CASE("every kind, lane operation and builtin compiles as CUDA") {
     CHECK_NOTHROW(nvrtc().compile(kernel.name, emit::cuda_source(kernel), architecture));
 }
 
+TEST_CASE("a kernel that takes more than the device has is refused") {
+  const Device turing = resolve(DeviceSpec::named("turing").api("cuda"));
+  CHECK_NOTHROW(check::check_limits("k", {.registers = 255, .shared_bytes = 48 << 10}, turing));
+  CHECK_THROWS_WITH(check::check_limits("k", {.registers = 256}, turing),
+                    "[emit] kernel k takes 256 registers; a thread of turing has 255");
+  CHECK_THROWS_WITH(check::check_limits("k", {.registers = 8, .shared_bytes = 49153}, turing),
+                    "[emit] kernel k takes 49153 B of shared memory; a block of turing may declare 49152");
+}
+
+TEST_CASE("spills and local memory are counted") {
+  if (!nvrtc().missing().empty()) return;
+  // A thousand and twenty-four threads have 64 registers each: 96 values that all live at once do not fit.
+  std::string source = "extern \"C\" __global__ void __launch_bounds__(1024) k_kernel(const float* x, float* y) {\n";
+  for (int i = 0; i < 96; ++i) source += fmt::format("  const float v{0} = x[threadIdx.x + {0} * 1024];\n", i);
+  source += "  __syncthreads();\n";
+  for (int i = 0; i < 96; ++i) source += fmt::format("  y[threadIdx.x + {0} * 1024] = v{0};\n", i);
+  source += "}\n";
+  const check::CudaUse use = nvrtc().compile("k", source, "sm_80").use;
+  CHECK(use.registers <= 64);
+  CHECK(use.spills());
+  CHECK(use.local_bytes >= 4);
+}
+
 TEST_CASE("what cannot be CUDA says why") {
   CHECK_THROWS_WITH(emit::render_cuda(chain({.lanes = 8}).made.kernel), Catch::Contains("a warp has 32 lanes, not 8"));
   if (!nvrtc().missing().empty()) return;
   CHECK_THROWS_WITH(nvrtc().compile("broken", "__global__ void broken() { x = 1; }", "sm_90"),
                     Catch::Contains("broken for sm_90") && Catch::Contains("identifier \"x\" is undefined"));
+  // A cubin that is none, is cut short, or has another kernel.
+  const std::string cubin =
+      nvrtc().compile("k", "extern \"C\" __global__ void k_kernel(int* y) { *y = 1; }", "sm_90").cubin;
+  CHECK(check::cubin_use(cubin, "k_kernel").registers >= 4);
+  CHECK_THROWS_WITH(check::cubin_use(cubin, "j_kernel"), "[cubin] j_kernel: it has no such kernel");
+  CHECK_THROWS_WITH(check::cubin_use("no cubin, but long enough for the header of one, so that it is looked at", "k"),
+                    "[cubin] k: no ELF file");
+  for (std::size_t bytes = 0; bytes < cubin.size(); bytes += 97) {  // what is behind the sections is not looked at
+    try {
+      const int registers = check::cubin_use(cubin.substr(0, bytes), "k_kernel").registers;
+      CHECK((registers >= 4 && bytes > cubin.size() / 2));
+    } catch (const Error& error) {
+      CHECK_THAT(error.what(), Catch::StartsWith("[cubin] k_kernel: "));
+    }
+  }
 }
