@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "codegen/check/nvrtc.h"
 #include "codegen/check/record.h"
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
@@ -32,7 +33,7 @@ struct Options {
   std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype;
   std::optional<std::int64_t> max_context;
   std::vector<std::string> dump;
-  bool no_fuse = false, check_data = false;
+  bool no_fuse = false, check_data = false, no_cubins = false;
 };
 
 /// The package's file name as an identifier.
@@ -107,9 +108,11 @@ Dumps dumps(const std::vector<std::string>& wanted) {
 
 Device device_for(const Options& options) {
   const Device device = resolve(DeviceSpec::named(options.device).api(options.api));
-  if (device.api == Api::cuda)
+  if (device.api != Api::cuda && options.no_cubins)
+    throw UsageError(fmt::format("emit: --no-cubins is for --api cuda, not {}", openinfer::name(device.api)));
+  if (device.api == Api::cuda && options.check_data)
     fail(ErrorCode::unsupported,
-         "[emit] {}: kernels are rendered as CUDA, but their host program is not in this version; give --api vulkan",
+         "[emit] {}: --check-data needs a host program, which CUDA has not in this version; give --api vulkan",
          device.name);
   return device;
 }
@@ -141,7 +144,9 @@ void run(const Options& options) {
                                      ? check::record(graph, plan, facts, emit::emission(plan, model, device),
                                                      device.api == Api::cpu ? ".cpp" : ".comp")
                                      : "";
-  emit::emit_project(plan, model, device, options.output, facts, check_data);
+  const bool compiles = device.api == Api::cuda && !options.no_cubins;
+  const auto nvrtc = compiles ? std::make_unique<check::Nvrtc>() : nullptr;
+  emit::emit_project(plan, model, device, options.output, facts, check_data, nvrtc.get());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels, with the {}, in {:.2f} s\n", options.output, plan.name,
              device.name, plan.kernels.size(), chosen.origin, took.count());
@@ -157,7 +162,7 @@ void add_emit(CLI::App& app, Action& action) {
       ->required();
   command->add_option("-o,--output", options->output, "Folder of the project")->required();
   command->add_option("--name", options->name, "Target and namespace (default: from the package's name)");
-  command->add_option("--api", options->api, "cpu or vulkan (default: the device's first)")
+  command->add_option("--api", options->api, "cpu, vulkan or cuda (kernels only) (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
   command->add_option("--numerics", options->numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")
@@ -168,6 +173,7 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("--dump-pass", options->dump, "Print graph or plan before and after this pass, or all, to stderr")
       ->allow_extra_args(false);
   command->add_flag("--no-fuse", options->no_fuse, "A kernel for each node");
+  command->add_flag("--no-cubins", options->no_cubins, "CUDA: sources and plan only, where NVRTC is not there");
   command->add_flag("--check-data", options->check_data,
                     "Record steps in the simulator: `model M --check` then holds every node to it");
   command->footer(

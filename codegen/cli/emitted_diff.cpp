@@ -10,10 +10,8 @@
 
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/options.h"
-#include "codegen/emit/cuda.h"
 #include "codegen/plan/graph_facts.h"
 #include "codegen/plan/lower.h"
-#include "codegen/plan/print.h"
 #include "codegen/run/compiled_graph.h"
 #include "formats/opnf/writer.h"
 #include "lib/base/fail.h"
@@ -92,12 +90,6 @@ class SmallLlama {
 emit::Files files_for(const Model& model, const Graph& graph, const Device& device) {
   const Graph over = plan::over(graph, model);
   const plan::Plan plan = run::make_plan(over, emit::target_of(device), "sample");
-  if (device.api == Api::cuda) {
-    emit::Files files = {{"plan.txt", to_text(plan)}};
-    for (const plan::Kernel& k : plan.kernels)
-      files[fmt::format("device/{}.cu", k.code.name)] = emit::render_cuda(k.code);
-    return files;
-  }
   emit::Files files = emit::project_files(plan, model, device, plan::graph_facts(over));
   std::erase_if(files, [](const auto& file) { return file.first.find(".spv") != std::string::npos; });
   return files;

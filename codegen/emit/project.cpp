@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "codegen/emit/cpp.h"
+#include "codegen/emit/cuda_project.h"
 #include "codegen/emit/host_cpp.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_vulkan.h"
@@ -155,6 +156,14 @@ std::vector<Fixed> vulkan_files() {
           }};
 }
 
+/// All that folders for CUDA have besides kernels and plan.
+std::vector<Fixed> cuda_files() {
+  return {{
+      "README.md",
+#include "host_README_cuda_md.inc"
+  }};
+}
+
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size()) text.replace(at, from.size(), to);
   return text;
@@ -276,6 +285,11 @@ bool is_identifier(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
+std::string cubin_row(const Device& device, const check::Nvrtc& nvrtc) {
+  return fmt::format("| `device/*.cubin` | the same, compiled by NVRTC {} for {} |\n", nvrtc.version(),
+                     fmt::join(device.cuda_archs, ", "));
+}
+
 /// Errors: invalid_argument for a plan that cannot give its name to a namespace and a target.
 void check_name(const plan::Plan& plan) {
   constexpr auto kTaken = std::to_array<std::string_view>(
@@ -305,11 +319,8 @@ std::string emission(const plan::Plan& plan, const Model& model, const Device& d
 }
 
 Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const plan::GraphFacts& facts,
-                    const std::string& check_data) {
+                    const std::string& check_data, const check::Nvrtc* nvrtc) {
   check_name(plan);
-  if (device.api == Api::cuda)
-    fail(ErrorCode::unsupported, "[emit] {}: there is no host program for CUDA yet; emit with --api vulkan",
-         device.name);
   Files files;
   auto filled_in = check_values(plan, model, device);
   for (auto& value : values(plan, model, device)) filled_in.push_back(std::move(value));
@@ -317,6 +328,19 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
     for (const Fixed& f : fixed)
       files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
   };
+  files["plan.txt"] = to_text(plan);
+  if (device.api == Api::cuda) {
+    if (!plan.taps.empty())
+      fail(ErrorCode::unsupported, "[emit] {}: check data need a host program, and there is none for CUDA yet",
+           device.name);
+    CudaDevice kernels = cuda_device(plan, device, nvrtc);
+    for (auto& [file, text] : kernels.files) files["device/" + file] = std::move(text);
+    files["plan.txt"] += kernels.plan;
+    filled_in.insert(filled_in.begin(), {{"MODEL_CUBIN_ROW", nvrtc ? cubin_row(device, *nvrtc) : ""},
+                                         {"MODEL_FLAGS", std::string(check::kCudaFlags)}});
+    add(cuda_files());
+    return files;
+  }
   add(common_files());
   if (!plan.taps.empty()) {
     add(check_files());
@@ -324,7 +348,6 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   }
   files[fmt::format("host/{}.h", plan.name)] =
       "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
-  files["plan.txt"] = to_text(plan);
   HostSource source = {plan, model, device, facts, metadata_checksum(model)};
   if (device.api == Api::cpu) {
     add(cpu_files());
@@ -346,8 +369,8 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
 }
 
 void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
-                  const plan::GraphFacts& facts, const std::string& check_data) {
-  write_project(project_files(plan, model, device, facts, check_data), folder);
+                  const plan::GraphFacts& facts, const std::string& check_data, const check::Nvrtc* nvrtc) {
+  write_project(project_files(plan, model, device, facts, check_data, nvrtc), folder);
 }
 
 }  // namespace openinfer::emit

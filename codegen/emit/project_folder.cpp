@@ -36,7 +36,7 @@ void check_target(const fs::path& folder) {
   if (!fs::exists(fs::symlink_status(folder))) return;
   if (!fs::is_directory(folder))
     fail(ErrorCode::invalid_argument, "[emit] {} is there and is no folder", folder.string());
-  const bool project = fs::exists(folder / "plan.txt") && fs::exists(folder / "host/model.h");
+  const bool project = fs::exists(folder / "plan.txt") && fs::is_directory(folder / "device");
   if (!project && !fs::is_empty(folder))
     fail(ErrorCode::invalid_argument, "[emit] {} holds something else than an emitted project: name another folder",
          folder.string());
@@ -46,7 +46,8 @@ void check_target(const fs::path& folder) {
 void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(old_folder)) {
     const fs::path name = entry.path().filename();
-    if (name != "check" && !fs::exists(fs::symlink_status(new_folder / name)))
+    const bool ours = name == "check" || name == "host" || name == "CMakeLists.txt";  // CUDA's has none of them
+    if (!ours && !fs::exists(fs::symlink_status(new_folder / name)))
       fs::rename(entry.path(), new_folder / name);
   }
 }

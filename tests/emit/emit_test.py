@@ -348,7 +348,6 @@ class Tensors(Emitted):
         graph = ["--graph", self.graph]
         self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
         self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "zen4"])
-        self.fails("emit", self.package, *graph, "--device", "ada-lovelace", "--api", "cuda", "-o", "q", says=["CUDA", "--api vulkan"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)

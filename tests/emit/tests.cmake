@@ -10,6 +10,13 @@ if(TARGET openinfer_command)
     set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
+  # Kernels for every NVIDIA row, through NVRTC where it is there; those of SmolLM2 take a minute.
+  foreach(case Kernels SmolLM2)
+    add_test(NAME emit_Cuda${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/emit_cuda_test.py ${case})
+    set_tests_properties(emit_Cuda${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+      ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  endforeach()
+  set_tests_properties(emit_CudaSmolLM2 PROPERTIES LABELS "matrix;release_only")
   # Faults planted in emitted kernels: some 80 small compilations.
   add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
   add_test(NAME emit_check_vulkan COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_vulkan_test.py)

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit/cuda_project.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "codegen/emit/cuda.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::emit {
+namespace {
+
+void check_nvrtc(const check::Nvrtc& nvrtc, const Device& device) {
+  constexpr std::string_view kRemedy = "or give --no-cubins for sources and plan only";
+  if (!nvrtc.missing().empty())
+    fail(ErrorCode::unsupported, "[emit] {}: {}; {}", device.name, nvrtc.missing(), kRemedy);
+  const std::vector<std::string> known = nvrtc.supported(device.cuda_archs);
+  for (const std::string& arch : device.cuda_archs)
+    if (std::find(known.begin(), known.end(), arch) == known.end())
+      fail(ErrorCode::unsupported, "[emit] {}: NVRTC {} does not compile for {}: install a CUDA that does, {}",
+           device.name, nvrtc.version(), arch, kRemedy);
+}
+
+/// Before it is compiled: ptxas says less clearly what is wrong.
+void check_shared(const kir::Kernel& kernel, const Device& device) {
+  std::int64_t bytes = 0;
+  for (const kir::Buffer& b : kernel.buffers)
+    if (b.space == kir::Space::shared) bytes += std::int64_t{b.count} * kir::info(b.kind).bytes;
+  check::check_limits(kernel.name, {.shared_bytes = static_cast<int>(bytes)}, device);
+}
+
+/// f(i) for each i < count, on several threads; rethrows.
+template <class F>
+void side_by_side(std::size_t count, F&& f) {
+  const std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+  std::vector<std::future<void>> shares;
+  for (std::size_t t = 0; t < threads; ++t)
+    shares.push_back(std::async(std::launch::async, [&, t] {
+      for (std::size_t i = t; i < count; i += threads) f(i);
+    }));
+  for (std::future<void>& share : shares) share.wait();
+  for (std::future<void>& share : shares) share.get();
+}
+
+std::string use_table(const plan::Plan& plan, const Device& device, const check::Nvrtc& nvrtc,
+                      const std::vector<check::CudaUse>& uses) {
+  std::size_t widest = 6;
+  for (const plan::Kernel& k : plan.kernels) widest = std::max(widest, k.code.name.size());
+  std::string text = fmt::format(
+      "\ncuda\n  NVRTC {}, {}; a thread of {} has {} registers, a block {} B of shared memory\n"
+      "  {:{}}  {:8}  registers  spill stores  spill loads     local    shared\n",
+      nvrtc.version(), check::kCudaFlags, device.name, device.registers_per_lane, device.shared_memory_bytes, "kernel",
+      widest, "for");
+  const auto bytes = [](int n) { return fmt::format("{} B", n); };
+  for (std::size_t k = 0; k < plan.kernels.size(); ++k)
+    for (std::size_t a = 0; a < device.cuda_archs.size(); ++a) {
+      const check::CudaUse& use = uses[k * device.cuda_archs.size() + a];
+      text += fmt::format("  {:{}}  {:8}  {:>9}  {:>12}  {:>11}  {:>8}  {:>8}\n", plan.kernels[k].code.name, widest,
+                          device.cuda_archs[a], use.registers, bytes(use.spill_store_bytes),
+                          bytes(use.spill_load_bytes), bytes(use.local_bytes), bytes(use.shared_bytes));
+    }
+  return text;
+}
+
+}  // namespace
+
+CudaDevice cuda_device(const plan::Plan& plan, const Device& device, const check::Nvrtc* nvrtc) {
+  CudaDevice made;
+  if (nvrtc) check_nvrtc(*nvrtc, device);
+  std::vector<std::string> sources;
+  for (const plan::Kernel& k : plan.kernels) {
+    check_shared(k.code, device);
+    sources.push_back(cuda_source(k.code));
+    made.files[k.code.name + ".cu"] = sources.back();
+  }
+  if (!nvrtc) {
+    made.plan = fmt::format("\ncuda\n  not compiled: registers and spills are not known\n");
+    return made;
+  }
+  const std::size_t archs = device.cuda_archs.size();
+  std::vector<check::CudaUse> uses(sources.size() * archs);
+  std::vector<std::string> cubins(uses.size());
+  side_by_side(uses.size(), [&](std::size_t i) {
+    const std::string& name = plan.kernels[i / archs].code.name;
+    check::CudaKernel kernel = nvrtc->compile(name, sources[i / archs], device.cuda_archs[i % archs]);
+    check::check_limits(name, kernel.use, device);
+    uses[i] = kernel.use;
+    cubins[i] = std::move(kernel.cubin);
+  });
+  for (std::size_t i = 0; i < uses.size(); ++i)
+    made.files[fmt::format("{}.{}.cubin", plan.kernels[i / archs].code.name, device.cuda_archs[i % archs])] =
+        std::move(cubins[i]);
+  made.plan = use_table(plan, device, *nvrtc, uses);
+  return made;
+}
+
+}  // namespace openinfer::emit
