@@ -13,24 +13,9 @@
 namespace openinfer::run {
 
 #ifdef OPENINFER_VULKAN
-namespace {
-
 using plan::Buffer;
 using plan::Operand;
 using plan::Role;
-
-/// What the host code throws, as this library's errors.
-template <class F>
-auto translated(const F& f) try {
-  return f();
-} catch (const host::Error& e) {
-  const std::string_view text = e.what();
-  const bool missing = text.starts_with("this program is for") || text.starts_with("there is no Vulkan") ||
-                       text.find("is not installed") != text.npos;
-  fail(missing ? ErrorCode::unsupported : ErrorCode::device_error, "[vulkan] {}", text);
-}
-
-}  // namespace
 
 struct VulkanExecutor::State {
   State(const plan::Plan& all, const std::optional<Model>& model, const Device& for_device, const GpuOptions& options);
@@ -82,7 +67,8 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
     needs.workgroup = std::max(needs.workgroup, lanes * subgroups);
     shaders.push_back({plan.kernels[k].code.name, code[k].spirv, lanes, subgroups, code[k].access});
   }
-  device = std::make_unique<host::VulkanDevice>(needs, host::DeviceOptions{options.device, options.validate});
+  device = std::make_unique<host::VulkanDevice>(
+      needs, host::DeviceOptions{options.device, options.validate, options.memory_limit_bytes});
   pipelines = std::make_unique<host::Pipelines>(*device);
   std::int64_t arena_bytes = 0;
   for (const plan::EntryPoint& e : plan.entries) arena_bytes = std::max(arena_bytes, e.arena_bytes);

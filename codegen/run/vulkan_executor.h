@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@ struct GpuOptions {
   std::string device = "";  // a part of the name that the driver gives it; empty: the first
   bool validate = false;    // with the validation layer, synchronisation too: a message is an error
   bool timings = false;
+  std::int64_t memory_limit_bytes = std::numeric_limits<std::int64_t>::max();  // of the device's that may be taken
   Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
   std::vector<plan::IndexBound> index_bounds = {};  // inputs to look at before each step
 };
@@ -33,7 +35,8 @@ struct KernelTime {
 class VulkanExecutor final : public Executor {
  public:
   /// `plan` must outlive it. Errors: those of render_glsl; unsupported for a device that lacks what kernels need;
-  /// device_error for what the driver and, if validating, its layers say; those of PlanBinding and find_members.
+  /// device_error for what the driver and, if validating, its layers say; out_of_memory, before anything is taken;
+  /// those of PlanBinding and find_members.
   VulkanExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device, GpuOptions options);
   ~VulkanExecutor() override;
 

@@ -216,8 +216,36 @@ TEST_CASE("what a compiled session cannot do is said with the user's line") {
     CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, backend, {.dims = {{"ctx", 1 << 30}}}), Contains("ctx"));
   }
   CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::cuda), Catch::Contains("cuda"));
+  if (!run::has_vulkan()) return;
   CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::vulkan, {.gpu = "Voodoo"}),
                     Catch::Contains("Voodoo"));
+}
+
+/// The code of the Error that making an executor of that device gives.
+template <class F>
+ErrorCode code_of(const F& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ErrorCode::internal;
+}
+
+TEST_CASE("what a Vulkan device does not do is said with a code that tells why") {
+  if (!run::has_vulkan()) return;
+  const Graph g = graph([](GraphBuilder& b) { b.output("y", b.input("x", f32, {1 << 20}) * 2.f); });
+  const Device device = run::VulkanDevice({}).describe();
+  const auto make = [&](const Device& on, const run::GpuOptions& options) {
+    const plan::Plan plan = run::make_plan(g, emit::target_of(on));
+    const run::VulkanExecutor executor(plan, std::nullopt, on, options);
+  };
+  CHECK_NOTHROW(make(device, {}));
+  CHECK(code_of([&] { make(device, {.device = "Voodoo"}); }) == ErrorCode::unsupported);
+  Device wide = device;
+  wide.lanes = 2 * device.subgroup_size_max;
+  CHECK(code_of([&] { make(wide, {}); }) == ErrorCode::unsupported);
+  CHECK(code_of([&] { make(device, {.memory_limit_bytes = 4 << 20}); }) == ErrorCode::out_of_memory);
 }
 
 TEST_CASE("on a Vulkan device every command passes the validation layers, synchronisation too") {

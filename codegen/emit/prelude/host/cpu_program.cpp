@@ -9,7 +9,7 @@ namespace {
 const Description& checked(const Description& description) {
   for (const std::string_view feature : description.features)
     if (!machine_has(feature))
-      fail("this program is for ", description.device, ", and this machine has no ", feature,
+      fail(Reason::unsupported, "this program is for ", description.device, ", and this machine has no ", feature,
            ": emit again for --device this-cpu");
   return description;
 }

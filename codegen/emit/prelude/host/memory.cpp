@@ -10,7 +10,8 @@ Memory::Memory(std::int64_t size_bytes) : size_bytes_(size_bytes) {
   if (size_bytes == 0) return;
   void* pages =
       ::mmap(nullptr, static_cast<std::size_t>(size_bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) fail("no memory for ", size_bytes, " bytes: open with smaller sizes (--max-context)");
+  if (pages == MAP_FAILED)
+    fail(Reason::memory, "no memory for ", size_bytes, " bytes: open with smaller sizes (--max-context)");
   data_ = static_cast<std::byte*>(pages);
 }
 Memory::Memory(Memory&& other) noexcept
@@ -23,7 +24,7 @@ void Memory::clear() {
   // Fresh pages in the place of the old ones: what nobody writes takes no memory.
   void* pages = ::mmap(data_, static_cast<std::size_t>(size_bytes_), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (pages == MAP_FAILED) fail("no memory for ", size_bytes_, " bytes");
+  if (pages == MAP_FAILED) fail(Reason::memory, "no memory for ", size_bytes_, " bytes");
 }
 
 }  // namespace MODEL_NAME

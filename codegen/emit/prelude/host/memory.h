@@ -12,7 +12,7 @@ namespace MODEL_NAME {
 
 /// Throws an Error of these texts and numbers.
 template <class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
+[[noreturn]] void fail(Reason reason, const Parts&... parts) {
   std::string message;
   const auto add = [&](const auto& part) {
     if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>)
@@ -21,7 +21,11 @@ template <class... Parts>
       message += part;
   };
   (add(parts), ...);
-  throw Error(message);
+  throw Error(message, reason);
+}
+template <class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  fail(Reason::request, parts...);
 }
 
 /// Pages that are zero until they are written.

@@ -14,10 +14,23 @@
 
 namespace MODEL_NAME {
 
+/// Where the remedy lies.
+enum class Reason {
+  request,      // in what was given: package, sizes, inputs, flags
+  unsupported,  // in another machine or driver: this one lacks what the program needs
+  memory,       // in more of it, of the host or of the device, or in smaller sizes
+  device,       // in the device or its driver, which failed; or the validation layer spoke
+};
+
 /// What went wrong, in one line.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& what, Reason reason = Reason::request)
+      : std::runtime_error(what), reason_(reason) {}
+  Reason reason() const { return reason_; }
+
+ private:
+  Reason reason_;
 };
 
 /// A size: constant + sum of factor * symbol. Symbols are named by their place in Description::symbols.

@@ -4,8 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-
-#include "vulkan_features.h"
+#include <iterator>
 
 namespace MODEL_NAME {
 namespace {
@@ -33,8 +32,6 @@ bool has_layer() {
                      [](const VkLayerProperties& l) { return std::string_view(l.layerName) == kLayer; });
 }
 
-std::string mebibytes(std::int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
-
 /// What a device lacks; empty if nothing.
 std::string lack(VkPhysicalDevice device, const DeviceNeeds& needs) {
   VkPhysicalDeviceProperties properties = {};
@@ -44,7 +41,7 @@ std::string lack(VkPhysicalDevice device, const DeviceNeeds& needs) {
   for (const std::string_view name : needs.features)
     if (!features.has(name)) return std::string(name);
   const auto subgroups = features.subgroup_sizes();
-  if (needs.lanes < subgroups.min || needs.lanes > subgroups.max)
+  if (needs.lanes != 0 && (needs.lanes < subgroups.min || needs.lanes > subgroups.max))
     return "subgroups of " + std::to_string(needs.lanes) + " lanes (it has " + std::to_string(subgroups.min) +
            (subgroups.min == subgroups.max ? "" : " to " + std::to_string(subgroups.max)) + ")";
   const VkPhysicalDeviceLimits& limits = properties.limits;
@@ -62,12 +59,13 @@ std::string lack(VkPhysicalDevice device, const DeviceNeeds& needs) {
 void check(VkResult result, std::string_view function) {
   if (result == VK_SUCCESS) return;
   if (result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY)
-    fail(function, ": the device has no memory left");
-  if (result == VK_ERROR_DEVICE_LOST) fail(function, ": the device was lost");
-  fail(function, " gives VkResult ", static_cast<int>(result));
+    fail(Reason::memory, function, ": the device has no memory left");
+  if (result == VK_ERROR_DEVICE_LOST) fail(Reason::device, function, ": the device was lost");
+  fail(Reason::device, function, " gives VkResult ", static_cast<int>(result));
 }
 
-VulkanDevice::VulkanDevice(const DeviceNeeds& needs, const DeviceOptions& options) : program_(needs.program) {
+VulkanDevice::VulkanDevice(const DeviceNeeds& needs, const DeviceOptions& options)
+    : program_(needs.program), memory_limit_bytes_(options.memory_limit_bytes) {
   try {
     make_instance(options.validate);
     choose(needs, options.name);
@@ -81,13 +79,19 @@ VulkanDevice::VulkanDevice(const DeviceNeeds& needs, const DeviceOptions& option
 
 VulkanDevice::~VulkanDevice() { destroy(); }
 
-void VulkanDevice::destroy() {
+void VulkanDevice::release() {
   const auto free = [&](const Buffer& b) {
     if (b.buffer) vkDestroyBuffer(device_, b.buffer, nullptr);
     if (b.memory) vkFreeMemory(device_, b.memory, nullptr);
   };
   for (const Buffer& b : buffers_) free(b);
   free(staging_);
+  buffers_.clear();
+  staging_ = {Where::host, 0};
+}
+
+void VulkanDevice::destroy() {
+  release();
   if (fence_) vkDestroyFence(device_, fence_, nullptr);
   if (pool_) vkDestroyCommandPool(device_, pool_, nullptr);
   if (device_) vkDestroyDevice(device_, nullptr);
@@ -102,7 +106,8 @@ void VulkanDevice::destroy() {
 // --- which device ---
 
 void VulkanDevice::make_instance(bool validate) {
-  if (validate && !has_layer()) fail(kLayer, " is not installed (Debian: vulkan-validationlayers)");
+  if (validate && !has_layer())
+    fail(Reason::unsupported, kLayer, " is not installed (Debian: vulkan-validationlayers)");
   const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                          .pApplicationName = program_.c_str(),
                                          .apiVersion = VK_API_VERSION_1_3};
@@ -128,7 +133,8 @@ void VulkanDevice::make_instance(bool validate) {
                                      .enabledExtensionCount = one,
                                      .ppEnabledExtensionNames = &extension};
   const VkResult made = vkCreateInstance(&info, nullptr, &instance_);
-  if (made == VK_ERROR_INCOMPATIBLE_DRIVER) fail("there is no Vulkan driver (for CPUs, Debian: mesa-vulkan-drivers)");
+  if (made == VK_ERROR_INCOMPATIBLE_DRIVER)
+    fail(Reason::unsupported, "there is no Vulkan driver (for CPUs, Debian: mesa-vulkan-drivers)");
   check(made, "vkCreateInstance");
   if (!validate) return;
   const auto make = function<PFN_vkCreateDebugUtilsMessengerEXT>(instance_, "vkCreateDebugUtilsMessengerEXT");
@@ -138,17 +144,18 @@ void VulkanDevice::make_instance(bool validate) {
 void VulkanDevice::choose(const DeviceNeeds& needs, const std::string& wanted) {
   std::uint32_t count = 0;
   check(vkEnumeratePhysicalDevices(instance_, &count, nullptr), "vkEnumeratePhysicalDevices");
-  if (count == 0) fail("there is no Vulkan driver (for CPUs, Debian: mesa-vulkan-drivers)");
+  if (count == 0) fail(Reason::unsupported, "there is no Vulkan driver (for CPUs, Debian: mesa-vulkan-drivers)");
   std::vector<VkPhysicalDevice> all(count);
   check(vkEnumeratePhysicalDevices(instance_, &count, all.data()), "vkEnumeratePhysicalDevices");
-  std::string why;
+  std::string why, names;
   for (const VkPhysicalDevice one : all) {
     VkPhysicalDeviceProperties properties = {};
     vkGetPhysicalDeviceProperties(one, &properties);
     const std::string_view called = properties.deviceName;
+    names += (names.empty() ? "" : ", ") + std::string(called);
+    if (called.find(wanted) == called.npos) continue;
     std::string lacks = lack(one, needs);
     if (!lacks.empty()) lacks = "lacks " + lacks;
-    if (!wanted.empty() && called.find(wanted) == called.npos) lacks = "has another name";
     if (wanted.empty() && needs.vendor != 0 && properties.vendorID != needs.vendor && lacks.empty())
       lacks = "is another vendor's, though it has what is needed";
     if (lacks.empty()) {
@@ -160,19 +167,26 @@ void VulkanDevice::choose(const DeviceNeeds& needs, const std::string& wanted) {
     }
     why += (why.empty() ? ": " : "; ") + std::string(called) + " " + lacks;
   }
-  fail("this program is for ", needs.title, ", and this machine has no such device", why);
+  if (why.empty())
+    fail(Reason::unsupported, "no Vulkan device of this machine is called '", wanted, "': there is ", names);
+  fail(Reason::unsupported, "this program is for ", needs.title, ", and this machine has no such device", why);
 }
 
 void VulkanDevice::make_device(const DeviceNeeds& needs) {
   VulkanFeatures features(physical_);
-  subgroup_size_control_ = features.subgroup_sizes().can_require;
-  features.keep(needs.features, subgroup_size_control_);
+  subgroup_sizes_ = features.subgroup_sizes();
+  memory_budget_ = features.has_memory_budget();
+  std::vector<std::string_view> used = needs.features;
+  std::copy_if(needs.wanted.begin(), needs.wanted.end(), std::back_inserter(used),
+               [&](std::string_view name) { return features.has(name); });
+  features_.assign(used.begin(), used.end());
+  features.keep(used, subgroup_sizes_.can_require);
   std::uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(physical_, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
   vkGetPhysicalDeviceQueueFamilyProperties(physical_, &count, families.data());
   while (family_ < count && (families[family_].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0) ++family_;
-  if (family_ == count) fail(name_, " does not compute");
+  if (family_ == count) fail(Reason::unsupported, name_, " does not compute");
   if (families[family_].timestampValidBits == 64) timestamp_ns_ = properties_.limits.timestampPeriod;
   const float priority = 1;
   const VkDeviceQueueCreateInfo queues = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -200,6 +214,18 @@ void VulkanDevice::make_device(const DeviceNeeds& needs) {
   vkGetPhysicalDeviceProperties2(physical_, &more);
   // Everything above a gigabyte that fits one allocation may still be more than a buffer can be before Vulkan 1.3.
   most_in_buffer_ = static_cast<std::int64_t>(std::min<VkDeviceSize>(sizes.maxMemoryAllocationSize, 1 << 30));
+  // Which memory buffers can lie in, asked of one that takes none.
+  const VkBufferCreateInfo probe = buffer_info(256);
+  VkBuffer buffer = VK_NULL_HANDLE;
+  check(vkCreateBuffer(device_, &probe, nullptr, &buffer), "vkCreateBuffer");
+  VkMemoryRequirements of_buffers = {};
+  vkGetBufferMemoryRequirements(device_, buffer, &of_buffers);
+  vkDestroyBuffer(device_, buffer, nullptr);
+  buffer_types_ = of_buffers.memoryTypeBits;
+}
+
+bool VulkanDevice::has(std::string_view feature) const {
+  return std::find(features_.begin(), features_.end(), feature) != features_.end();
 }
 
 // --- memory ---
@@ -221,27 +247,53 @@ Place VulkanDevice::reserve(Where where, std::int64_t size_bytes, int element_by
   return place;
 }
 
-std::int64_t VulkanDevice::reserved_bytes(Where where) const {
-  std::int64_t sum = 0;
-  for (const Buffer& b : buffers_) sum += b.where == where ? b.size_bytes : 0;
-  return sum;
+/// What each heap has left: what the driver lets this process have, else the heap's size.
+std::array<std::int64_t, VK_MAX_MEMORY_HEAPS> VulkanDevice::room() const {
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                              .pNext = memory_budget_ ? &budget : nullptr};
+  vkGetPhysicalDeviceMemoryProperties2(physical_, &memory);
+  std::array<std::int64_t, VK_MAX_MEMORY_HEAPS> left = {};
+  for (std::uint32_t h = 0; h < memory_.memoryHeapCount; ++h) {
+    VkDeviceSize size = memory_.memoryHeaps[h].size;
+    if (budget.heapBudget[h] > 0)
+      size = std::min(size, budget.heapBudget[h] - std::min(budget.heapBudget[h], budget.heapUsage[h]));
+    left[h] = static_cast<std::int64_t>(std::min<VkDeviceSize>(size, kNoLimit));
+  }
+  return left;
+}
+
+/// Heap by heap: on some devices one holds all, on others the host's memory is another one.
+void VulkanDevice::check_room(std::int64_t staging_bytes) const {
+  constexpr std::string_view kRemedy = "open with smaller sizes (--max-context, --dim NAME=N)";
+  std::array<std::int64_t, VK_MAX_MEMORY_HEAPS> wanted = {};
+  const auto heap = [&](Where where) { return memory_.memoryTypes[memory_type(where, buffer_types_)].heapIndex; };
+  for (const Buffer& b : buffers_) wanted[heap(b.where)] += b.buffer ? 0 : b.size_bytes;
+  wanted[heap(Where::host)] += staging_bytes;
+  const auto left = room();
+  std::int64_t of_device = 0;
+  for (std::uint32_t h = 0; h < memory_.memoryHeapCount; ++h) {
+    const bool local = (memory_.memoryHeaps[h].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
+    of_device += local ? wanted[h] : 0;
+    if (wanted[h] > left[h])
+      fail(Reason::memory, "this needs ", wanted[h], " bytes of ", local ? name_ + "'s" : std::string("the host's"),
+           " memory, of which ", left[h], " are left: ", kRemedy);
+  }
+  if (of_device > memory_limit_bytes_)
+    fail(Reason::memory, "this needs ", of_device, " bytes of ", name_, "'s memory, of which it may take ",
+         memory_limit_bytes_, " (--memory-limit): allow more, or ", kRemedy);
 }
 
 void VulkanDevice::allocate() {
-  VkDeviceSize largest = 0;
-  for (std::uint32_t h = 0; h < memory_.memoryHeapCount; ++h)
-    if ((memory_.memoryHeaps[h].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
-      largest = std::max(largest, memory_.memoryHeaps[h].size);
-  // With one heap, what the host sees lies in it as well.
-  const std::int64_t wanted =
-      reserved_bytes(Where::device) + (memory_.memoryHeapCount == 1 ? reserved_bytes(Where::host) : 0);
-  if (wanted > static_cast<std::int64_t>(largest))
-    fail("this needs ", mebibytes(wanted), " of ", name_, "'s memory, which is ",
-         mebibytes(static_cast<std::int64_t>(largest)), ": open with smaller sizes (--max-context, --dim NAME=N)");
+  std::int64_t wanted = 0;
+  for (const Buffer& b : buffers_) wanted += b.size_bytes;
+  const std::int64_t staging = staging_.buffer ? 0 : std::clamp<std::int64_t>(wanted, 256, kStagingBytes);
+  check_room(staging);
   for (Buffer& b : buffers_)
     if (!b.buffer) make_buffer(b);
   if (staging_.buffer) return;
-  staging_.size_bytes = std::clamp<std::int64_t>(wanted, 256, kStagingBytes);
+  staging_.size_bytes = staging;
   make_buffer(staging_);
 }
 
@@ -254,15 +306,19 @@ std::uint32_t VulkanDevice::memory_type(Where where, std::uint32_t allowed) cons
   for (const VkMemoryPropertyFlags wish : wishes)
     for (std::uint32_t i = 0; i < memory_.memoryTypeCount; ++i)
       if ((allowed >> i & 1) != 0 && (memory_.memoryTypes[i].propertyFlags & wish) == wish) return i;
-  fail(name_, " has no memory that the host sees");
+  fail(Reason::unsupported, name_, " has no memory that the host sees");
+}
+
+VkBufferCreateInfo VulkanDevice::buffer_info(std::int64_t size_bytes) const {
+  return {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+          .size = static_cast<VkDeviceSize>(size_bytes),
+          .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                   VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+          .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
 }
 
 void VulkanDevice::make_buffer(Buffer& b) {
-  const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                                   .size = static_cast<VkDeviceSize>(b.size_bytes),
-                                   .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                            VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
-                                   .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
+  const VkBufferCreateInfo info = buffer_info(b.size_bytes);
   check(vkCreateBuffer(device_, &info, nullptr, &b.buffer), "vkCreateBuffer");
   VkMemoryRequirements needs = {};
   vkGetBufferMemoryRequirements(device_, b.buffer, &needs);
@@ -378,7 +434,7 @@ void VulkanDevice::throw_on_messages() {
   std::string all;
   for (const std::string& message : messages_) all += "\n  " + message;
   messages_.clear();
-  fail("the validation layer says", all);
+  fail(Reason::device, "the validation layer says", all);
 }
 
 }  // namespace MODEL_NAME

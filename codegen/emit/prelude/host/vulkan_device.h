@@ -3,15 +3,18 @@
 
 #include <vulkan/vulkan.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "memory.h"
+#include "vulkan_features.h"
 
 namespace MODEL_NAME {
 
@@ -20,16 +23,20 @@ struct DeviceNeeds {
   std::string_view program;                // what its caches are called
   std::string_view title;                  // of the device that they were made for
   std::uint32_t vendor = 0;                // VkPhysicalDeviceProperties::vendorID; 0: any
-  std::uint32_t lanes = 0;                 // of a subgroup
+  std::uint32_t lanes = 0;                 // of a subgroup; 0: any number
   std::uint32_t workgroup = 0;             // most lanes in one
   std::uint32_t shared_memory_bytes = 0;   // of a workgroup
   std::uint32_t bindings = 0;              // most storage buffers that a kernel is bound to
   std::vector<std::string_view> features;  // "storageBuffer8BitAccess", "subgroupArithmetic"
+  std::vector<std::string_view> wanted;    // more of them, switched on where they are there
 };
 
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+
 struct DeviceOptions {
-  std::string name;       // a part of the device's name; empty: the first of the right vendor
-  bool validate = false;  // with the validation layer, synchronisation too: a message is an Error
+  std::string name;                            // a part of the device's name; empty: the first of the right vendor
+  bool validate = false;                       // with the validation layer, synchronisation too: a message is an Error
+  std::int64_t memory_limit_bytes = kNoLimit;  // of the device's memory that may be taken
 };
 
 /// Where memory lies: on the device, or on the host where the device reaches it too.
@@ -62,8 +69,10 @@ class VulkanDevice {
 
   /// Memory that allocate() will take.
   Place reserve(Where where, std::int64_t size_bytes, int element_bytes = 1);
-  /// Takes what was reserved. Error, before anything is taken, if the device has less memory.
+  /// Takes what was reserved. Errors, before anything is taken: the device has less memory left, or the limit is lower.
   void allocate();
+  /// Gives back all that was reserved and taken; nobody may use it any more.
+  void release();
   /// Waits until it is done. `progress` hears of bytes done.
   void upload(std::span<const std::pair<Place, std::span<const std::byte>>> what,
               const std::function<void(std::int64_t)>& progress = {});
@@ -73,7 +82,6 @@ class VulkanDevice {
   /// Host memory of a place that was reserved there.
   std::byte* host(const Place& place) const;
   VkBuffer buffer(int number) const { return buffers_[static_cast<std::size_t>(number)].buffer; }
-  std::int64_t reserved_bytes(Where where) const;
 
   /// Runs commands and waits. Errors: a lost device; with validation, what the layer says.
   void submit(VkCommandBuffer commands);
@@ -86,7 +94,9 @@ class VulkanDevice {
   const VkPhysicalDeviceProperties& properties() const { return properties_; }
   const std::string& name() const { return name_; }
   const std::string& program() const { return program_; }
-  bool requires_subgroup_size() const { return subgroup_size_control_; }
+  const SubgroupSizes& subgroup_sizes() const { return subgroup_sizes_; }
+  /// Is the feature switched on?
+  bool has(std::string_view feature) const;
   /// Nanoseconds of one tick of a timestamp; 0: the queue has none.
   double timestamp_ns() const { return timestamp_ns_; }
 
@@ -102,7 +112,10 @@ class VulkanDevice {
   void choose(const DeviceNeeds& needs, const std::string& wanted);
   void make_device(const DeviceNeeds& needs);
   void make_buffer(Buffer& buffer);
+  VkBufferCreateInfo buffer_info(std::int64_t size_bytes) const;
   std::uint32_t memory_type(Where where, std::uint32_t allowed) const;
+  void check_room(std::int64_t staging_bytes) const;
+  std::array<std::int64_t, VK_MAX_MEMORY_HEAPS> room() const;
   void destroy();
 
   VkInstance instance_ = VK_NULL_HANDLE;
@@ -116,7 +129,11 @@ class VulkanDevice {
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkFence fence_ = VK_NULL_HANDLE;
   std::string name_, program_;
-  bool subgroup_size_control_ = false;
+  std::vector<std::string> features_;  // switched on
+  SubgroupSizes subgroup_sizes_ = {};
+  bool memory_budget_ = false;      // does the driver say what is left?
+  std::uint32_t buffer_types_ = 0;  // memory types that buffers can lie in
+  std::int64_t memory_limit_bytes_ = kNoLimit;
   double timestamp_ns_ = 0;
   std::int64_t most_in_buffer_ = 0;
   std::vector<Buffer> buffers_;

@@ -10,6 +10,13 @@
 
 namespace MODEL_NAME {
 
+/// How many lanes a subgroup can have, and whether a pipeline can ask for one number.
+struct SubgroupSizes {
+  std::uint32_t min = 0, max = 0;
+  bool can_require = false;
+  std::uint32_t usual = 0;  // where a pipeline does not ask
+};
+
 /// Feature structures in a chain, as vkGetPhysicalDeviceFeatures2 fills them and vkCreateDevice takes them. What came
 /// with Vulkan 1.3 is asked for by the extension's name where the device is older.
 class VulkanFeatures {
@@ -22,6 +29,7 @@ class VulkanFeatures {
     vkEnumerateDeviceExtensionProperties(device, nullptr, &count, there.data());
     has_subgroup_size_ = optional(there, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     has_dot_product_ = optional(there, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    has_memory_budget_ = extension(there, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     chain();
     vkGetPhysicalDeviceFeatures2(device, &all_);
   }
@@ -31,6 +39,7 @@ class VulkanFeatures {
   const VkPhysicalDeviceProperties& properties() const { return properties_; }
   const std::vector<const char*>& extensions() const { return extensions_; }
   const VkPhysicalDeviceFeatures2& all() const { return all_; }
+  bool has_memory_budget() const { return has_memory_budget_; }
 
   bool has(std::string_view name) {
     if (VkBool32* const flag = find(name)) return *flag == VK_TRUE;
@@ -44,10 +53,6 @@ class VulkanFeatures {
     subgroup_size_.subgroupSizeControl = subgroup_size_.computeFullSubgroups = subgroup_size_control;
   }
 
-  struct SubgroupSizes {
-    std::uint32_t min, max;
-    bool can_require;
-  };
   SubgroupSizes subgroup_sizes() const {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
@@ -58,17 +63,19 @@ class VulkanFeatures {
     vkGetPhysicalDeviceProperties2(device_, &properties);
     const bool can = has_subgroup_size_ && subgroup_size_.subgroupSizeControl && subgroup_size_.computeFullSubgroups &&
                      (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    if (can) return {sizes.minSubgroupSize, sizes.maxSubgroupSize, true};
-    return {subgroup.subgroupSize, subgroup.subgroupSize, false};
+    if (can) return {sizes.minSubgroupSize, sizes.maxSubgroupSize, true, subgroup.subgroupSize};
+    return {subgroup.subgroupSize, subgroup.subgroupSize, false, subgroup.subgroupSize};
   }
 
  private:
   /// Is it there, in the core or as an extension, which then is switched on?
-  bool optional(const std::vector<VkExtensionProperties>& there, const char* extension) {
-    if (properties_.apiVersion >= VK_API_VERSION_1_3) return true;
+  bool optional(const std::vector<VkExtensionProperties>& there, const char* name) {
+    return properties_.apiVersion >= VK_API_VERSION_1_3 || extension(there, name);
+  }
+  bool extension(const std::vector<VkExtensionProperties>& there, const char* name) {
     for (const VkExtensionProperties& e : there)
-      if (std::strcmp(e.extensionName, extension) == 0) {
-        extensions_.push_back(extension);
+      if (std::strcmp(e.extensionName, name) == 0) {
+        extensions_.push_back(name);
         return true;
       }
     return false;
@@ -120,7 +127,7 @@ class VulkanFeatures {
   VkPhysicalDevice device_;
   VkPhysicalDeviceProperties properties_ = {};
   std::vector<const char*> extensions_;
-  bool has_subgroup_size_ = false, has_dot_product_ = false;
+  bool has_subgroup_size_ = false, has_dot_product_ = false, has_memory_budget_ = false;
   VkPhysicalDeviceFeatures2 all_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
   VkPhysicalDeviceVulkan11Features v11_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
   VkPhysicalDeviceVulkan12Features v12_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};

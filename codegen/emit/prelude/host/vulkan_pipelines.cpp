@@ -132,7 +132,7 @@ void Pipelines::make(const Shader& shader, Pipeline& p) {
   const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required = {
       .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
       .requiredSubgroupSize = shader.lanes};
-  const bool require = device_.requires_subgroup_size();
+  const bool require = device_.subgroup_sizes().can_require;
   const VkPipelineShaderStageCreateFlags full =
       require
           ? static_cast<VkPipelineShaderStageCreateFlags>(VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)

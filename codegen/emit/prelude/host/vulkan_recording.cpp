@@ -145,7 +145,8 @@ void Recording::write_numbers(const Shader& shader, std::int64_t groups, std::sp
   const auto& most = device_.properties().limits.maxComputeWorkGroupCount;
   const std::int64_t x = std::min<std::int64_t>(groups, most[0]);
   const std::int64_t y = x == 0 ? 1 : (groups + x - 1) / x;
-  if (y > most[1]) fail(shader.name, ": ", groups, " workgroups are more than ", device_.name(), " can count");
+  if (y > most[1])
+    fail(Reason::unsupported, shader.name, ": ", groups, " workgroups are more than ", device_.name(), " can count");
   const VkDispatchIndirectCommand grid = {static_cast<std::uint32_t>(x), static_cast<std::uint32_t>(y), 1};
   std::byte* const at = slot(dispatches_);
   std::memcpy(at, &grid, sizeof grid);
@@ -188,8 +189,8 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
     const auto most = device_.properties().limits.maxStorageBufferRange;
     for (const Place& p : buffers)
       if (p.size_bytes > static_cast<std::int64_t>(most))
-        fail(shader.name, " is bound to ", p.size_bytes, " bytes as one buffer, and ", device_.name(),
-             " binds at most ", most, ": open with smaller sizes (--max-context, --dim NAME=N)");
+        fail(Reason::unsupported, shader.name, " is bound to ", p.size_bytes, " bytes as one buffer, and ",
+             device_.name(), " binds at most ", most, ": open with smaller sizes (--max-context, --dim NAME=N)");
     return;
   }
   for (const Place& p : buffers) fixed({p.buffer, p.offset_bytes, p.start});
