@@ -10,5 +10,5 @@ if(OPENINFER_VULKAN)
   endif()
 endif()
 # Vulkan's structs have many fields, of which those that are not named shall be zero.
-set_source_files_properties(run/vulkan_kernel.cpp run/vulkan_state.cpp run/vulkan_host.cpp
+set_source_files_properties(run/vulkan_kernel.cpp run/vulkan_host.cpp
   run/vulkan_executor.cpp PROPERTIES COMPILE_OPTIONS -Wno-missing-field-initializers)

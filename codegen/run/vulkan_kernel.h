@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One emitted shader at a time on a Vulkan device in this process: memory in, one dispatch, memory out. Made for tests
-// and checks; nothing stays on the device between two calls.
+// One emitted shader at a time on a Vulkan device in this process: memory in, one dispatch, memory out, by the host
+// code that emitted programs have. Made for tests and checks; nothing stays on the device between two calls.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,6 @@ struct VulkanDispatch {
   std::vector<std::int32_t> starts = {};           // first element of each buffer; empty: 0
   std::vector<std::int32_t> params = {};
   std::int64_t groups = 0;
-  std::int64_t groups_in_row = 0;  // of the grid's first dimension, where less than the device allows is wanted
 };
 
 class VulkanDevice {

@@ -75,23 +75,16 @@ TEST_CASE("shaders compute what loops of doubles do, for one and four subgroups"
 TEST_CASE("a grid of several rows runs each workgroup once and none beyond the last") {
   run::VulkanDevice* on = device();
   if (!on) return;
-  Example e = matvec(kFour, DType::q8_0, 2, 64, 50);
-  run::VulkanDispatch d = dispatch(e.made.kernel, e.memory(), e.groups());
-  REQUIRE(d.groups == 13);
-  d.params = e.parameters();
-  d.groups_in_row = 5;
-  on->run(d);
-  check_results(e);
-
   Build k("count", kOne);
   const Mem y = k.inout("y", Kind::i32);
   y[k.group()] = y[k.group()] + 1;
   const kir::Kernel kernel = k.done();
-  Data counts(DType::i32, 15);
-  run::VulkanDispatch all = dispatch(kernel, {counts.bytes()}, 13);
-  all.groups_in_row = 5;
-  on->run(all);
-  for (std::int64_t i = 0; i < 15; ++i) CHECK(counts[i] == (i < 13 ? 1 : 0));
+  const std::int64_t row = on->describe().max_group_count_x, groups = row + 13;
+  Data counts(DType::i32, 2 * row);
+  on->run(dispatch(kernel, {counts.bytes()}, groups));
+  std::int64_t wrong = 0;
+  for (std::int64_t i = 0; i < 2 * row; ++i) wrong += counts[i] == (i < groups ? 1 : 0) ? 0 : 1;
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("buffers begin at their start") {
@@ -252,7 +245,12 @@ void main() { atomicAdd(x[0], 1l); }
                                  .lanes = 8,
                                  .buffers = {x.bytes()},
                                  .groups = 1};
-  CHECK_THROWS_WITH(on->run(d), Catch::Contains("[vulkan] atomic: the validation layers say"));
+  CHECK_THROWS_WITH(on->run(d), Catch::Contains("[vulkan] atomic: the validation layer says"));
+  try {
+    on->run(d);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::device_error);
+  }
 }
 
 TEST_CASE("shaders that are wrong say where") {
@@ -265,6 +263,6 @@ TEST_CASE("shaders that are wrong say where") {
     k.out("y", Kind::i32)[k.lane()] = k.lane();
     Data y(DType::i32, 64);
     CHECK_THROWS_WITH(on->run(dispatch(k.done(), {y.bytes()}, 1)), Catch::Contains("built for subgroups of 64 lanes"));
-    CHECK_THROWS_WITH(run::VulkanDevice({.device = "no such device"}), Catch::Contains("there are: llvmpipe"));
+    CHECK_THROWS_WITH(run::VulkanDevice({.device = "no such device"}), Catch::Contains("'no such device': there is llvmpipe"));
   }
 }
