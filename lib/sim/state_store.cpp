@@ -15,7 +15,27 @@ void add_shape(std::string& text, DType dtype, const Extents& shape) {
   text += fmt::format("{}{}{}", text.empty() ? "" : ", ", name(dtype), to_string(shape));
 }
 
+void check_entry(const StateTypes& own, const StateSnapshot::Entry& entry) {
+  if (entry.name != own.name)
+    fail(ErrorCode::invalid_argument, "[restore] the snapshot has ${} where the session has ${}", entry.name, own.name);
+  if (entry.tensors.empty()) return;
+  const auto alike = [](const auto& a, const Tensor& b) { return a.first == b.dtype() && a.second == b.shape(); };
+  if (std::equal(own.tensors.begin(), own.tensors.end(), entry.tensors.begin(), entry.tensors.end(), alike)) return;
+  std::string theirs, ours;
+  for (const Tensor& t : entry.tensors) add_shape(theirs, t.dtype(), t.shape());
+  for (const auto& [dtype, shape] : own.tensors) add_shape(ours, dtype, shape);
+  fail(ErrorCode::invalid_argument, "[restore] ${} is {} in the snapshot and {} in the session", own.name, theirs,
+       ours.empty() ? "has no size before the first step" : ours);
+}
+
 }  // namespace
+
+void check_snapshot(std::span<const StateTypes> own, const StateSnapshot& snapshot) {
+  if (snapshot.states.size() != own.size())
+    fail(ErrorCode::invalid_argument, "[restore] the snapshot has {} states and the session {}", snapshot.states.size(),
+         own.size());
+  for (std::size_t i = 0; i < own.size(); ++i) check_entry(own[i], snapshot.states[i]);
+}
 
 void StateStore::make(std::size_t state, const Extents& extents) {
   const StateDecl& decl = g_.states[state];
@@ -61,26 +81,13 @@ StateSnapshot StateStore::save() const {
   return snapshot;
 }
 
-void StateStore::check(std::size_t state, const StateSnapshot::Entry& entry) const {
-  const std::string& name = g_.states[state].name;
-  if (entry.name != name)
-    fail(ErrorCode::invalid_argument, "[restore] the snapshot has ${} where the session has ${}", entry.name, name);
-  if (entry.tensors.empty()) return;
-  const auto& ours = states_[state].spans;
-  const auto alike = [](const TensorSpan& a, const Tensor& b) { return a.dtype == b.dtype() && a.shape == b.shape(); };
-  if (std::equal(ours.begin(), ours.end(), entry.tensors.begin(), entry.tensors.end(), alike)) return;
-  std::string theirs, own;
-  for (const Tensor& t : entry.tensors) add_shape(theirs, t.dtype(), t.shape());
-  for (const TensorSpan& t : ours) add_shape(own, t.dtype, t.shape);
-  fail(ErrorCode::invalid_argument, "[restore] ${} is {} in the snapshot and {} in the session", name, theirs,
-       own.empty() ? "has no size before the first step" : own);
-}
-
 void StateStore::restore(const StateSnapshot& snapshot) {
-  if (snapshot.states.size() != states_.size())
-    fail(ErrorCode::invalid_argument, "[restore] the snapshot has {} states and the session {}", snapshot.states.size(),
-         states_.size());
-  for (std::size_t i = 0; i < states_.size(); ++i) check(i, snapshot.states[i]);
+  std::vector<StateTypes> own;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    own.push_back({g_.states[i].name});
+    for (const TensorSpan& t : states_[i].spans) own.back().tensors.emplace_back(t.dtype, t.shape);
+  }
+  check_snapshot(own, snapshot);
   reset();
   for (std::size_t i = 0; i < states_.size(); ++i)
     for (std::size_t k = 0; k < snapshot.states[i].tensors.size(); ++k)

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/graph/ir.h"
@@ -12,6 +14,15 @@
 #include "openinfer/sim.h"
 
 namespace openinfer {
+
+/// What a session's state is: dtypes and shapes of its tensors; none before its size is known.
+struct StateTypes {
+  std::string name;
+  std::vector<std::pair<DType, Extents>> tensors = {};
+};
+/// Errors: invalid_argument unless the snapshot has these states in this order, each of these types or without
+/// contents.
+void check_snapshot(std::span<const StateTypes> own, const StateSnapshot& snapshot);
 
 class StateStore {
  public:
@@ -39,7 +50,6 @@ class StateStore {
   };
 
   void make(std::size_t state, const Extents& extents);
-  void check(std::size_t state, const StateSnapshot::Entry& entry) const;
 
   const GraphData& g_;
   std::vector<State> states_;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions that run compiled, on this CPU and on a Vulkan device, held to the simulator's.
+#include <fmt/format.h>
 #include <openinfer/openinfer.h>
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
 
 #include "codegen/emit/project.h"
 #include "codegen/run/compiled_graph.h"
@@ -114,6 +116,86 @@ TEST_CASE("states of a compiled session are saved, restored, forked and zeroed")
     StateSnapshot other = behind_prompt;
     other.states[0].tensors[0] = Tensor(f32, {3});
     CHECK_THROWS_WITH(session.restore(other), Catch::Contains("kv"));
+  }
+}
+
+TEST_CASE("snapshots are restored as the simulator restores them: states of no use or no size yet, errors too") {
+  Llama llama("run_snapshots");  // any package
+  // One state is used, one is not, and one gets its size from an input.
+  const Graph g = graph([](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 4);
+    auto used = b.state("used", tensor_state(f32, {2}));
+    b.state("unused", tensor_state(f32, {3}));
+    b.state("cache", kv_cache({.layers = 1, .capacity = 5, .heads = 1, .head_dim = 4}));
+    auto sized = b.state("sized", tensor_state(f32, {N}));
+    auto x = b.input("x", f32, {N});
+    auto sum = state_read(sized) + x;
+    state_write(sized, sum);
+    auto count = state_read(used) + 1.f;
+    state_write(used, count);
+    b.output("sum", sum);
+    b.output("count", count);
+  });
+  const auto types = [](const StateSnapshot& s) {
+    std::string text;
+    for (const auto& entry : s.states) {
+      text += entry.name;
+      for (const Tensor& t : entry.tensors) text += " " + std::string(name(t.dtype())) + to_string(t.shape());
+      text += "; ";
+    }
+    return text;
+  };
+  const auto said = [](SimSession& session, const StateSnapshot& snapshot) -> std::string {
+    try {
+      session.restore(snapshot);
+    } catch (const Error& error) {
+      return fmt::format("{} {}", static_cast<int>(error.code()), error.message());
+    }
+    return "";
+  };
+  const Inputs inputs = {{"x", Tensor(std::vector<float>{1, 2, 3, 4}, {4})}};
+  for (const Backend backend : backends()) {
+    CAPTURE(name(backend));
+    SimSession sim(llama.model, g), compiled(llama.model, g, backend);
+    const auto same = [&] {
+      const StateSnapshot want = sim.save(), got = compiled.save();
+      REQUIRE(types(got) == types(want));
+      for (std::size_t s = 0; s < want.states.size(); ++s) CHECK(got.states[s].tensors == want.states[s].tensors);
+    };
+    const StateSnapshot before = sim.save();
+    same();
+    CHECK(types(before).ends_with("sized; "));
+    sim.run_step(inputs), compiled.run_step(inputs);
+    same();
+    StateSnapshot behind = sim.save();
+    for (const std::size_t s : {1, 2})
+      for (Tensor& t : behind.states[s].tensors) t.mutable_data<float>()[1] = 7.f;
+    SimSession fresh_sim(llama.model, g), fresh(llama.model, g, backend);
+    CHECK(said(fresh, behind) == said(fresh_sim, behind));
+    CHECK(said(fresh, behind).find("no size before the first step") != std::string::npos);
+    CHECK(said(compiled, behind) == said(sim, behind));
+    same();
+    CHECK(compiled.save().states[1].tensors[0].data<float>()[1] == 7.f);
+    SimSession fork = compiled.fork();
+    CHECK(fork.save().states[2].tensors == behind.states[2].tensors);
+    for (const auto& change : std::vector<std::function<void(StateSnapshot&)>>{
+             [](StateSnapshot& s) { s.states.pop_back(); }, [](StateSnapshot& s) { s.states.push_back(s.states[0]); },
+             [](StateSnapshot& s) { std::swap(s.states[0], s.states[1]); },
+             [](StateSnapshot& s) { s.states[1].tensors[0] = Tensor(f32, {4}); },
+             [](StateSnapshot& s) { s.states[0].tensors[0] = Tensor(i32, {2}); },
+             [](StateSnapshot& s) { s.states[2].tensors.pop_back(); }}) {
+      StateSnapshot other = behind;
+      change(other);
+      CHECK(said(compiled, other) == said(sim, other));
+      CHECK_FALSE(said(compiled, other).empty());
+      same();  // as before
+    }
+    CHECK(said(compiled, before) == said(sim, before));  // zeros where it has no contents
+    same();
+    sim.run_step(inputs), compiled.run_step(inputs);
+    same();
+    sim.reset(), compiled.reset();
+    same();
   }
 }
 
