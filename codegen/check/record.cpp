@@ -3,13 +3,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -17,6 +15,7 @@
 #include "codegen/check/recorded_inputs.h"
 #include "formats/opnf/writer.h"
 #include "lib/base/fail.h"
+#include "lib/base/temporary_folder.h"
 
 namespace openinfer::check {
 namespace {
@@ -37,27 +36,6 @@ std::span<const std::byte> bytes_of(const std::vector<T>& elements) {
   return std::as_bytes(std::span(elements));
 }
 
-/// A file that is gone with its object.
-class TemporaryFile {
- public:
-  TemporaryFile()
-      : path_((std::filesystem::temp_directory_path() / fmt::format("openinfer_check.{}.oinf", ::getpid())).string()) {}
-  ~TemporaryFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  const std::string& path() const { return path_; }
-  std::string content() const {
-    std::ifstream file(path_, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
- private:
-  std::string path_;
-};
-
 class Recorder {
  public:
   Recorder(const Graph& graph, const plan::Plan& plan, RecordedInputs inputs, std::string_view kernel_files)
@@ -70,7 +48,8 @@ class Recorder {
         values_(g_),
         pool_(0),
         bounds_(values_, pool_),
-        writer_(file_.path(), {.alignment = 64}),
+        path_((folder_.path() / "data.oinf").string()),
+        writer_(path_, {.alignment = 64}),
         fused_(plan.taps.size()) {
     values_.follow(session_);
   }
@@ -87,7 +66,8 @@ class Recorder {
     put_strings("steps", entries);
     for (std::size_t t = 0; t < plan_.taps.size(); ++t) put_node(t);
     writer_.write();
-    return file_.content();
+    std::ifstream file(path_, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
   }
 
  private:
@@ -306,7 +286,8 @@ class Recorder {
   Values values_;
   ThreadPool pool_;
   Bounds bounds_;
-  TemporaryFile file_;
+  TemporaryFolder folder_;
+  std::string path_;
   opnf::Writer writer_;
   std::size_t step_ = 0;
   std::map<ValueId, std::vector<std::size_t>> taps_;  // of this step's entry point
@@ -315,13 +296,20 @@ class Recorder {
   std::vector<std::set<ValueId>> fused_;              // by tap
 };
 
+[[noreturn]] void cannot_record(std::string_view why) {
+  fail(ErrorCode::io_error,
+       "[check] what is recorded goes through a folder for temporary files: {}; name another in $TMPDIR", why);
+}
+
 }  // namespace
 
 std::string record(const Graph& graph, const plan::Plan& plan, const plan::GraphFacts& facts, std::string_view emission,
                    std::string_view kernel_files) try {
   return Recorder(graph, plan, recorded_inputs(graph, plan, facts), kernel_files).run(emission);
 } catch (const opnf::Error& error) {
-  fail(ErrorCode::io_error, "[check] {}", error.what());
+  cannot_record(error.what());
+} catch (const std::filesystem::filesystem_error& error) {
+  cannot_record(fmt::format("{}: {}", error.path1().string(), error.code().message()));
 }
 
 }  // namespace openinfer::check

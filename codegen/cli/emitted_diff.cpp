@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/cli/emitted_diff.h"
 
-#include <unistd.h>
-
 #include <array>
-#include <filesystem>
 #include <memory>
 #include <set>
 
@@ -15,6 +12,7 @@
 #include "codegen/run/compiled_graph.h"
 #include "formats/opnf/writer.h"
 #include "lib/base/fail.h"
+#include "lib/base/temporary_folder.h"
 #include "lib/passes/pipeline.h"
 
 namespace openinfer::cli {
@@ -25,8 +23,7 @@ constexpr int kLayers = 2, kWidth = 256, kHeads = 4, kKvHeads = 2, kHeadDim = 64
 /// A package that is gone with it: a llama whose tensors are all zero and take no bytes.
 class SmallLlama {
  public:
-  SmallLlama()
-      : path_((std::filesystem::temp_directory_path() / fmt::format("openinfer-sample.{}.oinf", ::getpid())).string()) {
+  SmallLlama() : path_((folder_.path() / "sample.oinf").string()) {
     opnf::Writer w(path_);
     w.meta("general.architecture", "llama");
     for (const auto& [key, value] : {std::pair{"n_layers", kLayers},
@@ -65,12 +62,6 @@ class SmallLlama {
     matrix("lm_head", kWidth, kVocab);
     w.write();
   }
-  ~SmallLlama() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  SmallLlama(const SmallLlama&) = delete;
-  SmallLlama& operator=(const SmallLlama&) = delete;
   const std::string& path() const { return path_; }
 
  private:
@@ -84,8 +75,17 @@ class SmallLlama {
     w.splat(std::move(spec), block);
   }
 
+  TemporaryFolder folder_;
   std::string path_;
 };
+
+std::unique_ptr<const SmallLlama> small_llama() try {
+  return std::make_unique<SmallLlama>();
+} catch (const std::exception& error) {  // opnf::Error or filesystem_error
+  fail(ErrorCode::io_error,
+       "[devices] the built-in model goes through a folder for temporary files: {}; name another in $TMPDIR",
+       error.what());
+}
 
 emit::Files files_for(const Model& model, const Graph& graph, const Device& device) {
   const Graph over = plan::over(graph, model);
@@ -103,8 +103,8 @@ std::size_t line_count(const std::string& text) {
 
 EmittedDiff emitted_diff(const std::string& package, const std::string& graph, const Device& first,
                          const Device& second) {
-  std::optional<SmallLlama> small;
-  if (package.empty()) small.emplace();
+  std::unique_ptr<const SmallLlama> small;
+  if (package.empty()) small = small_llama();
   const Model model = open_model(small ? small->path() : package);
   const ChosenGraph chosen = choose_graph(model, {.file = graph});
   EmittedDiff result = {.of = small ? fmt::format("a llama of {} layers with weights in q8_0", kLayers)

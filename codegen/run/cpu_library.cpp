@@ -18,6 +18,7 @@
 
 #include "codegen/emit/cpp.h"
 #include "lib/base/fail.h"
+#include "lib/base/temporary_folder.h"
 
 extern char** environ;
 
@@ -78,29 +79,6 @@ fs::path cache_folder() {
   check_ours(folder);
   return folder;
 }
-
-/// A folder that nobody else has, not even another thread, beside `target` so that a rename between them is atomic.
-class FolderOfOwn {
- public:
-  explicit FolderOfOwn(const fs::path& target) {
-    std::string name = target.string() + ".XXXXXX";
-    if (!::mkdtemp(name.data())) fail_io("make a folder in", target.parent_path(), last_error());
-    path_ = name;
-  }
-  ~FolderOfOwn() {
-    std::error_code ignored;  // there is nothing to be done about what cannot be removed
-    if (!kept_) fs::remove_all(path_, ignored);
-  }
-  FolderOfOwn(const FolderOfOwn&) = delete;
-  FolderOfOwn& operator=(const FolderOfOwn&) = delete;
-
-  const fs::path& path() const { return path_; }
-  void keep() { kept_ = true; }
-
- private:
-  fs::path path_;
-  bool kept_ = false;
-};
 
 /// What an update of the compiler changes; asking the compiler itself would cost a process in every run. Behind a
 /// wrapper (ccache) an update goes unseen: kernels that were compiled stay right.
@@ -169,8 +147,8 @@ std::vector<std::string> compiler_flags(const Device& device) {
 
 /// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file.
 void compile(const std::vector<std::string>& flags, const std::string& compiler, const std::string& source,
-             const fs::path& library) {
-  FolderOfOwn own(library);
+             const fs::path& library) try {
+  TemporaryFolder own(library);
   const fs::path& folder = own.path();
   write_file(folder / "kernels.cpp", source);
   std::vector<std::string> command = {compiler};
@@ -187,6 +165,8 @@ void compile(const std::vector<std::string>& flags, const std::string& compiler,
   std::error_code error;
   fs::rename(folder / "kernels.so", library, error);
   if (error) fail_io("move the compiled kernels to", library, error);
+} catch (const fs::filesystem_error& error) {
+  fail_io("make a folder beside", library, error.code());
 }
 
 std::string buffer_type(const kir::Kernel& k, const kir::Buffer& b) {
