@@ -41,6 +41,9 @@ void catch_cut_packages() {
   ::sigaction(SIGBUS, &action, nullptr);
 }
 
+/// A file beyond the limit of `ulimit -f` is then an error that names the file, not the end of the process.
+void ignore_size_limit_signal() { ::signal(SIGXFSZ, SIG_IGN); }
+
 int run(int argc, char** argv) {
   CLI::App app("openinfer: graphs over one memory-mapped model file");
   app.set_version_flag("--version", OPENINFER_VERSION);
@@ -74,6 +77,7 @@ int main(int argc, char** argv) {
   using namespace openinfer::cli;
   open_standard_files();
   catch_cut_packages();
+  ignore_size_limit_signal();
   try {
     if (argc > 1 && std::string_view(argv[1]) == "convert") exec_convert(argv + 2);
     return run(argc, argv);

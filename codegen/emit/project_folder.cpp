@@ -1,36 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing a project's folder: all of it or nothing.
-#include <unistd.h>
-
-#include <fstream>
-#include <set>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
 
 #include "codegen/emit/project.h"
 #include "lib/base/fail.h"
+#include "lib/base/temporary_folder.h"
 
 namespace openinfer::emit {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder that goes away with what is in it, unless it was renamed.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {
-    fs::remove_all(path_);  // of an emission that was killed and had our number
-    fs::create_directories(path_);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+void write_file(const fs::path& path, const std::string& text) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  errno = file ? 0 : errno;
+  const bool written = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  int why = written ? 0 : errno ? errno : EIO;
+  if (file && std::fclose(file) != 0 && why == 0) why = errno;  // what was buffered goes out here
+  if (why != 0) throw fs::filesystem_error("cannot write", path, std::error_code(why, std::generic_category()));
+}
 
 void check_target(const fs::path& folder) {
   if (!fs::exists(fs::symlink_status(folder))) return;
@@ -60,27 +50,23 @@ void write_project(const Files& files, const fs::path& wanted) try {
   if (fs::is_symlink(folder)) folder = fs::canonical(folder);
   check_target(folder);
   if (folder.has_parent_path()) fs::create_directories(folder.parent_path());
-  const std::string beside = fmt::format("{}.{}", folder.string(), ::getpid());
-  const TemporaryFolder now(beside + ".part"), old(beside + ".old");
+  const TemporaryFolder aside(folder);
+  const fs::path now = aside.path() / "now", old = aside.path() / "old";
   for (const auto& [path, text] : files) {
-    const fs::path file = now.path() / path;
-    fs::create_directories(file.parent_path());
-    std::ofstream out(file, std::ios::binary);
-    out << text;
-    out.close();
-    if (!out) fail(ErrorCode::io_error, "[emit] {}: it cannot be written", file.string());
+    fs::create_directories((now / path).parent_path());
+    write_file(now / path, text);
   }
   const bool replaces = fs::exists(folder);
-  if (replaces) fs::rename(folder, old.path() / "project");
+  if (replaces) fs::rename(folder, old);
   try {
-    fs::rename(now.path(), folder);
-    if (replaces) keep_the_rest(old.path() / "project", folder);
+    fs::rename(now, folder);
+    if (replaces) keep_the_rest(old, folder);
   } catch (...) {  // nothing of the old one is lost
-    if (replaces && !fs::exists(folder)) fs::rename(old.path() / "project", folder);
+    if (replaces && !fs::exists(folder)) fs::rename(old, folder);
     throw;
   }
-} catch (const fs::filesystem_error& error) {
-  fail(ErrorCode::io_error, "[emit] {}: {}", error.path1().string(), error.code().message());
+} catch (const fs::filesystem_error& error) {  // its path may be one that nobody has seen
+  fail(ErrorCode::io_error, "[emit] {}: cannot be written: {}", wanted.string(), error.code().message());
 }
 
 }  // namespace openinfer::emit

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -160,6 +161,9 @@ def check_space(path: str, needed: int):
         raise ConvertError(f"{folder}: no such folder to write {os.path.basename(path)} to")
     if os.path.isdir(path):
         raise ConvertError(f"{path}: is a folder; name a file")
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ConvertError(f"{path}: needs {needed} bytes, {folder} has {free} free: No space left on device")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise ConvertError(f"{path}: cannot be written: {os.strerror(errno.EROFS if read_only else errno.EACCES)}")
+    usage = shutil.disk_usage(folder)
+    if usage.free < needed and usage.total:  # a file system without a size keeps no account
+        raise ConvertError(f"{path}: needs {needed} bytes, {folder} has {usage.free} free: {os.strerror(errno.ENOSPC)}")

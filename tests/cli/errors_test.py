@@ -2,6 +2,7 @@
 """What users do wrong: one clear line, exit code 1, nothing left behind."""
 
 import os
+import resource
 import struct
 import unittest
 
@@ -107,6 +108,30 @@ class Errors(Case):
         for command in (["graph", "m.oinf"], ["pack", "m.oinf"]):
             self.fails(*command, "-o", "absent/out", says=["absent/out"])
         self.works("run", "m.oinf", *IDS, "--logits", "/dev/null")
+
+    def test_outputs_that_find_no_room(self):
+        """Files that may not grow fail where a full disk does: the name that was given, the system's reason, nothing left."""
+        self.package()
+        limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))}
+        for command, says in ((["pack", "m.oinf", "-o", "p.oinf"], "[pack] p.oinf: cannot write: File too large"),
+                              (["graph", "m.oinf", "-o", "g.oig"], "[write] g.oig: cannot write: File too large"),
+                              (["emit", "m.oinf", "--device", "x86-64-v3", "-o", "q"], "[emit] q: cannot be written: File too large")):
+            before = self.files()
+            self.assertEqual(self.run_cli(*command, **limit), (1, b"", f"openinfer: error: {says}\n"))
+            self.assertEqual((self.files(), os.listdir(self.folder)), (before, ["m.oinf"]))
+
+    def test_folder_for_temporary_files(self):
+        """Nothing stays in it; where it is not there, the message says what it is wanted for."""
+        self.package()
+        commands = (["devices", "--diff", "zen4", "zen5"], ["emit", "m.oinf", "--device", "x86-64-v3", "--check-data", "-o", "q"])
+        os.mkdir(self.path("t"))
+        for command in commands:
+            code, _, err = self.run_cli(*command, env=os.environ | {"TMPDIR": self.path("t")})
+            self.assertEqual((code, os.listdir(self.path("t"))), (0, []), err)
+            code, _, err = self.run_cli(*command, env=os.environ | {"TMPDIR": self.path("absent")})
+            self.assertEqual((code, err.count("\n")), (1, 1), err)
+            for part in ("a folder for temporary files: ", self.path("absent"), "name another in $TMPDIR"):
+                self.assertIn(part, err)
 
     def test_failure_leaves_an_existing_output_alone(self):
         self.package()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/convert.py as a user runs it: output, exit codes, memory, interruption, a disk that ends."""
+import collections
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 import checkpoints as c
 from checkpoints import G
@@ -104,6 +106,21 @@ class Command(c.Case):
     def test_a_full_disk_is_one_line(self):
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))  # noqa: E731
         self.failed(c.command(self.source, "-o", self.out, preexec_fn=limit), 1, "File too large")
+
+    def test_places_that_cannot_be_written(self):
+        """A read-only file system has no free bytes either: that is not what is wrong."""
+        from openinfer_convert import package
+
+        for flags, reason in ((os.ST_RDONLY, "Read-only file system"), (0, "Permission denied")):
+            with unittest.mock.patch.multiple(package.os, access=lambda *_: False, statvfs=lambda _, f=flags: unittest.mock.Mock(f_flag=f)):
+                with self.assertRaisesRegex(package.ConvertError, f"out.oinf: cannot be written: {reason}$"):
+                    package.check_space(str(self.out), 1)
+        Usage = collections.namedtuple("Usage", "total used free")
+        with unittest.mock.patch.object(package.shutil, "disk_usage", lambda _: Usage(10, 9, 1)):
+            with self.assertRaisesRegex(package.ConvertError, "out.oinf: needs 2 bytes, .* has 1 free: No space left on device$"):
+                package.check_space(str(self.out), 2)
+        with unittest.mock.patch.object(package.shutil, "disk_usage", lambda _: Usage(0, 0, 0)):
+            package.check_space(str(self.out), 2)  # no account is kept here
 
     def test_missing_library_is_one_line(self):
         result = subprocess.run([sys.executable, "-B", "-I", "-S", str(c.SCRIPTS / "convert.py"), str(self.source), "-o", str(self.out)], capture_output=True, text=True,
