@@ -3,12 +3,16 @@
 
 import json
 import os
+import sys
 import tempfile
 import unittest
 
 import tiny_llama  # its import of opnf finds scripts/
 import opnf
 from harness import Case
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "convert"))
+import checkpoints  # noqa: E402
 
 
 class PackageCommands(Case):
@@ -52,6 +56,18 @@ class PackageCommands(Case):
         self.assertIn("20 of 87.8 KiB, 1 aliases", plain)
         self.assertNotIn("Wdown.0", plain)
         self.assertRegex(self.text("inspect", "m.oinf", "--tensors"), r"Wdown\.0 +f32 +\(64, 32\) +8192 +transposed")
+
+    def test_package_and_graph_agree_on_sizes(self):
+        """The table that converts and the page that describes the graph: one truth, in two languages."""
+        checkpoints.gguf_llama(self.path("made.gguf"), checkpoints.llama_weights(), checkpoints.G.Q8_0)
+        self.works("convert", "made.gguf", "-o", "made.oinf")
+        for package in ("m.oinf", "made.oinf"):
+            found, graph = json.loads(self.text("inspect", package, "--json")), self.text("graph", package)
+            bounds = [d for d in found["dims"] if d["min"] < d["max"]]
+            self.assertEqual([d["name"] for d in bounds], ["ctx", "slots"])
+            for d in bounds:
+                self.assertIn(f"dim {d['min']} <= {d['name']} <= {d['max']}\n", graph)
+            self.assertIn(f"state $kv : {found['states']['kv']}\n", graph)
 
     def test_verify(self):
         self.assertIn("ok (21 tensors; structure and index)", self.text("verify", "m.oinf"))

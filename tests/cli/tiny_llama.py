@@ -73,7 +73,7 @@ def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llam
         w.meta(key, value)
     w.dim("n_layers", LAYERS)
     w.dim("ctx", 1, CTX)
-    w.dim("slots", 1, 64)
+    w.dim("slots", 1, 16)
     w.kv_cache("kv", layers="n_layers", slots="slots", heads=KV_HEADS, capacity="ctx", head_dim=HEAD_DIM)
     if tokenizer:
         for key, value in {"model": "bpe", "pre": "gpt2", "tokens": tokens, "merges": MERGES, "chat_template": TEMPLATE,

@@ -127,7 +127,7 @@ class Llama(c.Case):
                     "general.architecture": "llama", "general.source": "gguf", "general.name": "tiny", "source/llama.block_count": 2}
         self.assertEqual({k: p.metadata.get(k) for k in expected}, expected)
         self.assertEqual((p.types["n_layers"], p.types["rope_theta"]), ("i64", "f64"))
-        self.assertEqual((p.dims["ctx"], p.dims["slots"], p.dims["n_layers"]), ((1, 128), (1, 64), (2, 2)))
+        self.assertEqual((p.dims["ctx"], p.dims["slots"], p.dims["n_layers"]), ((1, 128), (1, 16), (2, 2)))
         self.assertEqual(p.states["kv"], ("kv_cache", "f32", ["2", "slots", "2", "ctx", "16"]))
 
     def test_bias_rows_move_with_their_matrices(self):
