@@ -31,6 +31,17 @@ std::string known_names() {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+/// The table's graph over this package. A package that says the architecture's name and has not its parts gets the
+/// remedy.
+Graph built(const Architecture& row, const Model& model, std::optional<DType> kv_dtype) try {
+  return row.build(model, kv_dtype.value_or(f32));
+} catch (const Error& error) {
+  if (error.code() != ErrorCode::not_found) throw;
+  fail(error.code(),
+       "{}; {} says that it is a {}, whose graph needs this: convert with --arch {}, or give --graph F.oig",
+       error.what(), model.path(), row.name, row.name);
+}
+
 }  // namespace
 
 std::span<const Architecture> architectures() { return kArchitectures; }
@@ -43,11 +54,14 @@ ChosenGraph choose_graph(const Model& model, const GraphChoice& choice) {
   const auto architecture = model.find_meta<std::string>("general.architecture").value_or("");
   for (const auto& row : architectures())
     if (row.name == architecture)
-      return {row.build(model, choice.kv_dtype.value_or(f32)), fmt::format("graph for {}", architecture)};
+      return {built(row, model, choice.kv_dtype), fmt::format("graph for {}", architecture)};
   fail(ErrorCode::not_found,
-       "[graph] {} carries no graph, and general.architecture '{}' is not known here ({}): describe it in C++ and "
-       "embed its text with `openinfer pack`, or give --graph F.oig",
-       model.path(), architecture, known_names());
+       "[graph] {} carries no graph and {}; this command knows {}: convert with --arch {}, give --graph F.oig, or "
+       "describe the model in C++ and embed its graph with `openinfer pack`",
+       model.path(),
+       architecture.empty() ? "names no architecture"
+                            : fmt::format("its architecture '{}' is not known here", architecture),
+       known_names(), kArchitectures.front().name);
 }
 
 }  // namespace openinfer::cli

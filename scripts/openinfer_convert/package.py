@@ -54,8 +54,9 @@ def open_source(path: str) -> Source:
 def build(source: Source, writer: opnf.Writer, choice: Choice, arch: str | None, name: str | None) -> Report:
     """Fills the writer; reads no tensor. Errors: ConvertError, opnf.OpnfError."""
     table = tables.find(source, arch)
-    asked = None if arch == tables.OWN_NAMES else arch
-    report = Report(architecture=asked or source.architecture or "", table=table["architecture"] if table else "", name=name or source.name)
+    # Who asks for the checkpoint's own names gets no package that says it keeps to an architecture's.
+    architecture = "" if arch == tables.OWN_NAMES else arch or source.architecture or ""
+    report = Report(architecture=architecture, table=table["architecture"] if table else "", name=name or source.name)
     values, scaling = {}, {}
     if table:
         values = tables.hyperparameters(table, source)

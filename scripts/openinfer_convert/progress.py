@@ -72,7 +72,7 @@ def summary(doc: dict, tokenizer: str) -> str:
     """Lines for people; `tokenizer` is the report's."""
     shards = f" + {len(doc['shards'])} shards" if doc["shards"] else ""
     aliases = f", {doc['aliases']} alias{'es' if doc['aliases'] > 1 else ''}" if doc["aliases"] else ""
-    kind = f"{doc['architecture']} (table {doc['table']})" if doc["table"] else f"{doc['architecture'] or 'unknown architecture'}, names as in the checkpoint"
+    kind = f"{doc['architecture']} (table {doc['table']})" if doc["table"] else f"{doc['architecture'] or 'no architecture'}, names as in the checkpoint"
     lines = [f"{doc['name']}: {kind}, {doc['tensors']} tensors{aliases}, {tokenizer}"]
     lines += [f"  {name:8} {d['tensors']:5} tensors  {size(d['bytes']):>10}" for name, d in doc["dtypes"].items()]
     if doc["quantized"]:

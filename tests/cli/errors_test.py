@@ -7,7 +7,8 @@ import struct
 import unittest
 
 import numpy as np
-import tiny_llama
+import tiny_llama  # its import of opnf finds scripts/
+import opnf
 from harness import Case
 
 IDS = ["--prompt-ids", "1,2", "--ids", "-n", "1"]
@@ -91,7 +92,18 @@ class Errors(Case):
 
     def test_unknown_architecture(self):
         self.package(architecture="mamba")
-        self.fails("run", "m.oinf", *IDS, says=["mamba", "llama", "--graph", "pack"])
+        self.fails("run", "m.oinf", *IDS, says=["mamba", "knows llama", "--arch llama", "--graph F.oig", "pack"])
+
+    def test_architecture_that_is_not_named(self):
+        """As `convert --arch none` leaves it."""
+        w = opnf.Writer(self.path("m.oinf"))
+        w.tensor("blk.0.attn_q.weight", "f32", (2, 2), np.zeros((2, 2), np.float32))
+        w.write()
+        for command in (["run", "m.oinf", *IDS], ["graph", "m.oinf"]):
+            self.fails(*command, says=["m.oinf carries no graph and names no architecture", "knows llama", "--arch llama", "--graph F.oig"])
+        w.meta("general.architecture", "llama")
+        w.write()
+        self.fails("run", "m.oinf", *IDS, says=["n_layers", "m.oinf says that it is a llama", "--arch llama", "--graph F.oig"])
 
     def test_what_this_version_lacks(self):
         self.package()

@@ -198,6 +198,8 @@ class Llama(c.Case):
         p = self.convert(self.path, arch="none")
         self.assertIn("blk.0.attn_q.weight", p.tensors)
         self.assertEqual((p.dims, p.states), ({}, {}))
+        self.assertNotIn("general.architecture", p.metadata)
+        self.assertEqual(p.metadata["source/general.architecture"], "llama")
 
     def test_unknown_architecture_converts_with_escaped_names(self):
         w = gguf.GGUFWriter(self.folder / "u.gguf", "made-up")
