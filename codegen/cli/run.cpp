@@ -68,9 +68,14 @@ void warn_of_greedy(const SamplerOptions& sampler) {
 
 void execute(RunOptions options) {
   check_backend(options);
+  const bool reads_prompt = !options.prompt;
   check_usage(options);
   warn_of_greedy(options.sampler);
   Run run(options);
+  if (options.chat && reads_prompt && options.prompt && options.prompt->empty()) {
+    fmt::print(stderr, "openinfer: the input ended without a message: nothing to answer\n");
+    return;
+  }
   if (!options.outputs.empty())
     run_tensors(run);
   else if (options.prompt || options.prompt_ids)

@@ -275,6 +275,12 @@ class Run(Case):
         self.assertEqual(self.text("run", "m.oinf", "--chat", "hello", "--system", "Be brief", *flags), expected)
         self.assertEqual(self.text("run", "m.oinf", "--chat", "--system", "Be brief", *flags, stdin=b"hello\n"), expected)
 
+    def test_chat_without_a_message(self):
+        for nothing in (b"", b"\n"):
+            self.assertEqual(self.works("run", "m.oinf", "--chat", "-n", 3, stdin=nothing), b"")
+            self.assertEqual(self.stderr, "openinfer: the input ended without a message: nothing to answer\n")
+        self.fails("run", "absent.oinf", "--chat", says=["absent.oinf"])
+
     def test_conversation_on_a_terminal(self):
         """The second answer sees the first turn, and equals one run over the whole conversation."""
         out = self.converse(["hello\n", "world\n", "/quit\n"], "-n", 5, "--ignore-eos", "--ids")
