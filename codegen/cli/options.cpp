@@ -51,14 +51,28 @@ std::optional<TokenId> parse_id(std::string_view text) {
   return id;
 }
 
+constexpr std::string_view kIdsForm = R"(expected is 1,2,3 or {"ids": [1, 2, 3]})";
+
+/// As messages quote it.
+std::string_view shortened(std::string_view text) {
+  constexpr std::size_t kMost = 60;
+  if (text.size() <= kMost) return text;
+  std::size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole characters
+  return text.substr(0, end);
+}
+
 std::vector<TokenId> parse_json_ids(std::string_view text) {
   auto json = nlohmann::json::parse(text, nullptr, false);
   if (json.is_object() && json.contains("ids")) json = nlohmann::json(json["ids"]);
   std::vector<TokenId> ids;
-  if (!json.is_array()) fail(ErrorCode::invalid_argument, "[ids] expected [1, 2, 3] or {{\"ids\": [1, 2, 3]}}");
+  if (!json.is_array())
+    fail(ErrorCode::invalid_argument, "[ids] '{}' is no list of token ids; {}", shortened(text), kIdsForm);
   for (const auto& item : json) {
     const auto id = item.is_number_integer() ? parse_id(item.dump()) : std::nullopt;
-    if (!id) fail(ErrorCode::invalid_argument, "[ids] {} is not a token id", item.dump());
+    if (!id)
+      fail(ErrorCode::invalid_argument, "[ids] number {}, {}, is not a token id; {}", ids.size() + 1,
+           shortened(item.dump()), kIdsForm);
     ids.push_back(*id);
   }
   return ids;
@@ -140,7 +154,9 @@ std::vector<TokenId> parse_ids(std::string_view text) {
   std::vector<TokenId> ids;
   for (const auto word : words(text)) {
     const auto id = parse_id(word);
-    if (!id) fail(ErrorCode::invalid_argument, "[ids] number {}, '{}', is not a token id", ids.size() + 1, word);
+    if (!id)
+      fail(ErrorCode::invalid_argument, "[ids] number {}, '{}', is not a token id; {}", ids.size() + 1, shortened(word),
+           kIdsForm);
     ids.push_back(*id);
   }
   return ids;

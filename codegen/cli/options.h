@@ -26,7 +26,8 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text);
 std::string read_text(const std::string& path);
 std::string read_stdin();
 
-/// "1,2,3", "1 2 3" or JSON: [1, 2, 3] or {"ids": [1, 2, 3]}. Errors: invalid_argument with the part that is no id.
+/// "1,2,3", "1 2 3" or JSON: [1, 2, 3] or {"ids": [1, 2, 3]}. Errors: invalid_argument with the part that is no id and
+/// the form that is expected.
 std::vector<TokenId> parse_ids(std::string_view text);
 std::string join_ids(const std::vector<TokenId>& ids);
 

@@ -86,7 +86,9 @@ void execute(RunOptions options) {
 
 void add_text_flags(CLI::App& command, RunOptions& o) {
   auto* prompt = command.add_option("PROMPT", o.prompt, "Text to continue; standard input when absent");
-  auto* ids = command.add_option("--prompt-ids", o.prompt_ids, "Token ids 1,2,3 instead of text")->excludes(prompt);
+  auto* ids = command.add_option("--prompt-ids", o.prompt_ids, "Token ids 1,2,3 instead of text")
+                  ->excludes(prompt)
+                  ->check(token_ids());
   command.add_flag("--chat", o.chat, "Apply the chat template; on a terminal without PROMPT: a conversation")
       ->excludes(ids);
   command.add_option("--system", o.system, "System message of the chat");

@@ -11,6 +11,7 @@
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
 #include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
 
 namespace openinfer::cli {
 
@@ -52,7 +53,8 @@ void add_detokenize(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("detokenize", "Print the text of token ids");
   command->add_option("M", options->model, "Package (.oinf)")->required();
-  auto* ids = command->add_option("IDS", options->ids, "1,2,3 or {\"ids\": [1, 2, 3]}; standard input when absent");
+  auto* ids = command->add_option("IDS", options->ids, "1,2,3 or {\"ids\": [1, 2, 3]}; standard input when absent")
+                  ->check(token_ids(true));
   command->footer(
       "Examples:\n  openinfer detokenize smollm2.oinf 19556,905\n  openinfer tokenize smollm2.oinf hi | openinfer "
       "detokenize smollm2.oinf");

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/cli/options.h"
 #include "lib/base/nearest.h"
 
 namespace openinfer::cli {
@@ -127,6 +128,19 @@ CLI::Validator assignment(bool integer) {
             if (named && (!integer || number<std::int64_t>(std::string_view(text).substr(equals + 1))))
               return std::string();
             return fmt::format("'{}' is not NAME={}", text, integer ? "N with a whole number N" : "F.npy");
+          },
+          ""};
+}
+
+CLI::Validator token_ids(bool may_be_none) {
+  return {[may_be_none](std::string& text) -> std::string {
+            constexpr std::string_view kOp = "[ids] ";  // the flag's name stands in front instead
+            try {
+              if (!parse_ids(text).empty() || may_be_none) return "";
+              return fmt::format("'{}' holds no token id; expected is 1,2,3", text);
+            } catch (const Error& error) {
+              return error.message().substr(error.message().starts_with(kOp) ? kOp.size() : 0);
+            }
           },
           ""};
 }

@@ -27,4 +27,7 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most = INT64_MAX);
 CLI::Validator real_number(double least, double most);
 CLI::Validator assignment(bool integer = false);
 
+/// What parse_ids (options.h) takes; none at all only if `may_be_none`.
+CLI::Validator token_ids(bool may_be_none = false);
+
 }  // namespace openinfer::cli

@@ -74,9 +74,21 @@ class Errors(Case):
 
     def test_ids(self):
         self.package()
-        for ids, says in ((str(tiny_llama.VOCAB), [str(tiny_llama.VOCAB), "vocabulary"]), ("-1", ["-1", "vocabulary"]),
-                          ("1,two", ["two"]), ("99999999999", ["99999999999"]), (",", ["not a token id"])):
-            self.fails("run", "m.oinf", f"--prompt-ids={ids}", "--ids", says=says)
+        for ids in (str(tiny_llama.VOCAB), "-1"):
+            self.fails("run", "m.oinf", f"--prompt-ids={ids}", "--ids", says=[ids, "vocabulary"])
+
+    def test_ids_that_are_none(self):
+        """Wrong usage, before the package, which is not there: the argument, the item, the form."""
+        form = "expected is 1,2,3"
+        for ids, item in (("a", "number 1, 'a',"), ("1,two", "number 2, 'two',"), ("1,,2", "number 2, '',"), (",", "number 1, '',"), ("1,", "number 2, '',"),
+                          ("99999999999", "'99999999999'"), ("1.5", "'1.5'"), ("[1, 2.5]", "number 2, 2.5,"), ("{\"a\": 1}", "no list of token ids")):
+            for command, name in ((["run", "absent.oinf", "--prompt-ids"], "run: --prompt-ids: "), (["detokenize", "absent.oinf"], "detokenize: IDS: ")):
+                self.fails(*command, ids, says=[name, item, form], code=2)
+        for nothing in ("", " ", "[]"):
+            self.fails("run", "absent.oinf", "--prompt-ids", nothing, says=["run: --prompt-ids: ", f"'{nothing}' holds no token id", form], code=2)
+        self.package()
+        self.assertEqual(self.works("detokenize", "m.oinf", ""), b"")
+        self.fails("detokenize", "m.oinf", stdin=b"1,x", says=["number 2, 'x'", form])  # what a pipe brings is no usage
 
     def test_places_that_are_no_packages(self):
         os.mkdir(self.path("folder"))

@@ -94,10 +94,10 @@ class PackageCommands(Case):
 
     def test_detokenize_refuses(self):
         for ids in ("1,,2", ",1", "1,", "1, ,2", ","):
-            self.fails("detokenize", "m.oinf", ids, says=["'', is not a token id"])
+            self.fails("detokenize", "m.oinf", ids, says=["'', is not a token id"], code=2)
         self.assertEqual(self.text("detokenize", "m.oinf", " 258 , 258\t258\n"), "hell" * 3)
-        self.fails("detokenize", "m.oinf", "1,x", says=["number 2, 'x'", "not a token id"])
-        self.fails("detokenize", "m.oinf", "[1, 2.5]", says=["2.5", "not a token id"])
+        self.fails("detokenize", "m.oinf", "1,x", says=["number 2, 'x'", "not a token id"], code=2)
+        self.fails("detokenize", "m.oinf", "[1, 2.5]", says=["2.5", "not a token id"], code=2)
         self.fails("detokenize", "m.oinf", "999999", says=["999999", str(tiny_llama.VOCAB)])
 
     def test_bytes_that_the_vocabulary_lacks(self):
