@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The examples and the README's program run on the tiny package of tests/cli.
+# The examples run on the tiny package of tests/cli.
 set(tiny_package ${CMAKE_CURRENT_BINARY_DIR}/examples/model.oinf)
 file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/examples)
 add_test(NAME tiny_package COMMAND ${OPENINFER_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/tiny_llama.py ${tiny_package})
@@ -20,24 +20,16 @@ if(OPENINFER_EXAMPLES)
   openinfer_example_test(example_02_kv_loop "step 3: next token 17\n" model.oinf)
   # Eight tokens of a random model: two are half characters. Sums have one order, so the words are the same everywhere.
   openinfer_example_test(example_03_llama "^��\\[h8'tk\n$" model.oinf hello 8)
+  # A program that cannot have its package says so in one line and exits with 1; abort() would be another code.
+  add_test(NAME example_01_minimal_without_package
+           COMMAND sh -c "\"$1\" absent.oinf 2>errors; test $? = 1 && test $(wc -l <errors) = 1 && grep -q '^example: error: ' errors" -
+                   $<TARGET_FILE:example_01_minimal>
+           WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/examples)
+  set_tests_properties(example_01_minimal_without_package PROPERTIES LABELS unit)
 endif()
 
-# The README's ```cpp block, compiled as it stands there.
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
-file(READ ${PROJECT_SOURCE_DIR}/README.md readme)
-string(REGEX MATCH "```cpp\n([^`]*)```" block "${readme}")
-if(NOT CMAKE_MATCH_1)
-  message(FATAL_ERROR "README.md has no ```cpp block")
-endif()
-file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/examples/readme.cpp CONTENT "${CMAKE_MATCH_1}" @ONLY)
-add_executable(readme_snippet ${CMAKE_CURRENT_BINARY_DIR}/examples/readme.cpp)
-openinfer_options(readme_snippet)
-target_link_libraries(readme_snippet PRIVATE OpenInfer::openinfer)
-openinfer_example_test(readme_snippet "first logit: [-0-9.]+")
-
-# A program that cannot have its package says so in one line and exits with 1; abort() would be another code.
-add_test(NAME readme_snippet_without_package
-         COMMAND sh -c "\"$1\" 2>errors; test $? = 1 && test $(wc -l <errors) = 1 && grep -q '^error: ' errors" -
-                 $<TARGET_FILE:readme_snippet>
-         WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-set_tests_properties(readme_snippet_without_package PROPERTIES LABELS unit)
+# What README.md shows first is the first example.
+add_test(NAME readme_quotes_example
+         COMMAND ${CMAKE_COMMAND} -DREADME=${PROJECT_SOURCE_DIR}/README.md
+                 -DEXAMPLE=${PROJECT_SOURCE_DIR}/examples/01_minimal.cpp -P ${PROJECT_SOURCE_DIR}/tests/examples/quoted.cmake)
+set_tests_properties(readme_quotes_example PROPERTIES LABELS unit)
