@@ -6,8 +6,8 @@
 #   scripts/quickstart.sh [QUESTION]
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
-export LC_ALL=C  # EPOCHREALTIME and awk with a decimal point
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/steps.sh
 
 question=${1:-What is gravity?}
 command=build/release/bin/openinfer
@@ -15,18 +15,20 @@ package=build/models/smollm2.oinf
 tokens=24  # that the three streams are compared over
 summary=()
 
-# step NAME COMMAND…: runs it, and keeps how long it took.
+# step DONE WHAT COMMAND…: runs it, and keeps how long it took to be DONE.
 step() {
-  local name=$1 start=$EPOCHREALTIME
-  shift
-  echo "== $name" >&2
+  local done=$1 what=$2 start
+  shift 2
+  start=$(now_us)
+  echo "== $what" >&2
   "$@" >&2
-  summary+=("$(awk -v a="$start" -v b="$EPOCHREALTIME" -v n="$name" 'BEGIN { printf "%-24s %8.1f s", n, b - a }')")
+  summary+=("$(printf '%-24s %10s' "$done" "$(seconds_since "$start")")")
 }
 
 build() {
-  cmake --preset release -DOPENINFER_CLI=ON -DOPENINFER_EXAMPLES=ON --log-level=WARNING
-  cmake --build --preset release -j"$(nproc)" --target openinfer_command openinfer_examples
+  timed "configuring build/release" cmake --preset release -DOPENINFER_CLI=ON -DOPENINFER_EXAMPLES=ON --log-level=WARNING
+  timed "compiling the library, the command and the examples" \
+    cmake --build --preset release -j"$(nproc)" --target openinfer_command openinfer_examples
 }
 
 # The page that the README points to: examples/03_llama.cpp.
@@ -37,9 +39,9 @@ answer() {
 # emitted API DEVICE: the model as a program in build/models/smollm2_API.
 emitted() {
   local folder=build/models/smollm2_$1
-  "$command" emit "$package" --device "$2" --name smollm2 -o "$folder"
-  cmake -S "$folder" -B "$folder/b" > /dev/null
-  cmake --build "$folder/b" -j"$(nproc)" > /dev/null
+  timed "emitting $folder" "$command" emit "$package" --device "$2" --name smollm2 -o "$folder"
+  timed "configuring $folder/b" cmake -S "$folder" -B "$folder/b" > /dev/null
+  timed "compiling $folder/b" cmake --build "$folder/b" -j"$(nproc)" > /dev/null
 }
 
 # The same prompt through the simulator and both programs: ids of what each answers, one line each.
@@ -47,9 +49,12 @@ streams() {
   local ids run
   ids=$("$command" tokenize "$package" --chat "$question")
   run=(--prompt-ids "$ids" --ignore-eos --ids)
-  "$command" run "$package" --backend sim "${run[@]}" -n "$tokens" > build/models/sim.ids
-  build/models/smollm2_cpu/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/cpu.ids
-  build/models/smollm2_vulkan/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/vulkan.ids
+  timed "$tokens tokens in the simulator" \
+    "$command" run "$package" --backend sim "${run[@]}" -n "$tokens" > build/models/sim.ids
+  timed "$tokens tokens in emitted C++" \
+    build/models/smollm2_cpu/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/cpu.ids
+  timed "$tokens tokens in emitted shaders" \
+    build/models/smollm2_vulkan/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/vulkan.ids
   if ! cmp -s build/models/{sim,cpu}.ids || ! cmp -s build/models/{sim,vulkan}.ids; then
     echo "quickstart: error: the token streams differ: build/models/{sim,cpu,vulkan}.ids" >&2
     return 1
@@ -58,13 +63,13 @@ streams() {
 
 size() { du -hL --apparent-size "$1" | cut -f 1; }
 
-step "installed" scripts/setup.sh
-step "built" build
-step "model fetched, converted" scripts/demo_model.sh
-step "question answered" answer
-step "emitted for this CPU" emitted cpu this-cpu
-step "emitted for lavapipe" emitted vulkan lavapipe
-step "three token streams" streams
+step "installed" "looking for what has to be installed" scripts/setup.sh
+step "built" "building" build
+step "model fetched, converted" "fetching the model and converting it" scripts/demo_model.sh
+step "question answered" "asking: $question" answer
+step "emitted for this CPU" "emitting the model as C++ for this CPU" emitted cpu this-cpu
+step "emitted for lavapipe" "emitting the model as shaders for lavapipe" emitted vulkan lavapipe
+step "three token streams" "comparing what the three answer" streams
 
 checkpoint=$(find build/models/smollm2 -name '*.gguf' | head -n 1)
 cat <<EOF

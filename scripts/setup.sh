@@ -8,6 +8,7 @@
 #   scripts/setup.sh --tidy    the same with what `cmake --preset tidy` needs (clang, clang-tidy)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/steps.sh
 
 packages=(
   g++ cmake ninja-build ccache pkg-config                      # build
@@ -61,19 +62,20 @@ install_packages() {
     command -v sudo >/dev/null || die "not root and no sudo; as root: apt-get install $*"
     as_root=(sudo)
   fi
-  say "installing $*"
-  "${as_root[@]}" apt-get update -qq >&2
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+  timed "setup: asking apt for its lists" "${as_root[@]}" apt-get update -qq >&2
+  timed "setup: installing $*" \
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 make_venv() {
-  say "making build/venv"
   mkdir -p build
   # The interpreter of the distribution: another one in PATH may come without venv.
   local python=/usr/bin/python3
   [[ -x $python ]] || python=python3
-  "$python" -m venv --clear build/venv >&2 || die "$python cannot make a virtual environment (python3-venv)"
-  build/venv/bin/python -m pip install --quiet --disable-pip-version-check -r scripts/requirements.txt >&2 ||
+  timed "setup: making build/venv, a Python environment" "$python" -m venv --clear build/venv >&2 ||
+    die "$python cannot make a virtual environment (python3-venv)"
+  timed "setup: installing $(grep -v '^#' scripts/requirements.txt | paste -sd ' ') into build/venv" \
+    build/venv/bin/python -m pip install --quiet --disable-pip-version-check -r scripts/requirements.txt >&2 ||
     die "pip could not install scripts/requirements.txt into build/venv"
   cp scripts/requirements.txt build/venv/requirements.txt
 }
