@@ -12,6 +12,7 @@ foreach(prelude ${preludes})
   openinfer_embed(${prelude} prelude_${name})
 endforeach()
 file(GLOB host_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/emit/prelude/host/*)
+list(FILTER host_files EXCLUDE REGEX "/README\\.md$")  # ours; README.md.in is a project's
 foreach(file ${host_files} ${PROJECT_SOURCE_DIR}/formats/opnf/reader.h ${PROJECT_SOURCE_DIR}/formats/opnf/reader.cpp)
   get_filename_component(name ${file} NAME)
   string(REGEX REPLACE "(\\.in)$" "" name ${name})
