@@ -4,9 +4,9 @@
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-  find_program(OPENINFER_CCACHE ccache)
-  if(OPENINFER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${OPENINFER_CCACHE})
+  if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    include(OpenInferCcache)
+    openinfer_ccache(CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
@@ -29,6 +29,8 @@ function(openinfer_options target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   if(OPENINFER_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${OPENINFER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    # Reports name files from the root on: what a clone elsewhere compiled is then the same, and ccache finds it.
+    target_compile_options(${target} PRIVATE -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
     target_link_options(${target} PUBLIC -fsanitize=${OPENINFER_SANITIZE})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       # Instrumented code confuses GCC's flow analysis: it reports Catch2's and libstdc++'s own std::function.
