@@ -41,7 +41,7 @@ class OneLineParser(argparse.ArgumentParser):
 def parse_arguments(arguments: list) -> argparse.Namespace:
     parser = OneLineParser(prog="convert.py", description="Converts a checkpoint into a package (.oinf).", epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", metavar="SRC", help="a GGUF file, a Hugging Face folder (config.json, safetensors) or a .safetensors file")
+    parser.add_argument("source", metavar="SRC", help="a GGUF file (any part of a split one), a Hugging Face folder (config.json with safetensors or PyTorch weights), or a .safetensors, .npz, .pt, .pth or .bin file")
     parser.add_argument("-o", "--output", metavar="M.oinf", required=True, help="the package; an old one is replaced when the new one is whole")
     parser.add_argument("--quantize", metavar="[PATTERN=]TYPE", action="append", default=[],
                         help="f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 for every tensor of two or more dimensions, or for those whose key or name in the "

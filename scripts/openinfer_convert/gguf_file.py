@@ -81,7 +81,7 @@ class GgufFile:
         if magic == b"OINF":
             cursor.fail("is a package already (.oinf): `openinfer pack` and `inspect` read it, conversion starts from a checkpoint")
         if magic != b"GGUF":
-            cursor.fail("not a GGUF file: its magic is not 'GGUF' (GGUF files, .safetensors files and Hugging Face folders are read)")
+            cursor.fail("not a GGUF file: its magic is not 'GGUF' (GGUF files, Hugging Face folders, and .safetensors, .npz, .pt, .pth, .ckpt and .bin files are read)")
         version = cursor.number("I", "the version")
         if version not in (2, 3):
             big = version & 0xFFFF == 0

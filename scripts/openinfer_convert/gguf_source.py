@@ -37,7 +37,7 @@ class GgufSource(Source):
         if count > 1:
             self._read_parts(path, count)
         self.architecture = self.text("general.architecture")
-        self.name = self.text("general.name") or os.path.basename(path).removesuffix(".gguf")
+        self.name = self.text("general.name") or PART.sub(r"\g<stem>", os.path.basename(path)).removesuffix(".gguf")
 
     def _read_parts(self, path: str, count: int):
         """Part 1 has the metadata; every part has its own tensors."""

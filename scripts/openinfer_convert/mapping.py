@@ -37,7 +37,15 @@ class Mapping:
 
 
 def by_own_names(source: Source) -> Mapping:
-    return Mapping([_own(name, rows) for name, rows in source.tensors.items()])
+    """Tensors that are the same bytes in the same form are stored once."""
+    out, first = Mapping(), {}
+    for name, rows in source.tensors.items():
+        made = _own(name, rows)
+        place = (id(rows.file), rows.offset, rows.dtype, rows.shape, getattr(rows, "strides", None))
+        target = first.setdefault(place, made)
+        made.target = target.key if target is not made and rows.nbytes else None
+        out.tensors.append(made)
+    return out
 
 
 def _own(name: str, rows: Rows) -> Out:

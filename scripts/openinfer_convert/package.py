@@ -14,7 +14,7 @@ import opnf
 from . import mapping, tables
 from .errors import ConvertError, one_line
 from .gguf_source import GgufSource
-from .hf_source import HfSource
+from .hf_source import HfSource, ending
 from .quantize import Choice, quantize, why_not
 from .source import Source
 
@@ -44,7 +44,7 @@ def open_source(path: str) -> Source:
         return HfSource(path)
     if not os.path.isfile(path):
         raise ConvertError(f"{path}: " + ("is neither a file nor a folder" if os.path.lexists(path) else "no such file or folder"))
-    if path.endswith(".safetensors"):
+    if ending(path):
         return HfSource(path)
     if path.endswith(".index.json"):
         raise ConvertError(f"{path}: name the folder instead")

@@ -228,8 +228,10 @@ class Split(c.Case):
 
     def test_all_parts_are_read(self):
         self.write()
-        p = self.convert(self.folder / "m-00001-of-00002.gguf")
-        self.assertEqual([p.bytes(k).tobytes() for k in ("t0", "t1")], [bytes(16), bytes([1] * 16)])
+        for given in (1, 2):
+            p = self.convert(self.folder / f"m-{given:05}-of-00002.gguf")
+            self.assertEqual([p.bytes(k).tobytes() for k in ("t0", "t1")], [bytes(16), bytes([1] * 16)])
+            self.assertEqual(self.report.name, "m")
 
     def test_missing_and_wrong_parts(self):
         self.write(total=5)
@@ -238,6 +240,11 @@ class Split(c.Case):
         self.refused(self.folder / "m-00001-of-00002.gguf", "says that it is part 1 of 2")
         (self.folder / "m-00002-of-00002.gguf").unlink()
         self.refused(self.folder / "m-00001-of-00002.gguf", "m-00002-of-00002.gguf: missing; the checkpoint has 2 parts")
+        self.write(count=3)
+        (self.folder / "m-00001-of-00003.gguf").unlink()
+        self.refused(self.folder / "m-00003-of-00003.gguf", "m-00001-of-00003.gguf: missing; the checkpoint has 3 parts")
+        (self.folder / "renamed.gguf").write_bytes((self.folder / "m-00002-of-00003.gguf").read_bytes())
+        self.refused(self.folder / "renamed.gguf", "is one of 3 parts but not named")
 
 
 class Vocabulary(c.Case):
