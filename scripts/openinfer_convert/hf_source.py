@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .errors import ConvertError, one_line
 from .hf_tokenizer import read_tokenizer
-from .json_file import flatten, parse_json, read_bytes, read_json
+from .json_file import flatten, nulls, parse_json, read_bytes, read_json
 from .npz_file import read_npz
 from .safetensors_file import read_safetensors
 from .source import Source
@@ -54,7 +54,7 @@ class HfSource(Source):
         self.folder = folder if not alone or os.path.isfile(os.path.join(folder, "config.json")) else None
         self.config = read_json(folder, "config.json") if self.folder else {}
         self.generation = read_json(folder, "generation_config.json") if self.folder else {}
-        self.flat = flatten(self.config)
+        self.flat, self.nulls = flatten(self.config), nulls(self.config)
         kind = self.config.get("model_type")
         self.architecture = kind if isinstance(kind, str) else None
         self.name = os.path.basename(os.path.realpath(path))
@@ -119,6 +119,9 @@ class HfSource(Source):
 
     def get(self, key: str):
         return self.flat.get(key)
+
+    def is_null(self, key: str) -> bool:
+        return key in self.nulls
 
     def other_metadata(self) -> dict:
         return self.flat | {f"generation_config.{k}": v for k, v in flatten(self.generation).items()}

@@ -57,3 +57,9 @@ def flatten(value: dict, prefix: str = "") -> dict:
         elif item is not None:
             out[prefix + key] = item
     return out
+
+
+def nulls(value: dict, prefix: str = "") -> set:
+    """The dotted keys that flatten leaves out."""
+    deeper = (nulls(item, f"{prefix}{key}.") for key, item in value.items() if isinstance(item, dict))
+    return {prefix + key for key, item in value.items() if item is None}.union(*deeper)

@@ -8,11 +8,13 @@ import re
 from dataclasses import dataclass, field
 
 import opnf_format as opnf
+from . import fused
 from . import rows as transforms
 from .errors import ConvertError, one_line
+from .expression import evaluate
 from .rows import Rows
 from .source import Source
-from .tables import evaluate, expand
+from .tables import candidates, expand, is_tied, names
 
 
 @dataclass
@@ -55,25 +57,24 @@ def _own(name: str, rows: Rows) -> Out:
         raise ConvertError(f"tensor {one_line(name)!r}: the escaped name is empty or longer than 255 characters") from None
 
 
-def by_table(source: Source, table: dict, values: dict, scaling: dict) -> Mapping:
+def by_table(source: Source, table: dict, values: dict, used_elsewhere: set) -> Mapping:
     """Errors: a tensor that the table requires is missing, or has another shape."""
-    out, used = Mapping(), set()
+    out, used = Mapping(), set(used_elsewhere)
     found: dict = {}
     for entry in table["tensors"]:
-        layers = range(values["n_layers"]) if "{l}" in entry["key"] else [None]
+        layers = range(values[entry.get("layers", "n_layers")]) if "{l}" in entry["key"] else [None]
         for layer in layers:
             made = _entry(source, table, entry, values, layer, found)
             if made is not None:
                 out.tensors.append(made)
                 found[made.key] = made
                 used.update(made.names)
-    if scaling.get("type") == "llama3":
-        used.add(table["rope_scaling"]["factors_tensor"])
-    ignored = [re.compile(re.escape(p).replace(r"\{l\}", r"\d+") + r"\Z") for p in table["ignored"][source.kind]]
+    ignored = [re.compile(re.escape(p).replace(r"\{l\}", r"\d+").replace(r"\*", ".*") + r"\Z", re.S) for n in table["ignored"][source.kind] for p in names(table, source.kind, n)]
+    tied = _tied_names(source, table)
     for name, rows in source.tensors.items():
         if name in used:
             continue
-        if any(p.match(name) for p in ignored) or (name in _tied_names(source, table) and _is_tied(source, table)):
+        if any(p.match(name) for p in ignored) or name in tied:
             out.ignored.append(name)
             continue
         out.own_names.append(name)
@@ -82,63 +83,71 @@ def by_table(source: Source, table: dict, values: dict, scaling: dict) -> Mappin
 
 
 def _tied_names(source: Source, table: dict) -> set:
-    return {n for e in table["tensors"] if "tied" in e for n in e[source.kind]}
-
-
-def _is_tied(source: Source, table: dict) -> bool:
-    return any(source.get(e["tied"][source.kind]) is True for e in table["tensors"] if "tied" in e)
+    """What the checkpoint stores although it says that it is another tensor."""
+    entries = [e for e in table["tensors"] if "tied" in e and is_tied(table, source, e["tied"])]
+    return {n for e in entries for c in candidates(table, e, source.kind) for n in c["names"]}
 
 
 def _entry(source: Source, table: dict, entry: dict, values: dict, layer, found: dict) -> Out | None:
-    key = expand(entry["key"], l=layer)
-    patterns = [expand(p, l=layer) for p in entry[source.kind]]
-    tied = entry.get("tied")
-    names = _present(source, entry, patterns, values)
-    if tied and (source.get(tied[source.kind]) is True or (not names and tied[source.kind] == "if missing")):
+    key, tied = expand(entry["key"], l=layer), entry.get("tied")
+    possible = [c | {"names": [expand(n, l=layer) for n in c["names"]]} for c in candidates(table, entry, source.kind)]
+    chosen, found_names = _present(source, possible, values)
+    if tied and (is_tied(table, source, tied) or (not found_names and tied[source.kind] == "if missing")):
         target = found[tied["to"]]
         made = Out(key, target.rows, entry.get("transposed", False), target=target.key)
-        names = []
-    elif names:
-        rows = _apply(source, entry, [source.tensors[n] for n in names], values, names[0])
-        made = Out(key, rows, entry.get("transposed", False) and len(rows.shape) >= 2, names=names)
+        found_names = []
+    elif found_names:
+        rows = _apply(source, chosen["transforms"], [source.tensors[n] for n in found_names], values, found_names[0])
+        made = Out(key, rows, chosen["transposed"] and len(rows.shape) >= 2, names=found_names)
     elif entry.get("optional"):
         return None
     else:
-        raise ConvertError(f"{source.path}: has no tensor {' or '.join(patterns)}, which a {table['architecture']} needs; --arch none converts "
+        wanted = " or ".join(dict.fromkeys(c["names"][0] for c in possible))
+        raise ConvertError(f"{source.path}: has no tensor {wanted}, which a {table['architecture']} needs; --arch none converts "
                            "what there is under its own names")
     wanted = tuple(evaluate(d, values) for d in entry["shape"])
     if made.shape != wanted:
-        raise ConvertError(f"{source.path}: tensor {' '.join(names) or made.target} is {made.shape} as {key}, the hyperparameters say {wanted} "
+        raise ConvertError(f"{source.path}: tensor {' '.join(found_names[:3]) or made.target} is {made.shape} as {key}, the hyperparameters say {wanted} "
                            f"({', '.join(map(str, entry['shape']))})")
     return made
 
 
-def _present(source: Source, entry: dict, patterns: list, values: dict) -> list:
-    """The source's names for an entry: one, or for `stack` one for each {e}."""
-    stacked = next((t["stack"] for t in entry.get("transforms", {}).get(source.kind, []) if "stack" in t), None)
-    for pattern in patterns:
-        count = 1 if stacked is None else min(evaluate(stacked, values), len(source.tensors) + 1)
-        names = [expand(pattern, e=e) for e in range(count)]
+def _present(source: Source, possible: list, values: dict) -> tuple:
+    """The first candidate that is there, and its names: with `stack` one for each {e}."""
+    for candidate in possible:
+        names = candidate["names"]
+        stacked = next((t["stack"] for t in candidate["transforms"] if "stack" in t), None)
+        if stacked is not None:
+            count = min(evaluate(stacked, values), len(source.tensors) + 1)
+            names = [expand(n, e=e) for n in names for e in range(count)]
         if all(n in source.tensors for n in names):
-            return names
-    return []
+            return candidate, names
+    return None, []
 
 
-def _apply(source: Source, entry: dict, parts: list, values: dict, name: str) -> Rows:
+def _apply(source: Source, steps: list, parts: list, values: dict, name: str) -> Rows:
     rows = parts[0]
-    for transform in entry.get("transforms", {}).get(source.kind, []):
+    for transform in steps:
         (kind, argument), = transform.items()
         try:
-            if kind == "unpermute_rope":
-                rows = transforms.unpermute_rope(rows, evaluate(argument["heads"], values), evaluate(argument["dim"], values))
-            elif kind == "split":
-                rows = transforms.split(rows, [evaluate(p, values) for p in argument["parts"]], argument["take"])
-            elif kind == "stack":
-                rows = transforms.stack(parts)
-            elif kind == "add_one":
-                rows = transforms.add_one(rows)
-            else:
-                raise ConvertError(f"the table names the unknown transform {kind}")
+            rows = _transform(kind, argument, rows, parts, values)
         except ConvertError as e:
             raise ConvertError(f"{source.path}: tensor {one_line(name)}: {kind}: {e}") from None
     return rows
+
+
+def _transform(kind: str, argument, rows: Rows, parts: list, values: dict) -> Rows:
+    if kind == "unpermute_rope":
+        return transforms.unpermute_rope(rows, evaluate(argument["heads"], values), evaluate(argument["dim"], values))
+    if kind == "split":
+        split = fused.split_columns if argument.get("columns") else transforms.split
+        return split(rows, [evaluate(p, values) for p in argument["parts"]], argument["take"])
+    if kind == "every":
+        return fused.every(rows, argument["step"], argument["from"], argument.get("columns", False))
+    if kind == "stack":
+        return transforms.stack(parts)
+    if kind == "mxfp4":
+        return fused.mxfp4(parts)
+    if kind == "add_one":
+        return transforms.add_one(rows)
+    raise ConvertError(f"the table names the unknown transform {kind}")

@@ -13,6 +13,7 @@ import numpy as np
 import opnf
 from . import mapping, tables
 from .errors import ConvertError, one_line
+from .expression import evaluate
 from .gguf_source import GgufSource
 from .hf_source import HfSource, ending
 from .quantize import Choice, quantize, why_not
@@ -54,20 +55,23 @@ def open_source(path: str) -> Source:
 def build(source: Source, writer: opnf.Writer, choice: Choice, arch: str | None, name: str | None) -> Report:
     """Fills the writer; reads no tensor. Errors: ConvertError, opnf.OpnfError."""
     table = tables.find(source, arch)
-    # Who asks for the checkpoint's own names gets no package that says it keeps to an architecture's.
-    architecture = "" if arch == tables.OWN_NAMES else arch or source.architecture or ""
-    report = Report(architecture=architecture, table=table["architecture"] if table else "", name=name or source.name)
-    values, scaling = {}, {}
+    # What the graph is chosen by: a GGUF of mixtral calls itself llama. Who asks for the checkpoint's own names gets no package
+    # that says it keeps to an architecture's.
+    own = table["architecture"] if table else ""
+    architecture = "" if arch == tables.OWN_NAMES else own or source.architecture or ""
+    report = Report(architecture=architecture, table=own, name=name or source.name)
+    values, scaled = {}, None
     if table:
         values = tables.hyperparameters(table, source)
-        scaling = tables.rope_scaling(table, source, values)
-        mapped = mapping.by_table(source, table, values, scaling)
+        scaled = tables.scaling(table, source, values)
+        mapped = mapping.by_table(source, table, values, scaled.used)
+        values = {k: v for k, v in values.items() if k not in tables.internal(table)}
         report.own_names, report.ignored = mapped.own_names, mapped.ignored
     else:
         mapped = mapping.by_own_names(source)
     if not mapped.tensors:
         raise ConvertError(f"{source.path}: holds no tensor")
-    _write_metadata(source, writer, report, values, scaling)
+    _write_metadata(source, writer, report, values, scaled.values if scaled else {})
     if table:
         _write_dims_and_states(writer, table, values)
     _write_tokenizer(source, writer, report)
@@ -105,12 +109,12 @@ def _write_other(writer: opnf.Writer, name: str, value, report: Report):
 
 def _write_dims_and_states(writer: opnf.Writer, table: dict, values: dict):
     for key, value in values.items():
-        if isinstance(value, int):
+        if isinstance(value, int) and not isinstance(value, bool):
             writer.dim(key, value)
     for key, (low, high) in table["dims"].items():
-        writer.dim(key, tables.evaluate(low, values), tables.evaluate(high, values))
+        writer.dim(key, evaluate(low, values), evaluate(high, values))
     for state in table["states"]:
-        sizes = {k: v[1:] if v.startswith("@") else tables.evaluate(v, values) for k, v in state.items() if k not in ("name", "layout", "dtype")}
+        sizes = {k: v[1:] if v.startswith("@") else evaluate(v, values) for k, v in state.items() if k not in ("name", "layout", "dtype")}
         writer.kv_cache(state["name"], dtype=state["dtype"], **sizes)
 
 

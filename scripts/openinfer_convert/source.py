@@ -19,6 +19,10 @@ class Source:
         """A hyperparameter: bool, int, float, str, list, or None if the checkpoint is silent."""
         raise NotImplementedError
 
+    def is_null(self, key: str) -> bool:
+        """Whether the checkpoint says that there is no such thing, rather than nothing."""
+        return False
+
     def other_metadata(self) -> dict:
         """Everything else it says, flat: name -> scalar, list or array."""
         raise NotImplementedError

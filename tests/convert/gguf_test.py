@@ -189,7 +189,7 @@ class Llama(c.Case):
                                ({"llama.embedding_length": 32}, r"is \(40, 64\) as tok_embeddings, the hyperparameters say \(40, 32\)"),
                                ({"llama.attention.head_count": None}, "n_heads .llama.attention.head_count. is missing"),
                                ({"llama.attention.head_count": "four"}, "n_heads .* is four: one number is needed"),
-                               ({"llama.expert_count": 8}, "expert_count is 8, which llama packages do not know")):
+                               ({"llama.expert_count": 8}, "n_experts_used .llama.expert_used_count. is missing")):
             c.gguf_llama(self.path, self.weights, **extra)
             self.refused(self.path, message)
 
