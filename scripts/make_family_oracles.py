@@ -40,7 +40,7 @@ FAMILIES = {
     "llama2": ("llama", SIZES | rope("default")),
     "llama-bias-linear": ("llama", SIZES | rope("linear", factor=4.0) | {"attention_bias": True, "head_dim": 12, "tie_word_embeddings": True}),
     "llama3": ("llama", SIZES | rope("llama3", low_freq_factor=1.0, high_freq_factor=4.0, **SCALED)),
-    "llama-yarn": ("llama", SIZES | rope("yarn", beta_fast=4.0, beta_slow=0.5, **SCALED)),
+    "llama-yarn": ("llama", SIZES | rope("yarn", beta_fast=1.0, beta_slow=0.25, **SCALED)),
     "mistral": ("mistral", SIZES | rope("default") | {"head_dim": 12, "sliding_window": 7}),
     "mixtral": ("mixtral", SIZES | rope("default") | MOE | {"intermediate_size": 32}),
     "qwen2": ("qwen2", SIZES | rope("default") | {"num_hidden_layers": 3, "use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}),
@@ -52,10 +52,10 @@ FAMILIES = {
     "phi3": ("phi3", SIZES | rope("default") | {"sliding_window": 7, "original_max_position_embeddings": 64}),
     "phi3-longrope": ("phi3", SIZES | rope("longrope", **LONG) | {"original_max_position_embeddings": 16}),
     "gpt2": ("gpt2", {"vocab_size": VOCAB, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 40, "layer_norm_epsilon": 1e-4, "bos_token_id": None, "eos_token_id": None}),
-    "gpt-oss": ("gpt_oss", SIZES | MOE | {"head_dim": 16, "intermediate_size": 32, "num_hidden_layers": 2, "sliding_window": 7,
-                **rope("yarn", beta_fast=4.0, beta_slow=0.5, truncate=False, **SCALED)}),
+    "gpt-oss": ("gpt_oss", SIZES | MOE | {"swiglu_alpha": 1.25, "swiglu_limit": 1.0, "head_dim": 16, "intermediate_size": 32, "num_hidden_layers": 2, "sliding_window": 7,
+                **rope("yarn", beta_fast=1.0, beta_slow=0.25, truncate=False, **SCALED)}),
     "gpt-oss-mxfp4": ("gpt_oss", SIZES | MOE | {"head_dim": 16, "intermediate_size": 32, "num_hidden_layers": 2, "sliding_window": 7,
-                      **rope("yarn", beta_fast=4.0, beta_slow=0.5, truncate=False, **SCALED)}),
+                      **rope("yarn", beta_fast=1.0, beta_slow=0.25, truncate=False, **SCALED)}),
     "bert": ("bert", BERT | {"max_position_embeddings": 40}),
     "roberta": ("roberta", BERT | {"max_position_embeddings": 42, "type_vocab_size": 1, "pad_token_id": 1}),
     "t5": ("t5", T5),
@@ -88,9 +88,9 @@ def fill(model, kind: str, generator: torch.Generator):
 
 
 def mxfp4(shape: tuple, generator: torch.Generator):
-    """Random blocks of elements 2j and 2j + 1 in byte j, scales near 2^-3, and what they stand for: (E, out, in)."""
+    """Random blocks of elements 2j and 2j + 1 in byte j, scales near 2^-4, and what they stand for: (E, out, in)."""
     blocks = torch.randint(0, 256, (*shape[:-1], shape[-1] // 32, 16), generator=generator, dtype=torch.uint8)
-    scales = torch.randint(123, 126, blocks.shape[:-1], generator=generator, dtype=torch.uint8)
+    scales = torch.randint(122, 125, blocks.shape[:-1], generator=generator, dtype=torch.uint8)
     table = torch.tensor(E2M1)
     pairs = torch.stack((table[(blocks & 15).long()], table[(blocks >> 4).long()]), dim=-1).flatten(-2)
     return blocks, scales, (pairs * torch.exp2(scales.float() - 127)[..., None]).flatten(-2)
