@@ -27,20 +27,43 @@ constexpr uint64_t kPage = 4096, kMaxSection = 0xFFFFFFFF, kMaxString = 1 << 24;
 constexpr uint32_t kNone = 0xFFFFFFFF, kEndian = 0x01020304, kSectionKinds = 10;
 
 // ---- messages: built on failure only ----
-string text(string_view s) { return string(s); }
-string text(std::integral auto n) { return std::to_string(n); }
+/// A piece of a message: text, or a number. Nothing but handing them over is compiled anew for each combination.
+class Part {
+ public:
+  Part(string_view text) : text_(text) {}
+  Part(const string& text) : text_(text) {}
+  Part(const char* text) : text_(text) {}
+  Part(std::integral auto number)
+      : size_(static_cast<uint64_t>(number)),
+        form_(std::signed_integral<decltype(number)> ? Form::number : Form::size) {}
+  string text() const {
+    if (form_ == Form::text) return string(text_);
+    return form_ == Form::size ? std::to_string(size_) : std::to_string(static_cast<std::int64_t>(size_));
+  }
+
+ private:
+  enum class Form { text, size, number };
+  string_view text_;
+  uint64_t size_ = 0;
+  Form form_ = Form::text;
+};
 string quoted(string_view s) {
   string out = "\"";
   for (const char c : s.substr(0, 80)) out += c >= 32 && c < 127 ? c : '?';
   return out + (s.size() > 80 ? "…\"" : "\"");
 }
+[[noreturn]] void fail_with(Code code, std::initializer_list<Part> parts) {
+  string message;
+  for (const Part& part : parts) message += part.text();
+  throw Error(code, message);
+}
 template <class... Parts>
 [[noreturn]] void fail(Code code, const Parts&... parts) {
-  throw Error(code, (text(parts) + ...));
+  fail_with(code, {Part(parts)...});
 }
 template <class... Parts>
 [[noreturn]] void corrupt(const Parts&... parts) {
-  fail(Code::corrupt, parts...);
+  fail_with(Code::corrupt, {Part(parts)...});
 }
 
 // ---- arithmetic and bytes ----

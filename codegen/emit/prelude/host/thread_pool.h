@@ -38,14 +38,19 @@ class ThreadPool {
   /// f(group) for each group in [0, groups). Returns when all of them are done.
   template <class F>
   void run(std::int64_t groups, const F& f) {
-    if (threads_ == 1 || groups < 2) {
-      for (std::int64_t group = 0; group < groups; ++group) f(static_cast<int>(group));
-      return;
-    }
-    function_ = &f;
-    call_ = [](const void* function, std::int64_t from, std::int64_t to) {
+    run_shares(groups, &f, [](const void* function, std::int64_t from, std::int64_t to) {
       for (std::int64_t group = from; group < to; ++group) (*static_cast<const F*>(function))(static_cast<int>(group));
-    };
+    });
+  }
+
+ private:
+  /// What runs the groups [from, to) of a loop's function.
+  using Call = void (*)(const void* function, std::int64_t from, std::int64_t to);
+
+  void run_shares(std::int64_t groups, const void* function, Call call) {
+    if (threads_ == 1 || groups < 2) return call(function, 0, groups);
+    function_ = function;
+    call_ = call;
     groups_ = groups;
     busy_.store(threads_ - 1, std::memory_order_relaxed);
     turn_.fetch_add(1, std::memory_order_release);
@@ -53,8 +58,6 @@ class ThreadPool {
     share(0);
     for (int spin = 0; busy_.load(std::memory_order_acquire) != 0; ++spin) wait(spin);
   }
-
- private:
   void stop() {
     stop_ = true;
     turn_.fetch_add(1, std::memory_order_release);
@@ -84,7 +87,7 @@ class ThreadPool {
 
   int threads_ = 1, spins_ = 0;
   const void* function_ = nullptr;
-  void (*call_)(const void*, std::int64_t, std::int64_t) = nullptr;
+  Call call_ = nullptr;
   std::int64_t groups_ = 0;
   bool stop_ = false;
   alignas(64) std::atomic<std::uint32_t> turn_{0};  // loops begun
