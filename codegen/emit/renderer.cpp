@@ -157,7 +157,8 @@ Text Renderer::expression(Id id) {
   if (n.op == Op::logical_not) return unary("!");
   if (n.op == Op::select) return select(id);
   if (n.op == Op::convert) return convert(id);
-  if (n.op == Op::bitcast) return bitcast(id);
+  if (n.op == Op::bitcast)  // an i8x4 is an int everywhere
+    return type_name(n.type) == type_name(k_[n.args[0]].type) ? value(n.args[0]) : bitcast(id);
   if (n.op == Op::dot4) return dot4(id);
   if (n.op == Op::load) return load(id);
   if (n.op == Op::read) return {variable_place(n)};

@@ -48,6 +48,11 @@ static_assert(kOps.size() == static_cast<std::size_t>(Op::comment) + 1);
 const KindInfo& info(Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 const OpInfo& info(Op op) { return kOps[static_cast<std::size_t>(op)]; }
 
+int Target::tuned_or(std::string_view parameter, int otherwise) const {
+  const auto found = tuned.find(parameter);
+  return found == tuned.end() ? otherwise : found->second;
+}
+
 int Record::size_bytes() const {
   int bytes = 0;
   for (const Field& f : fields) bytes += info(f.kind).bytes * f.count;

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,7 +68,11 @@ struct Target {
   int lanes = 1;      // a power of two
   int subgroups = 1;  // of a workgroup; a power of two
   Dot4 dot4 = Dot4::none;
-  bool exact_division = true;  // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
+  bool exact_division = true;                          // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
+  bool fast_fma = false;                               // a fused multiply-add of f32 is one instruction
+  bool panels = false;                                 // weights may be laid out as panel16
+  std::map<std::string, int, std::less<>> tuned = {};  // template parameters of the device's row
+  int tuned_or(std::string_view parameter, int otherwise) const;
   bool operator==(const Target&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "codegen/kernels/kernel_template.h"
+#include "codegen/kernels/panel_code.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::kernels {
@@ -283,8 +284,12 @@ const BlockCode& block_code(DType dtype) {
   return code->second;
 }
 
-StoredMatrix::StoredMatrix(Build& k, std::string_view name, DType dtype, std::string_view comment) : k_(&k) {
-  if (is_block(dtype)) {
+StoredMatrix::StoredMatrix(Build& k, std::string_view name, DType dtype, Layout layout, std::string_view comment)
+    : k_(&k) {
+  if (layout == Layout::panel16) {
+    panel_ = &panel_code(dtype);
+    memory_ = k.in(name, panel_->record, comment);
+  } else if (is_block(dtype)) {
     code_ = &block_code(dtype);
     memory_ = k.in(name, code_->record, comment);
   } else {
@@ -293,6 +298,7 @@ StoredMatrix::StoredMatrix(Build& k, std::string_view name, DType dtype, std::st
 }
 
 Val StoredMatrix::element(Val row, Val columns, Val at) const {
+  if (panel_) return panel_->element(*k_, memory_, row, columns, at);
   if (!code_) return memory_[row * columns + at];
   const BlockCode& c = *code_;
   const Val block = k_->let("block", row * (columns / c.size) + at / c.size);

@@ -7,8 +7,10 @@
 // Source of the formats: ggml's ggml-common.h; held to the gguf library's values through lib/base/dequantize.h.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "codegen/kernel_ir/build.h"
 #include "openinfer/dtype.h"
@@ -33,13 +35,21 @@ bool has_block_code(DType dtype);
 /// Errors: unsupported for a format without one (the codebook formats iq1 … iq3), internal for a plain dtype.
 const BlockCode& block_code(DType dtype);
 
-/// A matrix of stored rows as kernels bind it: plain elements or blocks, whatever the dtype.
+/// How the rows of a matrix lie. rows: one behind the other. panel16: sixteen rows of blocks interleaved
+/// (panel_code.h).
+enum class Layout : std::uint8_t { rows, panel16 };
+
+struct PanelCode;
+
+/// A matrix of stored rows as kernels bind it: plain elements, blocks or panels, whatever the dtype.
 class StoredMatrix {
  public:
-  /// Declares the buffer. `columns`: elements of a row, a multiple of the block.
-  StoredMatrix(kir::Build& k, std::string_view name, DType dtype, std::string_view comment = {});
-  bool in_blocks() const { return code_ != nullptr; }
+  /// Declares the buffer.
+  StoredMatrix(kir::Build& k, std::string_view name, DType dtype, Layout layout = Layout::rows,
+               std::string_view comment = {});
+  bool in_blocks() const { return code_ || panel_; }
   const BlockCode& code() const { return *code_; }
+  const PanelCode& panel() const { return *panel_; }
   const kir::Mem& memory() const { return memory_; }
   /// Element `at` of the row whose first element is number `row_start`, as f32 (f64 and integers: as loaded). Any lane
   /// may ask for any place: dot products do better with code().
@@ -48,6 +58,7 @@ class StoredMatrix {
  private:
   kir::Build* k_;
   const BlockCode* code_ = nullptr;
+  const PanelCode* panel_ = nullptr;
   kir::Mem memory_;
 };
 

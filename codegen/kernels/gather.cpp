@@ -13,7 +13,7 @@ using kir::Val;
 
 TemplateKernel gather(const kir::Target& target, std::string name, const Gather& what) {
   kir::Build k(std::move(name), target);
-  const StoredMatrix table(k, "table", what.table);
+  const StoredMatrix table(k, "table", what.table, what.layout);
   const Mem ids = k.in("ids", memory_kind(what.ids));
   const Results results(k, what.tail, table.in_blocks() ? DType::f32 : what.table, what.inner);
   const Val entries = value_of(k, what.entries), inner = value_of(k, what.inner), count = value_of(k, what.count);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/kernels/block_code.h"
 #include "codegen/kernels/pointwise.h"
 
 namespace openinfer::kernels {
@@ -14,6 +15,7 @@ namespace openinfer::kernels {
 struct Gather {
   Extent outer, entries, count, inner;
   DType table = DType::f32;
+  Layout layout = Layout::rows;
   DType ids = DType::i32;  // i32 or i64
   /// Elements from one to the next along outer, entries and inner; none: the table is dense, as one in blocks must be.
   std::vector<Extent> steps = {};

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <memory>
-#include <numeric>
 
-#include "codegen/kernels/block_code.h"
+#include "codegen/kernels/outer.h"
+#include "codegen/kernels/product_parts.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::kernels {
@@ -26,96 +25,12 @@ constexpr std::int64_t kRowTile = 8;
 constexpr int kColumnsPerCall = 8;
 
 Kind sum_kind(DType x) { return x == DType::f64 ? Kind::f64 : Kind::f32; }
-Val as(Val v, Kind kind) { return v.kind() == kind ? v : convert(v, kind); }
-int tile_of(const Extent& rows) { return static_cast<int>(std::min(kRowTile, std::max<std::int64_t>(rows.value, 1))); }
-
-/// Workgroups along one extent.
-Val parts_of(Build& k, const Extent& extent, int divide) {
-  if (extent.known()) return k.constant((extent.value + divide - 1) / divide);
-  return (value_of(k, extent) + (divide - 1)) / divide;
-}
 
 /// A column's sum for row m of the tile.
 using Sum = std::function<Val(Val m)>;
 
-/// The buffers of one product and what all schedules share.
-class Parts {
- public:
-  Parts(Build& k, const Product& what)
-      : k_(k), what_(what), tile_(tile_of(what.rows)), x_(k.in(what.of, memory_kind(what.x), "(N, K)")) {
-    for (const Product::Weight& w : what.weights) {
-      weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.by_rows ? "(M, K)" : "(K, M)"));
-      biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
-    }
-    for (const Pointwise& tail : what.tails) tails_.push_back(std::make_unique<PointwiseCode>(k, tail));
-  }
-
-  Build& k() const { return k_; }
-  Kind kind() const { return sum_kind(what_.x); }
-  int tile() const { return tile_; }
-  std::int64_t K() const { return what_.inner.value; }
-  const Product& what() const { return what_; }
-  const StoredMatrix& weight(std::size_t i) const { return *weights_[i]; }
-  /// W[at, column] however it is stored, for any lane.
-  Val weight_at(std::size_t i, Val at, Val column) const {
-    const Product::Weight& w = what_.weights[i];
-    if (w.by_rows) return as(weights_[i]->element(column, k_.constant(K()), at), kind());
-    return as(weights_[i]->element(at, value_of(k_, w.columns), column), kind());
-  }
-  /// Weights with columns, and a tail, of their own.
-  std::size_t places() const { return is_stacked() ? what_.weights.size() : 1; }
-  /// Weights whose columns meet in the tail of that place.
-  std::vector<std::size_t> weights_at(std::size_t place) const {
-    if (is_stacked()) return {place};
-    std::vector<std::size_t> all(what_.weights.size());
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    return all;
-  }
-
-  /// Do all rows fit one tile?
-  bool one_tile() const { return what_.rows.known() && what_.rows.value <= tile_; }
-  /// The rows of tile number `t`; behind the last row the last once more, whose results are not stored.
-  void start_rows(Val t) {
-    first_row_ = k_.let("first_row", t * tile_);
-    n_rows_ = value_of(k_, what_.rows);
-  }
-  Val row(Val m) const { return tile_ == 1 ? first_row_ : min(first_row_ + m, n_rows_ - 1); }
-  Val x(Val m, Val at) const { return as(x_[k_.let("x_at", row(m) * K() + at)], kind()); }
-
-  /// For each row of the tile: bias, tail and stores.
-  void finish(std::size_t tail, const std::vector<std::pair<std::size_t, Sum>>& sums, Val column) const {
-    k_.each("m", tile_, [&](Val m) {
-      const auto store = [&] {
-        std::vector<Val> given;
-        for (const auto& [weight, sum] : sums) given.push_back(with_bias(weight, sum(m), column));
-        tails_[tail]->apply(given, {row(m), column});
-      };
-      if (tile_ == 1)
-        store();
-      else
-        k_.if_(first_row_ + m < n_rows_, store);
-    });
-  }
-
- private:
-  bool is_stacked() const { return what_.siblings == Product::Siblings::stacked; }
-  Val with_bias(std::size_t weight, Val sum, Val column) const {
-    if (what_.weights[weight].bias.empty()) return sum;
-    return sum + as(biases_[weight][column], kind());
-  }
-
-  Build& k_;
-  const Product& what_;
-  int tile_;
-  Mem x_;
-  Val first_row_, n_rows_;
-  std::vector<std::unique_ptr<StoredMatrix>> weights_;
-  std::vector<Mem> biases_;
-  std::vector<std::unique_ptr<PointwiseCode>> tails_;
-};
-
 /// sum[m] += Σ_k W[column, k] · x[row m, k] over the lanes' share of k, for plain weights.
-void add_plain(const Parts& p, std::size_t weight, Val column, const Tile& sum) {
+void add_plain(const ProductParts& p, std::size_t weight, Val column, const Tile& sum) {
   Build& k = p.k();
   k.for_lanes("k", 0, p.K(), [&](Val at) {
     const Val w = k.let("w_k", as(p.weight(weight).memory()[column * p.K() + at], p.kind()));
@@ -124,7 +39,7 @@ void add_plain(const Parts& p, std::size_t weight, Val column, const Tile& sum) 
 }
 
 /// The same for blocks: within a group that shares a scale, lanes take neighbouring elements.
-void add_blocks(const Parts& p, std::size_t weight, Val column, const Tile& sum) {
+void add_blocks(const ProductParts& p, std::size_t weight, Val column, const Tile& sum) {
   Build& k = p.k();
   const BlockCode& code = p.weight(weight).code();
   const int sharing = std::min(code.run, k.lanes());  // lanes that work on one group
@@ -162,7 +77,7 @@ void add_blocks(const Parts& p, std::size_t weight, Val column, const Tile& sum)
 }
 
 /// The column's sum for each row of the tile, the same in all lanes.
-Sum column_sums(const Parts& p, std::size_t weight, Val column) {
+Sum column_sums(const ProductParts& p, std::size_t weight, Val column) {
   Build& k = p.k();
   const Tile sum = k.tile("sum", p.tile(), p.kind());
   if (p.weight(weight).in_blocks())
@@ -178,51 +93,34 @@ Sum column_sums(const Parts& p, std::size_t weight, Val column) {
   return [total](const Val& m) -> Val { return total[m]; };
 }
 
-/// Workgroups count through the columns, `divide` at a time (of stacked weights one behind the other), then through the
-/// tiles of rows. f(place, first column): `place` counts stacked weights, and is 0 for others.
-void share_columns(Parts& p, int divide, const std::function<void(std::size_t place, Val first)>& f) {
-  Build& k = p.k();
-  std::vector<Val> start = {k.constant(0)};
-  for (std::size_t i = 0; i < p.places(); ++i)
-    start.push_back(start.back() + parts_of(k, p.what().weights[i].columns, divide));
-  const bool one_tile = p.one_tile();
-  p.start_rows(one_tile ? k.constant(0) : k.group() / start.back());
-  const Val part = one_tile ? k.group() : k.let("part_of_columns", k.group() % start.back());
-  const std::size_t last = p.places() - 1;
-  for (std::size_t i = 0; i <= last; ++i) {
-    const auto one = [&] { f(i, k.let("first_column", (part - start[i]) * divide)); };
-    if (last == 0)
-      one();
-    else if (i == 0)
-      k.if_(part < start[1], one);
+/// For each row of the tile: bias, tail and stores.
+void finish(const ProductParts& p, std::size_t place, const std::vector<std::pair<std::size_t, Sum>>& sums,
+            const Val& column) {
+  p.k().each("m", p.tile(), [&](Val m) {
+    const auto store = [&] {
+      Sums now;
+      for (const auto& [weight, sum] : sums) now.emplace_back(weight, sum(m));
+      p.store(place, now, p.row(m), column);
+    };
+    if (p.tile() == 1)
+      store();
     else
-      k.if_(i == last ? part >= start[i] : part >= start[i] && part < start[i + 1], one);
-  }
-}
-
-std::vector<GridFactor> grid_of(const Parts& p, int divide) {
-  const GridFactor tiles = {p.what().rows, p.tile()};
-  if (p.places() == 1) return {{p.what().weights[0].columns, divide}, tiles};
-  std::int64_t parts = 0;  // factors multiply: what is added up must be known
-  for (const Product::Weight& w : p.what().weights) {
-    if (!w.columns.known()) p.k().fail("stacked weights have known widths");
-    parts += (w.columns.value + divide - 1) / divide;
-  }
-  return {{Extent{parts}, 1}, tiles};
+      p.k().if_(p.first_row() + m < p.n_rows(), store);
+  });
 }
 
 }  // namespace
 
 TemplateKernel matvec(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
-  Parts p(k, what);
+  ProductParts p(k, what, kRowTile);
   const int columns = target.subgroups == 1 ? kColumnsPerCall : target.subgroups;
   const auto one_column = [&](std::size_t place, const Val& column) {
     std::vector<std::pair<std::size_t, Sum>> sums;
     for (const std::size_t w : p.weights_at(place)) sums.emplace_back(w, column_sums(p, w, column));
-    p.finish(place, sums, column);
+    finish(p, place, sums, column);
   };
-  share_columns(p, columns, [&](std::size_t place, Val first) {
+  p.share_columns(columns, [&](std::size_t place, Val first) {
     const Extent& all = what.weights[place].columns;
     const auto checked = [&](const Val& c) {
       const Val column = k.let("column", first + c);
@@ -234,14 +132,14 @@ TemplateKernel matvec(const kir::Target& target, const Product& what) {
   });
   std::string reason = "a column's weights lie together: lanes along them";
   if (p.tile() > 1) reason += fmt::format("; {} rows share each decoded weight", p.tile());
-  return {.kernel = k.done(), .grid = grid_of(p, columns), .reason = std::move(reason)};
+  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason)};
 }
 
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
-  Parts p(k, what);
+  ProductParts p(k, what, kRowTile);
   const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
-  share_columns(p, columns, [&](std::size_t place, Val first) {
+  p.share_columns(columns, [&](std::size_t place, Val first) {
     const Val end = k.let("end_column", min(first + columns, value_of(k, what.weights[place].columns)));
     k.for_group("column", first, end, [&](Val column) {
       std::vector<std::pair<std::size_t, Sum>> sums;
@@ -253,16 +151,17 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
         });
         sums.emplace_back(w, [sum](const Val& m) -> Val { return sum[m]; });
       }
-      p.finish(place, sums, column);
+      finish(p, place, sums, column);
     });
   });
-  return {.kernel = k.done(),
-          .grid = grid_of(p, columns),
-          .reason = "a row's weights lie together: lanes along the columns"};
+  return {
+      .kernel = k.done(), .grid = p.grid(columns), .reason = "a row's weights lie together: lanes along the columns"};
 }
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
-  const bool by_rows = std::all_of(what.weights.begin(), what.weights.end(), [](const auto& w) { return w.by_rows; });
+  const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
+  if (all([](const Product::Weight& w) { return w.layout == Layout::panel16; })) return outer(target, what);
+  const bool by_rows = all([](const Product::Weight& w) { return w.by_rows; });
   return by_rows ? matvec(target, what) : product_by_columns(target, what);
 }
 
@@ -274,7 +173,7 @@ TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& 
   const PointwiseCode tail(k, what.tail);
   const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
   const Val n = value_of(k, what.rows), K = value_of(k, what.inner), m = value_of(k, what.columns);
-  const Val parts = k.let("parts", parts_of(k, what.columns, columns));
+  const Val parts = k.let("parts", (value_of(k, what.columns) + (columns - 1)) / columns);
   Val rest = k.let("matrix_row", k.group() / parts);
   const Val first = k.let("first_column", k.group() % parts * columns);
   const Val row = k.let("row", rest % n);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/kernels/block_code.h"
 #include "codegen/kernels/kernel_template.h"
 #include "codegen/kernels/pointwise.h"
 
@@ -20,6 +21,7 @@ struct Product {
     bool by_rows = true;    // stored (M, K): a column of W lies in one piece. Else (K, M).
     std::string bias = {};  // of a buffer of M floats; "": none
     DType bias_dtype = DType::f32;
+    Layout layout = Layout::rows;  // panel16: by_rows, M a multiple of 16, a dtype with a PanelCode
   };
   /// How several W share a dispatch. stacked: their columns lie one behind the other, each with a tail of its own.
   /// zipped: equal M, one tail sees the same column of all.
@@ -41,7 +43,7 @@ struct Product {
 TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
-/// The one of the two that fits.
+/// The one that fits: outer (outer.h) where all weights are panels, else one of the two above.
 TemplateKernel product(const kir::Target& target, const Product& what);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m] of activations, with broadcast leading dimensions: strides of 0.

@@ -57,6 +57,10 @@ inline f32x8 round(f32x8 x) {
   return (f32x8)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+#if defined(__FMA__)
+inline f32x8 fma(f32x8 a, f32x8 b, f32x8 c) { return (f32x8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#endif
+
 template <>
 inline f32x8 load<f32x8, f16>(const f16* from) {
   return (f32x8)_mm256_cvtph_ps(bytes_at<__m128i>(from));

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/outer.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "codegen/kernels/product_parts.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Kind;
+using kir::Tile;
+using kir::Val;
+
+Val mul_add(const Build& k, const Val& a, const Val& b, const Val& sum) {
+  return k.target().fast_fma ? fma(a, b, sum) : sum + a * b;
+}
+
+// --- f32 ---
+
+/// Σ_j x[32·block + j] of the first row, the same in all lanes.
+Val x_sum(const PanelStep& s, const Val& x_at) {
+  Build& k = s.k;
+  const int wide = std::min(k.lanes(), kPanelBlock);
+  const kir::Reg ones = k.var("ones", Kind::f32);
+  k.each("s", kPanelBlock / wide, [&](Val i) { ones += as(s.x[x_at + i * wide + k.lane_in(kPanelBlock)], Kind::f32); });
+  const Val sum = k.let("x_sum", k.lane_sum(ones));
+  return wide == k.lanes() ? sum : sum * (static_cast<double>(wide) / k.lanes());  // every element was there more often
+}
+
+/// f(chain, byte) for the four bytes of a word, dealt to that many chains.
+void each_byte(Build& k, int chains, const std::function<void(Val chain, Val byte)>& f) {
+  k.each("i", 4 / chains, [&](Val i) { k.each("c", chains, [&](Val c) { f(c, i * chains + c); }); });
+}
+
+/// One row of x: quants times x first, the scale behind a block's sum. Chains hide how long a sum takes.
+void add_row(const PanelStep& s) {
+  Build& k = s.k;
+  const PanelCode& code = s.code;
+  const int chains = k.target().tuned_or("outer_chains", 4);
+  if (chains != 1 && chains != 2 && chains != 4) k.fail(fmt::format("tune.outer_chains is {}; 1, 2 or 4", chains));
+  const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock);
+  const Val ones = code.has_minimum ? x_sum(s, x_at) : Val();
+  for (std::size_t v = 0; v < s.blocks.size(); ++v) {
+    const PanelBlock& block = s.blocks[v];
+    const Tile part = k.tile("part", chains, Kind::f32);
+    const Val fifth = code.fifth_bits(k, block);
+    k.for_(
+        "word", 0, code.words,
+        [&](Val number) {
+          const Val word = k.let("quants", code.word(block, number));
+          each_byte(k, chains, [&](Val c, Val byte) {
+            k.each("half", code.parts, [&](Val half) {
+              const Val x = as(s.x[x_at + number * 4 + byte + half * 16], Kind::f32);
+              part[c] = mul_add(k, code.quant(word, fifth, number, byte, half), x, part[c]);
+            });
+          });
+        },
+        code.words);
+    Val total = part[0];
+    for (int c = 1; c < chains; ++c) total = total + part[c];
+    const Val sum = mul_add(k, code.scale(block), total, s.sum[v]);
+    s.sum[v] = code.has_minimum ? mul_add(k, code.minimum(block), ones, sum) : sum;
+  }
+}
+
+/// Several rows of x: a decoded weight meets all of them. Few rows take two chains each.
+void add_rows(const PanelStep& s) {
+  Build& k = s.k;
+  const PanelCode& code = s.code;
+  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
+  for (int v = 0; v < vectors; ++v) {
+    const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
+    const Val scale = k.let("scale", code.scale(block)), fifth = code.fifth_bits(k, block);
+    const Val low = code.has_minimum ? k.let("low", code.minimum(block)) : Val();
+    const Tile part = k.tile("part", s.rows * chains, Kind::f32);
+    k.each("m", s.rows, [&](Val m) { part[m * chains] = s.sum[m * vectors + v]; });
+    k.for_("word", 0, code.words, [&](Val number) {
+      const Val word = k.let("quants", code.word(block, number));
+      const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock + number * 4);
+      each_byte(k, chains, [&](Val c, Val byte) {
+        k.each("half", code.parts, [&](Val half) {
+          const Val q = code.quant(word, fifth, number, byte, half);
+          const Val w = k.let("w", code.has_minimum ? mul_add(k, scale, q, low) : scale * q);
+          k.each("m", s.rows, [&](Val m) {
+            const Val x = as(s.x[x_at + m * s.K + byte + half * 16], Kind::f32);
+            part[m * chains + c] = mul_add(k, w, x, part[m * chains + c]);
+          });
+        });
+      });
+    });
+    k.each("m", s.rows, [&](Val m) {
+      s.sum[m * vectors + v] = chains == 1 ? Val(part[m]) : part[m * chains] + part[m * chains + 1];
+    });
+  }
+}
+
+// --- the walk ---
+
+/// A workgroup's columns, for a chunk of rows.
+class Outer {
+ public:
+  Outer(ProductParts& p, const Products& products)
+      : k_(p.k()), p_(p), products_(products), wide_(std::min(k_.lanes(), kPanelRows)) {}
+
+  int vectors() const { return kPanelRows / wide_; }
+  /// Columns of a subgroup: a panel, or as many as there are lanes for.
+  int columns() const { return std::max(k_.lanes(), kPanelRows); }
+
+  void run(std::size_t place, const Val& first, const std::vector<int>& heights) const {
+    const Val start = k_.target().subgroups == 1 ? first : k_.let("column", first + k_.subgroup() * columns());
+    const auto rows = [&] { all_rows(place, start, heights); };
+    if (columns() * k_.target().subgroups == kPanelRows) return rows();  // there are whole panels only
+    k_.if_(start < count(place), rows);
+  }
+
+ private:
+  Val count(std::size_t place) const { return value_of(k_, p_.what().weights[place].columns); }
+
+  /// Tiles of the greatest height first; what is left is less than a tile of that height.
+  void all_rows(std::size_t place, const Val& start, const std::vector<int>& heights) const {
+    if (p_.tile() == 1) return rows(place, start, p_.first_row(), 1);
+    const Val end = k_.let("end_row", min(p_.first_row() + p_.tile(), p_.n_rows()));
+    Val from = p_.first_row();
+    for (const int height : heights) {
+      const Val to = height == 1 ? end : k_.let("rest", from + (end - from) / height * height);
+      k_.for_(
+          "row", from, to, [&](Val row) { rows(place, start, row, height); }, 1, height);
+      from = to;
+    }
+  }
+
+  void rows(std::size_t place, const Val& start, const Val& row, int height) const {
+    std::vector<std::pair<std::size_t, Tile>> sums;
+    for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, panel(w, place, start, row, height));
+    const auto store = [&](const Val& m, const Val& v, const Val& column) {
+      Sums now;
+      for (const auto& [weight, sum] : sums) now.emplace_back(weight, sum[m * vectors() + v]);
+      p_.store(place, now, row + m, column);
+    };
+    k_.each("m", height, [&](Val m) {
+      if (k_.lanes() > kPanelRows) {
+        k_.for_lanes("at", start, min(start + k_.lanes(), count(place)), [&](Val column) { store(m, 0, column); });
+        return;
+      }
+      k_.each("v", vectors(), [&](Val v) { store(m, v, start + v * wide_ + k_.lane()); });
+    });
+  }
+
+  /// The sums of that weight's panel: of each lane, if there are more than sixteen.
+  Tile panel(std::size_t weight, std::size_t place, const Val& start, const Val& row, int height) const {
+    const StoredMatrix& w = p_.weight(weight);
+    const std::int64_t blocks = p_.K() / kPanelBlock;
+    const Tile sum = k_.tile("sum", height * vectors(), Kind::f32);
+    Val number = start / kPanelRows;
+    if (k_.lanes() > kPanelRows) number = min(number + k_.lane_of(kPanelRows), count(place) / kPanelRows - 1);
+    const Val first = k_.let("first_block", number * blocks);
+    k_.for_("b", 0, blocks, [&](Val b) {
+      const kir::Slot slot = w.memory().block(k_.let("at", first + b));
+      if (height == 1) prefetch(slot, w.panel());
+      std::vector<PanelBlock> of_vectors;
+      for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_});
+      products_.add({k_, w.panel(), of_vectors, p_.x_memory(), row, b, p_.K(), height, sum});
+    });
+    return sum;
+  }
+
+  /// Runs on into the next panel, which is this thread's next one.
+  void prefetch(const kir::Slot& slot, const PanelCode& code) const {
+    const int ahead = k_.target().tuned_or("prefetch_bytes", 4096);
+    if (ahead <= 0 || k_.lanes() > kPanelRows) return;
+    constexpr int kLine = 64;
+    k_.each("line", code.words, [&](Val line) { k_.prefetch(slot["qs"](line * kLine), ahead); });
+    k_.prefetch(slot["d"](0), ahead);
+  }
+
+  Build& k_;
+  ProductParts& p_;
+  const Products& products_;
+  int wide_;  // lanes along a panel
+};
+
+/// Heights of tiles: the device's, then smaller ones for the rows that are left.
+std::vector<int> tile_heights(const kir::Target& target, std::int64_t most) {
+  std::vector<int> heights;
+  for (const int height : {target.tuned_or("outer_rows", 4), 4, 1})
+    if (height <= most && (heights.empty() || height < heights.back())) heights.push_back(height);
+  return heights;
+}
+
+}  // namespace
+
+const Products& f32_products() {
+  static const Products products = {
+      .name = "f32", .x = {}, .add = [](const PanelStep& s) { s.rows == 1 ? add_row(s) : add_rows(s); }};
+  return products;
+}
+
+TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products) {
+  Build k(what.name, target);
+  if (what.x == DType::f64) k.fail("panels have sums in f32 only");
+  const int chunk = target.tuned_or("outer_chunk", 128), ahead = target.tuned_or("prefetch_bytes", 4096);
+  ProductParts p(k, what, chunk, products.x);
+  const Outer outer(p, products);
+  const std::vector<int> heights = tile_heights(target, p.tile());
+  const int columns = outer.columns() * target.subgroups;
+  p.share_columns(columns, [&](std::size_t place, const Val& first) { outer.run(place, first, heights); });
+  std::string reason = fmt::format("panels of 16 rows of W as lanes, {} products; ", products.name);
+  if (p.tile() > 1)
+    reason += fmt::format("tiles of {} rows in chunks of {}", fmt::join(heights, ", "), p.tile());
+  else
+    reason += fmt::format("fetched {} B ahead", ahead);
+  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason)};
+}
+
+}  // namespace openinfer::kernels

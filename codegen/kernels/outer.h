@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products with lanes along the rows of W, which are the columns of y: weights in panel16 go by as one stream, x is
+// broadcast, no lane sums. One row of x for decoding; tiles of rows in registers, in chunks that stay in the cache, for
+// prompts. How numbers are multiplied is a value of its own: in f32 here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "codegen/kernels/panel_code.h"
+#include "codegen/kernels/product.h"
+
+namespace openinfer::kernels {
+
+/// One block position of a panel against the same 32 elements of some rows of x.
+struct PanelStep {
+  kir::Build& k;
+  const PanelCode& code;
+  const std::vector<PanelBlock>& blocks;  // by vector: sixteen rows are several vectors where there are fewer lanes
+  const kir::Mem& x;                      // plain elements (N, K), or Products::x (N, K / 32)
+  kir::Val first_row, block;              // of x; the position along K / 32
+  std::int64_t K;
+  int rows;              // of x, from first_row on
+  const kir::Tile& sum;  // [row · blocks.size() + vector], f32
+};
+
+/// The arithmetic of a product.
+struct Products {
+  std::string name;    // for plan.txt
+  kir::Record x = {};  // what 32 elements of x lie as; no fields: plain elements of Product::x
+  /// sum[m, v] += Σ_j W[row of v, 32·block + j] · x[first_row + m, 32·block + j]
+  std::function<void(const PanelStep&)> add;
+};
+
+/// Exact weights, f32 sums.
+const Products& f32_products();
+
+/// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
+///   outer_rows      rows of x in registers, for prompts
+///   outer_chunk     rows of x that a workgroup goes through for its columns
+///   outer_chains    sums side by side for one row of x, added at a block's end: 1, 2 or 4
+///   prefetch_bytes  how far ahead of one row's stream is fetched; 0: not at all
+TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());
+
+}  // namespace openinfer::kernels

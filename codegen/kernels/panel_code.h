@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// How kernels read layout panel16 (formats/opnf/spec.md): sixteen rows of blocks interleaved, so that lanes are rows
+// and a panel is one stream. One PanelCode for each block format that has the layout, the only place that knows its
+// bits.
+//
+// At one block position of sixteen rows, a row has `words` of four quant bytes. Element 4·word + byte + 16·part of a
+// row's block is d · quant(word, byte, part) + m.
+#pragma once
+
+#include <cstdint>
+
+#include "codegen/kernel_ir/build.h"
+#include "openinfer/dtype.h"
+
+namespace openinfer::kernels {
+
+inline constexpr int kPanelRows = 16;
+inline constexpr int kPanelBlock = 32;  // elements of a row's block, of every format that has panels
+
+/// One block position of a panel, and which of its sixteen rows a lane looks at.
+struct PanelBlock {
+  kir::Slot slot;
+  kir::Val row;
+};
+
+struct PanelCode {
+  kir::Record record;  // sixteen rows: {"q4_1_x16", {{"qs", i8, 256}, {"d", f16, 16}, {"m", f16, 16}}}
+  int words = 4;       // of a row
+  int parts = 2;       // quants in a byte
+  int low = 0;         // the quant that its bits 0 stand for
+  bool fifth = false;  // a fifth bit, in "qh"
+  bool has_minimum = false;
+
+  /// Four quant bytes, as i32.
+  kir::Val word(const PanelBlock& b, const kir::Val& number) const;
+  /// The fifth bits of a block, as i32; none in formats without.
+  kir::Val fifth_bits(kir::Build& k, const PanelBlock& b) const;
+  /// The quant as an f32 that is a small integer, from its word and the fifth bits.
+  kir::Val quant(const kir::Val& word, const kir::Val& fifth_bits, const kir::Val& number, const kir::Val& byte,
+                 const kir::Val& part) const;
+  kir::Val scale(const PanelBlock& b) const;
+  kir::Val minimum(const PanelBlock& b) const;
+  /// Element `at` of row `row` of a matrix of `columns` columns, as f32. Any lane may ask for any place.
+  kir::Val element(kir::Build& k, const kir::Mem& panels, const kir::Val& row, const kir::Val& columns,
+                   const kir::Val& at) const;
+};
+
+/// q4_0, q4_1, q5_0, q5_1, q8_0.
+bool has_panel_code(DType dtype);
+/// Errors: internal for a dtype without one.
+const PanelCode& panel_code(DType dtype);
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/product_parts.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Mem;
+using kir::Val;
+
+/// Workgroups along one extent.
+Val parts_of(Build& k, const Extent& extent, int divide) {
+  if (extent.known()) return k.constant((extent.value + divide - 1) / divide);
+  return (value_of(k, extent) + (divide - 1)) / divide;
+}
+
+}  // namespace
+
+ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, const kir::Record& x)
+    : k_(k),
+      what_(what),
+      tile_(static_cast<int>(std::min(tile, std::max<std::int64_t>(what.rows.value, 1)))),
+      x_(x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K)")) {
+  for (const Product::Weight& w : what.weights) {
+    weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.layout, w.by_rows ? "(M, K)" : "(K, M)"));
+    biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
+  }
+  for (const Pointwise& tail : what.tails) tails_.push_back(std::make_unique<PointwiseCode>(k, tail));
+}
+
+Val ProductParts::weight_at(std::size_t i, Val at, Val column) const {
+  const Product::Weight& w = what_.weights[i];
+  if (w.by_rows) return as(weights_[i]->element(column, k_.constant(K()), at), kind());
+  return as(weights_[i]->element(at, value_of(k_, w.columns), column), kind());
+}
+
+std::vector<std::size_t> ProductParts::weights_at(std::size_t place) const {
+  if (is_stacked()) return {place};
+  std::vector<std::size_t> all(what_.weights.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return all;
+}
+
+void ProductParts::start_rows(Val tile) {
+  first_row_ = k_.let("first_row", tile * tile_);
+  n_rows_ = value_of(k_, what_.rows);
+}
+
+void ProductParts::share_columns(int divide, const std::function<void(std::size_t place, Val first)>& f) {
+  std::vector<Val> start = {k_.constant(0)};
+  for (std::size_t i = 0; i < places(); ++i)
+    start.push_back(start.back() + parts_of(k_, what_.weights[i].columns, divide));
+  start_rows(one_tile() ? k_.constant(0) : k_.group() / start.back());
+  const Val part = one_tile() ? k_.group() : k_.let("part_of_columns", k_.group() % start.back());
+  const std::size_t last = places() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    const auto one = [&] { f(i, k_.let("first_column", (part - start[i]) * divide)); };
+    if (last == 0)
+      one();
+    else if (i == 0)
+      k_.if_(part < start[1], one);
+    else
+      k_.if_(i == last ? part >= start[i] : part >= start[i] && part < start[i + 1], one);
+  }
+}
+
+std::vector<GridFactor> ProductParts::grid(int divide) const {
+  const GridFactor tiles = {what_.rows, tile_};
+  if (places() == 1) return {{what_.weights[0].columns, divide}, tiles};
+  std::int64_t parts = 0;  // factors multiply: what is added up must be known
+  for (const Product::Weight& w : what_.weights) {
+    if (!w.columns.known()) k_.fail("stacked weights have known widths");
+    parts += (w.columns.value + divide - 1) / divide;
+  }
+  return {{Extent{parts}, 1}, tiles};
+}
+
+void ProductParts::store(std::size_t place, const Sums& sums, const Val& row, const Val& column) const {
+  std::vector<Val> given;
+  for (const auto& [weight, sum] : sums) {
+    const bool biased = !what_.weights[weight].bias.empty();
+    given.push_back(biased ? sum + as(biases_[weight][column], kind()) : sum);
+  }
+  tails_[place]->apply(given, {row, column});
+}
+
+}  // namespace openinfer::kernels

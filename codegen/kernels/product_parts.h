@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every schedule of a product shares: its buffers, which workgroup computes which columns of which rows, and what
+// happens to a finished sum (bias, tail, stores).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "codegen/kernels/block_code.h"
+#include "codegen/kernels/product.h"
+
+namespace openinfer::kernels {
+
+inline kir::Val as(kir::Val v, kir::Kind kind) { return v.kind() == kind ? v : convert(v, kind); }
+
+/// Sums by weight: of a place's weights in order.
+using Sums = std::vector<std::pair<std::size_t, kir::Val>>;
+
+class ProductParts {
+ public:
+  /// Declares the buffers: x, for each weight itself and its bias, then the tails'. `tile`: rows of x of a workgroup.
+  /// `x`: what x's buffer holds, if not plain elements.
+  ProductParts(kir::Build& k, const Product& what, std::int64_t tile, const kir::Record& x = {});
+
+  kir::Build& k() const { return k_; }
+  kir::Kind kind() const { return what_.x == DType::f64 ? kir::Kind::f64 : kir::Kind::f32; }
+  int tile() const { return tile_; }
+  std::int64_t K() const { return what_.inner.value; }
+  const Product& what() const { return what_; }
+  const StoredMatrix& weight(std::size_t i) const { return *weights_[i]; }
+  /// W[at, column] however it is stored, for any lane.
+  kir::Val weight_at(std::size_t i, kir::Val at, kir::Val column) const;
+  /// Weights with columns, and a tail, of their own.
+  std::size_t places() const { return is_stacked() ? what_.weights.size() : 1; }
+  /// Weights whose columns meet in the tail of that place.
+  std::vector<std::size_t> weights_at(std::size_t place) const;
+
+  /// Do all rows fit one tile?
+  bool one_tile() const { return what_.rows.known() && what_.rows.value <= tile_; }
+  const kir::Val& first_row() const { return first_row_; }
+  const kir::Val& n_rows() const { return n_rows_; }
+  /// Row m of the tile; behind the last row the last once more, whose results are not stored.
+  kir::Val row(kir::Val m) const { return tile_ == 1 ? first_row_ : min(first_row_ + m, n_rows_ - 1); }
+  kir::Val x(kir::Val m, kir::Val at) const { return as(x_[k_.let("x_at", row(m) * K() + at)], kind()); }
+  const kir::Mem& x_memory() const { return x_; }
+
+  /// Workgroups count through the columns, `divide` at a time (of stacked weights one behind the other), then through
+  /// the tiles of rows. f(place, first column): `place` counts stacked weights, and is 0 for others.
+  void share_columns(int divide, const std::function<void(std::size_t place, kir::Val first)>& f);
+  std::vector<GridFactor> grid(int divide) const;
+  /// Bias, tail and stores of one element.
+  void store(std::size_t place, const Sums& sums, const kir::Val& row, const kir::Val& column) const;
+
+ private:
+  bool is_stacked() const { return what_.siblings == Product::Siblings::stacked; }
+  void start_rows(kir::Val tile);
+
+  kir::Build& k_;
+  const Product& what_;
+  int tile_;
+  kir::Mem x_;
+  kir::Val first_row_, n_rows_;
+  std::vector<std::unique_ptr<StoredMatrix>> weights_;
+  std::vector<kir::Mem> biases_;
+  std::vector<std::unique_ptr<PointwiseCode>> tails_;
+};
+
+}  // namespace openinfer::kernels

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/outer.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "codegen/kernels/gather.h"
+#include "formats/opnf/panel16.h"
+#include "openinfer/error.h"
+#include "stored.h"
+
+using namespace openinfer;
+using namespace openinfer::kernels;
+
+namespace {
+
+using Siblings = Product::Siblings;
+
+const std::vector<DType> kPanelDtypes = {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0};
+
+/// The same matrix in panel16.
+Data panels(const Stored& w) {
+  const opnf::DTypeInfo& row = *opnf::find_dtype(static_cast<std::uint8_t>(w.dtype));
+  const auto blocks = static_cast<std::uint64_t>(w.n / row.block_size);
+  std::vector<std::byte> from = Data(w.data).bytes(), to(from.size());
+  const std::size_t panel = 16 * blocks * row.block_bytes;
+  for (std::size_t at = 0; at < from.size(); at += panel)
+    opnf::to_panel16(row, blocks, from.data() + at, to.data() + at);
+  return Data(std::move(to));
+}
+
+/// A number and how far a kernel's may be from it: tests/kernels/product_test.cpp says why.
+struct Near {
+  double value = 0, bound = 0;
+};
+Near expected(const Stored& x, const Stored& w, std::int64_t n, std::int64_t m) {
+  Near sum;
+  for (std::int64_t k = 0; k < x.n; ++k) {
+    sum.value += x.at(n, k) * w.at(m, k);
+    sum.bound += std::abs(x.at(n, k)) * 4 * w.largest();
+  }
+  sum.bound *= static_cast<double>(x.n + 5) * rounding(DType::f32);
+  sum.bound += rounding(x.dtype) * std::abs(sum.value) + 1e-300;
+  return sum;
+}
+void check(const Data& y, std::int64_t at, const Near& wanted) {
+  const double got = y[at];
+  if (!(std::abs(got - wanted.value) <= wanted.bound))
+    FAIL_CHECK("element " << at << ": " << got << ", not " << wanted.value << " by at most " << wanted.bound);
+}
+
+Product product_of(const std::vector<const Stored*>& weights, const Stored& x, Extent rows, Siblings siblings) {
+  Product p = {.name = "p", .x = x.dtype, .rows = rows, .inner = {x.n}, .siblings = siblings};
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const auto M = static_cast<std::int64_t>(weights[i]->values.size()) / x.n;
+    p.weights.push_back(
+        {.name = "w" + std::to_string(i), .dtype = weights[i]->dtype, .columns = {M}, .layout = Layout::panel16});
+    p.tails.push_back({.axes = {rows, {M}}, .given = {x.dtype}, .outputs = {{"y" + std::to_string(i), x.dtype, 0}}});
+  }
+  return p;
+}
+
+struct Case {
+  DType x, w;
+  std::int64_t N, K, M;
+  bool known = true;
+};
+void check_one(const kir::Target& target, const Case& c) {
+  INFO(name(c.x) << " x " << name(c.w) << ": " << c.N << ", " << c.K << ", " << c.M << " on " << target.lanes << " x "
+                 << target.subgroups);
+  const Stored x(c.x, c.N, c.K, 11), w(c.w, c.M, c.K, 12);
+  const Product p = product_of({&w}, x, c.known ? Extent{c.N} : Extent{1 << 16, "N"}, Siblings::one);
+  Buffers b = {{"x", x.data}, {"w0", panels(w)}, {"y0", Data(c.x, c.N * c.M)}};
+  run(product(target, p), b, {{"N", c.N}});
+  for (std::int64_t n = 0; n < c.N; ++n)
+    for (std::int64_t m = 0; m < c.M; ++m) check(b["y0"], n * c.M + m, expected(x, w, n, m));
+}
+
+/// Every number of lanes and subgroups, with and without a fused multiply-add, with each number of chains.
+std::vector<kir::Target> all_targets() {
+  std::vector<kir::Target> all = targets();
+  all.push_back({.lanes = 4});
+  all.push_back({.lanes = 16, .fast_fma = true, .tuned = {{"outer_rows", 16}, {"outer_chunk", 24}}});
+  all.push_back({.lanes = 8, .fast_fma = true, .tuned = {{"outer_chains", 2}, {"outer_rows", 6}}});
+  all.push_back({.lanes = 16, .tuned = {{"outer_chains", 1}, {"prefetch_bytes", 0}, {"outer_chunk", 3}}});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("products of panels: each format, one row and tiles with what is left over") {
+  for (const kir::Target& target : all_targets())
+    for (const DType w : kPanelDtypes) {
+      check_one(target, {DType::f32, w, 1, 32, 16});
+      check_one(target, {DType::f32, w, 1, 96, 48});
+      check_one(target, {DType::f32, w, 5, 64, 32});
+    }
+}
+
+TEST_CASE("products of panels: numbers of rows around tiles and chunks, known or not, other dtypes of x") {
+  for (const kir::Target& target : all_targets()) {
+    for (const std::int64_t N : {2, 4, 7, 16, 23, 53})
+      for (const bool known : {true, false}) check_one(target, {DType::f32, DType::q4_1, N, 32, 16, known});
+    for (const DType x : {DType::f16, DType::bf16}) check_one(target, {x, DType::q8_0, 3, 64, 16});
+    check_one(target, {DType::f32, DType::q5_1, 1, 32, 5 * 16, false});
+  }
+  check_one({.lanes = 16}, {DType::f32, DType::q8_0, 131, 32, 16, false});
+}
+
+TEST_CASE("products of panels: stacked siblings of different widths and formats") {
+  const std::int64_t K = 64;
+  for (const kir::Target& target : all_targets())
+    for (const std::int64_t N : {1, 9}) {
+      const Stored x(DType::f32, N, K, 1), q(DType::q4_1, 48, K, 2), k(DType::q5_0, 16, K, 3), v(DType::q8_0, 32, K, 4);
+      const Product p = product_of({&q, &k, &v}, x, N == 1 ? Extent{1} : Extent{1 << 16, "N"}, Siblings::stacked);
+      Buffers b = {{"x", x.data}};
+      int i = 0;
+      for (const Stored* w : {&q, &k, &v}) {
+        const auto M = static_cast<std::int64_t>(w->values.size()) / K;
+        b["w" + std::to_string(i)] = panels(*w);
+        b["y" + std::to_string(i++)] = Data(f32, N * M);
+      }
+      run(product(target, p), b, {{"N", N}});
+      i = 0;
+      for (const Stored* w : {&q, &k, &v}) {
+        INFO("weight " << i);
+        const auto M = static_cast<std::int64_t>(w->values.size()) / K;
+        for (std::int64_t n = 0; n < N; ++n)
+          for (std::int64_t m = 0; m < M; ++m) check(b["y" + std::to_string(i)], n * M + m, expected(x, *w, n, m));
+        ++i;
+      }
+    }
+}
+
+TEST_CASE("products of panels: zipped siblings, a bias and a residual") {
+  const std::int64_t N = 6, K = 32, M = 32;
+  using Exprs = std::span<const ScalarExpr>;
+  for (const kir::Target& target : all_targets()) {
+    const Stored x(DType::f32, N, K, 1), gate(DType::q4_0, M, K, 2), up(DType::q8_0, M, K, 3),
+        bias(DType::f16, 1, M, 4), r(DType::f32, N, M, 5);
+    Product p = product_of({&gate, &up}, x, {N}, Siblings::zipped);
+    p.weights[1].bias = "bias";
+    p.weights[1].bias_dtype = DType::f16;
+    p.tails = {{.axes = {{N}, {M}},
+                .given = {DType::f32, DType::f32},
+                .inputs = {{"residual", DType::f32, {true, true}}},
+                .steps = {{"y", [](Exprs v) { return v[0] * v[1] + v[2]; }, {0, 1, 2}, DType::f32}},
+                .outputs = {{"y", DType::f32, 3}}}};
+    Buffers b = {{"x", x.data},       {"w0", panels(gate)}, {"w1", panels(up)},
+                 {"bias", bias.data}, {"residual", r.data}, {"y", Data(f32, N * M)}};
+    run(product(target, p), b);
+    for (std::int64_t n = 0; n < N; ++n)
+      for (std::int64_t m = 0; m < M; ++m) {
+        const Near g = expected(x, gate, n, m);
+        Near u = expected(x, up, n, m);
+        u.value += bias.at(0, m);
+        const double eps = rounding(DType::f32);
+        u.bound += 2 * eps * std::abs(u.value);
+        Near y = {.value = g.value * u.value + r.at(n, m)};
+        y.bound = g.bound * std::abs(u.value) + std::abs(g.value) * u.bound + g.bound * u.bound +
+                  4 * eps * (std::abs(g.value * u.value) + std::abs(y.value));
+        check(b["y"], n * M + m, y);
+      }
+  }
+}
+
+TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
+  for (const kir::Target& target : all_targets())
+    for (const DType dtype : kPanelDtypes)
+      for (const std::int64_t N : {1, 5}) {
+        const Stored x(DType::f32, N, 64, 1);
+        Stored w(dtype, 32, 64, 2);
+        const auto bytes = static_cast<std::size_t>(info(dtype).block_bytes);
+        w.data.bytes()[(5 * 2 + 1) * bytes + 1] = std::byte{0x7e};   // row 5: no number
+        w.data.bytes()[(21 * 2 + 0) * bytes + 0] = std::byte{0x00};  // row 21: infinite
+        w.data.bytes()[(21 * 2 + 0) * bytes + 1] = std::byte{0x7c};
+        const Product p = product_of({&w}, x, {N}, Siblings::one);
+        Buffers b = {{"x", x.data}, {"w0", panels(w)}, {"y0", Data(f32, N * 32)}};
+        run(product(target, p), b);
+        for (std::int64_t n = 0; n < N; ++n)
+          for (std::int64_t m = 0; m < 32; ++m) {
+            INFO(name(dtype) << " row " << m);
+            if (m == 5)
+              CHECK(std::isnan(b["y0"][n * 32 + m]));
+            else
+              CHECK(std::isfinite(b["y0"][n * 32 + m]) == (m != 21));
+          }
+      }
+}
+
+TEST_CASE("rows of a table in panels") {
+  const std::int64_t entries = 48, inner = 64;
+  for (const kir::Target& target : all_targets())
+    for (const DType dtype : kPanelDtypes) {
+      const Stored table(dtype, entries, inner, 3);
+      const std::vector<double> ids = {0, 47, 17, 16, 15};
+      Gather what = {.outer = {1}, .entries = {entries}, .count = {5}, .inner = {inner}, .table = dtype};
+      what.layout = Layout::panel16;
+      what.tail = {.axes = {{1}, {5}, {inner}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}};
+      Buffers b = {{"table", panels(table)}, {"ids", Data(DType::i32, ids)}, {"y", Data(f32, 5 * inner)}};
+      run(gather(target, "g", what), b);
+      for (std::int64_t i = 0; i < 5; ++i)
+        for (std::int64_t k = 0; k < inner; ++k)
+          CHECK(b["y"][i * inner + k] == table.at(static_cast<std::int64_t>(ids[static_cast<std::size_t>(i)]), k));
+    }
+}
+
+TEST_CASE("panels of what cannot be in panels are refused") {
+  const Stored x(DType::f64, 1, 32, 1), w(DType::q8_0, 16, 32, 2);
+  CHECK_THROWS_WITH(outer({.lanes = 16}, product_of({&w}, x, {1}, Siblings::one)), Catch::Contains("f32 only"));
+  const Stored y(DType::f32, 1, 256, 1), k(DType::q4_k, 16, 256, 2);
+  CHECK_THROWS_WITH(outer({.lanes = 16}, product_of({&k}, y, {1}, Siblings::one)), Catch::Contains("q4_k"));
+}
