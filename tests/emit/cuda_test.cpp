@@ -22,7 +22,7 @@ using kir::Val;
 
 namespace {
 
-constexpr kir::Target kFourWarps = {.lanes = 32, .subgroups = 4, .dot4 = kir::Dot4::ss};
+const kir::Target kFourWarps = {.lanes = 32, .subgroups = 4, .dot4 = kir::Dot4::ss};
 
 const check::Nvrtc& nvrtc() {
   static const check::Nvrtc one;
