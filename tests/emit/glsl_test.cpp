@@ -25,8 +25,8 @@ using kir::Val;
 
 namespace {
 
-constexpr Target kOne = {.lanes = 8, .exact_division = false};
-constexpr Target kFour = {.lanes = 8, .subgroups = 4, .exact_division = false};
+const Target kOne = {.lanes = 8, .exact_division = false};
+const Target kFour = {.lanes = 8, .subgroups = 4, .exact_division = false};
 
 /// The same buffers through the shader and the interpreter: the same bytes.
 void check_bytes(run::VulkanDevice& on, const kir::Kernel& k, std::vector<Data> buffers, std::int64_t groups = 1) {
