@@ -56,7 +56,6 @@ class Recorder {
 
   std::string run(std::string_view emission) {
     writer_.meta("emission", emission);
-    writer_.meta("package", fmt::format("{:016x}", g_.model ? g_.model->fingerprint() : 0));
     put_sizes();
     std::vector<std::string> entries;
     for (step_ = 0; step_ < inputs_.steps.size(); ++step_) {

@@ -209,7 +209,8 @@ void HostModel::description() {
   line("const Description& description() {{\n  static const Description all = {{");
   line("      .device = {},", quoted(source_.device.name));
   field("features", features);
-  line("      .metadata_checksum = {:#018x},", source_.metadata_checksum);
+  line("      .metadata_checksum = {:#018x},", source_.contents.metadata);
+  line("      .weights_checksum = {:#018x},", source_.contents.weights);
   field("symbols", symbols);
   field("state_symbols", state_symbols);
   rows("entries", entries);

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "codegen/emit/host_buffers.h"
+#include "codegen/emit/package_contents.h"
 #include "codegen/plan/graph_facts.h"
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
@@ -25,7 +26,7 @@ struct HostSource {
   const Model& model;
   const Device& device;
   const plan::GraphFacts& facts;
-  std::uint64_t metadata_checksum;         // of the package's METADATA section, 0 without one
+  PackageContents contents;
   std::vector<std::string> features = {};  // that the machine or device must have
 };
 

@@ -174,13 +174,6 @@ std::string filled(std::string text, const std::vector<std::pair<std::string, st
   return text;
 }
 
-std::uint64_t metadata_checksum(const Model& model) {
-  const opnf::Reader reader = opnf::Reader::open(model.path());
-  for (const opnf::SectionEntry& s : reader.sections())
-    if (s.kind == static_cast<std::uint32_t>(opnf::Section::metadata)) return s.checksum;
-  return 0;
-}
-
 std::string types(const plan::Plan& plan, plan::Role role, const std::vector<std::string>& names) {
   std::vector<std::string> all;
   for (const std::string& name : names)
@@ -279,6 +272,14 @@ std::string kernel_file(kir::Kernel kernel, const std::string& name) {
                      render_cpp(kernel, CppLinkage::cpp));
 }
 
+/// The plan, and below its name the package that it is for.
+std::string plan_text(const HostSource& source) {
+  std::string text = to_text(source.plan);
+  const std::string package = std::filesystem::path(source.model.path()).filename().string();
+  return text.insert(text.find('\n') + 1, fmt::format("package {}: weights {:#018x}, metadata {:#018x}\n", package,
+                                                      source.contents.weights, source.contents.metadata));
+}
+
 bool is_identifier(std::string_view name) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   return !name.empty() && letter(name[0]) &&
@@ -328,7 +329,8 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
     for (const Fixed& f : fixed)
       files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
   };
-  files["plan.txt"] = to_text(plan);
+  HostSource source = {plan, model, device, facts, package_contents(plan, model)};
+  files["plan.txt"] = plan_text(source);
   if (device.api == Api::cuda) {
     if (!plan.taps.empty())
       fail(ErrorCode::unsupported, "[emit] {}: check data need a host program, and there is none for CUDA yet",
@@ -348,7 +350,6 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   }
   files[fmt::format("host/{}.h", plan.name)] =
       "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
-  HostSource source = {plan, model, device, facts, metadata_checksum(model)};
   if (device.api == Api::cpu) {
     add(cpu_files());
     source.features = device.isa;

@@ -66,6 +66,7 @@ const Description& description() {
       .features = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "movbe", "lzcnt", "bmi", "bmi2", "avx", "f16c", "fma",
           "avx2"},
       .metadata_checksum = 0xaf2a6aaa7c1aaa91,
+      .weights_checksum = 0x…,
       .symbols = {"N"},
       .state_symbols = {},
       .entries =

@@ -84,6 +84,7 @@ const Description& description() {
       .device = "lavapipe",
       .features = {"storageBuffer16BitAccess", "storageBuffer8BitAccess", "subgroupArithmetic", "subgroupBasic"},
       .metadata_checksum = 0xaf2a6aaa7c1aaa91,
+      .weights_checksum = 0x…,
       .symbols = {"N"},
       .state_symbols = {},
       .entries =

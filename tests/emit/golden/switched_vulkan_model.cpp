@@ -125,6 +125,7 @@ const Description& description() {
       .device = "lavapipe",
       .features = {"subgroupBasic"},
       .metadata_checksum = 0xaf2a6aaa7c1aaa91,
+      .weights_checksum = 0x…,
       .symbols = {"N", "S"},
       .state_symbols = {1},
       .entries =

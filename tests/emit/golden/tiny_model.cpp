@@ -325,6 +325,7 @@ const Description& description() {
       .features = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "movbe", "lzcnt", "bmi", "bmi2", "avx", "f16c", "fma",
           "avx2"},
       .metadata_checksum = 0xb256f868930a0f71,
+      .weights_checksum = 0x…,
       .symbols = {"N", "R", "slots", "ctx"},
       .state_symbols = {2, 3},
       .entries =

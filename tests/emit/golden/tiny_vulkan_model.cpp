@@ -297,6 +297,7 @@ const Description& description() {
       .device = "lavapipe",
       .features = {"storageBuffer16BitAccess", "subgroupArithmetic", "subgroupBallot", "subgroupBasic"},
       .metadata_checksum = 0xb256f868930a0f71,
+      .weights_checksum = 0x…,
       .symbols = {"N", "R", "slots", "ctx"},
       .state_symbols = {2, 3},
       .entries =

@@ -17,8 +17,8 @@ namespace MODEL_NAME {
 
 class Check {
  public:
-  /// Errors: Error, for data that cannot be read, are hurt, or belong to another emission or another package.
-  Check(const std::string& data, const std::string& package);
+  /// Errors: Error, for data that cannot be read, are hurt, or belong to another emission.
+  explicit Check(const std::string& data);
 
   /// Sizes that the steps were recorded with: what to open the model with.
   std::map<std::string, std::int64_t> sizes() const;

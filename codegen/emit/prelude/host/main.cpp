@@ -254,7 +254,7 @@ void run_tensors(const Flags& flags) {
 
 #ifdef CHECK_DATA
 void run_check(const Flags& flags) {
-  Check check(flags.check_data, flags.package);
+  Check check(flags.check_data);
   Options options = options_of(flags);
   options.sizes = check.sizes();
   options.check = &check;

@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace MODEL_NAME {
@@ -38,6 +39,21 @@ std::size_t member_count(const Family& family) {
 
 std::string described(std::string_view dtype, std::span<const std::uint64_t> shape, bool transposed) {
   return std::string(dtype) + " " + list(shape) + (transposed ? " stored transposed" : "");
+}
+
+std::string hex(std::uint64_t number) {
+  char text[19];
+  std::snprintf(text, sizeof text, "0x%016llx", static_cast<unsigned long long>(number));
+  return text;
+}
+
+/// Of the stored bytes, out of the index; a block that is repeated stands for itself.
+std::uint64_t checksum(const opnf::Tensor& tensor) {
+  return tensor.pattern.empty() ? tensor.checksum : opnf::xxh64(tensor.pattern.data(), tensor.pattern.size());
+}
+
+[[noreturn]] void another_package(const std::string& path, const std::string& difference) {
+  fail(path, " is not the package that this program was emitted for: ", difference, "; emit again for it");
 }
 
 opnf::Reader open_package(const std::string& path) try {
@@ -122,32 +138,43 @@ void Program::open_sizes(const Options& options) {
 }
 
 void Program::check_package(const std::string& path) {
-  const auto another = [&](const std::string& difference) {
-    fail(path, " is not the package that this program was emitted for: ", difference, "; emit again for it");
-  };
+  std::vector<std::uint64_t> checksums;
   for (const Family& family : description_.families) {
     tensors.emplace_back();
     for (std::size_t m = 0; m < member_count(family); ++m) {
       const std::string key = member_key(family, m);
       const auto row = package_.find(key);
-      if (!row) another("it has no tensor " + key);
+      if (!row) another_package(path, "it has no tensor " + key);
       const opnf::Tensor there = package_.tensor(*row);
       const std::string_view dtype = family.dtypes[family.dtype_of.empty() ? 0 : family.dtype_of[m] - 'a'];
       const bool same = there.dtype->name == dtype && there.transposed == family.transposed &&
                         std::equal(there.shape.begin(), there.shape.end(), family.shape.begin(), family.shape.end());
       if (!same)
-        another(key + " is " + described(there.dtype->name, there.shape, there.transposed) + ", not " +
-                described(dtype, family.shape, family.transposed));
-      if (there.layout != opnf::Layout::rows) another(key + " is laid out as panel16, not in rows");
+        another_package(path, key + " is " + described(there.dtype->name, there.shape, there.transposed) + ", not " +
+                                  described(dtype, family.shape, family.transposed));
+      if (there.layout != opnf::Layout::rows) another_package(path, key + " is laid out as panel16, not in rows");
+      checksums.push_back(checksum(there));
       tensors.back().push_back(bytes_of(*row));
       if (!family.looked_up) counts.weight_bytes += static_cast<std::int64_t>(there.nbytes);
     }
   }
+  check_contents(path, checksums);
+}
+
+/// Of everything that the program relies on, without reading a weight.
+void Program::check_contents(const std::string& path, std::span<const std::uint64_t> checksums) const {
   std::uint64_t metadata = 0;
   for (const opnf::SectionEntry& section : package_.sections())
     if (section.kind == static_cast<std::uint32_t>(opnf::Section::metadata)) metadata = section.checksum;
   if (metadata != description_.metadata_checksum)
-    another("its tensors have the same shapes, but its metadata, of which numbers are compiled in, differ");
+    another_package(path,
+                    "its tensors have the same shapes, but its metadata, of which numbers are compiled in, have the "
+                    "checksum " +
+                        hex(metadata) + ", not " + hex(description_.metadata_checksum));
+  const std::uint64_t weights = opnf::xxh64(checksums.data(), checksums.size_bytes());
+  if (weights != description_.weights_checksum)
+    another_package(path, "its tensors have the same shapes, but other contents: the checksum over all is " +
+                              hex(weights) + ", not " + hex(description_.weights_checksum));
 }
 
 std::span<const std::byte> Program::bytes_of(std::size_t row) try {

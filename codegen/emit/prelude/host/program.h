@@ -38,6 +38,7 @@ struct Description {
   std::string_view device;
   std::vector<std::string_view> features;  // instruction sets or device features that the kernels use
   std::uint64_t metadata_checksum;         // of the package: numbers of it are compiled in
+  std::uint64_t weights_checksum;          // over those that its index has of the tensors below, in their order
   std::vector<std::string_view> symbols;
   std::vector<std::size_t> state_symbols;  // have one value from open() on
   std::vector<Entry> entries;
@@ -82,6 +83,7 @@ class Program {
  private:
   void open_sizes(const Options& options);
   void check_package(const std::string& path);
+  void check_contents(const std::string& path, std::span<const std::uint64_t> checksums) const;
   std::span<const std::byte> bytes_of(std::size_t row);
   void order(std::span<const Input> inputs, std::span<const Input*> in) const;
   void check_shape(const Input& input, const Tensor& wanted, std::span<const std::int64_t> now) const;
