@@ -31,7 +31,7 @@ namespace {
 
 struct Options {
   std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype;
-  std::optional<std::int64_t> max_context;
+  std::optional<std::int64_t> max_context, batch;
   std::vector<std::string> dump;
   bool no_fuse = false, check_data = false, no_cubins = false;
 };
@@ -55,28 +55,35 @@ bool takes_rows(const Graph& graph) try {
   return false;
 }
 
-/// decode (one row) and prefill (up to 512) for graphs that take rows, else one way in.
+using Bounds = std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>>;
+
+/// A flag that says how large a size of the caches can be.
+void bound(Bounds& dims, const GraphData& g, const std::string& symbol, std::string_view flag,
+           std::optional<std::int64_t> most) {
+  if (!most) return;
+  if (symbol.empty())
+    fail(ErrorCode::invalid_argument, "[emit] {} {}: the graph has no cache for which that is open", flag, *most);
+  const DimDecl& dim = dim_of(g, symbol);
+  if (*most > dim.max)
+    fail(ErrorCode::invalid_argument, "[emit] {} {} is beyond the graph's {} ({})", flag, *most, dim.max, symbol);
+  dims[symbol] = {std::min(dim.min, *most), *most};
+}
+
+/// decode (one row, or one for each sequence of a batch) and prefill (up to 512) for graphs that take rows, else one
+/// way in.
 std::vector<plan::EntrySpec> entries(const Graph& graph, const Options& options) {
   const GraphData& g = graph.data();
-  std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> dims;
+  Bounds dims;
   RowContract states;
   read_states(graph, states);
-  if (options.max_context) {
-    if (states.context_symbol.empty())
-      fail(ErrorCode::invalid_argument, "[emit] --max-context {}: the graph has no cache whose capacity is open",
-           *options.max_context);
-    const DimDecl& context = dim_of(g, states.context_symbol);
-    if (*options.max_context > context.max)
-      fail(ErrorCode::invalid_argument, "[emit] --max-context {} is beyond the graph's {}", *options.max_context,
-           context.max);
-    dims[context.name] = {std::min(context.min, *options.max_context), *options.max_context};
-  }
+  bound(dims, g, states.context_symbol, "--max-context", options.max_context);
+  bound(dims, g, states.slots_symbol, "--batch", options.batch);
   if (!takes_rows(graph)) return {{"step", dims}};
   std::vector<plan::EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
   for (const auto& [input, type] : graph.inputs()) {
     if (input != "tok" && input != "rows") continue;
     const DimDecl& rows = dim_of(g, type.shape[0].terms()[0].symbol);
-    both[0].dims[rows.name] = {rows.min, rows.min};
+    both[0].dims[rows.name] = {rows.min, std::min(std::max(rows.min, options.batch.value_or(1)), rows.max)};
     both[1].dims[rows.name] = {rows.min, std::min<std::int64_t>(512, rows.max)};
   }
   return both;
@@ -166,6 +173,8 @@ void add_emit(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
   command->add_option("--numerics", options->numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")
+      ->check(whole_number(1));
+  command->add_option("--batch", options->batch, "Sequences that the cache holds, and rows of a decoding step")
       ->check(whole_number(1));
   command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default) or f16")
       ->check(CLI::IsMember({"f32", "f16"}));

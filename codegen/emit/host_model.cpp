@@ -220,8 +220,8 @@ void HostModel::description() {
   line("      // Key, range of each {{}}, logical shape, stored transposed?, dtypes, dtype of each member.");
   rows("families", families);
   line("      .arena_bytes = {},", arena);
-  line("      .cache = {{{}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),
-       max_context());
+  line("      .cache = {{{}, {}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),
+       most(source_.facts.context), most(source_.facts.slots));
   line("  }};\n  return all;\n}}\n");
 }
 
@@ -233,8 +233,8 @@ bool HostModel::sizes_a_state(const std::string& symbol) const {
   return false;
 }
 
-std::int64_t HostModel::max_context() const {
-  return *source_.facts.context.value([&](std::string_view name) -> std::optional<std::int64_t> {
+std::int64_t HostModel::most(const Dim& dim) const {
+  return *dim.value([&](std::string_view name) -> std::optional<std::int64_t> {
     std::int64_t most = 0;
     for (const plan::EntryPoint& e : plan_.entries)
       for (const plan::Symbol& s : e.symbols)

@@ -74,7 +74,7 @@ class HostModel {
   void rows(std::string_view field, const std::vector<std::string>& items);
   void description();
   bool sizes_a_state(const std::string& symbol) const;
-  std::int64_t max_context() const;
+  std::int64_t most(const Dim& dim) const;  // that any entry point takes
 
   std::vector<std::string> symbols_;
   std::string text_;

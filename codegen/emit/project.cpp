@@ -75,6 +75,10 @@ std::vector<Fixed> common_files() {
 #include "host_rows_h.inc"
           },
           {
+              "host/sequences.h",
+#include "host_sequences_h.inc"
+          },
+          {
               "host/vocabulary.h",
 #include "host_vocabulary_h.inc"
           }};

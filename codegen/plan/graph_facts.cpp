@@ -25,6 +25,7 @@ class Facts {
     for (const StateDecl& s : g_.states) {
       if (s.spec.kind != StateSpec::Kind::kv_cache) continue;
       facts_.context = s.spec.shape[3];
+      facts_.slots = s.spec.shape[1];
       facts_.context_symbol = symbol_alone(s.spec.shape[3]);
       facts_.slots_symbol = symbol_alone(s.spec.shape[1]);
     }

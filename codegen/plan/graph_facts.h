@@ -24,7 +24,7 @@ struct GraphFacts {
   std::vector<IndexBound> index_bounds;
   std::vector<std::string> looked_up;        // patterns of weights of which a step reads a few rows
   std::string context_symbol, slots_symbol;  // of caches; empty: fixed, or no cache
-  Dim context = 0;                           // capacity of the caches; 0: none
+  Dim context = 0, slots = 0;                // capacity of the caches, and how many sequences; 0: none
 };
 
 GraphFacts graph_facts(const Graph& graph);

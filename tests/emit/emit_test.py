@@ -362,6 +362,7 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "zen4"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["--batch 2", "no cache"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
         self.works("pack", self.package, *graph, "--layout", "panel16", "-o", "panel.oinf")
         self.fails("emit", "panel.oinf", "--device", "this-cpu", "-o", "q", says=["W.0", "panel16", "--layout rows"])
@@ -375,6 +376,137 @@ class Tensors(Emitted):
             self.works("emit", self.package, "--graph", self.graph, "--device", device, "-o", device)
             self.assertIn(flag, self.read(f"{device}/CMakeLists.txt").decode())
             self.assertIn(device, self.read(f"{device}/README.md").decode())
+
+
+# Sequences that start and end at different steps, through the Model API of a program for three: prompt and first step
+# of each. Prints the best id behind each row, a line a sequence, and whether each logit has the bits that it has when the
+# sequence runs alone.
+SIDE_BY_SIDE = r"""
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include "batch.h"
+
+constexpr int kVocab = %d, kSteps = 9;
+struct Sequence {
+  std::vector<int> prompt;
+  int slot, start, end;  // runs in the steps [start, end)
+};
+
+struct Row {
+  int token, position, slot;
+};
+std::vector<float> run(batch::Model& model, const char* entry, const std::vector<Row>& step) {
+  std::vector<int> tok, pos, slot, rows;
+  for (const Row& row : step) {
+    rows.push_back(static_cast<int>(tok.size()));
+    tok.push_back(row.token), pos.push_back(row.position), slot.push_back(row.slot);
+  }
+  const std::int64_t n[] = {static_cast<std::int64_t>(step.size())};
+  std::vector<float> logits(step.size() * kVocab);
+  const batch::Input inputs[] = {
+      {"rows", "i32", n, rows.data()}, {"slot", "i32", n, slot.data()}, {"pos", "i32", n, pos.data()}, {"tok", "i32", n, tok.data()}};
+  const batch::Output outputs[] = {{"logits", logits.data(), logits.size() * 4}};
+  model.run_step(entry, inputs, outputs);
+  return logits;
+}
+
+int main(int, char** argv) {
+  const Sequence all[] = {{{1, 2, 3}, 0, 0, 5}, {{259, 262, 108, 100}, 1, 1, 9}, {{200}, 2, 2, 4}, {{7, 8}, 2, 5, 9}, {{9, 9, 30, 31, 32}, 0, 5, 8}};
+  constexpr int kCount = sizeof all / sizeof all[0];
+  std::vector<int> ids[kCount];
+  std::vector<std::vector<float>> logits[kCount];
+  auto model = batch::Model::open(argv[1], {.sizes = {{"ctx", 32}}});
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<Row> rows;
+    std::vector<int> owner;  // of each row whose logits count: the last of a prompt, or one of decoding
+    bool prompts = false;
+    for (int s = 0; s < kCount; ++s) {
+      if (step < all[s].start || step >= all[s].end) continue;
+      const int length = static_cast<int>(all[s].prompt.size()), done = static_cast<int>(ids[s].size());
+      prompts = prompts || done == 0;
+      for (int i = 0; done == 0 && i < length; ++i) rows.push_back({all[s].prompt[i], i, all[s].slot}), owner.push_back(i + 1 == length ? s : -1);
+      if (done > 0) rows.push_back({ids[s].back(), length + done - 1, all[s].slot}), owner.push_back(s);
+    }
+    const std::vector<float> out = run(model, prompts ? "prefill" : "decode", rows);
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      if (owner[r] < 0) continue;
+      const float* row = out.data() + r * kVocab;
+      logits[owner[r]].emplace_back(row, row + kVocab);
+      ids[owner[r]].push_back(static_cast<int>(std::max_element(row, row + kVocab) - row));
+    }
+  }
+  for (int s = 0; s < kCount; ++s) {
+    for (const int id : ids[s]) std::printf("%%d ", id);
+    std::printf("\n");
+  }
+  for (int s = 0; s < kCount; ++s) {  // the same alone, in another slot
+    float worst = 0;
+    for (std::size_t step = 0; step < ids[s].size(); ++step) {
+      std::vector<Row> rows;
+      const int length = static_cast<int>(all[s].prompt.size()), at = static_cast<int>(step);
+      for (int i = 0; step == 0 && i < length; ++i) rows.push_back({all[s].prompt[i], i, 1});
+      if (step > 0) rows.push_back({ids[s][step - 1], length + at - 1, 1});
+      const std::vector<float> out = run(model, step == 0 ? "prefill" : "decode", rows);
+      for (int i = 0; i < kVocab; ++i)
+        worst = std::max(worst, std::abs(out[(rows.size() - 1) * kVocab + i] - logits[s][step][i]));
+    }
+    std::printf("%%g ", worst);
+  }
+  std::printf("\n");
+}
+""" % tiny_llama.VOCAB
+
+
+class Batch(Emitted):
+    """A program for three sequences at once: each row of a step is computed as if it were alone."""
+    PROMPTS = [[1, 2, 3], [259, 262, 108, 100], [200], [7, 8], [9, 9, 30, 31, 32]]
+
+    @classmethod
+    def setUpClass(cls):
+        emit = cls.make("--name", "batch", "--batch", "3", "--max-context", "64")
+        tiny_llama.write(cls.package)
+        emit()
+        build(cls.project, os.path.join(cls.project, "b"))
+
+    def test_sizes(self):
+        with open(os.path.join(self.project, "plan.txt"), encoding="utf-8") as file:
+            plan = file.read()
+        self.assertIn("entry decode: N in [1, 3], R in [1, 3], slots in [1, 3], ctx in [1, 64]", plan)
+        self.assertIn("entry prefill: N in [1, 512], R in [1, 512], slots in [1, 3]", plan)
+
+    def test_prompts_side_by_side(self):
+        flags = list(itertools.chain(*(("--prompt-ids", ",".join(map(str, prompt))) for prompt in self.PROMPTS)))
+        out = self.model_works(*flags, "--generate", 7, "--ignore-eos", "--stats", "s.json", *self.FLAGS)  # more prompts than slots
+        self.assertEqual(out.splitlines(), [",".join(map(str, tiny_llama.greedy(prompt, 7))) for prompt in self.PROMPTS])
+        self.assertGreater(json.loads(self.read("s.json"))["generate_tokens_per_s"], 0)
+        text = self.model_works(*flags[:4], "--generate", 3, "--ignore-eos", "--text").splitlines()
+        self.assertEqual([line[:4] for line in text], ["[1] ", "[2] "])
+        alone = self.model_works(*flags[2:4], "--generate", 3, "--ignore-eos", "--text")
+        self.assertEqual(text[1][4:] + "\n", alone)
+
+    def test_sequences_that_start_and_end_at_different_steps(self):
+        self.write("CMakeLists.txt", f"cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory({self.project} batch)\n"
+                   "add_executable(user user.cpp)\ntarget_link_libraries(user batch)\n")
+        self.write("user.cpp", SIDE_BY_SIDE)
+        build(self.folder, self.path("build"))
+        *lines, alone = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
+        expected = [tiny_llama.greedy(prompt, count) for prompt, count in zip(self.PROMPTS, (5, 8, 2, 4, 3))]
+        self.assertEqual([list(map(int, line.split())) for line in lines], expected)
+        self.assertEqual(list(map(float, alone.split())), [0] * 5)
+
+    def test_bench(self):
+        bench = json.loads(self.model_works("--bench", "--prompt", 5, "--generate", 4, "--batch", 3, "--json"))
+        self.assertEqual(bench["batch"], 3)
+        self.assertGreater(bench["decode_tokens_per_s"], 0)
+        self.model_fails("--bench", "--prompt", 5, "--generate", 4, "--batch", 4, says=["--batch 4", "holds 3 sequences", "emit again with --batch 4"])
+
+    def test_bad_input(self):
+        self.model_fails("--prompt-ids", "1", "--prompt-ids", "2", "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
+        self.model_fails("--prompt-ids", "1", "--prompt-ids", "", says=["no tokens"], code=2)
+        self.model_fails("--prompt-ids", "1", "--prompt-ids", ",".join(["1"] * 65), says=["65 tokens", "context of 64"])
+        self.fails("emit", self.package, "--device", "this-cpu", "--batch", 17, "-o", "q", says=["--batch 17 is beyond the graph's 16 (slots)"])
+        self.fails("emit", self.package, "--device", "this-cpu", "--batch", 0, "-o", "q", says=["--batch"], code=2)
 
 
 class Rows(Emitted):

@@ -9,7 +9,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
-from emit_test import Rows, Tensors, build  # noqa: E402
+from emit_test import Batch, Rows, Tensors, build  # noqa: E402
 
 
 class VulkanTensors(Tensors):
@@ -43,6 +43,10 @@ class VulkanTensors(Tensors):
                               capture_output=True, text=True, cwd=self.folder, env=environment, check=False)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
         self.assertIn("no Vulkan driver", done.stderr)
+
+
+class VulkanBatch(Batch):
+    DEVICE, FLAGS = "lavapipe", ["--validate"]
 
 
 class VulkanRows(Rows):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Emitted projects, built by CMake and run. Compiling them says nothing new under a sanitizer.
 if(TARGET openinfer_command)
-  foreach(case Tensors Rows Arm VulkanTensors VulkanRows)
+  foreach(case Tensors Rows Batch Arm VulkanTensors VulkanRows VulkanBatch)
     set(file emit_test.py)
     if(case MATCHES "^Vulkan")
       set(file emit_vulkan_test.py)

@@ -94,7 +94,7 @@ const Description& description() {
               {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}},
           },
       .arena_bytes = 20480,
-      .cache = {"", "", 0},
+      .cache = {"", "", 0, 0},
   };
   return all;
 }

@@ -122,7 +122,7 @@ const Description& description() {
               {"table", {}, {10, 64}, false, {"f32"}, {}, true},
           },
       .arena_bytes = 2304,
-      .cache = {"", "", 0},
+      .cache = {"", "", 0, 0},
   };
   return all;
 }

@@ -368,7 +368,7 @@ const Description& description() {
               {"lm_head", {}, {32, 265}, true, {"f32"}, {}},
           },
       .arena_bytes = 393216,
-      .cache = {"ctx", "slots", 1024},
+      .cache = {"ctx", "slots", 1024, 16},
   };
   return all;
 }

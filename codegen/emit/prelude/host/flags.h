@@ -17,10 +17,10 @@
 namespace MODEL_NAME {
 
 constexpr const char* kUsage =
-    "usage: model PACKAGE [--prompt-ids 1,2,3] [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
-    "             [--max-context N] [--stats F.json]\n"
+    "usage: model PACKAGE --prompt-ids 1,2,3 ... [--generate N] [--ignore-eos] [--ids | --text] [--logits F.npy]\n"
+    "             [--max-context N] [--stats F.json]        several prompts run side by side, an answer a line\n"
     "       model PACKAGE --input NAME=F.npy ... --output NAME=F.npy ... [--dim NAME=N]\n"
-    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--json]\n" MODEL_CHECK_USAGE
+    "       model PACKAGE --bench [--prompt N] [--generate N] [--depth N] [--batch N] [--json]\n" MODEL_CHECK_USAGE
     "with each: MODEL_RUN_FLAGS\n"
     "Examples:\n"
     "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
@@ -39,13 +39,13 @@ struct WrongUsage : Error {
 
 struct Flags {
   std::string package, logits, stats;
-  std::vector<std::int32_t> prompt;
+  std::vector<std::vector<std::int32_t>> prompts;
   std::string gpu;
-  bool has_prompt = false, ignore_eos = false, text = false, bench = false, json = false;
+  bool ignore_eos = false, text = false, bench = false, json = false;
   bool validate = false, timings = false, check = false;
   std::string check_data = kCheckData ? kCheckData : "";
   std::optional<std::int64_t> generate, max_context;
-  std::int64_t bench_prompt = 128, depth = 0;
+  std::int64_t bench_prompt = 128, depth = 0, batch = 1;
   int threads = 0;
   std::vector<std::pair<std::string, std::string>> inputs, outputs;
   std::map<std::string, std::int64_t> dims;
@@ -81,10 +81,11 @@ inline std::pair<std::string, std::string> assignment(std::string_view flag, std
 /// A flag that takes a value.
 inline void set(Flags& flags, std::string_view flag, std::string_view value) {
   constexpr std::int64_t kMost = INT32_MAX;
-  if (flag == "--prompt-ids") flags.prompt = parse_ids(value), flags.has_prompt = true;
+  if (flag == "--prompt-ids") flags.prompts.push_back(parse_ids(value));
   if (flag == "--generate") flags.generate = whole_number(flag, value, 0, kMost);
   if (flag == "--max-context") flags.max_context = whole_number(flag, value, 1, kMost);
   if (flag == "--prompt") flags.bench_prompt = whole_number(flag, value, 1, kMost);
+  if (flag == "--batch") flags.batch = whole_number(flag, value, 1, kMost);
   if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
   if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
   if (flag == "--gpu") flags.gpu = value;
@@ -100,8 +101,8 @@ inline void set(Flags& flags, std::string_view flag, std::string_view value) {
 
 inline Flags parse(int argc, char** argv) {
   static const std::set<std::string_view> kWithValue = {
-      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",   "--logits",
-      "--stats",      "--input",    "--output",      "--dim",    "--gpu",   "--check-data"};
+      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads", "--logits",
+      "--stats",      "--input",    "--output",      "--dim",    "--gpu",   "--batch",   "--check-data"};
   Flags flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
@@ -139,11 +140,13 @@ inline Flags parse(int argc, char** argv) {
   }
   if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
   const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
-  if (int(tensors) + int(flags.has_prompt) + int(flags.bench) + int(flags.check) != 1)
+  if (int(tensors) + int(!flags.prompts.empty()) + int(flags.bench) + int(flags.check) != 1)
     throw WrongUsage(std::string("give one of --prompt-ids, --input and --output, ") +
                      (kCheckData ? "--bench, or --check" : "or --bench"));
   if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
-  if (flags.has_prompt && flags.prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
+  for (const auto& prompt : flags.prompts)
+    if (prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
+  if (flags.prompts.size() > 1 && !flags.logits.empty()) throw WrongUsage("--logits is of one prompt");
   return flags;
 }
 

@@ -16,7 +16,7 @@
 #include "flags.h"
 #include "model.h"
 #include "npy.h"
-#include "rows.h"
+#include "sequences.h"
 #include "vocabulary.h"
 #ifdef CHECK_DATA  // where the steps lie that --check replays; of programs emitted with --check-data
 #include "check.h"
@@ -36,10 +36,6 @@ long long peak_resident_bytes() {
 #else
   return usage.ru_maxrss * 1024LL;
 #endif
-}
-
-std::int32_t greedy(std::span<const float> logits) {
-  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
 /// On a terminal, and gone when it is full.
@@ -77,8 +73,8 @@ Options options_of(const Flags& flags) {
   return options;
 }
 
-/// Opened with a cache for that many positions, as far as the model can hold them.
-Model open_for(const Flags& flags, std::int64_t positions) {
+/// Opened with a cache for that many positions and sequences, as far as the model can hold them.
+Model open_for(const Flags& flags, std::int64_t positions, std::int64_t slots = 1) {
   const Cache& cache = Model::cache();
   Options options = options_of(flags);
   const std::int64_t most = cache.max_context > 0 ? cache.max_context : INT64_MAX;
@@ -88,7 +84,7 @@ Model open_for(const Flags& flags, std::int64_t positions) {
   if (!cache.context_symbol.empty())
     options.sizes[std::string(cache.context_symbol)] =
         std::min(most, std::max<std::int64_t>(1, flags.max_context.value_or(positions)));
-  if (!cache.slots_symbol.empty()) options.sizes[std::string(cache.slots_symbol)] = 1;
+  if (!cache.slots_symbol.empty()) options.sizes[std::string(cache.slots_symbol)] = std::min(slots, cache.max_slots);
   for (const auto& [name, size] : flags.dims) options.sizes[name] = size;
   return Model::open(flags.package, options);
 }
@@ -120,9 +116,26 @@ void write_stats(const std::string& path, const Times& times, const Stats& stats
 
 // --- what it can do ---
 
+void check_prompts(const Flags& flags, const Vocabulary& vocabulary, std::int64_t context) {
+  if (flags.text && vocabulary.empty()) throw Error(flags.package + " has no vocabulary: use --ids");
+  for (const auto& prompt : flags.prompts)
+    if (static_cast<std::int64_t>(prompt.size()) > context)
+      throw Error(std::to_string(prompt.size()) + " tokens do not fit into a context of " + std::to_string(context));
+}
+
+void say_times(const Flags& flags, const Times& times, const Model& model) {
+  std::fprintf(stderr, "model: %lld prompt tokens at %.1f/s, %lld steps at %.1f/s%s\n",
+               static_cast<long long>(times.prompt_tokens), rate(times.prompt_tokens, times.prompt_s),
+               static_cast<long long>(times.generate_steps), rate(times.generate_steps, times.generate_s),
+               on_threads(model).c_str());
+  if (flags.timings) print_timings(model);
+  if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
+}
+
 void generate(const Flags& flags) {
   const std::int64_t wanted = flags.generate.value_or(128);
-  const auto prompt_tokens = static_cast<std::int64_t>(flags.prompt.size());
+  const std::vector<std::int32_t>& prompt = flags.prompts.front();
+  const auto prompt_tokens = static_cast<std::int64_t>(prompt.size());
   Times times;
   auto start = Clock::now();
   Model model = open_for(flags, prompt_tokens + wanted);
@@ -130,18 +143,14 @@ void generate(const Flags& flags) {
   const Vocabulary vocabulary(flags.package);
   times.load_s = seconds_since(start);
   const std::int64_t context = context_of(model);
-  if (flags.text && vocabulary.empty()) throw Error(flags.package + " has no vocabulary: use --ids");
-  if (prompt_tokens > context)
-    throw Error(std::to_string(prompt_tokens) + " tokens do not fit into a context of " + std::to_string(context));
-
+  check_prompts(flags, vocabulary, context);
   start = Clock::now();
   std::span<const float> logits;
   if (flags.logits.empty()) {
-    logits = rows.feed(flags.prompt);
+    logits = rows.feed(prompt);
   } else {
     NpyFile file(flags.logits, "f32", {prompt_tokens, rows.vocab()});
-    logits = rows.feed_all(flags.prompt,
-                           [&](std::span<const float> piece) { file.write(piece.data(), piece.size_bytes()); });
+    logits = rows.feed_all(prompt, [&](std::span<const float> piece) { file.write(piece.data(), piece.size_bytes()); });
     file.commit();
   }
   times.prompt_tokens = prompt_tokens;
@@ -166,22 +175,66 @@ void generate(const Flags& flags) {
   }
   if (wanted > 0) std::printf("\n");
   times.generate_s = seconds_since(start);
-  std::fprintf(stderr, "model: %lld prompt tokens at %.1f/s, %lld steps at %.1f/s%s\n",
-               static_cast<long long>(times.prompt_tokens), rate(times.prompt_tokens, times.prompt_s),
-               static_cast<long long>(times.generate_steps), rate(times.generate_steps, times.generate_s),
-               on_threads(model).c_str());
-  if (flags.timings) print_timings(model);
-  if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
+  say_times(flags, times, model);
+}
+
+/// An answer as a line of ids, or "[2]" and its text.
+void print_answer(const Flags& flags, const Vocabulary& vocabulary, std::size_t number,
+                  const Sequences::Answer& answer) {
+  if (flags.text) std::printf("[%zu] ", number);
+  for (std::size_t n = 0; n < answer.ids.size(); ++n) {
+    const std::int32_t id = answer.ids[n];
+    if (!flags.text)
+      std::printf("%s%d", n > 0 ? "," : "", id);
+    else if (flags.ignore_eos || !vocabulary.is_end(id))
+      std::fputs(vocabulary.bytes(id).c_str(), stdout);
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+  if (answer.full) std::fprintf(stderr, "model: the context of prompt %zu is full\n", number);
+}
+
+/// Several prompts side by side; answers in their order, each when it and those before it are complete.
+void generate_side_by_side(const Flags& flags) {
+  const std::int64_t wanted = flags.generate.value_or(128);
+  std::size_t longest = 0;
+  for (const auto& prompt : flags.prompts) longest = std::max(longest, prompt.size());
+  Times times;
+  auto start = Clock::now();
+  Model model =
+      open_for(flags, static_cast<std::int64_t>(longest) + wanted, static_cast<std::int64_t>(flags.prompts.size()));
+  Rows rows(model);
+  const Vocabulary vocabulary(flags.package);
+  times.load_s = seconds_since(start);
+  const std::int64_t context = context_of(model);
+  check_prompts(flags, vocabulary, context);
+  Sequences sequences(rows, flags.prompts, {.tokens = wanted, .context = context});
+  const auto is_end = [&](std::int32_t id) { return !flags.ignore_eos && vocabulary.is_end(id); };
+  for (std::size_t printed = 0; !sequences.done();) {
+    start = Clock::now();
+    times.prompt_tokens += sequences.take_in(is_end);
+    times.prompt_s += seconds_since(start);
+    start = Clock::now();
+    times.generate_steps += sequences.decode(is_end);
+    times.generate_s += seconds_since(start);
+    const auto& answers = sequences.answers();
+    for (; printed < answers.size() && answers[printed].done; ++printed)
+      print_answer(flags, vocabulary, printed + 1, answers[printed]);
+  }
+  say_times(flags, times, model);
 }
 
 void bench(const Flags& flags) {
   const std::int64_t tokens = std::max<std::int64_t>(1, flags.generate.value_or(64));
   const auto open_start = Clock::now();
-  Model model = open_for(flags, std::max(flags.bench_prompt, flags.depth + tokens));
+  Model model = open_for(flags, std::max(flags.bench_prompt, flags.depth + tokens), flags.batch);
   const double open_s = seconds_since(open_start);
   Rows rows(model);
   if (std::max(flags.bench_prompt, flags.depth + tokens) > context_of(model))
     throw Error("the context of " + std::to_string(context_of(model)) + " is too small for these lengths");
+  if (flags.batch > rows.slots())
+    throw Error("--batch " + std::to_string(flags.batch) + ": this program holds " + std::to_string(rows.slots()) +
+                " sequences: emit again with --batch " + std::to_string(flags.batch));
   std::vector<std::int32_t> prompt;
   std::uint32_t random = 1;
   for (std::int64_t i = 0; i < flags.bench_prompt; ++i) {
@@ -193,16 +246,21 @@ void bench(const Flags& flags) {
   auto start = Clock::now();
   rows.feed(prompt);
   const double prefill = rate(flags.bench_prompt, seconds_since(start));
-  rows.rewind(flags.depth);
+  std::vector<Rows::Next> step;
+  for (std::int32_t slot = 0; slot < flags.batch; ++slot) {
+    rows.rewind(flags.depth, slot);
+    step.push_back({prompt[static_cast<std::size_t>(slot) % prompt.size()], slot});
+  }
   start = Clock::now();
-  for (std::int64_t n = 0; n < tokens; ++n) rows.feed(std::span(prompt).first(1));
-  const double decode = rate(tokens, seconds_since(start));
+  for (std::int64_t n = 0; n < tokens; ++n) rows.feed_each(step);
+  const double decode = rate(tokens * flags.batch, seconds_since(start));
   const auto bytes = static_cast<long long>(model.stats().weight_bytes);
   if (flags.json)
     std::printf(
         "{\"prefill_tokens_per_s\": %.6g, \"decode_tokens_per_s\": %.6g, \"bytes_per_token\": %lld, \"open_s\": %.6g, "
-        "\"peak_resident_bytes\": %lld, \"threads\": %d}\n",
-        prefill, decode, bytes, open_s, peak_resident_bytes(), model.stats().threads);
+        "\"peak_resident_bytes\": %lld, \"batch\": %lld, \"threads\": %d}\n",
+        prefill, decode, bytes, open_s, peak_resident_bytes(), static_cast<long long>(flags.batch),
+        model.stats().threads);
   else
     std::printf("prefill %.1f tokens/s, decode %.1f tokens/s, %.1f MB per token, opened in %.1f ms%s\n", prefill,
                 decode, static_cast<double>(bytes) / 1e6, open_s * 1e3, on_threads(model).c_str());
@@ -294,8 +352,8 @@ int main(int argc, char** argv) {
       run_check(flags);
     else if (flags.bench)
       bench(flags);
-    else if (flags.has_prompt)
-      generate(flags);
+    else if (!flags.prompts.empty())
+      flags.prompts.size() == 1 ? generate(flags) : generate_side_by_side(flags);
     else
       run_tensors(flags);
     if (std::fflush(stdout) != 0) return report("standard output cannot be written", 1);

@@ -61,7 +61,7 @@ struct Entry {
 /// What graphs say whose states are caches by position.
 struct Cache {
   std::string_view context_symbol, slots_symbol;  // empty: fixed, or no cache
-  std::int64_t max_context;                       // positions that a slot can have; 0: no cache
+  std::int64_t max_context, max_slots;            // positions that a slot can have, and slots; 0: no cache
 };
 
 class Check;
