@@ -17,6 +17,10 @@ if(TARGET openinfer_command)
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
   set_tests_properties(emit_CudaSmolLM2 PROPERTIES LABELS "matrix;release_only")
+  # What a project needs where nothing of ours is.
+  add_test(NAME emit_bare COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/bare_test.py)
+  set_tests_properties(emit_bare PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   # Faults planted in emitted kernels: some 80 small compilations.
   add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
   add_test(NAME emit_check_vulkan COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_vulkan_test.py)
