@@ -3,3 +3,11 @@
 openinfer_test_program(models ${CMAKE_CURRENT_LIST_DIR})
 add_test(NAME models COMMAND models_tests)
 set_tests_properties(models PROPERTIES LABELS model TIMEOUT 1200 COST 50)
+# The same tokens from what is compiled, for this CPU and for lavapipe: in this process and emitted.
+if(TARGET openinfer_command)
+  foreach(case Cpu Vulkan)
+    add_test(NAME models_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/compiled_test.py ${case})
+    set_tests_properties(models_${case} PROPERTIES LABELS model TIMEOUT 2400 COST 50
+      ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  endforeach()
+endif()
