@@ -30,7 +30,7 @@ namespace openinfer::cli {
 namespace {
 
 struct Options {
-  std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype;
+  std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype, lang = "cpp";
   std::optional<std::int64_t> max_context, batch;
   std::vector<std::string> dump;
   bool no_fuse = false, check_data = false, no_cubins = false;
@@ -179,6 +179,9 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default) or f16")
       ->check(CLI::IsMember({"f32", "f16"}));
   command->add_option("--graph", options->graph, "Emit this graph text (.oig) instead of the package's");
+  command->add_option("--lang", options->lang, "Of the host program")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpp"}));
   command->add_option("--dump-pass", options->dump, "Print graph or plan before and after this pass, or all, to stderr")
       ->allow_extra_args(false);
   command->add_flag("--no-fuse", options->no_fuse, "A kernel for each node");

@@ -356,6 +356,30 @@ class Tensors(Emitted):
                 with open(golden, encoding="utf-8") as expected:
                     self.assertEqual(source, expected.read(), golden)
 
+    def test_no_fuse(self):
+        """A kernel for each node, and the same numbers."""
+        self.works("emit", self.package, "--graph", self.graph, "--device", self.DEVICE, "--no-fuse", "--lang", "cpp", "-o", "plain")
+        fused, plain = (len(os.listdir(os.path.join(folder, "device"))) for folder in (self.project, self.path("plain")))
+        self.assertGreater(plain, fused)
+        self.assertIn("namespace m {", self.read("plain/host/model.cpp").decode())  # --name is the package's
+        build(self.path("plain"), self.path("plain/b"))
+        inputs, plain = self.arrays(7), os.path.join(self.path("plain/b"), "model")
+        self.model_works(*inputs, "--output", "z=fused.npy")
+        subprocess.run([plain, self.package, *inputs, "--output", "z=plain.npy"], check=True, cwd=self.folder, capture_output=True)
+        # Sums of 64 products in another order, three times, as in test_equals_the_simulator.
+        np.testing.assert_allclose(np.load(self.path("plain.npy")), np.load(self.path("fused.npy")), rtol=1e-5, atol=1e-4)
+
+    def test_dump_pass(self):
+        emit = ["emit", self.package, "--graph", self.graph, "--device", self.DEVICE, "-o", "q", "--dump-pass"]
+        self.works(*emit, "fuse")
+        before, after = self.stderr.split("--- after fuse\n")
+        self.assertIn("--- before fuse\noig 1\n", before)
+        self.assertNotEqual(before.split("--- before fuse\n")[1], after)
+        self.works(*emit, "memory")
+        self.assertRegex(self.stderr, r"--- before memory\nplan m\n")
+        self.works(*emit, "all")
+        self.assertGreater(self.stderr.count("--- before "), 5)
+
     def test_what_emit_refuses(self):
         graph = ["--graph", self.graph]
         self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
@@ -583,6 +607,11 @@ class Rows(Emitted):
         for _ in range(2):
             self.works("emit", self.package, "--device", self.DEVICE, "--name", "tiny", "--max-context", 700, "--check-data", "-o", "again")
             self.assertEqual(self.read("again/check/data.oinf"), self.read(os.path.join(self.project, "check/data.oinf")))
+
+    def test_cache_in_f16(self):
+        for flags, dtype in (([], "f32"), (["--kv-dtype", "f16"], "f16")):
+            self.works("emit", self.package, "--device", self.DEVICE, *flags, "-o", "q")
+            self.assertRegex(self.read("q/plan.txt").decode(), rf"\nstate +kv_keys +{dtype}\(2, slots, 2, ctx, 8\)")
 
     def test_mixed_dtypes_take_a_kernel_each(self):
         with open(os.path.join(self.project, "host/model.cpp"), encoding="utf-8") as file:
