@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from . import sentence_files
 from .errors import ConvertError, one_line
 from .hf_tokenizer import read_tokenizer
 from .json_file import flatten, nulls, parse_json, read_bytes, read_json
@@ -55,6 +56,7 @@ class HfSource(Source):
         self.config = read_json(folder, "config.json") if self.folder else {}
         self.generation = read_json(folder, "generation_config.json") if self.folder else {}
         self.flat, self.nulls = flatten(self.config), nulls(self.config)
+        self.sentence = sentence_files.read(folder) if self.folder else {}
         kind = self.config.get("model_type")
         self.architecture = kind if isinstance(kind, str) else None
         self.name = os.path.basename(os.path.realpath(path))
@@ -118,7 +120,7 @@ class HfSource(Source):
         return names
 
     def get(self, key: str):
-        return self.flat.get(key)
+        return self.sentence.get(key, self.flat.get(key))
 
     def is_null(self, key: str) -> bool:
         return key in self.nulls

@@ -121,7 +121,7 @@ def _default(rule: dict, values: dict, functions: dict, where: str, kind: str, n
     except Indivisible as e:
         raise ConvertError(f"{where.split(': ')[0]}: {rule['key']} is not given and {e}") from None
     if value is None:
-        raise ConvertError(f"{where} is missing")
+        raise ConvertError(f"{where} is missing" + (": a config.json beside the weights would say it" if kind == "huggingface" else ""))
     return value
 
 
@@ -129,6 +129,7 @@ def _checked(where: str, value, rule: dict):
     kind = rule["type"]
     if kind == "choice":
         known = rule["values"]
+        value = str(value) if type(value) is int else value  # GGUF numbers some
         if value in known.values():  # the default's word
             return value
         if not isinstance(value, str) or value not in known:

@@ -9,6 +9,7 @@ import unittest
 import checkpoints as c
 import family_models
 import numpy as np
+import torch_files
 from checkpoints import G, gguf, safetensors
 
 FAMILIES = pathlib.Path(__file__).resolve().parents[1] / "models" / "families"
@@ -414,6 +415,51 @@ class Refusals(c.Case):
         self.assertEqual((self.report.own_names, sorted(self.report.ignored)), ([], ["model.multi_modal_projector.y", "vision_tower.x"]))
         np.testing.assert_array_equal(logical(p, "Wup.3"), weights["model.language_model.layers.3.mlp.up_proj.weight"].T)
         self.assertEqual(p.metadata["rope_local_theta"], 100.0)
+
+    def test_gemma3_by_the_defaults_of_its_library(self):
+        """gemma-3-4b's config.json leaves heads, their size and the vocabulary to transformers' defaults."""
+        folder = self.folder / "sparse"
+        folder.mkdir()
+        d, heads, kv, size = 16, 8, 4, 256
+        shapes = {"embed_tokens": (5, d), "norm": (d,), "layers.0.self_attn.q_proj": (heads * size, d), "layers.0.self_attn.k_proj": (kv * size, d), "layers.0.self_attn.v_proj": (kv * size, d),
+                  "layers.0.self_attn.o_proj": (d, heads * size), "layers.0.self_attn.q_norm": (size,), "layers.0.self_attn.k_norm": (size,), "layers.0.mlp.gate_proj": (8, d), "layers.0.mlp.up_proj": (8, d), "layers.0.mlp.down_proj": (d, 8)}
+        shapes |= {f"layers.0.{n}_layernorm": (d,) for n in ("input", "post_attention", "pre_feedforward", "post_feedforward")}
+        safetensors.numpy.save_file({f"language_model.model.{k}.weight": np.zeros(v, "<f4") for k, v in shapes.items()}, folder / "model.safetensors")
+        c.write_json(folder, "config.json", {"model_type": "gemma3", "text_config": {"hidden_size": d, "intermediate_size": 8, "model_type": "gemma3_text", "num_hidden_layers": 1,
+                                             "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024}})
+        m = self.convert(folder).metadata
+        self.assertEqual({k: m[k] for k in ("n_heads", "n_kv_heads", "head_dim", "vocab_size", "rope_theta", "rope_local_theta", "rope_scaling.type", "rope_scaling.factor")},
+                         {"n_heads": 8, "n_kv_heads": 4, "head_dim": 256, "vocab_size": 5, "rope_theta": 1e6, "rope_local_theta": 1e4, "rope_scaling.type": "linear", "rope_scaling.factor": 8.0})
+        self.assertEqual(m["windows"].tolist(), [1024])
+
+    def test_names_of_old_bert_files(self):
+        _, weights = load("bert")
+        old = {"bert." + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v for k, v in weights.items()} | {"cls.predictions.bias": np.zeros(2, "<f4"), "bert.embeddings.position_ids": np.arange(4)}
+        folder = self.folder / "old"
+        folder.mkdir()
+        (folder / "config.json").write_bytes((FAMILIES / "bert" / "config.json").read_bytes())
+        torch_files.save(folder / "pytorch_model.bin", old)
+        p, q = self.convert(folder), self.convert(FAMILIES / "bert", out="new.oinf")
+        self.assertEqual(set(p.tensors), set(q.tensors))
+        for key in p.tensors:
+            np.testing.assert_array_equal(logical(p, key), logical(q, key), key)
+
+    def test_sentence_transformers(self):
+        folder = self.changed("bert")
+        (folder / "1_Pooling").mkdir()
+        for modes, wanted in ((["mean_tokens"], "mean"), (["cls_token"], "cls"), (["mean_tokens", "cls_token"], "custom"), ([], "none")):
+            c.write_json(folder / "1_Pooling", "config.json", {f"pooling_mode_{m}": m in modes for m in ("mean_tokens", "cls_token", "max_tokens")})
+            c.write_json(folder, "modules.json", [{"type": "sentence_transformers.models.Transformer"}, {"type": "sentence_transformers.models.Normalize"}])
+            c.write_json(folder, "sentence_bert_config.json", {"max_seq_length": 20})
+            m = self.convert(folder).metadata
+            self.assertEqual((m["pooling"], m["normalize"], m["max_tokens"]), (wanted, True, 20))
+        m = self.convert(FAMILIES / "bert").metadata
+        self.assertEqual((m["pooling"], m["normalize"], m["max_tokens"]), ("none", False, 40))
+        (folder / "modules.json").write_text("{")
+        self.refused(folder, "modules.json: not JSON")
+        c.write_json(folder, "modules.json", 3)
+        c.write_json(folder, "sentence_bert_config.json", {"max_seq_length": "x"})
+        self.refused(folder, "max_tokens .* is x: one number")
 
     def test_damaged_mxfp4(self):
         folder = self.changed("gpt-oss-mxfp4")

@@ -122,6 +122,23 @@ class Refuses(c.Case):
         self.zip_bad("has no zip directory", lambda raw, central: raw.clear())
         self.zip_bad("zip64 directory is not at byte", lambda raw, central: raw.__setitem__(slice(-22, -22), b"PK\6\7" + struct.pack("<IQI", 0, 7, 1)))
 
+    def test_zip64(self):
+        """Sizes and places in 64 bits, in the directory and in its end record."""
+        path = self.folder / "wide.npz"
+        np.savez(path, a=np.arange(3, dtype="<f4"))
+        raw = path.read_bytes()
+        at, end = raw.rfind(b"PK\1\2"), raw.rfind(b"PK\5\6")
+        head, (packed, size, name_size) = bytearray(raw[at:end]), struct.unpack_from("<IIH", raw, at + 20)
+        struct.pack_into("<IIHH", head, 20, 0xFFFFFFFF, 0xFFFFFFFF, name_size, 28)
+        struct.pack_into("<I", head, 42, 0xFFFFFFFF)
+        directory = bytes(head[: 46 + name_size]) + struct.pack("<HHQQQ", 1, 24, size, packed, 0)
+        record = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, len(directory), at)
+        locator = b"PK\6\7" + struct.pack("<IQI", 0, at + len(directory), 1)
+        tail = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        path.write_bytes(raw[:at] + directory + record + locator + tail)
+        with np.load(path) as loaded:
+            self.assertEqual(self.convert(path).bytes("a").tobytes(), loaded["a"].tobytes())
+
     def test_two_entries_over_the_same_bytes(self):
         def overlap(raw, central):
             entry = raw[central:-22]
