@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact transforms of fused tensors beyond rows.py's: columns of a projection stored as (in, out), every second row or column,
-and MXFP4 blocks whose scales and nibbles a checkpoint keeps apart."""
+"""Exact transforms of fused tensors beyond rows.py's: every second row or column, and MXFP4 blocks whose scales and nibbles a
+checkpoint keeps apart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SteppedRows(Rows):
 
 @dataclass
 class ColumnRows(Rows):
-    """Columns start, start + step, … of a plain dtype."""
+    """Elements start, start + step, … of each row, of a plain dtype."""
     base: Rows
     start: int
     step: int
@@ -35,7 +35,7 @@ class ColumnRows(Rows):
     def read(self, first: int, count: int) -> np.ndarray:
         item = opnf.DTYPES[self.dtype][2]
         raw = self.base.read(first, count).reshape(count, self.base.row_elements, item)
-        return raw[:, self.start :: self.step][:, : self.row_elements].reshape(count, self.row_bytes)
+        return raw[:, self.start :: self.step].reshape(count, self.row_bytes)
 
 
 @dataclass
@@ -55,12 +55,6 @@ class Mxfp4Rows(Rows):
         if (bad := bad_block("mxfp4", 17, out.reshape(-1))) is not None:
             raise ConvertError(f"block {first * each + bad} (mxfp4) has a scale that is NaN")
         return out.reshape(count, self.row_bytes)
-
-
-def split_columns(rows: Rows, parts: list, take: int) -> Rows:
-    if len(rows.shape) < 2 or sum(parts) != rows.shape[-1] or opnf.DTYPES[rows.dtype][1] > 1:
-        raise ConvertError(f"{rows.dtype} {rows.shape} cannot be split into {parts} columns")
-    return ColumnRows(rows.dtype, (*rows.shape[:-1], parts[take]), rows, sum(parts[:take]), 1)
 
 
 def every(rows: Rows, step: int, start: int, columns: bool) -> Rows:

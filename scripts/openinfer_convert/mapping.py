@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 import opnf_format as opnf
-from . import fused
+from . import fused, strided
 from . import rows as transforms
 from .errors import ConvertError, one_line
 from .expression import evaluate
@@ -98,7 +98,7 @@ def _entry(source: Source, table: dict, entry: dict, values: dict, layer, found:
         found_names = []
     elif found_names:
         rows = _apply(source, chosen["transforms"], [source.tensors[n] for n in found_names], values, found_names[0])
-        made = Out(key, rows, chosen["transposed"] and len(rows.shape) >= 2, names=found_names)
+        made = Out(key, rows, entry.get("transposed", False) and len(rows.shape) >= 2, names=found_names)
     elif entry.get("optional"):
         return None
     else:
@@ -140,10 +140,11 @@ def _transform(kind: str, argument, rows: Rows, parts: list, values: dict) -> Ro
     if kind == "unpermute_rope":
         return transforms.unpermute_rope(rows, evaluate(argument["heads"], values), evaluate(argument["dim"], values))
     if kind == "split":
-        split = fused.split_columns if argument.get("columns") else transforms.split
-        return split(rows, [evaluate(p, values) for p in argument["parts"]], argument["take"])
+        return transforms.split(rows, [evaluate(p, values) for p in argument["parts"]], argument["take"])
     if kind == "every":
         return fused.every(rows, argument["step"], argument["from"], argument.get("columns", False))
+    if kind == "transpose":
+        return strided.transpose(rows)
     if kind == "stack":
         return transforms.stack(parts)
     if kind == "mxfp4":

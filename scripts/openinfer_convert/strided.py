@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors whose elements do not lie one after the other: PyTorch's views, NumPy's Fortran order."""
+"""Tensors whose elements do not lie one after the other: PyTorch's views, NumPy's Fortran order, matrices turned around."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 import opnf_format as opnf
+from .errors import ConvertError
 from .rows import FileRows, Rows
 
 WINDOW = 1 << 20  # elements of the file looked at together
@@ -29,13 +31,22 @@ def span(shape: tuple, strides: tuple) -> int:
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides)) if math.prod(shape) else 0
 
 
+def transpose(rows: Rows) -> Rows:
+    """The last two dimensions swapped: (in, out) as every other checkpoint stores it, (out, in)."""
+    if not isinstance(rows, (FileRows, StridedRows)) or len(rows.shape) < 2 or opnf.DTYPES[rows.dtype][1] > 1:
+        raise ConvertError(f"{rows.dtype} {rows.shape} cannot be turned around")
+    strides = list(getattr(rows, "strides", [math.prod(rows.shape[i + 1 :]) for i in range(len(rows.shape))]))
+    strides[-2:] = strides[:-3:-1]
+    return place(rows.dtype, (*rows.shape[:-2], rows.shape[-1], rows.shape[-2]), tuple(strides), rows.name, rows.file, rows.offset)
+
+
 @dataclass
 class StridedRows(Rows):
     name: str
     file: object
     offset: int
     strides: tuple
-    _held: np.ndarray | None = field(default=None, init=False, repr=False, compare=False)
+    held: ClassVar[tuple] = (None, None)  # what was read last, of all tensors: (file, offset, size) and the bytes
 
     @property
     def item(self) -> int:
@@ -50,13 +61,15 @@ class StridedRows(Rows):
         return raw.reshape(count, self.row_bytes)
 
     def _from_memory(self, first: int, count: int, size: int) -> np.ndarray:
-        if self._held is None:
-            self._held = self.file.read(self.offset, size * self.item)
-        view = np.lib.stride_tricks.as_strided(self._held.view(f"V{self.item}"), self.shape, [s * self.item for s in self.strides], writeable=False)
+        place = (self.file, self.offset, size)
+        if StridedRows.held[0] != place:
+            StridedRows.held = (None, None)  # before the next is read: one at a time in memory
+            StridedRows.held = (place, self.file.read(self.offset, size * self.item))
+        view = np.lib.stride_tricks.as_strided(StridedRows.held[1].view(f"V{self.item}"), self.shape, [s * self.item for s in self.strides], writeable=False)
         leading = self.shape[:-1] or self.shape
         rows = np.ascontiguousarray(view[np.unravel_index(np.arange(first, first + count), leading)])
         if first + count == self.count:
-            self._held = None
+            StridedRows.held = (None, None)
         return rows.reshape(-1).view("u1")
 
     def _positions(self, first: int, count: int) -> np.ndarray:

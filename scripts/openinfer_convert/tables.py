@@ -45,14 +45,12 @@ def names(table: dict, kind: str, pattern: str) -> list:
 
 
 def candidates(table: dict, entry: dict, kind: str) -> list:
-    """What a source may call an entry: dicts of `names` (that of the tensor, those of others that go `with` it), `transforms`,
-    `transposed`."""
+    """What a source may call an entry: dicts of `names` (that of the tensor, those of others that go `with` it) and `transforms`."""
     out = []
     for item in entry.get(kind, []):
         item = {"name": item} if isinstance(item, str) else item
         together = [names(table, kind, n) for n in (item["name"], *item.get("with", []))]
-        out += [{"names": list(each), "transforms": item.get("transforms", entry.get("transforms", {}).get(kind, [])),
-                 "transposed": item.get("transposed", entry.get("transposed", False))} for each in zip(*together)]
+        out += [{"names": list(each), "transforms": item.get("transforms", entry.get("transforms", {}).get(kind, []))} for each in zip(*together)]
     return out
 
 

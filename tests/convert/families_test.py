@@ -115,7 +115,8 @@ class FromHuggingFace(c.Case):
             self.same(p, f"W{key}.1", part.T)
         config, w, p = self.package("gpt2")
         for key, part, bias in zip("qkv", np.split(w["transformer.h.1.attn.c_attn.weight"], 3, axis=1), np.split(w["transformer.h.1.attn.c_attn.bias"], 3)):
-            self.same(p, f"W{key}.1", part)  # stored as (in, out)
+            self.same(p, f"W{key}.1", part)  # (in, out) there; here as from any other source
+            self.assertTrue(p.tensors[f"W{key}.1"].transposed)
             self.same(p, f"b{key}.1", bias)
         self.same(p, "Wdown.0", w["transformer.h.0.mlp.c_proj.weight"])
         self.same(p, "attn_norm_bias.0", w["transformer.h.0.ln_1.bias"])
@@ -290,6 +291,7 @@ class FromGguf(c.Case):
                 self.assertEqual(g.metadata["general.architecture"], table)
                 self.assertEqual(set(g.tensors), set(hf.tensors) - {"Wpool", "bpool"})
                 for key in g.tensors:
+                    self.assertEqual(g.tensors[key].transposed, hf.tensors[key].transposed, key)
                     np.testing.assert_array_equal(logical(g, key), logical(hf, key), key)
                 self.same_metadata(name, hf, g)
 
