@@ -25,6 +25,7 @@ class Out:
     transposed: bool = False
     target: str | None = None
     names: list = field(default_factory=list)  # in the checkpoint
+    precise: bool = False  # its table says: only a --quantize that names it may change it
 
     @property
     def shape(self) -> tuple:
@@ -98,7 +99,7 @@ def _entry(source: Source, table: dict, entry: dict, values: dict, layer, found:
         found_names = []
     elif found_names:
         rows = _apply(source, chosen["transforms"], [source.tensors[n] for n in found_names], values, found_names[0])
-        made = Out(key, rows, entry.get("transposed", False) and len(rows.shape) >= 2, names=found_names)
+        made = Out(key, rows, entry.get("transposed", False) and len(rows.shape) >= 2, names=found_names, precise=entry.get("precise", False))
     elif entry.get("optional"):
         return None
     else:

@@ -145,7 +145,8 @@ def _write_tensors(writer: opnf.Writer, tensors: list, choice: Choice, report: R
     for out in tensors:
         wanted = choice.wanted(out.key, out.names)
         if wanted and not out.target:
-            reason = why_not(out.rows, wanted, by_pattern=wanted != choice.bare)
+            by_pattern = wanted != choice.bare
+            reason = "is small and decides much" if out.precise and not by_pattern else why_not(out.rows, wanted, by_pattern)
             if reason is None:
                 report.quantized[out.key] = (out.rows.dtype, wanted)
                 out.rows = quantize(out.rows, wanted, out.key)

@@ -375,6 +375,12 @@ class Answers(c.Case):
         self.assertGreater(np.abs(made - wanted).max(), 1e-4 * np.abs(wanted).max())
 
 
+    def test_what_a_bare_quantize_leaves(self):
+        p = self.convert(FAMILIES / "mixtral", quantize=["q8_0"])
+        self.assertEqual((p.tensors["Wrouter.0"].dtype, p.tensors["Wup_exps.0"].dtype, self.report.stayed["Wrouter.0"]), ("bf16", "q8_0", "is small and decides much"))
+        self.assertEqual(self.convert(FAMILIES / "mixtral", quantize=["q8_0", "router=q4_0"]).tensors["Wrouter.0"].dtype, "q4_0")
+
+
 class Refusals(c.Case):
     def changed(self, name: str, **settings):
         config, _ = load(name)
