@@ -63,7 +63,8 @@ class _Row:
 
 
 class _Temporary:
-    """A file that exists under another name until commit() renames it; discard() removes it."""
+    """A file without a name until commit() gives it one: a process that is killed leaves nothing behind. Where the file system
+    has no such files, it has another name until then. discard() removes it."""
 
     def __init__(self, path: str):
         if os.path.exists(path) and not os.path.isfile(path):  # renaming would put a file in its place
@@ -71,22 +72,36 @@ class _Temporary:
         folder, name = os.path.split(path)
         self.path = path
         self.temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        self.nameless = os.path.exists("/proc/self/fd")  # the way to name it later
         try:
-            fd = os.open(self.temporary, flags, 0o666)
-        except FileExistsError:  # left by a killed process that had our id
-            os.unlink(self.temporary)
-            fd = os.open(self.temporary, flags, 0o666)
+            fd = os.open(folder or ".", os.O_RDWR | os.O_TMPFILE, 0o666) if self.nameless else self._named()
+        except OSError:
+            self.nameless, fd = False, self._named()
         self.file = os.fdopen(fd, "w+b", buffering=1 << 20)
 
-    def commit(self):
-        os.replace(self.temporary, self.path)
+    def _named(self) -> int:
+        self._clear()
+        return os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+    def _clear(self):
+        """Takes away what a killed process that had our id left."""
+        try:
+            os.unlink(self.temporary)
+        except FileNotFoundError:
+            pass
 
     def finish(self, size: int):
         self.file.flush()
         self.file.truncate(size)
         os.fsync(self.file.fileno())
+
+    def commit(self):
+        if self.nameless:
+            self._clear()
+            number = self.file.fileno()  # src_dir_fd makes it linkat(), which alone follows the symbolic link
+            os.link(f"/proc/self/fd/{number}", self.temporary, src_dir_fd=number, follow_symlinks=True)
         self.file.close()
+        os.replace(self.temporary, self.path)
 
     def discard(self):
         for step in (self.file.close, lambda: os.unlink(self.temporary)):
@@ -357,6 +372,8 @@ class Writer:
             files[0].file.seek(0)
             files[0].file.write(self._encode_index(self._manifest([h.hash.intdigest() for h in hashes], ends), main_size))
             files[0].finish(main_size)
+            if len(files) > 1 and os.path.exists(self.path):
+                os.unlink(self.path)  # never an old index over new shards, not even for a moment
             for file in files[1:] + files[:1]:
                 file.commit()
                 renamed.append(file)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at random moments of a conversion, and disks that end at random bytes: the package is the old one, or the new one, or none.
+OPENINFER_KILLS says how many (20; README.md has the figure of 200). A failure names its seed: OPENINFER_SEED brings it back."""
+import os
+import pathlib
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import checkpoints as c
+import numpy as np
+
+KILLS, SEED = int(os.environ.get("OPENINFER_KILLS", "20")), int(os.environ.get("OPENINFER_SEED", "1"))
+MIB = 1 << 20
+# Kinds of packages that one kill may leave behind: a new one, one over an old one, both in shards.
+MODES = (((), False), ((), True), (("--shard-size", "1MiB"), False), (("--shard-size", "1MiB"), True))
+
+
+class Killed(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder, self.rng = pathlib.Path(folder.name), random.Random(SEED)
+        self.out = self.folder / "out.oinf"
+        self.sources = {}
+        for which in ("old", "new"):
+            rng = np.random.default_rng(len(which) + (which == "new"))
+            self.sources[which] = self.folder / f"{which}.npz"
+            np.savez(self.sources[which], **{f"t{i}": rng.standard_normal((1024, 1024)).astype("<f4") for i in range(4)})
+        self.old, self.whole = {}, {}
+        for options in dict.fromkeys(options for options, _ in MODES):
+            self.start_from({})
+            self.old[options] = self.convert("old", *options)
+            self.whole["old"] = self.read()
+        self.start_from({})
+        self.convert("new")
+        self.whole["new"] = self.read()
+
+    def command(self, which: str, *arguments) -> list:
+        return [sys.executable, "-B", str(c.SCRIPTS / "convert.py"), str(self.sources[which]), "-o", str(self.out), "--quantize", "q5_1", *arguments]
+
+    def convert(self, which: str, *options) -> dict:
+        """A whole conversion's files."""
+        subprocess.run(self.command(which, *options), check=True, capture_output=True, timeout=120)
+        return {p.name: p.read_bytes() for p in self.folder.iterdir() if p.suffix != ".npz"}
+
+    def read(self) -> dict:
+        """Every byte of the package; anything half makes the reader, which knows every checksum, fail."""
+        p = c.Package(self.out)
+        return {k: p.bytes(k).tobytes() for k in p.tensors}
+
+    def start_from(self, files: dict):
+        for path in self.folder.iterdir():
+            if path.suffix != ".npz":
+                path.unlink()
+        for name, raw in files.items():
+            (self.folder / name).write_bytes(raw)
+
+    def left(self, which_may: tuple) -> tuple:
+        """The package is one of those, whole, or (None) absent. Nothing else lies about but shards and hidden temporary files."""
+        names = {p.name for p in self.folder.iterdir() if p.suffix not in (".npz", ".oins")}
+        hidden = {n for n in names if n.startswith(".out.") and n.endswith(".tmp")}
+        self.assertLessEqual(names - hidden, {"out.oinf"}, f"seed {SEED}")
+        found = next((w for w, whole in self.whole.items() if self.read() == whole), "neither") if self.out.exists() else None
+        self.assertIn(found, which_may, f"seed {SEED}")
+        return found, len(hidden)
+
+    def test_at_random_moments(self):
+        killed, found, hidden, seconds = 0, {}, 0, {}
+        for number in range(KILLS):
+            options, over_an_old_one = MODES[number % len(MODES)]
+            if options not in seconds:  # from a start to an end, on this machine and now
+                start = time.monotonic()
+                self.convert("new", *options)
+                seconds[options] = time.monotonic() - start
+            self.start_from(self.old[options] if over_an_old_one else {})
+            process = subprocess.Popen(self.command("new", *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(self.rng.uniform(0.25, 1.05) * seconds[options])
+            process.kill()
+            was_killed = process.wait() == -signal.SIGKILL
+            killed += was_killed
+            seconds[options] *= 1.02 if was_killed else 0.9  # the machine may have become faster, or slower
+            # Between the moment when an old index is taken away and that when the new one has its name there is none.
+            which, count = self.left(("old", "new", None) if over_an_old_one and options else ("old", "new") if over_an_old_one else ("new", None))
+            found[which] = found.get(which, 0) + 1
+            hidden += count
+        print(f"{KILLS} conversions, {killed} killed before they ended; left behind: {found}, {hidden} hidden files", file=sys.stderr)
+        self.assertGreater(killed, KILLS // 4)
+
+    def test_disks_that_end_at_random_bytes(self):
+        size = 4 * MIB * 24 // 32
+        for number in range(max(KILLS // 5, 4)):
+            options, over_an_old_one = MODES[number % len(MODES)]
+            self.start_from(self.old[options] if over_an_old_one else {})
+            limit = self.rng.randrange(1, size // 4 if options else size)
+            result = subprocess.run(self.command("new", *options), capture_output=True, text=True, timeout=120, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+            self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
+            self.assertIn("File too large", result.stderr)
+            self.assertEqual(self.left(("old",) if over_an_old_one else (None,))[1], 0)
+            self.assertEqual(bool(list(self.folder.glob("*.oins"))), bool(options) and over_an_old_one)
+
+
+if __name__ == "__main__":
+    unittest.main()
