@@ -14,12 +14,13 @@
 
 #include "openinfer/error.h"
 #include "openinfer/half.h"
+#include "tests/source_path.h"
 
 namespace openinfer {
 namespace {
 
 std::vector<std::byte> read_file(const std::string& name) {
-  std::ifstream file(OPENINFER_SOURCE_DIR "/tests/base/" + name, std::ios::binary);
+  std::ifstream file(testing::source_path("tests/base/" + name), std::ios::binary);
   REQUIRE(file);
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   std::vector<std::byte> bytes(text.size());

@@ -9,6 +9,7 @@
 #include "codegen/emit/cuda.h"
 #include "codegen/emit/glsl.h"
 #include "examples.h"
+#include "tests/source_path.h"
 
 using namespace openinfer;
 using namespace openinfer::kernels;
@@ -16,7 +17,7 @@ using namespace openinfer::kernels;
 namespace {
 
 void check_golden(const std::string& file, const std::string& source) {
-  const std::string path = std::string(OPENINFER_SOURCE_DIR) + "/tests/emit/golden/" + file;
+  const std::string path = testing::source_path("tests/emit/golden/" + file);
   if (std::getenv("OPENINFER_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << source;
   std::ifstream in(path);
   std::stringstream text;

@@ -18,6 +18,7 @@
 #include "codegen/run/compiled_graph.h"
 #include "formats/opnf/writer.h"
 #include "openinfer/models/llama.h"
+#include "tests/source_path.h"
 
 using namespace openinfer;
 
@@ -97,7 +98,7 @@ TEST_CASE("the README quotes a kernel as it is emitted") {
       {"cpp", {.lanes = 8}, [](const kir::Kernel& k) { return emit::render_cpp(k, emit::CppLinkage::cpp); }},
       {"glsl", {.lanes = 32, .subgroups = 4, .exact_division = false}, emit::render_glsl},
       {"cuda", {.lanes = 32, .subgroups = 4}, emit::render_cuda}};
-  const std::string path = std::string(OPENINFER_SOURCE_DIR) + "/README.md";
+  const std::string path = testing::source_path("README.md");
   for (const Quote& q : quotes) {
     INFO(q.language);
     const plan::Plan plan = run::make_plan(graph, q.target);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/graph/test_ops.h"
+#include "tests/source_path.h"
 
 inline std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -23,7 +24,7 @@ inline std::string read_text(const std::filesystem::path& path) {
 
 inline std::vector<std::filesystem::path> golden_texts() {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(OPENINFER_SOURCE_DIR "/tests/graph"))
+  for (const auto& entry : std::filesystem::directory_iterator(openinfer::testing::source_path("tests/graph")))
     if (entry.path().extension() == ".oig") paths.push_back(entry.path());
   REQUIRE(paths.size() >= 2);
   return paths;

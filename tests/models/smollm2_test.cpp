@@ -10,6 +10,7 @@
 
 #include "openinfer/models/llama.h"
 #include "openinfer/text.h"
+#include "tests/source_path.h"
 
 using namespace openinfer;
 
@@ -20,11 +21,11 @@ using Ids = std::vector<std::int32_t>;
 
 std::string package_path() {
   const char* path = std::getenv("OPENINFER_SMOLLM2");
-  return path ? path : OPENINFER_SOURCE_DIR "/build/models/smollm2.oinf";
+  return path ? path : testing::source_path("build/models/smollm2.oinf");
 }
 
 Json read_json(const std::string& name) {
-  std::ifstream file(OPENINFER_SOURCE_DIR "/tests/models/" + name);
+  std::ifstream file(testing::source_path("tests/models/" + name));
   return Json::parse(file);
 }
 

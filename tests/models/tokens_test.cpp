@@ -8,13 +8,14 @@
 
 #include "openinfer/model.h"
 #include "openinfer/text.h"
+#include "tests/source_path.h"
 
 using namespace openinfer;
 
 namespace {
 
 nlohmann::json text_oracle(const std::string& name) {
-  std::ifstream file(OPENINFER_SOURCE_DIR "/tests/text/oracle/" + name);
+  std::ifstream file(testing::source_path("tests/text/oracle/" + name));
   REQUIRE(file);
   return nlohmann::json::parse(file);
 }
@@ -23,7 +24,7 @@ nlohmann::json text_oracle(const std::string& name) {
 
 TEST_CASE("every id of the corpus equals the tokenizers library's") {
   const char* path = std::getenv("OPENINFER_SMOLLM2");
-  const Model model = ModelLoader::open(path ? path : OPENINFER_SOURCE_DIR "/build/models/smollm2.oinf");
+  const Model model = ModelLoader::open(path ? path : testing::source_path("build/models/smollm2.oinf"));
   const Tokenizer tokenizer(tokenizer_spec(model));
   const auto corpus = text_oracle("corpus.json"), expected = text_oracle("smollm2_ids.json");
   REQUIRE(tokenizer.vocab_size() == expected["vocab_size"]);

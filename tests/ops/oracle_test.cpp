@@ -6,6 +6,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include "tests/source_path.h"
+
 using namespace openinfer;
 using namespace openinfer::testing;
 
@@ -13,7 +15,7 @@ namespace {
 
 std::vector<std::string> packages() {
   std::vector<std::string> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(OPENINFER_SOURCE_DIR "/tests/ops/oracle"))
+  for (const auto& entry : std::filesystem::directory_iterator(testing::source_path("tests/ops/oracle")))
     if (entry.path().extension() == ".oinf") paths.push_back(entry.path().string());
   std::sort(paths.begin(), paths.end());
   return paths;

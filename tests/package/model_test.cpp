@@ -15,13 +15,14 @@
 #include <thread>
 
 #include "formats/opnf/writer.h"
+#include "tests/source_path.h"
 
 using namespace openinfer;
 using Catch::Contains;
 
 namespace {
 
-const std::string kSmall = OPENINFER_SOURCE_DIR "/tests/formats/opnf/golden/small.oinf";
+const std::string kSmall = testing::source_path("tests/formats/opnf/golden/small.oinf");
 
 template <class F>
 Error error_of(F&& f) {
@@ -169,7 +170,7 @@ TEST_CASE("dimensions, states, graphs, tokenizer") {
   CHECK(model.has_tokenizer());
   CHECK(model.find_tokenizer<std::vector<std::string>>("tokens")->size() == 5);
   CHECK(model.find_tokenizer<std::int64_t>("bos_id") == 0);
-  CHECK(!ModelLoader::open(OPENINFER_SOURCE_DIR "/tests/formats/opnf/golden/empty.oinf").has_tokenizer());
+  CHECK(!ModelLoader::open(testing::source_path("tests/formats/opnf/golden/empty.oinf")).has_tokenizer());
 }
 
 TEST_CASE("metadata prints on one line, long values cut") {
@@ -199,7 +200,7 @@ TEST_CASE("errors of opening carry the path and the right code") {
   CHECK_THAT(error_of([] { ModelLoader::open("/none/m.oinf"); }).what(),
              Contains("/none/m.oinf: cannot open: No such file"));
   CHECK_THAT(error_of([] { ModelLoader::open("/tmp"); }).what(), Contains("is a directory"));
-  CHECK(error_of([] { ModelLoader::open(OPENINFER_SOURCE_DIR "/LICENSE"); }).code() == ErrorCode::corrupt_package);
+  CHECK(error_of([] { ModelLoader::open(testing::source_path("LICENSE")); }).code() == ErrorCode::corrupt_package);
 }
 
 TEST_CASE("damage is found when a section is first used, and by verify") {

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "lib/text/jinja/value.h"
+#include "tests/source_path.h"
 #include "tests/text/oracle.h"
 
 using namespace openinfer;
@@ -15,7 +16,7 @@ std::chrono::system_clock::time_point oracle_now(const nlohmann::ordered_json& d
 }
 
 std::string source_of(const std::string& family) {
-  std::ifstream file(OPENINFER_SOURCE_DIR "/tests/text/templates/" + family + ".jinja", std::ios::binary);
+  std::ifstream file(testing::source_path("tests/text/templates/") + family + ".jinja", std::ios::binary);
   REQUIRE(file);
   std::stringstream text;
   text << file.rdbuf();

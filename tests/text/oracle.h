@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "openinfer/text.h"
+#include "tests/source_path.h"
 
 namespace openinfer::test {
 
 inline nlohmann::ordered_json oracle(const std::string& name) {
-  std::ifstream file(OPENINFER_SOURCE_DIR "/tests/text/oracle/" + name);
+  std::ifstream file(openinfer::testing::source_path("tests/text/oracle/" + name));
   INFO(name);
   REQUIRE(file);
   return nlohmann::ordered_json::parse(file);

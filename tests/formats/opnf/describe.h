@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "formats/opnf/writer.h"
+#include "tests/source_path.h"
 
 namespace opnf::testing {
 
@@ -29,6 +30,8 @@ struct TemporaryFolder {
 
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, const std::string& bytes);
-inline std::string golden(const std::string& name) { return OPENINFER_SOURCE_DIR "/tests/formats/opnf/golden/" + name; }
+inline std::string golden(const std::string& name) {
+  return openinfer::testing::source_path("tests/formats/opnf/golden/" + name);
+}
 
 }  // namespace opnf::testing

@@ -8,6 +8,7 @@
 #include "formats/opnf/xxh64_stream.h"
 #include "openinfer/dtype.h"
 #include "tests/formats/opnf/describe.h"
+#include "tests/source_path.h"
 
 using namespace opnf;
 using namespace opnf::testing;
@@ -56,7 +57,7 @@ TEST_CASE("the reader's dtype table is the library's") {
 
 TEST_CASE("the reader includes only the standard library and POSIX") {
   for (const char* file : {"reader.h", "reader.cpp"}) {
-    std::ifstream in(std::string(OPENINFER_SOURCE_DIR "/formats/opnf/") + file);
+    std::ifstream in(openinfer::testing::source_path("formats/opnf/") + file);
     std::string line;
     std::size_t includes = 0;
     while (std::getline(in, line)) {
