@@ -13,6 +13,10 @@ namespace openinfer::check {
 /// Was this build configured with glslang and SPIRV-Tools?
 bool has_spirv();
 
+/// Makes the tables that glslang has of its built-in functions, which takes as long as some kernels: for a thread
+/// beside what comes before them. Without effect if has_spirv() is false.
+void prepare_spirv();
+
 /// Errors: internal, with `name`, the compiler's message and the line of the source it is about; unsupported if
 /// has_spirv() is false.
 std::vector<std::uint32_t> compile_glsl(std::string_view name, const std::string& source);

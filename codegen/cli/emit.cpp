@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 
 #include "codegen/check/nvrtc.h"
 #include "codegen/check/record.h"
+#include "codegen/check/spirv.h"
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
@@ -130,6 +132,8 @@ void run(const Options& options) {
     fail(ErrorCode::unsupported, "[emit] --numerics {} is not in this version; strict is", options.numerics);
   const auto start = std::chrono::steady_clock::now();
   const Device device = device_for(options);
+  const auto compiler =
+      device.api == Api::vulkan ? std::async(std::launch::async, check::prepare_spirv) : std::future<void>();
   const Model model = open_model(options.model);
   const auto kv_dtype = options.kv_dtype.empty() ? std::nullopt : dtype_from_name(options.kv_dtype);
   const ChosenGraph chosen = choose_graph(model, {.file = options.graph, .kv_dtype = kv_dtype});

@@ -4,11 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <future>
-#include <thread>
 #include <utility>
 
 #include "codegen/emit/cuda.h"
+#include "codegen/emit/side_by_side.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -31,19 +30,6 @@ void check_shared(const kir::Kernel& kernel, const Device& device) {
   for (const kir::Buffer& b : kernel.buffers)
     if (b.space == kir::Space::shared) bytes += std::int64_t{b.count} * kir::info(b.kind).bytes;
   check::check_limits(kernel.name, {.shared_bytes = static_cast<int>(bytes)}, device);
-}
-
-/// f(i) for each i < count, on several threads; rethrows.
-template <class F>
-void side_by_side(std::size_t count, F&& f) {
-  const std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
-  std::vector<std::future<void>> shares;
-  for (std::size_t t = 0; t < threads; ++t)
-    shares.push_back(std::async(std::launch::async, [&, t] {
-      for (std::size_t i = t; i < count; i += threads) f(i);
-    }));
-  for (std::future<void>& share : shares) share.wait();
-  for (std::future<void>& share : shares) share.get();
 }
 
 std::string use_table(const plan::Plan& plan, const Device& device, const check::Nvrtc& nvrtc,

@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <array>
-#include <future>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "codegen/check/spirv.h"
 #include "codegen/emit/glsl.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_steps.h"
+#include "codegen/emit/side_by_side.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -140,16 +139,8 @@ class VulkanModel final : public HostModel {
 }  // namespace
 
 std::vector<VulkanShader> vulkan_shaders(const plan::Plan& plan) {
-  // glslang and SPIRV-Tools take some 10 ms for a kernel, on one thread.
-  const std::size_t threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
   std::vector<VulkanShader> all(plan.kernels.size());
-  std::vector<std::future<void>> shares;
-  for (std::size_t t = 0; t < threads; ++t)
-    shares.push_back(std::async(std::launch::async, [&, t] {
-      for (std::size_t k = t; k < all.size(); k += threads) all[k] = vulkan_shader(plan.kernels[k].code);
-    }));
-  for (std::future<void>& share : shares) share.wait();
-  for (std::future<void>& share : shares) share.get();  // rethrows
+  side_by_side(all.size(), [&](std::size_t k) { all[k] = vulkan_shader(plan.kernels[k].code); });
   return all;
 }
 
