@@ -258,6 +258,13 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
       {"MODEL_ENTRY", plan.entries.front().name},
       {"MODEL_COMMAND", command(plan, package)},
       {"MODEL_KERNELS", kernels},
+      {"MODEL_RUN_FLAGS", cpu ? "[--threads N]" : "[--gpu NAME] [--memory-limit SIZE] [--validate] [--timings]"},
+      {"MODEL_MEMORY_README",
+       cpu ? ""
+           : "\nThe device's memory is taken when the model is opened: weights, states, a step's values. What is "
+             "needed is "
+             "compared with what the\ndevice has left before any of it is taken. `--memory-limit 2GiB` "
+             "(`Options::memory_limit_bytes`) allows less than that, so that other\nprograms have room.\n"},
       {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
       {"MODEL_NAME", plan.name}};
 }

@@ -2,6 +2,7 @@
 """emit for Vulkan: the projects of emit_test.py once more, as shaders on lavapipe."""
 
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -27,6 +28,21 @@ class VulkanTensors(Tensors):
         code, out, err = self.model(*self.arrays(7), "--output", "z=z.npy", "--timings")
         self.assertEqual((code, out), (0, ""), err)
         self.assertRegex(err, r"ms .* % +3 x .* us  matmul_W")
+
+    def test_device_memory(self):
+        """What is needed is said before any of it is taken; with just so much allowed it runs."""
+        tail = [*self.arrays(7), "--output", "z=z.npy"]
+        code, out, err = self.model(*tail, "--memory-limit", "64KiB")
+        self.assertEqual((code, out, err.count("\n")), (1, "", 1), err)
+        self.assertFalse(os.path.exists(self.path("z.npy")))
+        wanted = re.search(r"this needs (\d+) bytes of llvmpipe.*'s memory, of which it may take 65536 \(--memory-limit\): allow more, or open "
+                           r"with smaller sizes \(--max-context, --dim NAME=N\)", err)
+        self.assertTrue(wanted, err)
+        self.model_fails(*tail, "--memory-limit", int(wanted.group(1)) - 1, says=[wanted.group(1)])
+        self.model_works(*tail, "--memory-limit", wanted.group(1), "--validate")
+        self.model_works(*tail, "--memory-limit", "1.5GiB")
+        for bad in ("0", "-1", "many", "1.5", "64MB", "1e30GiB"):
+            self.model_fails(*tail, "--memory-limit", bad, says=["--memory-limit", bad, "64MiB"], code=2)
 
     def test_a_device_that_lacks_a_feature(self):
         self.works("emit", self.package, "--graph", self.graph, "--device", "ada-lovelace", "--api", "vulkan", "--name", "small", "-o", "ada")

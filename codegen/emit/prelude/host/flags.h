@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
@@ -41,6 +43,7 @@ struct Flags {
   std::string package, logits, stats;
   std::vector<std::vector<std::int32_t>> prompts;
   std::string gpu;
+  std::int64_t memory_limit_bytes = INT64_MAX;
   bool ignore_eos = false, text = false, bench = false, json = false;
   bool validate = false, timings = false, check = false;
   std::string check_data = kCheckData ? kCheckData : "";
@@ -58,6 +61,22 @@ inline std::int64_t whole_number(std::string_view flag, std::string_view text, s
     throw WrongUsage(std::string(flag) + ": '" + std::string(text) + "' is no whole number from " +
                      std::to_string(least) + " to " + std::to_string(most));
   return value;
+}
+
+/// "64MiB", "1.5GiB", "4096".
+inline std::int64_t size_bytes(std::string_view flag, std::string_view text) {
+  const std::string number(text);
+  char* end = nullptr;
+  const double value = std::strtod(number.c_str(), &end);
+  const std::string_view unit(end);
+  double scale = unit.empty() && value == std::floor(value) ? 1 : 0;
+  for (const auto& [name, bytes] :
+       {std::pair<std::string_view, double>{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}})
+    if (unit == name) scale = bytes;
+  const bool is_number = !text.empty() && text[0] >= '0' && text[0] <= '9';
+  if (!is_number || !(value * scale >= 1 && value * scale < 0x1p62))
+    throw WrongUsage(std::string(flag) + ": '" + number + "' is no size such as 64MiB, 1.5GiB or 4096");
+  return static_cast<std::int64_t>(value * scale);
 }
 
 inline std::vector<std::int32_t> parse_ids(std::string_view text) {
@@ -89,6 +108,7 @@ inline void set(Flags& flags, std::string_view flag, std::string_view value) {
   if (flag == "--depth") flags.depth = whole_number(flag, value, 0, kMost);
   if (flag == "--threads") flags.threads = static_cast<int>(whole_number(flag, value, 0, 1024));
   if (flag == "--gpu") flags.gpu = value;
+  if (flag == "--memory-limit") flags.memory_limit_bytes = size_bytes(flag, value);
   if (flag == "--check-data") flags.check_data = value;
   if (flag == "--logits") flags.logits = value;
   if (flag == "--stats") flags.stats = value;
@@ -101,13 +121,13 @@ inline void set(Flags& flags, std::string_view flag, std::string_view value) {
 
 inline Flags parse(int argc, char** argv) {
   static const std::set<std::string_view> kWithValue = {
-      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads", "--logits",
-      "--stats",      "--input",    "--output",      "--dim",    "--gpu",   "--batch",   "--check-data"};
+      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",    "--logits",      "--stats",
+      "--input",      "--output",   "--dim",         "--gpu",    "--batch", "--check-data", "--memory-limit"};
   Flags flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
-    if ((word == "--gpu" || word == "--validate" || word == "--timings") && kOnCpu)
+    if ((word == "--gpu" || word == "--validate" || word == "--timings" || word == "--memory-limit") && kOnCpu)
       throw WrongUsage(std::string(word) + ": this program runs on a CPU");
     if (word.starts_with("--check") && !kCheckData)
       throw WrongUsage(std::string(word) + ": this program was emitted without check data");

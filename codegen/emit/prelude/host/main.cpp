@@ -74,8 +74,11 @@ std::string on_threads(const Model& model) {
 }
 
 Options options_of(const Flags& flags) {
-  Options options = {
-      .threads = flags.threads, .device = flags.gpu, .validate = flags.validate, .timings = flags.timings};
+  Options options = {.threads = flags.threads,
+                     .device = flags.gpu,
+                     .validate = flags.validate,
+                     .timings = flags.timings,
+                     .memory_limit_bytes = flags.memory_limit_bytes};
   if (::isatty(2)) options.progress = upload_bar;
   return options;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <span>
@@ -74,7 +75,8 @@ struct Options {
   std::string device = "";  // a part of the name that the driver gives it; empty: the first that fits
   bool validate = false;    // with Vulkan's validation layer: what it says is an Error
   bool timings = false;     // measure kernels, see Model::timings()
-  std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // of weights uploaded, in bytes
+  std::int64_t memory_limit_bytes = std::numeric_limits<std::int64_t>::max();  // of the device's that may be taken
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};    // of weights uploaded, in bytes
 };
 
 /// One input of a step: elements in C order, which stay the caller's.

@@ -18,7 +18,7 @@ VulkanProgram::VulkanProgram(const Description& description, const DeviceNeeds& 
     : Program(description, package, options),
       options_(options),
       look_(std::move(look)),
-      device_(needs, {options.device, options.validate}),
+      device_(needs, {options.device, options.validate, options.memory_limit_bytes}),
       pipelines_(device_) {
   inputs_ = reserve_all(description.inputs);
   outputs_ = reserve_all(description.outputs);
