@@ -322,7 +322,10 @@ kir::Target target_of(const Device& device) {
   return {.lanes = device.lanes,
           .subgroups = device.subgroups,
           .dot4 = device.dot4,
-          .exact_division = device.api != Api::vulkan};
+          .exact_division = device.api != Api::vulkan,
+          .exact_fma = device.api != Api::vulkan,
+          .most_bound_bytes = device.max_storage_buffer_range_bytes,
+          .addresses = device.api == Api::vulkan && device.buffer_device_address};
 }
 
 std::string emission(const plan::Plan& plan, const Model& model, const Device& device) {

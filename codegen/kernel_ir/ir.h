@@ -69,8 +69,11 @@ struct Target {
   int subgroups = 1;  // of a workgroup; a power of two
   Dot4 dot4 = Dot4::none;
   bool exact_division = true;                          // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
+  bool exact_fma = true;                               // f32 `fma` rounds once; false: Vulkan's may round the product
   bool fast_fma = false;                               // a fused multiply-add of f32 is one instruction
   bool panels = false;                                 // weights may be laid out as panel16
+  std::int64_t most_bound_bytes = kUnlimited;          // of a buffer as a kernel is bound to it
+  bool addresses = false;                              // larger ones can be reached by their address
   std::map<std::string, int, std::less<>> tuned = {};  // template parameters of the device's row
   int tuned_or(std::string_view parameter, int otherwise) const;
   bool operator==(const Target&) const = default;
@@ -102,6 +105,7 @@ struct Buffer {
   Access access = Access::read;
   Space space = Space::global;
   int count = 0;             // shared only: elements
+  bool by_address = false;   // global only: larger than what is bound (Target::most_bound_bytes)
   std::string comment = {};  // its shape: "(N, 576)"
 };
 

@@ -20,6 +20,7 @@ ScalarExpr sqrt_body(const ScalarExpr& x);
 ScalarExpr rsqrt_body(const ScalarExpr& x);
 ScalarExpr reciprocal_body(const ScalarExpr& x);
 ScalarExpr div_body(const ScalarExpr& a, const ScalarExpr& b);
+ScalarExpr fma_body(const ScalarExpr& a, const ScalarExpr& b, const ScalarExpr& c);
 
 // f32 as bits. Constants that bits say better than digits:
 inline constexpr std::uint32_t kSignBit = 0x80000000, kInfinityBits = 0x7f800000, kNanBits = 0x7fc00000;

@@ -139,8 +139,10 @@ class Coder {
 }  // namespace
 
 Val code_of(kir::Build& k, const ScalarExpr& e, const std::vector<std::pair<std::string, Val>>& parameters) {
-  const ScalarExpr plain = expand_conversions(round_by_call(e));
-  return Coder(k, parameters)(k.target().exact_division ? plain : divide_by_call(plain));
+  ScalarExpr plain = expand_conversions(round_by_call(e));
+  if (!k.target().exact_division) plain = divide_by_call(plain);
+  if (!k.target().exact_fma) plain = fuse_by_call(plain);
+  return Coder(k, parameters)(plain);
 }
 
 Val scalar_call(kir::Build& k, std::string_view name, const std::vector<Val>& arguments) {

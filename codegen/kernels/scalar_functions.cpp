@@ -20,6 +20,13 @@ ScalarFunction division() {
   return {"div", {a, b}, div_body(a, b), 0.8, "a / b within 0.8 ULP (0.51 above 2^-126)"};
 }
 
+ScalarFunction fused_product() {
+  const auto f32 = [](const char* name) { return ScalarExpr::parameter(name, ScalarKind::f32); };
+  const ScalarExpr a = f32("a"), b = f32("b"), c = f32("c");
+  return {
+      "exact_fma", {a, b, c}, fma_body(a, b, c), 0.5, "a · b + c within 0.5 ULP: rounded once, denormal results too"};
+}
+
 ScalarExpr inlined(const ScalarExpr& e) {
   const ScalarFunction* f = e.op() == ScalarOp::call ? definition(e.name(), e.kind()) : nullptr;
   if (!f) return e;
@@ -42,6 +49,7 @@ std::span<const ScalarFunction> scalar_functions() {
   // Bounds: above the largest error among 4e7 arguments spread over all 2^32 (div: 1e8 pairs; exp: 0.989 among all).
   static const std::vector<ScalarFunction> functions = {
       division(),
+      fused_product(),
       of_x("reciprocal", reciprocal_body, 1.5, "1 / x within 1.5 ULP"),
       of_x("sqrt", sqrt_body, 0.51, "√x within 0.51 ULP"),
       of_x("rsqrt", rsqrt_body, 1.0, "1 / √x within 1 ULP"),
@@ -71,6 +79,14 @@ std::vector<const ScalarFunction*> functions_of(const ScalarExpr& e) {
 }
 
 ScalarExpr inline_calls(const ScalarExpr& e) { return ScalarRewrite(inlined)(e); }
+
+ScalarExpr fuse_by_call(const ScalarExpr& e) {
+  return ScalarRewrite([](const ScalarExpr& node) {
+    if (node.op() != ScalarOp::fma || node.kind() != ScalarKind::f32) return node;
+    const auto o = node.operands();
+    return ScalarExpr::call("exact_fma", {o[0], o[1], o[2]});
+  })(e);
+}
 
 ScalarExpr divide_by_call(const ScalarExpr& e) {
   return ScalarRewrite([](const ScalarExpr& node) {

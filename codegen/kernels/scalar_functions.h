@@ -35,5 +35,7 @@ std::vector<const ScalarFunction*> functions_of(const ScalarExpr& e);
 ScalarExpr inline_calls(const ScalarExpr& e);
 /// `e` with div(a, b) for a / b of f32: for targets whose division is loose.
 ScalarExpr divide_by_call(const ScalarExpr& e);
+/// `e` with exact_fma(a, b, c) for fma of f32: for targets that may round the product.
+ScalarExpr fuse_by_call(const ScalarExpr& e);
 
 }  // namespace openinfer::kernels

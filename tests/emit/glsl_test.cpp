@@ -13,6 +13,7 @@
 #include "codegen/kernels/scalar_functions.h"
 #include "device.h"
 #include "examples.h"
+#include "fma_cases.h"
 #include "openinfer/error.h"
 
 using namespace openinfer;
@@ -171,7 +172,7 @@ TEST_CASE("scalar functions have the interpreter's bits") {
     const Mem a = k.in("a", Kind::f32), b = k.in("b", Kind::f32), y = k.out("y", Kind::f32);
     k.for_lanes("i", 0, count, [&](Val i) {
       std::vector<Val> arguments = {a[i]};
-      if (f.parameters.size() == 2) arguments.push_back(b[i]);
+      while (arguments.size() < f.parameters.size()) arguments.push_back(b[i]);
       y[i] = scalar_call(k, f.name, arguments);
     });
     // Results stay above 2^-126: this device may flush what is below.
@@ -183,6 +184,30 @@ TEST_CASE("scalar functions have the interpreter's bits") {
     check_bytes(*on, k.done(),
                 {Data(DType::f32, values), Data(DType::f32, spread(count, 1e-3, 1e3)), Data(DType::f32, count)});
   }
+}
+
+TEST_CASE("a graph's fma is rounded once on devices whose own may round twice") {
+  run::VulkanDevice* on = device();
+  if (!on) return;
+  const std::vector<FmaCase> cases = fma_cases(2000);
+  const auto count = std::ssize(cases);
+  const auto operand = [](const char* name) { return ScalarExpr::parameter(name, ScalarKind::f32); };
+  Build k("fused", {.lanes = 8, .exact_division = false, .exact_fma = false});
+  const Mem a = k.in("a", Kind::f32), b = k.in("b", Kind::f32), c = k.in("c", Kind::f32), y = k.out("y", Kind::f32);
+  k.for_lanes("i", 0, count, [&](Val i) {
+    y[i] = code_of(k, fma(operand("a"), operand("b"), operand("c")),
+                   {{"a", Val(a[i])}, {"b", Val(b[i])}, {"c", Val(c[i])}});
+  });
+  const kir::Kernel kernel = k.done();
+  CHECK(emit::render_glsl(kernel).find(" fma(") == std::string::npos);
+  std::vector<float> in[3], found(cases.size());
+  for (const FmaCase& x : cases)
+    for (std::size_t i = 0; i < 3; ++i) in[i].push_back(x[i]);
+  const auto bytes = [](std::vector<float>& v) { return std::as_writable_bytes(std::span(v)); };
+  on->run(dispatch(kernel, {bytes(in[0]), bytes(in[1]), bytes(in[2]), bytes(found)}, 1));
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < cases.size(); ++i) wrong += is_fma(cases[i], found[i]) ? 0 : 1;
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("scalar functions round each step in unrolled loops too") {
@@ -263,6 +288,7 @@ TEST_CASE("shaders that are wrong say where") {
     k.out("y", Kind::i32)[k.lane()] = k.lane();
     Data y(DType::i32, 64);
     CHECK_THROWS_WITH(on->run(dispatch(k.done(), {y.bytes()}, 1)), Catch::Contains("built for subgroups of 64 lanes"));
-    CHECK_THROWS_WITH(run::VulkanDevice({.device = "no such device"}), Catch::Contains("'no such device': there is llvmpipe"));
+    CHECK_THROWS_WITH(run::VulkanDevice({.device = "no such device"}),
+                      Catch::Contains("'no such device': there is llvmpipe"));
   }
 }

@@ -37,7 +37,7 @@ constexpr Function kFunctions[] = {{"exp", 3},
 /// `operands`: a, b, c of fma; of others the first is enough.
 Bound bound_of(const Operator& op, DType t, const std::vector<Value>& operands, const Promise& promise) {
   const Value x = operands.front();
-  if (op.name == "fma" && !promise.exact_fma)  // two roundings: of the product, and of the sum
+  if (op.name == "fma" && t == f64 && !promise.exact_fma)  // two roundings: of the product, and of the sum
     return sum_bound(2, [operands] { return size_of(operands[0] * operands[1]) + size_of(operands[2]); });
   if (op.name == "div" && !promise.exact_division) return ulp(1);
   // The machine's own operations; and 1 / sqrt(x) of f64 is that everywhere.
@@ -105,8 +105,8 @@ void elementwise_cells(const Operator& row, DType t, std::vector<Cell>& to) {
       for (std::size_t i = 0; i < operands; ++i)
         x.push_back(In(c.input(t, form.shapes[i], every_value(static_cast<int>(i), static_cast<int>(operands)))));
       // A product that overflows before the sum is another result.
-      const double most = t == f64 ? 1e150 : 1e15;
-      if (row.name == "fma" && !c.promise().exact_fma && (t == f32 || t == f64))
+      const double most = 1e150;
+      if (row.name == "fma" && !c.promise().exact_fma && t == f64)
         for (OptionalIn& one : x) one = min(max(std::get<Value>(one->operand()), -most), most);
       c.output(openinfer::apply(*op, x).front(), bound_of(row, t, values(x), c.promise()));
     };
