@@ -46,7 +46,7 @@ constexpr std::size_t kPushConstants = 128 / sizeof(std::int32_t);
 class Reserved {
  public:
   explicit Reserved(const kir::Kernel& k) : words_(kGlslReserved.begin(), kGlslReserved.end()) {
-    for (const kir::Buffer& b : k.buffers) words_.push_back(b.name + "_start");
+    for (const kir::Buffer& b : k.buffers) words_.push_back(b.name + (b.by_address ? "_memory" : "_start"));
     views_.assign(words_.begin(), words_.end());
   }
   std::span<const std::string_view> words() const { return views_; }
@@ -185,6 +185,7 @@ class GlslRenderer final : public LaneRenderer {
 
   std::string element(const kir::Buffer& b, const Text& index) const override {
     if (b.space == kir::Space::shared) return Renderer::element(b, index);
+    if (b.by_address) return fmt::format("{}.at[{}]", b.name, index.text);
     return fmt::format("{}[{}]", b.name, binary("+", 3, index, {b.name + "_start"}).text);
   }
   std::string widened(const std::string& place, Kind stored) override {
@@ -254,8 +255,9 @@ class GlslRenderer final : public LaneRenderer {
     const kir::Target& t = k_.target;
     line(fmt::format("layout(local_size_x = {}) in;  // {} subgroups of {} lanes", t.lanes * t.subgroups, t.subgroups,
                      t.lanes));
-    std::string starts, params = "int n_groups;";
+    std::string addresses, starts, params = "int n_groups;";
     int binding = 0;
+    std::size_t pushed = 0;
     for (const kir::Buffer& b : k_.buffers) {
       const std::string type =
           b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name : memory_type(b.kind);
@@ -268,21 +270,41 @@ class GlslRenderer final : public LaneRenderer {
                                       : b.access == kir::Access::write ? "restrict writeonly"
                                                                        : "restrict coherent";
       has_coherent_ = has_coherent_ || b.access == kir::Access::read_write;
+      if (b.by_address) {
+        extension("EXT_buffer_reference");
+        line(fmt::format(
+            "layout(buffer_reference, std430, buffer_reference_align = {}) {} buffer {}_memory {{ {} at[]; }};{}",
+            alignment(b), access, b.name, type, comment));
+        addresses += fmt::format(" {0}_memory {0};", b.name);
+        pushed += 2;
+        continue;
+      }
       line(fmt::format("layout(std430, binding = {}) {} buffer {}_buffer {{ {} {}[]; }};{}", binding++, access, b.name,
                        type, b.name, comment));
-      starts += fmt::format("{}{}_start", starts.empty() ? "" : ", ", b.name);
+      starts += fmt::format("{}{}_start", starts.empty() ? " int " : ", ", b.name);
+      ++pushed;
     }
-    if (static_cast<std::size_t>(binding) > kPushConstants)
-      openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: {} buffers, at most {}", k_.name, binding,
-                      kPushConstants);
+    if (!starts.empty()) starts += ";";
+    if (pushed > kPushConstants)
+      openinfer::fail(ErrorCode::unsupported,
+                      "[emit] kernel {}: {} buffers by number and {} by address, which take {} numbers, at most {}",
+                      k_.name, binding, (pushed - static_cast<std::size_t>(binding)) / 2, pushed, kPushConstants);
     for (const std::string& p : k_.params) params += fmt::format(" int {};", p);
     line(fmt::format("layout(std430, binding = {}) readonly buffer Params {{ {} }};", binding, params));
-    if (binding > 0) line(fmt::format("layout(push_constant) uniform Starts {{ int {}; }};", starts));
+    if (pushed > 0) line(fmt::format("layout(push_constant) uniform Starts {{{}{} }};", addresses, starts));
     line("");
     open("void main() {");
     line("const int group = int(gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x);");
     line("if (group >= n_groups) return;");
     body_at_ = out_.size();
+  }
+  /// Of an element: that of its largest field.
+  int alignment(const kir::Buffer& b) const {
+    int most = 1;
+    if (b.record < 0) return kir::info(b.kind).bytes;
+    for (const kir::Record::Field& f : k_.records[static_cast<std::size_t>(b.record)].fields)
+      most = std::max(most, kir::info(f.kind).bytes);
+    return most;
   }
   void close_kernel() override {
     std::string places;

@@ -10,7 +10,7 @@
 namespace openinfer::emit {
 
 /// One kernel as a whole shader. Errors: unsupported for records with gaps, products of unsigned bytes, or more buffers
-/// than push constants have room for.
+/// than push constants have room for, where an address takes the place of two starts.
 std::string render_glsl(const kir::Kernel& kernel);
 
 }  // namespace openinfer::emit

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -30,6 +31,7 @@ constexpr auto kFeatures =
                                                                {64, "subgroupBallot"},
                                                                {4433, "storageBuffer16BitAccess"},
                                                                {4448, "storageBuffer8BitAccess"},
+                                                               {5347, "bufferDeviceAddress"},
                                                                {6016, "shaderIntegerDotProduct"},
                                                                {6017, "shaderIntegerDotProduct"},
                                                                {6018, "shaderIntegerDotProduct"},
@@ -47,7 +49,7 @@ VulkanShader vulkan_shader(const kir::Kernel& kernel) {
   shader.spirv = check::compile_glsl(kernel.name, shader.glsl);
   for (const kir::Buffer& b : kernel.buffers)
     if (b.space == kir::Space::global)
-      shader.access += b.access == kir::Access::read ? 'r' : b.access == kir::Access::write ? 'w' : 'b';
+      shader.access += (b.by_address ? "RWB" : "rwb")[static_cast<std::size_t>(b.access)];
   return shader;
 }
 
@@ -185,20 +187,23 @@ std::int64_t shared_memory_bytes(const plan::Plan& plan) {
 std::int64_t bindings(const plan::Plan& plan) {
   std::int64_t most = 0;
   for (const plan::Kernel& k : plan.kernels)
-    most =
-        std::max<std::int64_t>(most, std::count_if(k.code.buffers.begin(), k.code.buffers.end(),
-                                                   [](const kir::Buffer& b) { return b.space == kir::Space::global; }));
+    most = std::max<std::int64_t>(
+        most, std::count_if(k.code.buffers.begin(), k.code.buffers.end(),
+                            [](const kir::Buffer& b) { return b.space == kir::Space::global && !b.by_address; }));
   return most;
 }
 
 void check_fits(const plan::Plan& plan, const Device& device) {
   for (const plan::Buffer& b : plan.buffers) {
-    std::int64_t bytes = b.max_bytes;
-    for (const auto& [from, to] : b.ranges) bytes /= std::max<std::int64_t>(to - from, 1);
+    const std::int64_t bytes = b.max_bytes;
     const bool opened_smaller = b.role == Role::state || b.role == Role::input || b.role == Role::output;
-    if (!opened_smaller && bytes > device.max_storage_buffer_range_bytes)
-      fail(ErrorCode::unsupported, "[emit] {} has {} bytes; {} binds at most {} as one buffer (maxStorageBufferRange)",
+    if (!opened_smaller && bytes > device.max_storage_buffer_range_bytes && !device.buffer_device_address)
+      fail(ErrorCode::unsupported,
+           "[emit] {} has {} bytes; {} binds at most {} as one buffer (maxStorageBufferRange), and its kernels have no "
+           "addresses of larger ones (bufferDeviceAddress)",
            b.name, bytes, device.name, device.max_storage_buffer_range_bytes);
+    if (!opened_smaller && bytes / info(b.dtype).block_bytes > std::numeric_limits<std::int32_t>::max())
+      fail(ErrorCode::unsupported, "[emit] {} has {} bytes, more elements than kernels count (2^31)", b.name, bytes);
   }
 }
 

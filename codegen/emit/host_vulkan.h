@@ -16,7 +16,7 @@ namespace openinfer::emit {
 struct VulkanShader {
   std::string glsl;
   std::vector<std::uint32_t> spirv;
-  std::string access;  // of each global buffer: 'r', 'w' or 'b' (both)
+  std::string access;  // of each global buffer: 'r', 'w' or 'b' (both), capital where it is reached by its address
 };
 
 /// Of every kernel of the plan, in its order. Errors: those of render_glsl and compile_glsl.
@@ -33,7 +33,8 @@ std::uint32_t vulkan_vendor_id(std::string_view vendor);
 std::int64_t shared_memory_bytes(const plan::Plan& plan);
 std::int64_t bindings(const plan::Plan& plan);
 
-/// Errors: unsupported where a buffer of the plan is larger than the device's maxStorageBufferRange for any sizes.
+/// Errors: unsupported where a buffer of the plan is larger than the device's maxStorageBufferRange for any sizes, and
+/// kernels cannot have its address; where kernels would have to count beyond 2^31.
 void check_fits(const plan::Plan& plan, const Device& device);
 
 /// Files of device/ by name: *.comp, *.spv.inc, kernels.h, kernels.cpp.

@@ -134,12 +134,16 @@ int EntryLowering::weight_buffer(int decl, bool transposed) {
     if (plan_.buffers[i].role == Role::weight && plan_.buffers[i].key == w.pattern) return static_cast<int>(i);
   Shape stored = w.shape;
   if (transposed) std::swap(stored[stored.size() - 1], stored[stored.size() - 2]);
+  std::int64_t largest = 0;
+  for (const DType dtype : w.dtypes)
+    largest = std::max(largest, upper(Size::count(w.shape)) / info(dtype).block_size * info(dtype).block_bytes);
   return new_buffer({.name = unique(w.pattern),
                      .role = Role::weight,
                      .dtype = w.dtypes.front(),
                      .shape = std::move(stored),
                      .key = w.pattern,
-                     .ranges = w.ranges});
+                     .ranges = w.ranges,
+                     .max_bytes = largest});
 }
 
 int EntryLowering::constant_buffer(int decl) {

@@ -10,8 +10,8 @@
 namespace openinfer::plan {
 
 std::span<const PlanPass> plan_passes() {
-  static constexpr std::array passes = {PlanPass{"taps", add_taps}, PlanPass{"memory", plan_memory},
-                                        PlanPass{"provenance", plan_provenance}};
+  static constexpr std::array passes = {PlanPass{"taps", add_taps}, PlanPass{"addresses", bind_by_address},
+                                        PlanPass{"memory", plan_memory}, PlanPass{"provenance", plan_provenance}};
   return passes;
 }
 

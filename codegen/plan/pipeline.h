@@ -29,6 +29,9 @@ void run_passes(
 /// In a plan that wants it (Plan::tapped): a tap behind every dispatch for each value of the graph that it writes, rows
 /// written into a state included. Copies have none: whoever reads them is behind a tap.
 void add_taps(Plan& plan);
+/// Buffers of kernels that are larger than the device binds (Target::most_bound_bytes) are reached by their addresses,
+/// where kernels can have such; the dispatch's reason says which and why. Elsewhere hosts refuse them.
+void bind_by_address(Plan& plan);
 /// Lifetimes of scratch buffers in each entry point, and their places in its arena: first fit, largest first, such that
 /// buffers that live at the same time do not overlap. Places are multiples of kAlignment.
 void plan_memory(Plan& plan);

@@ -38,10 +38,10 @@ struct Buffer {
   std::string key = {};  // weight: "Wq.{}"; others: the graph's name
   std::vector<std::pair<std::int64_t, std::int64_t>> ranges = {};  // weight: of each {}
   int constant = -1;                                               // GraphData::constants
-  std::int64_t max_bytes = 0;                                      // with every symbol at its upper bound
-  std::int64_t offset = -1;                                        // scratch: in the arena, set by the memory pass
-  int entry = -1;                                                  // scratch: its entry point
-  int first = 0, last = 0;  // scratch: dispatch numbers between which it is alive, inclusive
+  std::int64_t max_bytes = 0;  // with every symbol at its upper bound; of a family the largest member
+  std::int64_t offset = -1;    // scratch: in the arena, set by the memory pass
+  int entry = -1;              // scratch: its entry point
+  int first = 0, last = 0;     // scratch: dispatch numbers between which it is alive, inclusive
 };
 
 /// What a buffer of a kernel is bound to.

@@ -39,11 +39,18 @@ class Printer {
     line("");
     line("kernels");
     for (const Kernel& k : plan_.kernels)
-      line("  {}: {} lanes, {} subgroups", k.code.name, k.code.target.lanes, k.code.target.subgroups);
+      line("  {}: {} lanes, {} subgroups{}", k.code.name, k.code.target.lanes, k.code.target.subgroups,
+           addresses(k.code));
     return std::move(text_);
   }
 
  private:
+  static std::string addresses(const kir::Kernel& code) {
+    std::string text;
+    for (const kir::Buffer& b : code.buffers)
+      if (b.by_address) text += fmt::format(", {} by its address", b.name);
+    return text;
+  }
   template <class... Args>
   void line(fmt::format_string<Args...> format, Args&&... args) {
     std::string now(static_cast<std::size_t>(depth_) * 2, ' ');

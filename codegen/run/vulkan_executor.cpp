@@ -53,6 +53,7 @@ struct VulkanExecutor::State {
 VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& model, const Device& for_device,
                              const GpuOptions& options)
     : plan(all), binding(all, options.dims), code(emit::vulkan_shaders(all)) {
+  emit::check_fits(all, for_device);
   binding.check_indices(options.index_bounds);
   const std::vector<std::string> features = emit::vulkan_features(plan, code);
   host::DeviceNeeds needs = {.program = plan.name, .title = for_device.title, .vendor = 0};

@@ -27,7 +27,8 @@ host::DeviceNeeds needs() {
                   "shaderFloat16",
                   "shaderFloat64",
                   "shaderSubgroupExtendedTypes",
-                  "shaderIntegerDotProduct"};
+                  "shaderIntegerDotProduct",
+                  "bufferDeviceAddress"};
   return needs;
 }
 
@@ -46,13 +47,15 @@ void VulkanDevice::State::run(const VulkanDispatch& d) {
     ~Released() { device.release(); }
   } released{device};
   host::Pipelines pipelines(device);
-  const std::string access(d.buffers.size(), 'b');
+  std::string access = d.access;
+  access.resize(d.buffers.size(), 'b');
   const host::Shader shader = {d.name, d.spirv, static_cast<std::uint32_t>(d.lanes),
                                static_cast<std::uint32_t>(d.subgroups), access};
   std::vector<host::Place> places;
   for (std::size_t i = 0; i < d.buffers.size(); ++i) {
     places.push_back(device.reserve(host::Where::host, std::ssize(d.buffers[i])));
     if (i < d.starts.size()) places.back().start = d.starts[i];
+    if (i < d.element_bytes.size()) places.back().element_bytes = d.element_bytes[i];
   }
   const std::vector<std::int64_t> numbers(d.params.begin(), d.params.end());
   const auto steps = [&](host::Recording& r) { r.dispatch(shader, d.groups, places, numbers); };
@@ -101,6 +104,7 @@ Device VulkanDevice::describe() const {
   d.max_group_count_y = limits.maxComputeWorkGroupCount[1];
   d.shared_memory_bytes = limits.maxComputeSharedMemorySize;
   d.max_storage_buffer_range_bytes = limits.maxStorageBufferRange;
+  d.buffer_device_address = device.has("bufferDeviceAddress");
   d.dot4 = device.has("shaderIntegerDotProduct") ? Dot4::ss : Dot4::none;
   return d;
 }

@@ -28,8 +28,10 @@ struct VulkanDispatch {
   std::vector<std::uint32_t> spirv = {};
   int lanes = 0;                                   // required subgroup size
   int subgroups = 1;                               // of a workgroup
-  std::vector<std::span<std::byte>> buffers = {};  // by binding; written back afterwards
+  std::string access = {};                         // of each buffer, as emit::VulkanShader has it; what lacks: 'b'
+  std::vector<std::span<std::byte>> buffers = {};  // written back afterwards
   std::vector<std::int32_t> starts = {};           // first element of each buffer; empty: 0
+  std::vector<int> element_bytes = {};             // of each buffer that begins at another element and is not bound
   std::vector<std::int32_t> params = {};
   std::int64_t groups = 0;
 };

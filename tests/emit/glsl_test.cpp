@@ -73,6 +73,35 @@ TEST_CASE("shaders compute what loops of doubles do, for one and four subgroups"
     }
 }
 
+TEST_CASE("shaders that have addresses of their buffers compute the same, from any element on") {
+  run::VulkanDevice* on = device();
+  if (!on) return;
+  for (Example& e : all_examples(kFour)) {
+    bool odd = false;  // a buffer by its address beside one that is bound
+    for (kir::Buffer& b : e.made.kernel.buffers) b.by_address = b.space == kir::Space::global && (odd = !odd);
+    CHECK(emit::render_glsl(e.made.kernel).find("buffer_reference") != std::string::npos);
+    run::VulkanDispatch d = dispatch(e.made.kernel, e.memory(), e.groups());
+    d.params = e.parameters();
+    on->run(d);
+    check_results(e);
+  }
+  Build k("copy", kOne);
+  const Mem x = k.in("x", Kind::f16), y = k.inout("y", Kind::f32), z = k.out("z", Kind::f32);
+  k.for_lanes("i", 0, 5, [&](Val i) {
+    y[i] = y[i] + x[i];
+    z[i] = x[i];
+  });
+  kir::Kernel kernel = k.done();
+  for (kir::Buffer& b : kernel.buffers) b.by_address = true;
+  Data from(DType::f16, std::vector<double>{0, 1, 2, 3, 4, 5, 6, 7, 8}), to(DType::f32, 9), also(DType::f32, 5);
+  run::VulkanDispatch d = dispatch(kernel, {from.bytes(), to.bytes(), also.bytes()}, 1);
+  d.starts = {3, 1};
+  d.element_bytes = {2, 4, 4};
+  on->run(d);
+  CHECK(to.values() == std::vector<double>{0, 3, 4, 5, 6, 7, 0, 0, 0});
+  CHECK(also.values() == std::vector<double>{3, 4, 5, 6, 7});
+}
+
 TEST_CASE("a grid of several rows runs each workgroup once and none beyond the last") {
   run::VulkanDevice* on = device();
   if (!on) return;

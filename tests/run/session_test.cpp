@@ -8,6 +8,8 @@
 #include <functional>
 
 #include "codegen/emit/project.h"
+#include "codegen/plan/lower.h"
+#include "codegen/plan/print.h"
 #include "codegen/run/compiled_graph.h"
 #include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
@@ -303,6 +305,75 @@ TEST_CASE("what a compiled session cannot do is said with the user's line") {
                     Catch::Contains("Voodoo"));
 }
 
+/// The plan's text; steps of a graph that was made for `device`, held to the simulator.
+std::string check_on(const Device& device, const Model& model, const Graph& g, const SimOptions& sizes,
+                     const std::vector<Inputs>& steps) {
+  const plan::Plan plan = run::make_plan(plan::over(g, model), emit::target_of(device), "model",
+                                         run::Sizes(sizes.dims.begin(), sizes.dims.end()));
+  run::VulkanExecutor executor(plan, model, device,
+                               {.validate = true, .dims = run::Sizes(sizes.dims.begin(), sizes.dims.end())});
+  SimSession sim(model, g, sizes);
+  for (const Inputs& inputs : steps) {
+    std::map<std::string, Tensor, std::less<>> tensors;
+    for (const auto& [name, value] : inputs) tensors.emplace(name, *value.tensor());
+    const run::Tensors got = executor.step(tensors);
+    const Outputs wanted = sim.run_step(inputs);
+    for (const auto& [name, want] : wanted.all()) {
+      CAPTURE(name);
+      check_close(got.at(name), want);
+    }
+  }
+  return plan::to_text(plan);
+}
+
+Inputs inputs_of(const Rows& r) {
+  return {{"tok", ids(r.tok)}, {"pos", ids(r.pos)}, {"slot", ids(r.slot)}, {"rows", ids(r.rows)}};
+}
+
+TEST_CASE("what is larger than the device binds is reached by its address, and the plan says so") {
+  if (!run::has_vulkan()) return;
+  Llama llama("run_addresses");
+  Device device = run::VulkanDevice({}).describe();
+  if (!device.buffer_device_address) return;
+  using Catch::Contains;
+  CHECK_THAT(check_on(device, llama.model, llama.graph, kSizes, {inputs_of(kPrompt)}), !Contains("address"));
+  device.max_storage_buffer_range_bytes = 1024;  // weights and caches are larger, some of a step's values are not
+  const std::string plan = check_on(device, llama.model, llama.graph, kSizes,
+                                    {inputs_of(kPrompt), inputs_of(kNext), inputs_of(kMixed), inputs_of(kNext)});
+  CHECK_THAT(plan, Contains("table by its address: its 12800 bytes are more than the 1024 that the device binds"));
+  CHECK_THAT(plan, Contains("lanes, 4 subgroups, table by its address"));
+  device.buffer_device_address = false;
+  CHECK_THROWS_WITH(check_on(device, llama.model, llama.graph, kSizes, {}),
+                    Contains("bytes; this-gpu") && Contains("1024") && Contains("bufferDeviceAddress"));
+}
+
+TEST_CASE("a table of more bytes than any binding of this device has: look-ups and a product") {
+  if (!run::has_vulkan()) return;
+  const Device device = run::VulkanDevice({}).describe();
+  const std::int64_t width = 1024, rows = device.max_storage_buffer_range_bytes / (2 * width) + 1000;
+  if (!device.buffer_device_address || rows > 100'000) return;  // lavapipe: 128 MiB; others bind gigabytes
+  sim_test::TestPackage package("run_large");
+  std::vector<std::uint16_t> table(static_cast<std::size_t>(rows * width));  // f16: 1 to 2, no two rows alike
+  std::uint32_t state = 1;
+  for (std::uint16_t& x : table)
+    x = static_cast<std::uint16_t>(0x3c00 | ((state = state * 1664525 + 1013904223) >> 22));
+  opnf::TensorSpec spec;
+  spec.key = "table";
+  spec.dtype = "f16";
+  spec.shape = {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(width)};
+  package.writer().tensor(std::move(spec), std::as_bytes(std::span(table)));
+  const Model model = package.open();
+  const Graph g = graph(model, [&](GraphBuilder& b) {
+    auto x = cast(gather(model["table"], b.input("ids", i32, {3})), f32);
+    b.output("x", x);
+    b.output("y", matmul(x, model["table"], {.transpose_w = true}));
+  });
+  const auto last = static_cast<std::int32_t>(rows - 1);
+  const std::string plan = check_on(device, model, g, {}, {{{"ids", ids({last, 0, last - 999})}}});
+  CHECK_THAT(plan, Catch::Contains(fmt::format("table by its address: its {} bytes are more than the {}",
+                                               2 * rows * width, device.max_storage_buffer_range_bytes)));
+}
+
 /// The code of the Error that making an executor of that device gives.
 template <class F>
 ErrorCode code_of(const F& f) {
@@ -328,6 +399,35 @@ TEST_CASE("what a Vulkan device does not do is said with a code that tells why")
   wide.lanes = 2 * device.subgroup_size_max;
   CHECK(code_of([&] { make(wide, {}); }) == ErrorCode::unsupported);
   CHECK(code_of([&] { make(device, {.memory_limit_bytes = 4 << 20}); }) == ErrorCode::out_of_memory);
+}
+
+TEST_CASE("a device with too little memory is refused before any of it is taken, with both figures") {
+  if (!run::has_vulkan()) return;
+  // Lavapipe has 2 GiB, and no device of a developer or of CI has 64; nothing is behind these pieces until they are
+  // taken.
+  const Graph g = graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {});
+    for (int i = 0; i < 64; ++i) {
+      auto s = b.state("s" + std::to_string(i), tensor_state(f32, {1 << 28}));
+      state_write(s, state_read(s) + x);
+    }
+    b.output("y", x + 1.f);
+  });
+  const Device device = run::VulkanDevice({}).describe();
+  const plan::Plan plan = run::make_plan(g, emit::target_of(device));
+  CHECK_THROWS_WITH(
+      run::VulkanExecutor(plan, std::nullopt, device, {}),
+      Catch::Matches(".*this needs 7[0-9]{10} bytes of .* memory, of which [0-9]+ are left: open with smaller "
+                     "sizes .*"));
+  CHECK(code_of([&] { const run::VulkanExecutor e(plan, std::nullopt, device, {}); }) == ErrorCode::out_of_memory);
+  const Graph one = graph([](GraphBuilder& b) {
+    auto s = b.state("s", tensor_state(f64, {1 << 30}));
+    state_write(s, state_read(s) + b.input("x", f64, {}));
+    b.output("y", b.input("z", f32, {}) + 1.f);
+  });
+  const plan::Plan large = run::make_plan(one, emit::target_of(device));
+  CHECK_THROWS_WITH(run::VulkanExecutor(large, std::nullopt, device, {}),
+                    Catch::Matches(".*this needs [0-9]{10,} bytes in one piece, and .* gives at most [0-9]{9,}: .*"));
 }
 
 TEST_CASE("on a Vulkan device every command passes the validation layers, synchronisation too") {

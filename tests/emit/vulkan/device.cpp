@@ -30,10 +30,14 @@ run::VulkanDevice* device() {
 }
 
 run::VulkanDispatch dispatch(const kir::Kernel& k, std::vector<std::span<std::byte>> buffers, std::int64_t groups) {
+  std::string access;
+  for (const kir::Buffer& b : k.buffers)
+    if (b.space == kir::Space::global) access += b.by_address ? 'B' : 'b';
   return {.name = k.name,
           .spirv = check::compile_glsl(k.name, emit::render_glsl(k)),
           .lanes = k.target.lanes,
           .subgroups = k.target.subgroups,
+          .access = access,
           .buffers = std::move(buffers),
           .groups = groups};
 }

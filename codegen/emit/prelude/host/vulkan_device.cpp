@@ -213,7 +213,8 @@ void VulkanDevice::make_device(const DeviceNeeds& needs) {
   VkPhysicalDeviceProperties2 more = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &sizes};
   vkGetPhysicalDeviceProperties2(physical_, &more);
   // Everything above a gigabyte that fits one allocation may still be more than a buffer can be before Vulkan 1.3.
-  most_in_buffer_ = static_cast<std::int64_t>(std::min<VkDeviceSize>(sizes.maxMemoryAllocationSize, 1 << 30));
+  most_in_place_ = static_cast<std::int64_t>(std::min<VkDeviceSize>(sizes.maxMemoryAllocationSize, kNoLimit));
+  most_in_buffer_ = std::min<std::int64_t>(most_in_place_, 1 << 30);
   // Which memory buffers can lie in, asked of one that takes none.
   const VkBufferCreateInfo probe = buffer_info(256);
   VkBuffer buffer = VK_NULL_HANDLE;
@@ -231,6 +232,9 @@ bool VulkanDevice::has(std::string_view feature) const {
 // --- memory ---
 
 Place VulkanDevice::reserve(Where where, std::int64_t size_bytes, int element_bytes) {
+  if (size_bytes > most_in_place_)
+    fail(Reason::memory, "this needs ", size_bytes, " bytes in one piece, and ", name_, " gives at most ",
+         most_in_place_, ": open with smaller sizes (--max-context, --dim NAME=N)");
   // Bound at any device's alignment, and a whole number of words.
   constexpr std::int64_t kAlignment = 256;
   const std::int64_t size = rounded_up(std::max<std::int64_t>(size_bytes, 1), 4);
@@ -310,10 +314,12 @@ std::uint32_t VulkanDevice::memory_type(Where where, std::uint32_t allowed) cons
 }
 
 VkBufferCreateInfo VulkanDevice::buffer_info(std::int64_t size_bytes) const {
+  VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                             VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
+  if (has("bufferDeviceAddress")) usage |= VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
   return {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
           .size = static_cast<VkDeviceSize>(size_bytes),
-          .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                   VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+          .usage = usage,
           .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
 }
 
@@ -322,11 +328,17 @@ void VulkanDevice::make_buffer(Buffer& b) {
   check(vkCreateBuffer(device_, &info, nullptr, &b.buffer), "vkCreateBuffer");
   VkMemoryRequirements needs = {};
   vkGetBufferMemoryRequirements(device_, b.buffer, &needs);
+  const bool addressed = has("bufferDeviceAddress");
+  const VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                                           .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
   const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                         .pNext = addressed ? &flags : nullptr,
                                          .allocationSize = needs.size,
                                          .memoryTypeIndex = memory_type(b.where, needs.memoryTypeBits)};
   check(vkAllocateMemory(device_, &allocate, nullptr, &b.memory), "vkAllocateMemory");
   check(vkBindBufferMemory(device_, b.buffer, b.memory, 0), "vkBindBufferMemory");
+  const VkBufferDeviceAddressInfo whole = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b.buffer};
+  if (addressed) b.address = vkGetBufferDeviceAddress(device_, &whole);
   if (b.where == Where::device) return;
   void* at = nullptr;
   check(vkMapMemory(device_, b.memory, 0, VK_WHOLE_SIZE, 0, &at), "vkMapMemory");
@@ -335,6 +347,11 @@ void VulkanDevice::make_buffer(Buffer& b) {
 
 std::byte* VulkanDevice::host(const Place& place) const {
   return buffers_[static_cast<std::size_t>(place.buffer)].at + place.offset_bytes + place.start * place.element_bytes;
+}
+
+VkDeviceAddress VulkanDevice::address(const Place& place) const {
+  return buffers_[static_cast<std::size_t>(place.buffer)].address +
+         static_cast<VkDeviceAddress>(place.offset_bytes + place.start * place.element_bytes);
 }
 
 void VulkanDevice::upload(std::span<const std::pair<Place, std::span<const std::byte>>> what,

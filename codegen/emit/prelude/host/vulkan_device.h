@@ -82,6 +82,8 @@ class VulkanDevice {
   /// Host memory of a place that was reserved there.
   std::byte* host(const Place& place) const;
   VkBuffer buffer(int number) const { return buffers_[static_cast<std::size_t>(number)].buffer; }
+  /// For kernels that reach it without a binding: of the place's first element.
+  VkDeviceAddress address(const Place& place) const;
 
   /// Runs commands and waits. Errors: a lost device; with validation, what the layer says.
   void submit(VkCommandBuffer commands);
@@ -106,6 +108,7 @@ class VulkanDevice {
     std::int64_t size_bytes;
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceMemory memory = VK_NULL_HANDLE;
+    VkDeviceAddress address = 0;  // where the feature is switched on
     std::byte* at = nullptr;
   };
   void make_instance(bool validate);
@@ -135,7 +138,7 @@ class VulkanDevice {
   std::uint32_t buffer_types_ = 0;  // memory types that buffers can lie in
   std::int64_t memory_limit_bytes_ = kNoLimit;
   double timestamp_ns_ = 0;
-  std::int64_t most_in_buffer_ = 0;
+  std::int64_t most_in_place_ = 0, most_in_buffer_ = 0;
   std::vector<Buffer> buffers_;
   Buffer staging_ = {Where::host, 0};
   std::vector<std::string> messages_;

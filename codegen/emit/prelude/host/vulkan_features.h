@@ -108,6 +108,7 @@ class VulkanFeatures {
     if (name == "shaderFloat16") return &v12_.shaderFloat16;
     if (name == "shaderFloat64") return &all_.features.shaderFloat64;
     if (name == "shaderSubgroupExtendedTypes") return &v12_.shaderSubgroupExtendedTypes;
+    if (name == "bufferDeviceAddress") return &v12_.bufferDeviceAddress;
     if (name == "shaderIntegerDotProduct") return &dot_product_.shaderIntegerDotProduct;
     return nullptr;
   }

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -107,7 +108,8 @@ const Pipelines::Pipeline& Pipelines::get(const Shader& shader) {
 void Pipelines::make(const Shader& shader, Pipeline& p) {
   const VkDevice device = device_.handle();
   std::vector<VkDescriptorSetLayoutBinding> bindings;
-  for (std::uint32_t i = 0; i <= shader.access.size(); ++i)  // the last one: numbers
+  const auto bound = std::count_if(shader.access.begin(), shader.access.end(), [](char a) { return !is_addressed(a); });
+  for (std::uint32_t i = 0; i <= static_cast<std::uint32_t>(bound); ++i)  // the last one: numbers
     bindings.push_back({.binding = i,
                         .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                         .descriptorCount = 1,
@@ -116,8 +118,7 @@ void Pipelines::make(const Shader& shader, Pipeline& p) {
                                                .bindingCount = static_cast<std::uint32_t>(bindings.size()),
                                                .pBindings = bindings.data()};
   check(vkCreateDescriptorSetLayout(device, &set, nullptr, &p.set), "vkCreateDescriptorSetLayout");
-  const VkPushConstantRange starts = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
-                                      .size = static_cast<std::uint32_t>(shader.access.size() * sizeof(std::int32_t))};
+  const VkPushConstantRange starts = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = pushed_bytes(shader)};
   const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                              .setLayoutCount = 1,
                                              .pSetLayouts = &p.set,

@@ -4,6 +4,30 @@
 #include <cstring>
 
 namespace MODEL_NAME {
+namespace {
+
+std::vector<std::byte> pushed(const VulkanDevice& device, const Shader& shader, std::span<const Place> buffers) {
+  std::vector<std::byte> all(pushed_bytes(shader));
+  std::byte* to = all.data();
+  const auto push = [&](auto number) {
+    std::memcpy(to, &number, sizeof number);
+    to += sizeof number;
+  };
+  for (std::size_t i = 0; i < buffers.size(); ++i)
+    if (is_addressed(shader.access[i])) push(device.address(buffers[i]));
+  for (std::size_t i = 0; i < buffers.size(); ++i)
+    if (!is_addressed(shader.access[i])) push(static_cast<std::int32_t>(buffers[i].start));
+  return all;
+}
+
+}  // namespace
+
+std::uint32_t pushed_bytes(const Shader& shader) {
+  std::uint32_t bytes = 0;
+  for (const char access : shader.access) bytes += is_addressed(access) ? 8 : 4;
+  return bytes;
+}
+
 Recording::Recording(VulkanDevice& device, Pipelines& pipelines, bool varying, bool timed, Look look)
     : device_(device),
       pipelines_(pipelines),
@@ -163,10 +187,10 @@ VkDescriptorSet Recording::bind(const Shader& shader, std::span<const Place> buf
   VkDescriptorSet set = VK_NULL_HANDLE;
   check(vkAllocateDescriptorSets(device_.handle(), &allocate, &set), "vkAllocateDescriptorSets");
   std::vector<VkDescriptorBufferInfo> infos;
-  for (const Place& p : buffers) {
-    infos.push_back(
-        {device_.buffer(p.buffer), static_cast<VkDeviceSize>(p.offset_bytes), static_cast<VkDeviceSize>(p.size_bytes)});
-  }
+  for (std::size_t i = 0; i < buffers.size(); ++i)
+    if (const Place& p = buffers[i]; !is_addressed(shader.access[i]))
+      infos.push_back({device_.buffer(p.buffer), static_cast<VkDeviceSize>(p.offset_bytes),
+                       static_cast<VkDeviceSize>(p.size_bytes)});
   const auto numbers = static_cast<VkDeviceSize>(numbers_.offset_bytes) +
                        static_cast<VkDeviceSize>(slot_bytes_) * dispatches_ + static_cast<VkDeviceSize>(numbers_at_);
   infos.push_back({device_.buffer(numbers_.buffer), numbers, static_cast<VkDeviceSize>(slot_bytes_ - numbers_at_)});
@@ -187,10 +211,10 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
     most_numbers_ = std::max(most_numbers_, numbers.size());
     pipelines_.get(shader);
     const auto most = device_.properties().limits.maxStorageBufferRange;
-    for (const Place& p : buffers)
-      if (p.size_bytes > static_cast<std::int64_t>(most))
-        fail(Reason::unsupported, shader.name, " is bound to ", p.size_bytes, " bytes as one buffer, and ",
-             device_.name(), " binds at most ", most, ": open with smaller sizes (--max-context, --dim NAME=N)");
+    for (std::size_t i = 0; i < buffers.size(); ++i)
+      if (const std::int64_t size = buffers[i].size_bytes; size > std::int64_t{most} && !is_addressed(shader.access[i]))
+        fail(Reason::unsupported, shader.name, " is bound to ", size, " bytes as one buffer, and ", device_.name(),
+             " binds at most ", most, ": open with smaller sizes (--max-context, --dim NAME=N)");
     return;
   }
   for (const Place& p : buffers) fixed({p.buffer, p.offset_bytes, p.start});
@@ -199,7 +223,7 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
     std::vector<Use> uses;
     for (std::size_t i = 0; i < buffers.size(); ++i)
       uses.push_back({buffers[i].buffer, buffers[i].offset_bytes, buffers[i].offset_bytes + buffers[i].size_bytes,
-                      shader.access[i] != 'r'});
+                      is_written(shader.access[i])});
     use(uses);
     const Pipelines::Pipeline& pipeline = pipelines_.get(shader);
     const VkDescriptorSet set = bind(shader, buffers);
@@ -212,11 +236,9 @@ void Recording::dispatch(const Shader& shader, std::int64_t groups, std::span<co
     };
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.pipeline);
     vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1, &set, 0, nullptr);
-    std::vector<std::int32_t> starts;
-    for (const Place& p : buffers) starts.push_back(static_cast<std::int32_t>(p.start));
-    if (!starts.empty())
+    if (const std::vector<std::byte> bytes = pushed(device_, shader, buffers); !bytes.empty())
       vkCmdPushConstants(commands, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                         static_cast<std::uint32_t>(starts.size() * sizeof(std::int32_t)), starts.data());
+                         static_cast<std::uint32_t>(bytes.size()), bytes.data());
     stamp(0);
     const std::byte* const at = slot(dispatches_);
     VkDispatchIndirectCommand grid = {};

@@ -16,8 +16,12 @@ struct Shader {
   std::string_view name;
   std::span<const std::uint32_t> spirv;
   std::uint32_t lanes, subgroups;  // of a subgroup, of a workgroup
-  std::string_view access;         // of each buffer: 'r' read, 'w' written, 'b' both
+  std::string_view access;         // of each buffer: 'r' read, 'w' written, 'b' both; capital: reached by its address
 };
+inline bool is_addressed(char access) { return access >= 'A' && access <= 'Z'; }
+inline bool is_written(char access) { return access != 'r' && access != 'R'; }
+/// What is pushed: addresses, 8 bytes each, then the starts of the other buffers, 4 bytes each.
+std::uint32_t pushed_bytes(const Shader& shader);
 
 /// Shaders compiled by the driver, and kept on disk for the next time.
 class Pipelines {
