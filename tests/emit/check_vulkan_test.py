@@ -9,11 +9,14 @@ import sys
 import tempfile
 import unittest
 
+import numpy as np
+
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
 from emit_test import build  # noqa: E402
 from harness import COMMAND  # noqa: E402
+import opnf  # noqa: E402  (tiny_llama knows where it is)
 
 # As in check_test.py: what is wrong, where, the text, what takes its place, the node that must be named.
 FAULTS = [
@@ -30,15 +33,26 @@ FAULTS = [
 ]
 
 
-class Planted(unittest.TestCase):
+# A place that the graph computes: nobody looks at it before the step, and kernels take the nearest that there is.
+COMPUTED = """oig 1
+dim 1 <= N <= 6
+weight @table : f32[10, 64]
+graph (x: f32[N, 10]) -> (y: f32[N, 64]) {
+  ids = argmax(x)
+  y = gather(@table, ids)
+  return y
+}
+"""
+
+
+class Project(unittest.TestCase):
+    """An emitted project whose shaders can be replaced one by one."""
+
     @classmethod
-    def setUpClass(cls):
-        home = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(home.cleanup)
-        cls.package, cls.project = os.path.join(home.name, "tiny.oinf"), os.path.join(home.name, "p")
-        tiny_llama.write(cls.package)
-        subprocess.run([COMMAND, "emit", cls.package, "--device", "lavapipe", "--check-data", "--kv-dtype", "f16", "--max-context", "40",
-                        "--name", "checked", "-o", cls.project], check=True, capture_output=True)
+    def make(cls, home, *arguments):
+        cls.project = os.path.join(home, "p")
+        subprocess.run([COMMAND, "emit", cls.package, "--device", "lavapipe", "--check-data", "--name", "checked", "-o", cls.project,
+                        *arguments], check=True, capture_output=True)
         cls.build_folder = os.path.join(cls.project, "b")
         build(cls.project, cls.build_folder)
 
@@ -55,6 +69,16 @@ class Planted(unittest.TestCase):
         subprocess.run(["glslangValidator", "-V", "--target-env", "vulkan1.2", "-x", "-o", shader + ".spv.inc", shader + ".comp"],
                        check=True, capture_output=True)
         subprocess.run(["cmake", "--build", self.build_folder], check=True, capture_output=True)
+
+
+class Planted(Project):
+    @classmethod
+    def setUpClass(cls):
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.package = os.path.join(home.name, "tiny.oinf")
+        tiny_llama.write(cls.package)
+        cls.make(home.name, "--kv-dtype", "f16", "--max-context", "40")
 
     def test_every_fault(self):
         code, out, err = self.check()
@@ -80,6 +104,31 @@ class Planted(unittest.TestCase):
                 self.assertRegex(err, r"^model: error: check: first out of bounds: .* at llama\.h:\d+, .*: off by .*\n$")
                 self.assertIn(f"first out of bounds: {node}", err)
                 self.assertIn(f"device/{kernel}.comp", err)
+
+
+class ComputedPlaces(Project):
+    @classmethod
+    def setUpClass(cls):
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.package, graph = os.path.join(home.name, "t.oinf"), os.path.join(home.name, "t.oig")
+        with open(graph, "w", encoding="utf-8") as file:
+            file.write(COMPUTED)
+        w = opnf.Writer(cls.package)
+        w.tensor("table", "f32", (10, 64), np.random.default_rng(1).normal(size=(10, 64)).astype("<f4"))
+        w.write()
+        cls.make(home.name, "--graph", graph)
+
+    def test_one_out_of_range_is_reported(self):
+        code, _, err = self.check()
+        self.assertEqual((code, err), (0, ""))
+        with open(os.path.join(self.project, "device/argmax_ids.comp"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("= -first;", text)
+        self.plant("argmax_ids", text.replace("= -first;", "= 10 - first;"))
+        code, _, err = self.check()
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"^model: error: check: first out of bounds: ids = argmax at t\.oig:5, device/argmax_ids\.comp: off by 10, bound 0")
 
 
 if __name__ == "__main__":
