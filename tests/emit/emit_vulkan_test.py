@@ -3,14 +3,18 @@
 
 import os
 import re
+import struct
 import subprocess
 import sys
 import unittest
+
+import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
 from emit_test import Batch, Rows, Tensors, build  # noqa: E402
+import opnf  # noqa: E402  (tiny_llama knows where it is)
 
 
 class VulkanTensors(Tensors):
@@ -43,6 +47,24 @@ class VulkanTensors(Tensors):
         self.model_works(*tail, "--memory-limit", "1.5GiB")
         for bad in ("0", "-1", "many", "1.5", "64MB", "1e30GiB"):
             self.model_fails(*tail, "--memory-limit", bad, says=["--memory-limit", bad, "64MiB"], code=2)
+
+    def test_a_table_of_more_bytes_than_a_binding(self):
+        """160 MiB of one value, where a binding has 128: looked up by the table's address."""
+        w = opnf.Writer(self.path("large.oinf"))
+        w.meta("general.name", "large")
+        w.splat("table", "f32", (40960, 1024), struct.pack("<f", 2.5))
+        w.write()
+        self.write("large.oig", "oig 1\nweight @table : f32[40960, 1024]\ngraph (ids: i32[3]) -> (y: f32[3, 1024]) {\n"
+                   "  y = gather(@table, ids)\n  return y\n}\n")
+        self.works("emit", "large.oinf", "--graph", "large.oig", "--device", self.DEVICE, "--name", "large", "-o", "large")
+        self.assertIn("table by its address: its 167772160 bytes are more than the 134217728 that the device binds", self.read("large/plan.txt").decode())
+        self.assertIn('"bufferDeviceAddress"', self.read("large/host/model.cpp").decode())
+        build(self.path("large"), self.path("b"))
+        np.save(self.path("ids.npy"), np.array([40959, 0, 40000], "<i4"))
+        done = subprocess.run([self.path("b/model"), "large.oinf", "--input", "ids=ids.npy", "--output", "y=y.npy", "--validate"],
+                              capture_output=True, text=True, cwd=self.folder, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        np.testing.assert_array_equal(np.load(self.path("y.npy")), np.full((3, 1024), 2.5, "<f4"))
 
     def test_a_device_that_lacks_a_feature(self):
         self.works("emit", self.package, "--graph", self.graph, "--device", "ada-lovelace", "--api", "vulkan", "--name", "small", "-o", "ada")
