@@ -132,7 +132,7 @@ class CppRenderer final : public Renderer {
       case Kind::i16:
       case Kind::u16: break;
     }
-    return n.integer == INT32_MIN ? "(-2147483647 - 1)" : fmt::format("{}", n.integer);
+    return i32_text(n.integer);
   }
 
   // --- values ---
@@ -218,8 +218,7 @@ class CppRenderer final : public Renderer {
   }
   Text dot4(Id id) override {
     const Node& n = node(id);
-    constexpr std::array<std::string_view, 4> kFlavours = {"dot4_ss", "dot4_ss", "dot4_us", "dot4_us_sat16"};
-    return emit::Renderer::call(kFlavours[static_cast<std::size_t>(k_.target.dot4)],
+    return emit::Renderer::call(n.op == Op::dot4 ? "dot4" : "dot4_us",
                                 {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
   }
   Text lane_operation(Id id) override {
@@ -411,11 +410,16 @@ class CppRenderer final : public Renderer {
 
   // --- around the body ---
 
+  /// Made of aligned words of four bytes: what programs lay out themselves. Packages align no block.
+  static bool has_words(const kir::Record& r) {
+    return std::any_of(r.fields.begin(), r.fields.end(), [](const auto& f) { return f.kind == Kind::i32; });
+  }
   void records() override {
     for (const kir::Record& r : k_.records) {
       line(fmt::format("#ifndef RECORD_{}", r.name));
       line(fmt::format("#define RECORD_{}", r.name));
-      open(fmt::format("struct __attribute__((packed)) {} {{  // {} bytes", r.name, r.size_bytes()));
+      open(fmt::format("struct {}{} {{  // {} bytes", has_words(r) ? "" : "__attribute__((packed)) ", r.name,
+                       r.size_bytes()));
       for (const kir::Record::Field& f : r.fields)
         line(f.count == 1 ? fmt::format("{} {};", memory_type(f.kind), f.name)
                           : fmt::format("{} {}[{}];", memory_type(f.kind), f.name, f.count));

@@ -181,7 +181,7 @@ class CudaRenderer final : public LaneRenderer {
   }
   Text dot4(Id id) override {
     const Node& n = node(id);
-    if (k_.target.dot4 == kir::Dot4::us || k_.target.dot4 == kir::Dot4::us_sat16)
+    if (n.op == Op::dot4_us)
       openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: CUDA has signed products of bytes only", k_.name);
     return call(use("dot4"), {value(n.args[0]), value(n.args[1]), value(n.args[2])});
   }

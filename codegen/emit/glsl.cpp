@@ -161,7 +161,7 @@ class GlslRenderer final : public LaneRenderer {
   }
   Text dot4(Id id) override {
     const Node& n = node(id);
-    if (k_.target.dot4 == kir::Dot4::us || k_.target.dot4 == kir::Dot4::us_sat16)
+    if (n.op == Op::dot4_us)
       openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: GLSL has signed products of bytes only", k_.name);
     const bool khr = k_.target.dot4 == kir::Dot4::ss;
     if (khr) extension("EXT_spirv_intrinsics");

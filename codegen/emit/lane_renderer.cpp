@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <climits>
 #include <utility>
 
 #include "lib/base/fail.h"
@@ -42,7 +41,7 @@ std::string LaneRenderer::literal(const Node& n) const {
     case Kind::i16:
     case Kind::u16: break;
   }
-  return n.integer == INT_MIN ? "(-2147483647 - 1)" : fmt::format("{}", n.integer);
+  return i32_text(n.integer);
 }
 
 Text LaneRenderer::select(Id id) {
@@ -73,7 +72,9 @@ Text LaneRenderer::load(Id id) {
 std::string LaneRenderer::narrow_load(Id conversion) {
   const Id from = node(conversion).args[0];
   const Node& n = node(from);
-  if (n.op != Op::load || node(conversion).type.kind != Kind::i32 || !names_.values[from].empty()) return "";
+  if (n.op != Op::load || n.type.kind == Kind::i8x4 || node(conversion).type.kind != Kind::i32 ||
+      !names_.values[from].empty())
+    return "";
   const Kind stored = stored_kind(n);
   return stored == Kind::u8 || stored == Kind::u16 ? place(n) : "";
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <set>
 
 namespace openinfer::emit {
@@ -159,7 +160,7 @@ Text Renderer::expression(Id id) {
   if (n.op == Op::convert) return convert(id);
   if (n.op == Op::bitcast)  // an i8x4 is an int everywhere
     return type_name(n.type) == type_name(k_[n.args[0]].type) ? value(n.args[0]) : bitcast(id);
-  if (n.op == Op::dot4) return dot4(id);
+  if (n.op == Op::dot4 || n.op == Op::dot4_us) return dot4(id);
   if (n.op == Op::load) return load(id);
   if (n.op == Op::read) return {variable_place(n)};
   if (info(n.op).lane_wide) return lane_operation(id);
@@ -232,6 +233,12 @@ std::string Renderer::run() {
   region(k_.body);
   close_kernel();
   return std::move(out_);
+}
+
+std::string i32_text(std::int64_t number) {
+  if (number == INT32_MIN) return "(-2147483647 - 1)";
+  const bool mask = number > 0xffff && number % 0x01010101 == 0;
+  return mask ? fmt::format("{:#010x}", number) : fmt::format("{}", number);
 }
 
 kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved) {

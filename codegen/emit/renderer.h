@@ -99,6 +99,9 @@ class Renderer {
   const kir::Function* function_ = nullptr;  // being printed
 };
 
+/// An i32 as a decimal number; masks that are the same in each byte, as 0x0f0f0f0f.
+std::string i32_text(std::int64_t number);
+
 /// The kernel with "_" behind names of buffers, parameters and fields that the language keeps for itself, and of those
 /// that would hide a function which the kernel calls.
 kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved);

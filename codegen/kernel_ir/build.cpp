@@ -107,6 +107,12 @@ Mem Build::out(std::string_view name, Kind kind, std::string_view comment) {
       this,
       add_buffer({.name = std::string(name), .kind = kind, .access = Access::write, .comment = std::string(comment)})};
 }
+Mem Build::out(std::string_view name, const Record& record, std::string_view comment) {
+  return {this, add_buffer({.name = std::string(name),
+                            .record = add_record(record),
+                            .access = Access::write,
+                            .comment = std::string(comment)})};
+}
 Mem Build::inout(std::string_view name, Kind kind, std::string_view comment) {
   return {
       this,

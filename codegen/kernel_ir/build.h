@@ -83,6 +83,7 @@ Val select(Val condition, Val a, Val b);
 Val convert(Val a, Kind kind);
 Val bitcast(Val a, Kind kind);
 Val dot4(Val a, Val b, Val sum);
+Val dot4_us(Val a, Val b, Val sum);
 
 /// One element of a buffer: reads when it is used as a value, writes when it is assigned to.
 class Elem {
@@ -94,7 +95,7 @@ class Elem {
   Val load() const { return *this; }
   void operator=(Val value) const;
   void operator=(const Elem& other) const { *this = Val(other); }
-  /// The four int8 from here on as one i8x4; the place must be a multiple of four.
+  /// The four bytes (i8 or u8) from here on as one i8x4; the place must be a multiple of four.
   Elem packed() const { return {build_, buffer_, field_, Kind::i8x4, index_}; }
 
  private:
@@ -208,6 +209,7 @@ class Build {
   Mem in(std::string_view name, Kind kind, std::string_view comment = {});
   Mem in(std::string_view name, const Record& record, std::string_view comment = {});
   Mem out(std::string_view name, Kind kind, std::string_view comment = {});
+  Mem out(std::string_view name, const Record& record, std::string_view comment = {});
   Mem inout(std::string_view name, Kind kind, std::string_view comment = {});
   Mem shared(std::string_view name, Kind kind, int count);
   Val param(std::string_view name);

@@ -168,7 +168,9 @@ enum class Op : std::uint8_t {
   select,   // args: b1, a, b
   convert,  // between register kinds, as static_cast; float to integer: towards zero, beyond its range undefined
   bitcast,  // between kinds of equal width
-  dot4,     // args: a i8x4, b i8x4, sum i32; sum + Σ a[j]·b[j]; flavour of the Target
+  dot4,     // args: a i8x4, b i8x4, sum i32: sum + Σ a[j]·b[j], the same bits on every device. With Dot4::us_sat16 no
+            // byte of b may be -128.
+  dot4_us,  // the same with a's bytes taken as 0 … 255. With Dot4::us_sat16 sums of two products must fit 16 bits.
   call,     // .ref: Kernel::functions
   // memory and registers
   load,      // .ref buffer; args: element index, for records with .field: block index, place in the field

@@ -125,17 +125,19 @@ std::optional<Bits> converted(From a) {
   if constexpr (!std::is_same_v<To, bool>) return bits_of(static_cast<To>(a));
 }
 
-Bits dot4_of(Dot4 flavour, std::uint32_t a, std::uint32_t b, std::int32_t sum) {
+/// Nothing where a device of that flavour would not give the exact sum.
+std::optional<Bits> dot4_of(bool is_signed, Dot4 flavour, std::uint32_t a, std::uint32_t b, std::int32_t sum) {
   std::int32_t product[4];
   for (int j = 0; j < 4; ++j) {
     const auto x = static_cast<std::uint8_t>(a >> (8 * j));
-    const bool is_signed = flavour == Dot4::none || flavour == Dot4::ss;
-    product[j] = (is_signed ? static_cast<std::int8_t>(x) : static_cast<std::int32_t>(x)) *
-                 static_cast<std::int8_t>(static_cast<std::uint8_t>(b >> (8 * j)));
+    const auto y = static_cast<std::int8_t>(static_cast<std::uint8_t>(b >> (8 * j)));
+    if (flavour == Dot4::us_sat16 && is_signed && y == -128) return std::nullopt;
+    product[j] = (is_signed ? static_cast<std::int8_t>(x) : static_cast<std::int32_t>(x)) * y;
   }
-  std::int32_t low = product[0] + product[1], high = product[2] + product[3];
-  if (flavour == Dot4::us_sat16) low = std::clamp(low, -32768, 32767), high = std::clamp(high, -32768, 32767);
-  return *number_result(Op::add, sum, low + high);
+  const std::int32_t low = product[0] + product[1], high = product[2] + product[3];
+  const auto fits = [](std::int32_t pair) { return pair == static_cast<std::int16_t>(pair); };
+  if (flavour == Dot4::us_sat16 && !(fits(low) && fits(high))) return std::nullopt;
+  return number_result(Op::add, sum, low + high);
 }
 
 }  // namespace
@@ -149,8 +151,9 @@ Bits constant_bits(const Node& n) {
 std::optional<Bits> compute(const Node& node, Kind kind, Dot4 dot4, std::span<const Bits> args) {
   if (node.op == Op::select) return args[0] != 0 ? args[1] : args[2];
   if (node.op == Op::bitcast) return args[0];
-  if (node.op == Op::dot4)
-    return dot4_of(dot4, as<std::uint32_t>(args[0]), as<std::uint32_t>(args[1]), as<std::int32_t>(args[2]));
+  if (node.op == Op::dot4 || node.op == Op::dot4_us)
+    return dot4_of(node.op == Op::dot4, dot4, as<std::uint32_t>(args[0]), as<std::uint32_t>(args[1]),
+                   as<std::int32_t>(args[2]));
   return with_type(kind, [&](auto type) -> std::optional<Bits> {
     using T = decltype(type);
     const T a = as<T>(args[0]), b = args.size() > 1 ? as<T>(args[1]) : T{}, c = args.size() > 2 ? as<T>(args[2]) : T{};

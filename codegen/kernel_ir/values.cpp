@@ -99,10 +99,14 @@ Val bitcast(Val a, Kind kind) {
   Build& k = builder_of({a});
   return value(k, Op::bitcast, kind, {a.id()});
 }
-Val dot4(Val a, Val b, Val sum) {
+namespace {
+Val dot(Op op, const Val& a, const Val& b, const Val& sum) {
   Build& k = builder_of({a, b, sum});
-  return value(k, Op::dot4, Kind::i32, {a.id(), b.id(), k.resolve(sum, Kind::i32)});
+  return value(k, op, Kind::i32, {a.id(), b.id(), k.resolve(sum, Kind::i32)});
 }
+}  // namespace
+Val dot4(Val a, Val b, Val sum) { return dot(Op::dot4, a, b, sum); }
+Val dot4_us(Val a, Val b, Val sum) { return dot(Op::dot4_us, a, b, sum); }
 
 // --- memory ---
 

@@ -82,7 +82,7 @@ class Verifier {
       if (n.op == Op::bitcast) check(info(kind(n, 0)).bytes == info(n.type.kind).bytes, id, "kinds differ in width");
       return;
     }
-    if (n.op == Op::dot4)
+    if (n.op == Op::dot4 || n.op == Op::dot4_us)
       return check(kind(n, 0) == Kind::i8x4 && kind(n, 1) == Kind::i8x4 && kind(n, 2) == Kind::i32, id,
                    "takes i8x4, i8x4, i32");
     const std::size_t first = n.op == Op::select ? 1 : 0;

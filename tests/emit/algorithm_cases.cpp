@@ -159,22 +159,31 @@ Case shared(const Target& target) {
   return {.kernel = k.done(), .runs = {std::move(run)}};
 }
 
-/// y[i] = Σ over 64 bytes of a[i] · b, four at a time.
-Case dots(Target target, Dot4 flavour, const std::string& name) {
+/// y[i] = Σ over 64 bytes of a[i] · b, four at a time. Bytes of b are -127 … 127; with `small` bits those of a below
+/// it, so that a device may keep sums of two products in 16 bits.
+Case dots(Target target, Dot4 flavour, bool is_signed, int small, const std::string& name) {
   target.dot4 = flavour;
+  const auto dot = [&](const Val& a, const Val& b, const Val& sum) {
+    return is_signed ? dot4(a, b, sum) : dot4_us(a, b, sum);
+  };
   Build k(name, target);
   const Mem a = k.in("a", Kind::i8), b = k.in("b", Kind::i8), y = k.out("y", Kind::i32), packed = k.in("c", Kind::i8x4);
   const Reg sum = k.var("sum", Kind::i32);
   const Val column = k.let("first", k.group() * 4);
-  k.for_lanes("i", 0, 19, [&](Val i) { sum = dot4(a[i * 4].packed(), b[i * 4].packed(), sum); });
+  k.for_lanes("i", 0, 19, [&](Val i) { sum = dot(a[i * 4].packed(), b[i * 4].packed(), sum); });
   const Val all = k.let("all", k.lane_sum(sum));
-  k.for_lanes("i", 0, 19,
-              [&](Val i) { y[i] = dot4(packed[i], b[column].packed(), dot4(a[i % 3 * 4].packed(), packed[0], all)); });
+  k.for_lanes("i", 0, 19, [&](Val i) {
+    y[i] = dot(packed[i], b[column].packed(), dot(a[i % 3 * 4].packed(), b[0].packed(), all));
+  });
   Run run = {
       .memory = {random_bytes(76, 12), random_bytes(76, 13), bytes_of(std::vector<int>(19)), random_bytes(76, 14)}};
   for (std::size_t i = 0; i < 76; ++i)
     for (const std::size_t m : {0u, 1u, 3u})
       run.memory[m][i] = static_cast<std::byte>(std::to_integer<int>(run.memory[m][i]) * 37 + 100);
+  for (std::size_t i = 0; i < 76; ++i) {
+    if (run.memory[1][i] == std::byte{0x80}) run.memory[1][i] = std::byte{0x81};
+    for (const std::size_t m : {0u, 3u}) run.memory[m][i] &= static_cast<std::byte>(small);
+  }
   return {.kernel = k.done(), .runs = {std::move(run)}};
 }
 
@@ -186,10 +195,12 @@ std::vector<Case> algorithm_cases(const Target& target) {
   for (const int K : {576, 32, 96, 160}) cases.push_back(matvec(target, K, 1, 5));
   cases.push_back(matvec(target, 160, 4, 3));
   cases.push_back(matvec(target, 64, 8, 3));
-  cases.push_back(dots(target, Dot4::none, "dot4_none"));
-  cases.push_back(dots(target, Dot4::ss, "dot4_signed"));
-  cases.push_back(dots(target, Dot4::us, "dot4_unsigned"));
-  cases.push_back(dots(target, Dot4::us_sat16, "dot4_saturating"));
+  cases.push_back(dots(target, Dot4::none, true, 255, "dot4_none"));
+  cases.push_back(dots(target, Dot4::ss, true, 255, "dot4_signed"));
+  cases.push_back(dots(target, Dot4::us, true, 255, "dot4_signed_by_unsigned"));
+  cases.push_back(dots(target, Dot4::us_sat16, true, 255, "dot4_signed_in_pairs"));
+  cases.push_back(dots(target, Dot4::us_sat16, false, 127, "dot4_unsigned_in_pairs"));
+  cases.push_back(dots(target, Dot4::us, false, target.dot4 == Dot4::us ? 255 : 127, "dot4_unsigned"));
   return cases;
 }
 

@@ -156,19 +156,26 @@ TEST_CASE("integers wrap, floats round as float does") {
   CHECK(binary<float, float>(Kind::f32, Kind::f32, {2.5f}, {0.0f}, [](Val a, Val) { return round(a); })[0] == 2.0f);
 }
 
-TEST_CASE("four bytes at once, as the device multiplies them") {
-  const auto dot = [](Dot4 flavour) {
-    Build k("dot", {.lanes = 1, .subgroups = 1, .dot4 = flavour});
+TEST_CASE("four bytes at once: the exact sum, or an error where a device would saturate") {
+  const auto dot = [](Dot4 device, bool is_signed, std::vector<std::int8_t> x, std::vector<std::int8_t> z) {
+    Build k("dot", {.lanes = 1, .subgroups = 1, .dot4 = device});
     const Mem a = k.in("a", Kind::i8), b = k.in("b", Kind::i8), y = k.out("y", Kind::i32);
-    y[0] = dot4(a[4].packed(), b[4].packed(), 1);
-    std::vector<std::int8_t> x = {0, 0, 0, 0, -1, 2, 3, 4}, z = {0, 0, 0, 0, 100, 100, 127, 127};
+    y[0] = is_signed ? dot4(a[4].packed(), b[4].packed(), 1) : dot4_us(a[4].packed(), b[4].packed(), 1);
+    x.insert(x.begin(), 4, 0);
+    z.insert(z.begin(), 4, 0);
     std::vector<std::int32_t> out(1);
     interpret(k.done(), {bytes(x), bytes(z), bytes(out)}, {}, 1);
     return out[0];
   };
-  CHECK(dot(Dot4::ss) == 1 - 100 + 200 + 7 * 127);
-  CHECK(dot(Dot4::us) == 1 + 25500 + 200 + 7 * 127);
-  CHECK(dot(Dot4::us_sat16) == 1 + 25700 + 7 * 127);
+  for (const Dot4 device : {Dot4::none, Dot4::ss, Dot4::us, Dot4::us_sat16}) {
+    CHECK(dot(device, true, {-1, 2, 3, 4}, {100, 100, 127, 127}) == 1 - 100 + 200 + 7 * 127);
+    CHECK(dot(device, true, {-128, -128, 3, 4}, {127, 127, -127, 127}) == 1 - 2 * 128 * 127 + 127);
+    CHECK(dot(device, false, {-1, 2, 3, 4}, {100, 100, 127, 127}) == 1 + 25500 + 200 + 7 * 127);
+  }
+  CHECK(dot(Dot4::us, false, {-1, -1, 0, 0}, {127, 127, 0, 0}) == 1 + 2 * 255 * 127);
+  CHECK_THROWS_WITH(dot(Dot4::us_sat16, false, {-1, -1, 0, 0}, {127, 127, 0, 0}), Catch::Contains("undefined"));
+  CHECK(dot(Dot4::ss, true, {-128, 0, 0, 0}, {-128, 0, 0, 0}) == 1 + 128 * 128);
+  CHECK_THROWS_WITH(dot(Dot4::us_sat16, true, {1, 0, 0, 0}, {-128, 0, 0, 0}), Catch::Contains("undefined"));
 }
 
 TEST_CASE("blocks, tiles and functions") {

@@ -30,7 +30,8 @@ __device__ inline bf16 narrow_bf16(float x) {
 
 // == load_i8x4
 /// Four bytes at any address.
-__device__ inline int load_i8x4(const signed char* from) {
+template <class Byte>
+__device__ inline int load_i8x4(const Byte* from) {
   return (from[0] & 255) | ((from[1] & 255) << 8) | ((from[2] & 255) << 16) | (from[3] << 24);
 }
 

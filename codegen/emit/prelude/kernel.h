@@ -151,17 +151,13 @@ inline T bytes_at(const void* from) {
   return all;
 }
 inline int load_i8x4(const void* from) { return bytes_at<int>(from); }
-// sum + the products of four int8: signed · signed, unsigned · signed, the same with pairs kept in 16 bits.
-inline int dot4_ss(int a, int b, int sum) {
+// sum + the products of four bytes: signed · signed, unsigned · signed.
+inline int dot4(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::int8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
   return sum;
 }
 inline int dot4_us(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
-  return sum;
-}
-inline int dot4_us_sat16(int a, int b, int sum) {
-  for (int i = 0; i < 32; i += 16) sum += max(-32768, min(32767, dot4_us(a >> i & 0xffff, b >> i & 0xffff, 0)));
   return sum;
 }
 
@@ -281,15 +277,9 @@ inline V dot4_us(V a, V b, V sum) {
   return v;
 }
 template <IsVector V>
-inline V dot4_ss(V a, V b, V sum) {
+inline V dot4(V a, V b, V sum) {
   V v;
-  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_ss(a[i], b[i], sum[i]);
-  return v;
-}
-template <IsVector V>
-inline V dot4_us_sat16(V a, V b, V sum) {
-  V v;
-  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4_us_sat16(a[i], b[i], sum[i]);
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4(a[i], b[i], sum[i]);
   return v;
 }
 
@@ -309,6 +299,10 @@ inline V load(const T* from) {
 template <class V, class T>
 inline V load_first(const T* from, int count) {
   V v{};
+  if constexpr (std::is_same_v<element<V>, T>) {
+    std::memcpy(&v, from, sizeof(T) * static_cast<std::size_t>(count));
+    return v;
+  }
   for (int i = 0; i < count; ++i) v[i] = widen(from[i]);
   return v;
 }

@@ -38,7 +38,7 @@ inline void store<f16, f32x4>(f16* to, f32x4 v) {
   std::memcpy(to, &halves, sizeof halves);
 }
 #if defined(__ARM_FEATURE_DOTPROD)
-inline i32x4 dot4_ss(i32x4 a, i32x4 b, i32x4 sum) {
+inline i32x4 dot4(i32x4 a, i32x4 b, i32x4 sum) {
   return (i32x4)vdotq_s32((int32x4_t)sum, (int8x16_t)a, (int8x16_t)b);
 }
 #endif

@@ -39,13 +39,37 @@ inline void store<f16, f32x16>(f16* to, f32x16 v) {
   const __m256i halves = _mm512_cvtps_ph((__m512)v, 0);
   std::memcpy(to, &halves, sizeof halves);
 }
+template <>
+inline void store<std::int8_t, i32x16>(std::int8_t* to, i32x16 v) {
+  const __m128i bytes = _mm512_cvtepi32_epi8((__m512i)v);
+  std::memcpy(to, &bytes, sizeof bytes);
+}
+template <>
+inline i32x16 load_i8x4_first<i32x16>(const void* from, int count) {
+  return (i32x16)_mm512_maskz_loadu_epi32(static_cast<__mmask16>((1u << count) - 1), from);
+}
+template <>
+inline i32x16 load_first<i32x16, int>(const int* from, int count) {
+  return load_i8x4_first<i32x16>(from, count);
+}
 #if defined(__AVX512VNNI__)
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   return (i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
 }
-inline i32x16 dot4_ss(i32x16 a, i32x16 b, i32x16 sum) {  // (a + 128) · b - 128 · b
+inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // (a + 128) · b - 128 · b
   const i32x16 top = splat<i32x16>(static_cast<int>(0x80808080u));
   return dot4_us(a ^ top, b, sum) - dot4_us(top, b, i32x16{});
+}
+#elif defined(__AVX512BW__)
+// Sums of two products are kept in 16 bits: exact where they fit.
+inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
+  const __m512i pairs = _mm512_maddubs_epi16((__m512i)a, (__m512i)b);
+  return sum + (i32x16)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+}
+inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // |a| · (b with a's sign); b has no -128
+  const __m512i with_sign =
+      _mm512_mask_sub_epi8((__m512i)b, _mm512_movepi8_mask((__m512i)a), __m512i{}, (__m512i)b);
+  return dot4_us((i32x16)_mm512_abs_epi8((__m512i)a), (i32x16)with_sign, sum);
 }
 #endif
 #endif
@@ -98,9 +122,22 @@ inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
   return (i32x8)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
 }
-#endif
-inline i32x8 dot4_us_sat16(i32x8 a, i32x8 b, i32x8 sum) {
+#else
+// Sums of two products are kept in 16 bits: exact where they fit.
+inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
   const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
   return sum + (i32x8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
+#endif
+#if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
+inline i32x8 dot4(i32x8 a, i32x8 b, i32x8 sum) {  // (a + 128) · b - 128 · b
+  const i32x8 top = splat<i32x8>(static_cast<int>(0x80808080u));
+  return dot4_us(a ^ top, b, sum) - dot4_us(top, b, i32x8{});
+}
+#else
+inline i32x8 dot4(i32x8 a, i32x8 b, i32x8 sum) {  // |a| · (b with a's sign); b has no -128
+  const __m256i size = _mm256_abs_epi8((__m256i)a);
+  return dot4_us((i32x8)size, (i32x8)_mm256_sign_epi8((__m256i)b, (__m256i)a), sum);
+}
+#endif
 #endif
