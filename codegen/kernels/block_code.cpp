@@ -23,6 +23,43 @@ Val nibble(const Slot& b, std::string_view field, Val place, Val part) {
   return (integer(b[field](place)) >> (part * 4)) & 15;
 }
 
+// --- four quants at once ---
+
+using Bytes = BlockCode::Bytes;
+constexpr int kNibbles = 0x0f0f0f0f, kPairs = 0x03030303, kOnes = 0x01010101;
+
+/// Four neighbouring bytes of a field as one i32.
+Val four(const Slot& b, std::string_view field, Val place) { return bitcast(Val(b[field](place).packed()), Kind::i32); }
+Val four_nibbles(const Slot& b, std::string_view field, Val place, Val part) {
+  return (four(b, field, place) >> (part * 4)) & kNibbles;
+}
+Val bytes_of(Val word) { return bitcast(word, Kind::i8x4); }
+/// The low four bits of `bits` as the fifth bits of four bytes.
+Val spread(Build& k, Val bits) {
+  return k.call("fifth_bits", {bits}, [](const std::vector<Val>& x) { return ((x[0] * 0x204081) & kOnes) << 4; },
+                "bit j of x at bit 4 of byte j", {"x"});
+}
+
+Bytes signed_bytes() {
+  return {.word = [](Build&, const Slot& b, Val g, Val, Val w) -> Val { return b["qs"](g * 32 + w * 4).packed(); },
+          .is_signed = true};
+}
+/// Sixteen bytes: the low nibbles are part 0, the high ones part 1.
+Bytes nibbles(int zero) {
+  return {
+      .word = [](Build&, const Slot& b, Val, Val part, Val w) { return bytes_of(four_nibbles(b, "qs", w * 4, part)); },
+      .zero = zero};
+}
+/// The same with a fifth bit of each.
+Bytes five_bits(int zero) {
+  return {.word =
+              [](Build& k, const Slot& b, Val, Val part, Val w) {
+                const Val high = (integer(b["qh"](part * 2 + w / 2)) >> (w % 2 * 4)) & 15;
+                return bytes_of(four_nibbles(b, "qs", w * 4, part) | spread(k, high));
+              },
+          .zero = zero};
+}
+
 /// The scale is the field "d", the minimum "m".
 Val d(Build&, const Slot& b, Val) { return b["d"]; }
 Val m(Build&, const Slot& b, Val) { return b["m"]; }
@@ -37,7 +74,8 @@ BlockCode q4_0() {
           .run = 16,
           .quant = [](Build&, const Slot& b, Val, Val part, Val r) { return number(nibble(b, "qs", r, part) - 8); },
           .scale = d,
-          .minimum = {}};
+          .minimum = {},
+          .bytes = nibbles(8)};
 }
 BlockCode q4_1() {
   return {.record = {"q4_1", {{"d", Kind::f16, 1}, {"m", Kind::f16, 1}, {"qs", Kind::u8, 16}}},
@@ -46,7 +84,8 @@ BlockCode q4_1() {
           .run = 16,
           .quant = [](Build&, const Slot& b, Val, Val part, Val r) { return number(nibble(b, "qs", r, part)); },
           .scale = d,
-          .minimum = m};
+          .minimum = m,
+          .bytes = nibbles(0)};
 }
 BlockCode q5_0() {
   return {.record = {"q5_0", {{"d", Kind::f16, 1}, {"qh", Kind::u8, 4}, {"qs", Kind::u8, 16}}},
@@ -56,7 +95,8 @@ BlockCode q5_0() {
           .quant = [](Build&, const Slot& b, Val, Val part,
                       Val r) { return number((nibble(b, "qs", r, part) | fifth_bit(b, part, r)) - 16); },
           .scale = d,
-          .minimum = {}};
+          .minimum = {},
+          .bytes = five_bits(16)};
 }
 BlockCode q5_1() {
   return {.record = {"q5_1", {{"d", Kind::f16, 1}, {"m", Kind::f16, 1}, {"qh", Kind::u8, 4}, {"qs", Kind::u8, 16}}},
@@ -66,7 +106,8 @@ BlockCode q5_1() {
           .quant = [](Build&, const Slot& b, Val, Val part,
                       Val r) { return number(nibble(b, "qs", r, part) | fifth_bit(b, part, r)); },
           .scale = d,
-          .minimum = m};
+          .minimum = m,
+          .bytes = five_bits(0)};
 }
 Val signed_byte(Build&, const Slot& b, Val g, Val, Val r) { return number(b["qs"](g * 32 + r)); }
 BlockCode q8_0() {
@@ -76,7 +117,8 @@ BlockCode q8_0() {
           .run = 32,
           .quant = signed_byte,
           .scale = d,
-          .minimum = {}};
+          .minimum = {},
+          .bytes = signed_bytes()};
 }
 BlockCode q8_1() {
   return {.record = {"q8_1", {{"d", Kind::f16, 1}, {"s", Kind::f16, 1}, {"qs", Kind::i8, 32}}},
@@ -85,7 +127,8 @@ BlockCode q8_1() {
           .run = 32,
           .quant = signed_byte,
           .scale = d,
-          .minimum = {}};
+          .minimum = {},
+          .bytes = signed_bytes()};
 }
 BlockCode q8_k() {
   return {.record = {"q8_k", {{"d", Kind::f32, 1}, {"qs", Kind::i8, 256}, {"bsums", Kind::i16, 16}}},
@@ -94,7 +137,8 @@ BlockCode q8_k() {
           .run = 32,
           .quant = signed_byte,
           .scale = d,
-          .minimum = {}};
+          .minimum = {},
+          .bytes = signed_bytes()};
 }
 
 /// Sixteen signed bytes as four words: the q-th.
@@ -175,7 +219,11 @@ BlockCode q2_k() {
             return number((byte >> ((g / 2) % 4 * 2)) & 3);
           },
       .scale = [](Build&, const Slot& b, Val g) { return Val(b["d"]) * number(integer(b["scales"](g)) & 15); },
-      .minimum = [](Build&, const Slot& b, Val g) { return -(Val(b["dmin"]) * number(integer(b["scales"](g)) >> 4)); }};
+      .minimum = [](Build&, const Slot& b, Val g) { return -(Val(b["dmin"]) * number(integer(b["scales"](g)) >> 4)); },
+      .bytes = {.word = [](Build&, const Slot& b, Val g, Val, Val w) {
+        const Val four_quants = four(b, "qs", (g / 8) * 32 + (g % 2) * 16 + w * 4);
+        return bytes_of((four_quants >> ((g / 2) % 4 * 2)) & kPairs);
+      }}};
 }
 BlockCode q3_k() {
   return {.record = {"q3_k",
@@ -195,7 +243,14 @@ BlockCode q3_k() {
                 const Val high = (integer(b["scales"](g % 4 + 8)) >> (g / 4 * 2)) & 3;
                 return Val(b["d"]) * number((low | (high << 4)) - 32);
               },
-          .minimum = {}};
+          .minimum = {},
+          .bytes = {.word =
+                        [](Build&, const Slot& b, Val g, Val, Val w) {
+                          const Val low = four(b, "qs", (g / 8) * 32 + (g % 2) * 16 + w * 4) >> ((g / 2) % 4 * 2);
+                          const Val high = four(b, "hmask", (g % 2) * 16 + w * 4) >> (g / 2);
+                          return bytes_of((low & kPairs) | ((high & kOnes) << 2));
+                        },
+                    .zero = 4}};
 }
 
 /// The 6-bit scales and minima of q4_k and q5_k: `first` is 0 for scales and 4 for minima.
@@ -218,7 +273,10 @@ BlockCode q4_k() {
           .quant = [](Build&, const Slot& b, Val g, Val,
                       Val r) { return number(nibble(b, "qs", (g / 2) * 32 + r, g % 2)); },
           .scale = k_scale,
-          .minimum = k_minimum};
+          .minimum = k_minimum,
+          .bytes = {.word = [](Build&, const Slot& b, Val g, Val, Val w) {
+            return bytes_of(four_nibbles(b, "qs", (g / 2) * 32 + w * 4, g % 2));
+          }}};
 }
 BlockCode q5_k() {
   return {.record = {"q5_k",
@@ -236,7 +294,11 @@ BlockCode q5_k() {
                 return number(nibble(b, "qs", (g / 2) * 32 + r, g % 2) | (high << 4));
               },
           .scale = k_scale,
-          .minimum = k_minimum};
+          .minimum = k_minimum,
+          .bytes = {.word = [](Build&, const Slot& b, Val g, Val, Val w) {
+            const Val high = (four(b, "qh", w * 4) >> g) & kOnes;
+            return bytes_of(four_nibbles(b, "qs", (g / 2) * 32 + w * 4, g % 2) | (high << 4));
+          }}};
 }
 BlockCode q6_k() {
   return {
@@ -252,17 +314,30 @@ BlockCode q6_k() {
             return number((low | (high << 4)) - 32);
           },
       .scale = [](Build&, const Slot& b, Val g) { return Val(b["d"]) * number(b["scales"](g)); },
-      .minimum = {}};
+      .minimum = {},
+      .bytes = {.word =
+                    [](Build&, const Slot& b, Val g, Val, Val w) {
+                      const Val half = g / 8, quarter = (g / 2) % 4, odd = g % 2;
+                      const Val low =
+                          four_nibbles(b, "ql", half * 64 + (quarter % 2) * 32 + odd * 16 + w * 4, quarter / 2);
+                      const Val high = (four(b, "qh", half * 32 + odd * 16 + w * 4) >> (quarter * 2)) & kPairs;
+                      return bytes_of(low | (high << 4));
+                    },
+                .zero = 32}};
 }
 BlockCode tq2_0() {
-  return {.record = {"tq2_0", {{"qs", Kind::u8, 64}, {"d", Kind::f16, 1}}},
-          .size = 256,
-          .group = 32,
-          .run = 32,
-          .quant = [](Build&, const Slot& b, Val g, Val,
-                      Val r) { return number(((integer(b["qs"]((g / 4) * 32 + r)) >> (g % 4 * 2)) & 3) - 1); },
-          .scale = d,
-          .minimum = {}};
+  return {
+      .record = {"tq2_0", {{"qs", Kind::u8, 64}, {"d", Kind::f16, 1}}},
+      .size = 256,
+      .group = 32,
+      .run = 32,
+      .quant = [](Build&, const Slot& b, Val g, Val,
+                  Val r) { return number(((integer(b["qs"]((g / 4) * 32 + r)) >> (g % 4 * 2)) & 3) - 1); },
+      .scale = d,
+      .minimum = {},
+      .bytes = {.word = [](Build&, const Slot& b, Val g, Val,
+                           Val w) { return bytes_of((four(b, "qs", (g / 4) * 32 + w * 4) >> (g % 4 * 2)) & kPairs); },
+                .zero = 1}};
 }
 
 const std::map<DType, BlockCode>& codes() {
@@ -277,6 +352,7 @@ const std::map<DType, BlockCode>& codes() {
 }  // namespace
 
 bool has_block_code(DType dtype) { return codes().contains(dtype); }
+bool has_byte_code(DType dtype) { return has_block_code(dtype) && block_code(dtype).bytes; }
 
 const BlockCode& block_code(DType dtype) {
   const auto code = codes().find(dtype);

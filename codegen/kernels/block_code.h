@@ -26,12 +26,23 @@ struct BlockCode {
   std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g, kir::Val part, kir::Val r)> quant;
   std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g)> scale;    // f32
   std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g)> minimum;  // f32, to be added; may be absent
+  /// Quants as bytes, for integer dot products: those of r = 4·word … 4·word + 3 as one i8x4, each `zero` above its
+  /// quant. Signed, or 0 … 127. Absent for codebooks, whose levels are looked up one by one.
+  struct Bytes {
+    std::function<kir::Val(kir::Build&, const kir::Slot&, kir::Val g, kir::Val part, kir::Val word)> word = {};
+    int zero = 0;
+    bool is_signed = false;
+    explicit operator bool() const { return static_cast<bool>(word); }
+  };
+  Bytes bytes = {};
   int groups() const { return size / group; }
   int parts() const { return group / run; }
 };
 
 /// Is there a BlockCode for it?
 bool has_block_code(DType dtype);
+/// Does it say how quants are bytes?
+bool has_byte_code(DType dtype);
 /// Errors: unsupported for a format without one (the codebook formats iq1 … iq3), internal for a plain dtype.
 const BlockCode& block_code(DType dtype);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/norm.h"
 
+#include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/rows.h"
 
 namespace openinfer::kernels {
@@ -14,6 +15,8 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
   const Mem x = k.in("x", memory_kind(what.x)), w = k.in("w", memory_kind(what.w));
   const Mem b = what.b ? k.in("b", memory_kind(*what.b)) : Mem();
   const Results results(k, what.tail, what.x, what.width);
+  std::optional<Int8Rows> blocks;
+  if (!what.int8.empty()) blocks.emplace(k, what.int8);
   const Rows rows(k, what.rows, what.width);
   const Val width = value_of(k, what.width);
   const Val of_width = what.width.known() ? k.constant(1.0 / static_cast<double>(what.width.value), kind)
@@ -32,9 +35,15 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
       return c * c;
     });
     const Val scale = k.let("scale", scalar_call(k, "rsqrt", {variance + k.constant(what.eps, kind)}));
-    rows.across("i", 0, width, [&](Val i) {
+    const auto result = [&](Val i) {
       const Val scaled = centred(x[at(i)]) * scale * convert(w[i], kind);
-      results.store(row, i, what.b ? scaled + convert(b[i], kind) : scaled);
+      return what.b ? scaled + convert(b[i], kind) : scaled;
+    };
+    rows.across("i", 0, width, [&](Val i) { results.store(row, i, result(i)); });
+    if (!blocks) return;
+    const std::int64_t count = what.width.value / kInt8Block;
+    rows.by_subgroups("block", count, [&](Val block) {
+      blocks->store(row * count + block, [&](const Val& j) { return result(block * kInt8Block + j); });
     });
   });
   return {.kernel = k.done(), .grid = rows.grid(), .reason = std::string(rows.reason())};

@@ -17,7 +17,8 @@ struct Norm {
   DType x = DType::f32, w = DType::f32;
   std::optional<DType> b = {};  // given: layer_norm
   double eps = 1e-5;
-  Pointwise tail = {};  // of one given value; its last axis is the row
+  Pointwise tail = {};    // of one given value; its last axis is the row
+  std::string int8 = {};  // a buffer that gets the norm as rows of 8-bit blocks besides (int8_rows.h); "": none
 };
 TemplateKernel norm(const kir::Target& target, std::string name, const Norm& what);
 

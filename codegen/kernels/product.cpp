@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "codegen/kernels/int8_product.h"
+#include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/outer.h"
 #include "codegen/kernels/product_parts.h"
 #include "lib/base/fail.h"
@@ -80,7 +82,9 @@ void add_blocks(const ProductParts& p, std::size_t weight, Val column, const Til
 Sum column_sums(const ProductParts& p, std::size_t weight, Val column) {
   Build& k = p.k();
   const Tile sum = k.tile("sum", p.tile(), p.kind());
-  if (p.weight(weight).in_blocks())
+  if (p.what().int8)
+    add_bytes(p, weight, column, sum);
+  else if (p.weight(weight).in_blocks())
     add_blocks(p, weight, column, sum);
   else
     add_plain(p, weight, column, sum);
@@ -113,7 +117,7 @@ void finish(const ProductParts& p, std::size_t place, const std::vector<std::pai
 
 TemplateKernel matvec(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
-  ProductParts p(k, what, kRowTile);
+  ProductParts p(k, what, kRowTile, what.int8 ? int8_block() : kir::Record{});
   const int columns = target.subgroups == 1 ? kColumnsPerCall : target.subgroups;
   const auto one_column = [&](std::size_t place, const Val& column) {
     std::vector<std::pair<std::size_t, Sum>> sums;
@@ -131,6 +135,7 @@ TemplateKernel matvec(const kir::Target& target, const Product& what) {
     k.for_subgroups("c", 0, columns, checked);
   });
   std::string reason = "a column's weights lie together: lanes along them";
+  if (what.int8) reason += "; four products of bytes at a time";
   if (p.tile() > 1) reason += fmt::format("; {} rows share each decoded weight", p.tile());
   return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason)};
 }

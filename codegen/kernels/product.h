@@ -34,6 +34,8 @@ struct Product {
   Extent inner;  // K, known
   std::vector<Weight> weights = {};
   Siblings siblings = Siblings::one;
+  /// x lies in blocks of 8 bits (int8_rows.h), and quants of W are multiplied as bytes: all W by rows, with byte codes.
+  bool int8 = false;
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
   std::vector<Pointwise> tails = {};
 };

@@ -33,6 +33,11 @@ void Rows::across(std::string_view name, const Val& from, const Val& to, const k
   k_.for_lanes(name, from, to, body);
 }
 
+void Rows::by_subgroups(std::string_view name, const Val& count, const kir::Build::LoopBody& body) const {
+  if (whole_group_) return k_.for_subgroups(name, 0, count, body);
+  k_.for_(name, 0, count, body);
+}
+
 Val Rows::sum(std::string_view name, const Val& value) const {
   return whole_group_ ? k_.group_sum(name, value) : k_.let(name, k_.lane_sum(value));
 }

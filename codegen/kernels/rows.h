@@ -20,6 +20,8 @@ class Rows {
   Rows(kir::Build& k, Extent rows, Extent width);
   void each(const std::function<void(kir::Val row)>& body) const;
   void across(std::string_view name, const kir::Val& from, const kir::Val& to, const kir::Build::LoopBody& body) const;
+  /// Each index once among those who share a row, whole subgroups.
+  void by_subgroups(std::string_view name, const kir::Val& count, const kir::Build::LoopBody& body) const;
   kir::Val sum(std::string_view name, const kir::Val& value) const;
   kir::Val max(std::string_view name, const kir::Val& value) const;
   std::vector<GridFactor> grid() const;

@@ -8,6 +8,8 @@
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cuda.h"
 #include "codegen/emit/glsl.h"
+#include "codegen/kernels/int8_rows.h"
+#include "codegen/kernels/product.h"
 #include "examples.h"
 #include "tests/source_path.h"
 
@@ -31,19 +33,36 @@ std::vector<Example> examples(const kir::Target& target) {
           matvec(target, DType::q4_k, 3, 512, 192)};
 }
 
+/// What fast products are: activations in blocks of 8 bits, and a product of them.
+std::vector<kir::Kernel> int8_kernels(kir::Target target, kir::Dot4 dot4) {
+  target.dot4 = dot4;
+  Product p = {.name = "matvec_q4_1_int8", .of = "x_int8", .rows = {1}, .inner = {576}};
+  p.int8 = true;
+  p.weights = {{.name = "w", .dtype = DType::q4_1, .columns = {192}}};
+  p.tails = {{.axes = {{1}, {192}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  const ToInt8 to = {.name = "to_int8", .of = "x", .to = "x_int8", .rows = {1}, .width = {576}};
+  return {to_int8(target, to).kernel, product(target, p).kernel};
+}
+
 }  // namespace
 
 TEST_CASE("GLSL is what was reviewed") {
   for (const Example& e : examples({.lanes = 8, .subgroups = 4, .exact_division = false}))
     check_golden(e.made.kernel.name + ".comp", emit::render_glsl(e.made.kernel));
+  const kir::Target target = {.lanes = 8, .subgroups = 4, .exact_division = false};
+  for (const kir::Kernel& k : int8_kernels(target, kir::Dot4::ss)) check_golden(k.name + ".comp", emit::render_glsl(k));
 }
 
 TEST_CASE("CUDA is what was reviewed") {
   for (const Example& e : examples({.lanes = 32, .subgroups = 4}))
     check_golden(e.made.kernel.name + ".cu", emit::cuda_source(e.made.kernel));
+  for (const kir::Kernel& k : int8_kernels({.lanes = 32, .subgroups = 4}, kir::Dot4::ss))
+    check_golden(k.name + ".cu", emit::cuda_source(k));
 }
 
 TEST_CASE("C++ is what was reviewed") {
   for (const Example& e : examples({.lanes = 16}))
     check_golden(e.made.kernel.name + ".cpp", emit::cpp_records(e.made.kernel) + emit::render_cpp(e.made.kernel));
+  for (const kir::Kernel& k : int8_kernels({.lanes = 16}, kir::Dot4::us))
+    check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));
 }

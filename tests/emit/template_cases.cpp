@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "codegen/kernels/block_code.h"
+#include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/product.h"
 #include "tests/emit/cases.h"
@@ -48,6 +49,36 @@ Case product_case(const kir::Target& target, DType weight, std::int64_t K, std::
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// x (rows, width) to 8-bit blocks.
+Case int8_case(const kir::Target& target, std::int64_t width) {
+  TemplateKernel t = to_int8(
+      target, {.name = fmt::format("to_int8_{}", width), .of = "x", .to = "y", .rows = {kRows}, .width = {width}});
+  const std::int64_t blocks = kRows * width / kInt8Block;
+  return {.kernel = t.kernel,
+          .runs = {{.memory = {data(DType::f32, kRows * width, 1), data(DType::i32, blocks * kInt8BlockWords, 2)},
+                    .groups = groups_of(t, kRows)}}};
+}
+
+/// y = x · W in integers, x in 8-bit blocks of any bytes but -128.
+Case int8_product_case(kir::Target target, kir::Dot4 dot4, DType weight, std::int64_t rows) {
+  constexpr std::int64_t K = 512;
+  target.dot4 = dot4;
+  Product p;
+  p.name = fmt::format("product_int8_{}_{}_{}", name(weight), rows, name(dot4));
+  p.rows = {rows};
+  p.inner = {K};
+  p.int8 = true;
+  p.weights = {{.name = "w", .dtype = weight, .columns = {kColumns}}};
+  p.tails = {{.axes = {p.rows, {kColumns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  TemplateKernel t = product(target, p);
+  std::vector<std::byte> x = random_bytes(static_cast<std::size_t>(rows * K / kInt8Block * kInt8BlockWords * 4), 3);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (i % 48 >= 16 && i % 3 == 0) x[i] ^= std::byte{0xff};  // signs of quants; scales stay small numbers
+  Run run = {.memory = {std::move(x), data(weight, kColumns * K, 2), data(DType::f32, rows * kColumns, 4)},
+             .groups = groups_of(t, rows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// Every scalar function on one broadcast operand, rows shorter than a chunk.
 Case functions_case(const kir::Target& target) {
   Pointwise p;
@@ -82,6 +113,13 @@ std::vector<Case> template_cases(const kir::Target& target) {
   }
   cases.push_back(product_case(target, DType::q8_0, 96, 3));
   cases.push_back(product_case(target, DType::q4_k, 512, 3));
+  cases.push_back(int8_case(target, 32));
+  cases.push_back(int8_case(target, 576));
+  for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})
+    for (const DType dtype : {DType::q8_0, DType::q4_1, DType::q6_k})
+      cases.push_back(int8_product_case(target, dot4, dtype, dtype == DType::q4_1 ? 3 : 1));
+  for (const DType dtype : {DType::q4_0, DType::q5_0, DType::q5_1, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k})
+    cases.push_back(int8_product_case(target, kir::Dot4::us, dtype, 1));
   return cases;
 }
 

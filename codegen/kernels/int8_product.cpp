@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/int8_product.h"
+
+#include <algorithm>
+
+#include "codegen/kernels/int8_rows.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Kind;
+using kir::Slot;
+using kir::Tile;
+using kir::Val;
+
+/// How the device multiplies the bytes of a format.
+struct ByteProduct {
+  bool raise = false;  // quants get 128 added, so that they are unsigned
+  bool is_unsigned = false;
+  int zero = 0;  // how far bytes are above quants
+
+  ByteProduct(const BlockCode::Bytes& bytes, kir::Dot4 device) : zero(bytes.zero) {
+    raise = bytes.is_signed && device == kir::Dot4::us;
+    is_unsigned = raise || (!bytes.is_signed && (device == kir::Dot4::us || device == kir::Dot4::us_sat16));
+    if (raise) zero = 128;
+  }
+  Val weights(Build& k, const Val& bytes) const {
+    if (!raise) return bytes;
+    return k.call("plus_128", {bytes},
+                  [](const std::vector<Val>& x) { return bitcast(bitcast(x[0], Kind::i32) ^ kTopBits, Kind::i8x4); },
+                  "four signed bytes, each raised by 128", {"bytes"});
+  }
+  Val add(const Val& w, const Val& x, const Val& sum) const {
+    return is_unsigned ? dot4_us(w, x, sum) : dot4(w, x, sum);
+  }
+
+ private:
+  static constexpr std::int64_t kTopBits = static_cast<std::int32_t>(0x80808080u);
+};
+
+}  // namespace
+
+void add_bytes(const ProductParts& p, std::size_t weight, Val column, const Tile& sum) {
+  Build& k = p.k();
+  const BlockCode& code = p.weight(weight).code();
+  const ByteProduct product(code.bytes, k.target().dot4);
+  const int words = code.run / 4;
+  // A CPU's lanes stay on one group, so that what they load lies together.
+  const bool one_group = k.target().subgroups == 1 && k.lanes() > words;
+  const int sharing = one_group ? k.lanes() : std::min(words, k.lanes());
+  const auto once = [&](const Val& v) { return sharing == 1 ? v : select(k.lane_in(sharing) == 0, v, 0); };
+  const auto group = [&](Val b) {
+    const Slot block = p.weight(weight).memory().block(k.let("at", column * (p.K() / code.size) + b / code.groups()));
+    const Val g = k.let("g", b % code.groups());
+    const bool halves = code.group < kInt8Block;
+    const Val x_number = halves ? b / 2 : b, first_word = halves ? b % 2 * words : k.constant(0);
+    const auto x_block = [&](const Val& m) {
+      return p.x_memory().block(k.let("x_at", p.row(m) * (p.K() / kInt8Block) + x_number));
+    };
+    const Tile dot = k.tile("dot", p.tile(), Kind::i32);
+    k.each("h", code.parts(), [&](Val h) {
+      const auto word = [&](const Val& w) {
+        const Val q = k.let("q", product.weights(k, code.bytes.word(k, block, g, h, w)));
+        const Val at = k.let("word", first_word + h * words + w);
+        k.each("m", p.tile(), [&](Val m) { dot[m] = product.add(q, x_block(m)["qs"](at), dot[m]); });
+      };
+      if (one_group) return k.for_lanes("w", 0, words, word);
+      k.for_("s", 0, words / sharing, [&](Val s) { word(k.let("w", s * sharing + k.lane_in(sharing))); });
+    });
+    const Val scale = k.let("scale", code.scale(k, block, g));
+    const Val low = code.minimum ? k.let("low", code.minimum(k, block, g)) : Val();
+    k.each("m", p.tile(), [&](Val m) {
+      const Slot x = x_block(m);
+      const auto x_sum = [&]() -> Val {
+        if (!halves) return x["sum"];
+        return select(b % 2 == 0, Val(x["first_sum"]), Val(x["sum"]) - x["first_sum"]);
+      };
+      const Val d = k.let("d", x["d"]);
+      Val total = dot[m];
+      if (product.zero != 0) total = total - once(x_sum() * product.zero);
+      const Val all = scale * d * convert(total, Kind::f32);
+      if (!code.minimum) {
+        sum[m] += all;
+        return;
+      }
+      const Val d_sum = halves ? d * convert(x_sum(), Kind::f32) : Val(x["d_sum"]);
+      sum[m] += all + once(low * d_sum);
+    });
+  };
+  k.for_lanes("b", 0, p.K() / code.group, group, sharing);
+}
+
+}  // namespace openinfer::kernels

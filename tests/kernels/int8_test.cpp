@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activations in 8-bit blocks and products of them in integers.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "codegen/kernels/block_code.h"
+#include "codegen/kernels/int8_rows.h"
+#include "codegen/kernels/norm.h"
+#include "codegen/kernels/product.h"
+#include "int8_blocks.h"
+#include "stored.h"
+
+using namespace openinfer;
+using namespace openinfer::kernels;
+
+namespace openinfer::kernels {
+
+void check_int8_block(const Int8Block& got, const double* x) {
+  double largest = 0;
+  bool finite = true;
+  for (int j = 0; j < 32; ++j) {
+    finite = finite && std::isfinite(x[j]);
+    largest = std::max(largest, std::abs(x[j]));
+  }
+  std::int32_t sum = 0, first = 0;
+  for (int j = 0; j < 32; ++j) {
+    sum += got.qs[j];
+    first += j < 16 ? got.qs[j] : 0;
+  }
+  CHECK(got.sum == sum);
+  CHECK(got.first_sum == first);
+  if (!finite) {
+    CHECK(std::isnan(got.d));
+    CHECK(std::isnan(got.d_sum));
+    CHECK(sum == 0);
+    return;
+  }
+  const double d = largest < 0x1p-100 ? 0 : largest / 127;
+  CHECK(std::abs(got.d - d) <= 3 * 0x1p-24 * d);  // a product with 1/127, both rounded, and a device's own rounding
+  CHECK(std::abs(got.d_sum - got.d * static_cast<double>(sum)) <= 0x1p-23 * std::abs(got.d_sum));
+  for (int j = 0; j < 32; ++j) {
+    const double exact = d == 0 ? 0 : x[j] / d;
+    // The nearest, or its neighbour where x / d is halfway but for the roundings of 127 / max (2.5 ULP on Vulkan) and
+    // of the product.
+    CHECK(std::abs(got.qs[j] - exact) <= 0.5 + 127 * 8 * 0x1p-24);
+    CHECK(std::abs(got.qs[j]) <= 127);
+  }
+}
+
+std::vector<Int8Block> random_int8_blocks(std::int64_t count, std::uint32_t seed) {
+  const std::vector<double> numbers = noise(count * 33, seed);
+  std::vector<Int8Block> blocks(static_cast<std::size_t>(count));
+  std::size_t next = 0;
+  for (Int8Block& b : blocks) {
+    b.d = static_cast<float>((2 + numbers[next++]) / 100);
+    for (int j = 0; j < 32; ++j) {
+      b.qs[j] = static_cast<std::int8_t>(std::lround(std::clamp(numbers[next++] * 140, -127.0, 127.0)));
+      b.sum += b.qs[j];
+      b.first_sum += j < 16 ? b.qs[j] : 0;
+    }
+    b.d_sum = b.d * static_cast<float>(b.sum);
+  }
+  return blocks;
+}
+
+}  // namespace openinfer::kernels
+
+namespace {
+
+void check_int8(const kir::Target& target, DType dtype, std::int64_t rows, std::int64_t width,
+                const std::vector<double>& numbers, bool known = true) {
+  INFO(name(dtype) << " " << rows << " x " << width);
+  const Data x(dtype, numbers);
+  const std::vector<double> stored = x.values();
+  Buffers b = {{"x", x}, {"y", int8_room(rows * width / 32)}};
+  const Extent extent = known ? Extent{rows} : Extent{1 << 16, "N"};
+  run(to_int8(target, {.name = "to_int8", .of = "x", .to = "y", .x = dtype, .rows = extent, .width = {width}}), b,
+      {{"N", rows}});
+  const std::vector<Int8Block> blocks = int8_blocks(b["y"]);
+  for (std::size_t i = 0; i < blocks.size(); ++i) check_int8_block(blocks[i], stored.data() + i * 32);
+}
+
+/// Products in either way of multiplying bytes: signed ones on every target, the others where C++ has them.
+std::vector<kir::Target> dot_targets() {
+  std::vector<kir::Target> all;
+  for (kir::Target target : targets()) {
+    target.dot4 = kir::Dot4::ss;
+    all.push_back(target);
+  }
+  for (const kir::Dot4 dot4 : {kir::Dot4::us, kir::Dot4::us_sat16})
+    for (const int lanes : {1, 16}) all.push_back({.lanes = lanes, .dot4 = dot4});
+  return all;
+}
+
+struct Near {
+  double value = 0, bound = 0;
+};
+/// Σ over blocks of d · Σ q · w. Dots are exact; each group adds scale · d · dot and low · d_sum, four roundings of
+/// terms of at most d · Σ|q| · 4 · the largest |w| (signs of the two, bytes above their quants), and those are added
+/// up.
+Near expected(const std::vector<Int8Block>& x, std::int64_t n, const Stored& w, std::int64_t m) {
+  Near sum;
+  for (std::int64_t k = 0; k < w.n; ++k) {
+    const Int8Block& b = x[static_cast<std::size_t>((n * w.n + k) / 32)];
+    const double x_k = static_cast<double>(b.d) * b.qs[k % 32];
+    sum.value += x_k * w.at(m, k);
+    sum.bound += static_cast<double>(b.d) * 127 * 4 * w.largest();
+  }
+  sum.bound *= static_cast<double>(w.n / 16 + 8) * 0x1p-24;
+  return sum;
+}
+
+void check(double got, const Near& wanted) {
+  if (!(std::abs(got - wanted.value) <= wanted.bound))
+    FAIL_CHECK(got << ", not " << wanted.value << " by at most " << wanted.bound);
+}
+
+void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M) {
+  INFO(name(dtype) << ": " << N << ", " << K << ", " << M << " dot4 " << name(target.dot4) << " lanes "
+                   << target.lanes);
+  const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 7);
+  const Stored w(dtype, M, K, 12);
+  Product p = {.name = "p", .rows = N == 1 ? Extent{1} : Extent{1 << 16, "N"}, .inner = {K}};
+  p.int8 = true;
+  p.weights = {{.name = "w", .dtype = dtype, .columns = {M}}};
+  p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  Buffers b = {{"x", int8_data(x)}, {"w", w.data}, {"y", Data(DType::f32, N * M)}};
+  run(product(target, p), b, {{"N", N}});
+  for (std::int64_t n = 0; n < N; ++n)
+    for (std::int64_t m = 0; m < M; ++m) check(b["y"][n * M + m], expected(x, n, w, m));
+}
+
+}  // namespace
+
+TEST_CASE("rows become 8-bit blocks: every dtype, blocks of zeros and of one number, ends, signs") {
+  for (const kir::Target& target : targets()) {
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+      check_int8(target, dtype, 3, 96, noise(3 * 96));
+      check_int8(target, dtype, 1, 576, noise(576, 4), false);
+    }
+    std::vector<double> x(32 * 6);
+    for (std::size_t j = 0; j < 32; ++j) {
+      x[32 + j] = -0.0;
+      x[64 + j] = j % 2 == 0 ? 3.5 : -3.5;                    // all at ±127
+      x[96 + j] = j == 9 ? -1e30 : static_cast<double>(j);    // all others vanish
+      x[128 + j] = static_cast<double>(j) - 15.5;             // halves: ties
+      x[160 + j] = (static_cast<double>(j) - 31) * 127 / 31;  // whole numbers and thirds
+    }
+    check_int8(target, DType::f32, 2, 96, x);
+    check_int8(target, DType::f32, 0, 32, {});
+  }
+}
+
+TEST_CASE("8-bit blocks of what is too small, and of what is no number") {
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for (const kir::Target& target : targets()) {
+    std::vector<double> x = noise(32 * 6);
+    for (std::size_t j = 0; j < 32; ++j) x[j] *= 0x1p-130;   // denormals
+    for (std::size_t j = 32; j < 64; ++j) x[j] *= 0x1p-101;  // below the smallest block
+    for (std::size_t j = 64; j < 96; ++j) x[j] *= 0x1p-98;   // above it
+    x[96 + 31] = nan;
+    x[128] = -inf;
+    for (std::size_t j = 160; j < 192; ++j) x[j] *= 0x1.fffffep127;  // the largest numbers
+    check_int8(target, DType::f32, 1, 192, x);
+  }
+}
+
+TEST_CASE("a norm writes its result and its 8-bit blocks") {
+  for (const kir::Target& target : targets())
+    for (const bool layer : {false, true})
+      for (const std::int64_t width : {32, 576}) {
+        Norm what = {.rows = {1 << 16, "rows"}, .width = {width}};
+        if (layer) what.b = DType::f32;
+        what.int8 = "blocks";
+        Buffers b = {{"x", Data(DType::f32, noise(3 * width))},
+                     {"w", Data(DType::f32, noise(width, 2))},
+                     {"b", Data(DType::f32, noise(width, 3))},
+                     {"y", Data(DType::f32, 3 * width)},
+                     {"blocks", int8_room(3 * width / 32)}};
+        run(norm(target, "norm", what), b, {{"rows", 3}});
+        const std::vector<double> y = b["y"].values();
+        const std::vector<Int8Block> blocks = int8_blocks(b["blocks"]);
+        for (std::size_t i = 0; i < blocks.size(); ++i) check_int8_block(blocks[i], y.data() + i * 32);
+      }
+}
+
+TEST_CASE("integer products: each format with bytes, one block and several, rows around the tile of eight") {
+  for (const kir::Target& target : dot_targets()) {
+    for (const DType dtype : block_dtypes()) {
+      if (!has_byte_code(dtype)) continue;
+      const std::int64_t size = block_code(dtype).size;
+      check_product(target, dtype, 1, size, 5);
+      check_product(target, dtype, 3, (size == 32 ? 5 : 2) * size, 3);
+    }
+    for (const std::int64_t N : {8, 9, 17}) check_product(target, DType::q4_1, N, 96, 9);
+  }
+}
+
+TEST_CASE("every format whose quants are bytes has a byte code; codebooks have none") {
+  for (const DType dtype : block_dtypes()) {
+    const bool codebook = dtype == DType::iq4_nl || dtype == DType::iq4_xs || dtype == DType::mxfp4;
+    INFO(name(dtype));
+    CHECK(has_byte_code(dtype) == !codebook);
+  }
+}
+
+TEST_CASE("a block that is no number reaches every product that reads it") {
+  for (const kir::Target& target : dot_targets()) {
+    std::vector<Int8Block> x = random_int8_blocks(6, 3);
+    x[2] = {.d = std::numeric_limits<float>::quiet_NaN(), .d_sum = std::numeric_limits<float>::quiet_NaN()};
+    const Stored w(DType::q8_0, 2, 96, 1);
+    Product p = {.name = "p", .rows = {2}, .inner = {96}};
+    p.int8 = true;
+    p.weights = {{.name = "w", .dtype = DType::q8_0, .columns = {2}}};
+    p.tails = {{.axes = {{2}, {2}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+    Buffers b = {{"x", int8_data(x)}, {"w", w.data}, {"y", Data(DType::f32, 4)}};
+    run(product(target, p), b);
+    CHECK(std::isnan(b["y"][0]));
+    CHECK(std::isnan(b["y"][1]));
+    check(b["y"][2], expected(x, 1, w, 0));
+  }
+}
+
+TEST_CASE("stacked and zipped siblings share the blocks of their activations") {
+  const std::int64_t N = 9, K = 64;
+  for (const kir::Target& target : dot_targets())
+    for (const auto siblings : {Product::Siblings::stacked, Product::Siblings::zipped}) {
+      const bool stacked = siblings == Product::Siblings::stacked;
+      const std::int64_t M = 17, M2 = stacked ? 3 : M;
+      const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 5);
+      const Stored u(DType::q4_0, M, K, 1), v(DType::q8_0, M2, K, 2);
+      Product p = {.name = "p", .rows = {1 << 16, "N"}, .inner = {K}};
+      p.int8 = true;
+      p.siblings = siblings;
+      p.weights = {{.name = "u", .dtype = u.dtype, .columns = {M}}, {.name = "v", .dtype = v.dtype, .columns = {M2}}};
+      const auto plain = [&](const char* y, std::int64_t width) {
+        return Pointwise{.axes = {p.rows, {width}}, .given = {DType::f32}, .outputs = {{y, DType::f32, 0}}};
+      };
+      if (stacked)
+        p.tails = {plain("yu", M), plain("yv", M2)};
+      else
+        p.tails = {{.axes = {p.rows, {M}},
+                    .given = {DType::f32, DType::f32},
+                    .outputs = {{"yu", DType::f32, 0}, {"yv", DType::f32, 1}}}};
+      Buffers b = {{"x", int8_data(x)},
+                   {"u", u.data},
+                   {"v", v.data},
+                   {"yu", Data(DType::f32, N * M)},
+                   {"yv", Data(DType::f32, N * M2)}};
+      run(product(target, p), b, {{"N", N}});
+      for (std::int64_t n = 0; n < N; ++n) {
+        for (std::int64_t m = 0; m < M; ++m) check(b["yu"][n * M + m], expected(x, n, u, m));
+        for (std::int64_t m = 0; m < M2; ++m) check(b["yv"][n * M2 + m], expected(x, n, v, m));
+      }
+    }
+}
