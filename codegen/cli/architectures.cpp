@@ -33,8 +33,8 @@ std::string known_names() {
 
 /// The table's graph over this package. A package that says the architecture's name and has not its parts gets the
 /// remedy.
-Graph built(const Architecture& row, const Model& model, std::optional<DType> kv_dtype) try {
-  return row.build(model, kv_dtype.value_or(f32));
+Graph built(const Architecture& row, const Model& model, DType kv_dtype) try {
+  return row.build(model, kv_dtype);
 } catch (const Error& error) {
   if (error.code() != ErrorCode::not_found) throw;
   fail(error.code(),
@@ -54,7 +54,8 @@ ChosenGraph choose_graph(const Model& model, const GraphChoice& choice) {
   const auto architecture = model.find_meta<std::string>("general.architecture").value_or("");
   for (const auto& row : architectures())
     if (row.name == architecture)
-      return {built(row, model, choice.kv_dtype), fmt::format("graph for {}", architecture)};
+      return {built(row, model, choice.kv_dtype.value_or(choice.usual_kv_dtype)),
+              fmt::format("graph for {}", architecture)};
   fail(ErrorCode::not_found,
        "[graph] {} carries no graph and {}; this command knows {}: convert with --arch {}, give --graph F.oig, or "
        "describe the model in C++ and embed its graph with `openinfer pack`",

@@ -21,6 +21,7 @@ std::span<const Architecture> architectures();
 struct GraphChoice {
   std::string file = {};               // --graph
   std::optional<DType> kv_dtype = {};  // --kv-dtype
+  DType usual_kv_dtype = DType::f32;   // without it, of graphs from the table
 };
 
 struct ChosenGraph {

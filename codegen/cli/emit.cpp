@@ -128,15 +128,14 @@ Device device_for(const Options& options) {
 
 void run(const Options& options) {
   const Dumps dumped = dumps(options.dump);
-  if (options.numerics != "strict")
-    fail(ErrorCode::unsupported, "[emit] --numerics {} is not in this version; strict is", options.numerics);
   const auto start = std::chrono::steady_clock::now();
   const Device device = device_for(options);
   const auto compiler =
       device.api == Api::vulkan ? std::async(std::launch::async, check::prepare_spirv) : std::future<void>();
   const Model model = open_model(options.model);
   const auto kv_dtype = options.kv_dtype.empty() ? std::nullopt : dtype_from_name(options.kv_dtype);
-  const ChosenGraph chosen = choose_graph(model, {.file = options.graph, .kv_dtype = kv_dtype});
+  const ChosenGraph chosen = choose_graph(
+      model, {.file = options.graph, .kv_dtype = kv_dtype, .usual_kv_dtype = options.numerics == "fast" ? f16 : f32});
   const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
   const Graph graph =
       run_passes(plan::over(chosen.graph, model), compilation_passes(),
@@ -146,6 +145,7 @@ void run(const Options& options) {
           .graph;
   plan::PlanOptions how = {.name = options.name.empty() ? name_from(options.model) : options.name,
                            .target = emit::target_of(device),
+                           .numerics = numerics_from_name(options.numerics),
                            .entries = entries(graph, options),
                            .taps = options.check_data};
   plan::Plan plan = plan::lower(graph, how);
@@ -175,12 +175,17 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("--name", options->name, "Target and namespace (default: from the package's name)");
   command->add_option("--api", options->api, "cpu, vulkan or cuda (kernels only) (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
-  command->add_option("--numerics", options->numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
+  command
+      ->add_option(
+          "--numerics", options->numerics,
+          "strict: f32; fast: 8-bit integer products of weights in blocks where the device has them, an f16 cache")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")
       ->check(whole_number(1));
   command->add_option("--batch", options->batch, "Sequences that the cache holds, and rows of a decoding step")
       ->check(whole_number(1));
-  command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default) or f16")
+  command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
   command->add_option("--graph", options->graph, "Emit this graph text (.oig) instead of the package's");
   command->add_option("--lang", options->lang, "Of the host program")

@@ -21,9 +21,9 @@ void check_backend(const RunOptions& options) {
     fail(ErrorCode::unsupported, "[run] backend cuda is not in this version; use --backend sim, cpu or vulkan");
   if (!options.gpu.empty() && options.backend != "vulkan")
     throw UsageError("run: --gpu names a device of --backend vulkan");
-  if (options.numerics != "strict")
-    fail(ErrorCode::unsupported, "[run] --numerics {} is not in this version; every backend is strict",
-         options.numerics);
+  if (options.numerics == "fast" && options.backend == "sim")
+    fail(ErrorCode::unsupported,
+         "[run] the simulator is the reference: --numerics fast is of --backend cpu and vulkan");
   const bool compiled = !options.backend.empty() && options.backend != "sim";
   if (compiled && (!options.watch.empty() || !options.trace.empty()))
     fail(ErrorCode::unsupported, "[run] --watch and --trace look into the simulator; use --backend sim");
@@ -67,6 +67,7 @@ void warn_of_greedy(const SamplerOptions& sampler) {
 }
 
 void execute(RunOptions options) {
+  if (options.numerics == "fast" && options.backend.empty()) options.backend = "cpu";  // nothing simulates it
   check_backend(options);
   const bool reads_prompt = !options.prompt;
   check_usage(options);
@@ -119,11 +120,16 @@ void add_graph_flags(CLI::App& command, RunOptions& o) {
           "(default otherwise); vulkan: compiled for its GPU")
       ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
   command.add_option("--gpu", o.gpu, "--backend vulkan: a part of the device's name (default: the first)");
-  command.add_option("--numerics", o.numerics)->capture_default_str()->check(CLI::IsMember({"strict", "fast"}));
+  command
+      .add_option(
+          "--numerics", o.numerics,
+          "strict: f32; fast: 8-bit integer products of weights in blocks where the device has them, an f16 cache")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"strict", "fast"}));
   command.add_option("--graph", o.graph, "Run this graph text (.oig) instead of the package's");
   command.add_option("--max-context", o.max_context, "Positions that the cache holds (default: what the run needs)")
       ->check(whole_number(1));
-  command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default) or f16")
+  command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
   command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")
       ->allow_extra_args(false)

@@ -15,6 +15,7 @@ namespace {
 
 GraphChoice graph_choice(const RunOptions& options) {
   GraphChoice choice{.file = options.graph};
+  if (options.numerics == "fast") choice.usual_kv_dtype = DType::f16;
   if (!options.kv_dtype.empty()) choice.kv_dtype = dtype_from_name(options.kv_dtype);
   return choice;
 }
@@ -90,7 +91,10 @@ std::map<std::string, std::int64_t> Run::dims() const {
 }
 
 SimSession Run::session(std::map<std::string, std::int64_t> dims, std::string why_not) {
-  const SimOptions how = {.threads = options.threads, .dims = std::move(dims), .gpu = options.gpu};
+  const SimOptions how = {.threads = options.threads,
+                          .dims = std::move(dims),
+                          .gpu = options.gpu,
+                          .numerics = numerics_from_name(options.numerics)};
   const auto on = [&](Backend backend) { return SimSession(model, chosen.graph, backend, how, Location{}); };
   if (!options.backend.empty()) {
     if (options.backend != "sim" && !why_not.empty())

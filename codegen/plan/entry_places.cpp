@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "codegen/kernel_ir/print.h"
+#include "codegen/kernels/int8_rows.h"
 #include "codegen/plan/entry_lowering.h"
 #include "codegen/plan/tail.h"
 #include "lib/base/fail.h"
@@ -330,6 +331,47 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
   d.origin = origin(made.reason);
   d.kernels = {kernel_number(std::move(made.kernel))};
   steps_->push_back(std::move(d));
+}
+
+Operand EntryLowering::int8_place(ValueId value) {
+  const auto known = int8_places_.find(value);
+  if (known != int8_places_.end()) return known->second;
+  Shape shape = type(value).shape;
+  shape.back() = Dim(shape.back().constant() / kernels::kInt8Block);
+  shape.push_back(Dim(kernels::kInt8BlockWords));
+  return int8_places_[value] = scratch(name_of(*this, value) + "_int8", DType::i32, std::move(shape));
+}
+
+std::optional<Operand> EntryLowering::int8_wanted(ValueId value) {
+  if (!int8_wanted_.contains(value) || int8_there_.contains(value)) return std::nullopt;
+  int8_there_.insert(value);
+  return int8_place(value);
+}
+
+Operand EntryLowering::int8_rows(ValueId value) {
+  const Operand place = int8_place(value);
+  if (!int8_there_.insert(value).second) return place;
+  const Shape& shape = type(value).shape;
+  const std::string of = name_of(*this, value);
+  const kernels::ToInt8 what = {.name = "to_int8_" + of,
+                                .of = of,
+                                .to = of + "_int8",
+                                .x = dtype(value),
+                                .rows = extent(Size::count(Shape(shape.begin(), shape.end() - 1))),
+                                .width = extent(shape.back())};
+  // It computes none of the group's nodes.
+  std::set<NodeId> left_out = std::exchange(left_out_, {group_.nodes.begin(), group_.nodes.end()});
+  dispatch(kernels::to_int8(target(), what), {{what.of, operand(value)}, {what.to, place}});
+  left_out_ = std::move(left_out);
+  const NodeId made_by = g_.values[value].node;
+  Origin& origin = std::get<Dispatch>(steps_->back()).origin;
+  origin.nodes = {what.to + " = to_int8"};
+  origin.at = {made_by == kNoNode ? Location{} : g_.nodes[made_by].at};
+  if (origin.at[0]) origin.lines = origin.at;
+  const double count = elements(shape), blocks = count / static_cast<double>(kernels::kInt8Block);
+  origin.bytes = count * info(what.x).block_bytes + blocks * 4 * static_cast<double>(kernels::kInt8BlockWords);
+  origin.flops = 2 * count;
+  return place;
 }
 
 void EntryLowering::copy(Operand from, Operand to, Size elements) {

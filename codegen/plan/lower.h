@@ -12,6 +12,7 @@
 #include "codegen/plan/plan.h"
 #include "openinfer/graph.h"
 #include "openinfer/model.h"
+#include "openinfer/sim.h"
 
 namespace openinfer::plan {
 
@@ -24,6 +25,7 @@ struct EntrySpec {
 struct PlanOptions {
   std::string name = "model";
   kir::Target target;
+  Numerics numerics = Numerics::strict;
   std::vector<EntrySpec> entries = {};  // none: one, "step", with the graph's own bounds
   bool taps = false;                    // behind every dispatch, for each value it writes
 };

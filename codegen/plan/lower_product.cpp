@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // matmul and linear: alone, as siblings, behind a norm, with a tail.
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "codegen/kernels/block_code.h"
 #include "codegen/kernels/product.h"
 #include "codegen/plan/lower_functions.h"
 #include "codegen/plan/tail.h"
@@ -60,6 +63,22 @@ std::vector<NodeId> tail_from(const GroupLowering& l, NodeId product) {
   return nodes;
 }
 
+/// Why a fast product multiplies its activations as they are; "": it rounds them to 8 bits. Of families whose members
+/// differ in dtype all must have bytes, since every turn has the same dispatches.
+std::string why_not_int8(const GroupLowering& l, const FusedGroup& group) {
+  if (l.target().dot4 == Dot4::none) return "the device has no integer dot product";
+  for (const NodeId id : group.products) {
+    const Node& n = l.node(id);
+    const ValueId w = n.operands[1];
+    if (l.dtype(n.operands[0]) == DType::f64) return "sums of f64 stay f64";
+    const std::vector<DType>& members = l.graph().values[w].dtypes;
+    for (const DType dtype : members.empty() ? std::vector<DType>{l.type(w).dtype} : members)
+      if (!kernels::has_byte_code(dtype)) return fmt::format("{} has no bytes for integer dot products", name(dtype));
+    if (transposes(l, n) == l.transposed(w)) return "weights lie by columns";
+  }
+  return "";
+}
+
 void lower_batched(GroupLowering& l, NodeId id) {
   const Node& n = l.node(id);
   const ValueId y = n.results[0];
@@ -99,9 +118,14 @@ void lower_batched(GroupLowering& l, NodeId id) {
 
 void lower_product(GroupLowering& l) {
   const FusedGroup& group = l.group();
-  if (group.norm != kNoNode) l.lower_alone(group.norm);
   const Node& first = l.node(group.products.front());
-  if (l.type(first.operands[1]).shape.size() != 2) {
+  const bool batched = l.type(first.operands[1]).shape.size() != 2;
+  const bool fast = l.numerics() == Numerics::fast && !batched;
+  const std::string not_int8 = fast ? why_not_int8(l, group) : "";
+  const bool int8 = fast && not_int8.empty();
+  if (int8 && group.norm != kNoNode) l.want_int8(first.operands[0]);
+  if (group.norm != kNoNode) l.lower_alone(group.norm);
+  if (batched) {
     l.leave_out(group.tail);
     for (const NodeId p : group.products) lower_batched(l, p);
     for (const NodeId n : group.tail) l.lower_alone(n);
@@ -115,8 +139,9 @@ void lower_product(GroupLowering& l) {
   if (!what.inner.known()) l.unsupported(first, "a product over a dimension that is not known has no kernel yet");
   what.siblings = siblings_of(group.siblings);
   what.name = "matmul";
-  what.of = name_of(l, first.operands[0]);
-  Bindings bind = {{what.of, l.operand(first.operands[0])}};
+  what.int8 = int8;
+  what.of = name_of(l, first.operands[0]) + (int8 ? "_int8" : "");
+  Bindings bind = {{what.of, int8 ? l.int8_rows(first.operands[0]) : l.operand(first.operands[0])}};
   std::vector<std::vector<ValueId>> given(what.siblings == Product::Siblings::stacked ? group.products.size() : 1);
   std::vector<std::vector<NodeId>> tails(given.size());
   for (std::size_t i = 0; i < group.products.size(); ++i) {
@@ -136,7 +161,14 @@ void lower_product(GroupLowering& l) {
     bind.insert(tail.bind.begin(), tail.bind.end());
   }
   l.leave_out(alone);
-  l.dispatch(kernels::product(l.target(), what), bind);
+  kernels::TemplateKernel kernel = kernels::product(l.target(), what);
+  if (int8) {
+    for (const NodeId p : group.products) l.note_int8(p);
+    kernel.reason += fmt::format("; int8 dot: the device has dot4 {}", name(l.target().dot4));
+  } else if (fast) {
+    kernel.reason += "; f32: " + not_int8;
+  }
+  l.dispatch(std::move(kernel), bind);
   for (const NodeId n : alone) l.lower_alone(n);
 }
 

@@ -86,6 +86,10 @@ void lower_norm(GroupLowering& l) {
     what.b = l.dtype(n.operands[2]);
     bind["b"] = l.operand(n.operands[2]);
   }
+  if (const std::optional<Operand> blocks = l.int8_wanted(n.results[0])) {
+    what.int8 = "int8_rows";
+    bind[what.int8] = *blocks;
+  }
   with_tail(l, n, bind, [&](kernels::Pointwise tail) {
     what.tail = std::move(tail);
     return kernels::norm(l.target(), kernel_name(l, n), what);

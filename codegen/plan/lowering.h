@@ -14,6 +14,7 @@
 #include "codegen/plan/plan.h"
 #include "lib/graph/ir.h"
 #include "lib/passes/fused_group.h"
+#include "openinfer/sim.h"
 
 namespace openinfer::plan {
 
@@ -23,6 +24,8 @@ class GroupLowering {
   virtual ~GroupLowering() = default;
   virtual const GraphData& graph() const = 0;
   virtual const kir::Target& target() const = 0;
+  /// strict: as exact as the target computes; fast: activations of products may be rounded to 8 bits.
+  virtual Numerics numerics() const = 0;
   /// What is computed: a node alone is a group of one.
   virtual const FusedGroup& group() const = 0;
   const Node& node(NodeId id) const { return graph().nodes[id]; }
@@ -59,6 +62,16 @@ class GroupLowering {
   virtual void leave_out(const std::vector<NodeId>& nodes) = 0;
   /// A new buffer in the arena, alive for this group's dispatches.
   virtual Operand scratch(std::string_view name, DType dtype, Shape shape) = 0;
+  /// Where the rows of a value are as 8-bit blocks (kernels/int8_rows.h): the same place for all that read them in this
+  /// region, and a dispatch of their own unless the one that computes the value made them.
+  virtual Operand int8_rows(ValueId value) = 0;
+  /// For who computes the value: the place of its 8-bit blocks if somebody asked for them before; from now on they are
+  /// there.
+  virtual std::optional<Operand> int8_wanted(ValueId value) = 0;
+  /// Asks for them.
+  virtual void want_int8(ValueId value) = 0;
+  /// The product multiplies 8-bit blocks of its activations, not the activations: a fact that checks must know.
+  virtual void note_int8(NodeId product) = 0;
   /// Numbers that a kernel wants in memory, known now: shared by name, which says what they are.
   virtual Operand constant(std::string_view name, Tensor numbers) = 0;
   /// The state's tensors: keys and values, or the one tensor.

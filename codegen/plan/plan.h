@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -147,7 +148,9 @@ struct Plan {
   bool tapped = false;  // does the taps pass add taps?
   std::vector<Tap> taps = {};
   std::vector<std::pair<std::string, Tensor>> constants = {};  // by Buffer::constant
-  std::vector<std::string> notes = {};                         // fused away, rewritten for lack of a feature, …
+  /// Products that multiply 8-bit blocks of their activations: by what they compute, in the graph that was lowered.
+  std::set<ValueId> int8_products = {};
+  std::vector<std::string> notes = {};  // fused away, rewritten for lack of a feature, …
 };
 
 }  // namespace openinfer::plan

@@ -22,11 +22,10 @@ class EntryTaps {
   void visit(const Dispatch& d) {
     std::vector<int> earlier = std::exchange(unseen_, {});
     for (const Result& r : d.results) take_partial(r, earlier);
-    if (d.results.empty()) {  // a place of the kernel's own: what is wrong with it shows behind the next dispatch
-      unseen_ = std::move(earlier);
-      unseen_.insert(unseen_.end(), d.kernels.begin(), d.kernels.end());
-    }
     for (const Result& r : d.results) plan_.taps.push_back({r, entry_, now_, d.kernels, d.variant, earlier});
+    if (d.results.empty()) unseen_ = std::move(earlier);
+    // A place of the kernel's own: what is wrong with it shows behind the next dispatch.
+    if (writes_unseen(d)) unseen_.insert(unseen_.end(), d.kernels.begin(), d.kernels.end());
     ++now_;
   }
   void visit(const Copy&) { ++now_; }
@@ -36,6 +35,19 @@ class EntryTaps {
     ++now_;
     walk(b.then);
     walk(b.otherwise);
+  }
+
+  /// Does it write anything that is no result?
+  bool writes_unseen(const Dispatch& d) const {
+    if (d.results.empty()) return true;
+    std::size_t at = 0;
+    for (const kir::Buffer& b : plan_.kernels[static_cast<std::size_t>(d.kernels.front())].code.buffers) {
+      if (b.space == kir::Space::shared) continue;
+      const Operand& place = d.operands[at++];
+      const auto same = [&](const Result& r) { return r.place == place; };
+      if (b.access != kir::Access::read && std::none_of(d.results.begin(), d.results.end(), same)) return true;
+    }
+    return false;
   }
 
   /// An earlier dispatch wrote a part of this value (concat): it is whole behind this one only.

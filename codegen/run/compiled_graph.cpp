@@ -55,8 +55,8 @@ Device device_of(Backend backend, const RunOptions& options) {
 }  // namespace
 
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name,
-                     const std::map<std::string, std::int64_t, std::less<>>& at_most) {
-  plan::PlanOptions options = {.name = std::move(name), .target = target, .entries = {}};
+                     const std::map<std::string, std::int64_t, std::less<>>& at_most, Numerics numerics) {
+  plan::PlanOptions options = {.name = std::move(name), .target = target, .numerics = numerics, .entries = {}};
   const std::string n = row_symbol(graph, "tok"), r = row_symbol(graph, "rows");
   if (!n.empty() && !r.empty() && n != r)
     options.entries = {{.name = "decode", .dims = {{n, {1, 1}}, {r, {1, 1}}}}, {.name = "prefill"}};
@@ -76,7 +76,7 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
 CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options)
     : model_(model),
       device_(device_of(backend, options)),
-      plan_(make_plan(plan::over(graph, model), emit::target_of(device_), "model", options.dims)) {
+      plan_(make_plan(plan::over(graph, model), emit::target_of(device_), "model", options.dims, options.numerics)) {
   std::vector<plan::IndexBound> bounds = plan::graph_facts(graph).index_bounds;
   if (backend == Backend::vulkan) {
     executor_ = std::make_unique<VulkanExecutor>(plan_, model_, device_,

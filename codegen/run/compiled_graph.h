@@ -22,9 +22,11 @@ namespace openinfer::run {
 /// The plan that `run` and `emit` make: a graph over rows (inputs tok i32[N] and rows i32[R]) gets the entry points
 /// "decode" (N = R = 1) and "prefill" (their whole ranges), any other graph "step".
 /// `at_most`: lower upper bounds of symbols, as a session's sizes.
+/// `numerics`: fast rounds what products of blocks read to 8 bits where the target has integer dot products.
 /// Errors: unsupported, with the user's line, for an operator or a form that no kernel serves.
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name = "model",
-                     const std::map<std::string, std::int64_t, std::less<>>& at_most = {});
+                     const std::map<std::string, std::int64_t, std::less<>>& at_most = {},
+                     Numerics numerics = Numerics::strict);
 
 /// How a graph runs in this process.
 struct RunOptions {
@@ -32,6 +34,7 @@ struct RunOptions {
   std::string gpu = "";   // a part of the name that the driver gives it; empty: the first
   bool validate = false;  // of Vulkan: with the validation layer
   Sizes dims = {};        // symbols that inputs do not bind; else upper bounds
+  Numerics numerics = Numerics::strict;
 };
 
 class CompiledGraph {

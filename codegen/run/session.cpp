@@ -141,17 +141,22 @@ class CompiledSession final : public SessionExecutor {
 }  // namespace
 
 SimSession::SimSession(const Model& model, const Graph& graph, Backend backend, SimOptions options, At at)
-    : impl_(located(at, [&] { return make(&model, graph, options); })) {
+    : impl_(located(at, [&] {
+        SimOptions simulated = options;
+        if (backend != Backend::sim) simulated.numerics = Numerics::strict;  // it holds the states and the names
+        return make(&model, graph, std::move(simulated));
+      })) {
   if (backend == Backend::sim) return;
   located(at, [&] {
     if (options.find_nonfinite) {
       fail(ErrorCode::unsupported, "[sim] find_nonfinite looks into the simulator; give Backend::sim");
     }
-    impl_->compiled_ = std::make_unique<CompiledSession>(
-        model, graph, backend,
-        run::RunOptions{.threads = options.threads,
-                        .gpu = options.gpu,
-                        .dims = run::Sizes(options.dims.begin(), options.dims.end())});
+    impl_->compiled_ =
+        std::make_unique<CompiledSession>(model, graph, backend,
+                                          run::RunOptions{.threads = options.threads,
+                                                          .gpu = options.gpu,
+                                                          .dims = run::Sizes(options.dims.begin(), options.dims.end()),
+                                                          .numerics = options.numerics});
   });
 }
 

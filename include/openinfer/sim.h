@@ -30,6 +30,14 @@ std::string_view name(Backend backend);
 /// Errors: invalid_argument, with the names there are.
 Backend backend_from_name(std::string_view name);
 
+/// How compiled steps compute. strict: f32 arithmetic. fast: where the device has integer dot products, what a product
+/// with a weight in blocks reads is rounded to 8 bits, 32 elements with one scale.
+enum class Numerics : std::uint8_t { strict, fast };
+/// "strict", "fast".
+std::string_view name(Numerics numerics);
+/// Errors: invalid_argument, with the names there are.
+Numerics numerics_from_name(std::string_view name);
+
 /// What an input is set to: a tensor, a number, or a list of numbers that takes the input's dtype and, if the sizes
 /// agree, its shape. Errors at run_step: dtype_mismatch (a tensor of another dtype, or a number that the dtype cannot
 /// hold), shape_mismatch.
@@ -84,8 +92,9 @@ using Watcher = std::function<void(const Watched&)>;
 struct SimOptions {
   int threads = 0;                                // 0: all processors
   std::map<std::string, std::int64_t> dims = {};  // values for symbols that inputs do not bind: {"ctx", 512}
-  bool find_nonfinite = false;  // a NaN or infinity in any float result is an Error that names its node
-  std::string gpu = {};         // Backend::vulkan: a part of the device's name; empty: the first
+  bool find_nonfinite = false;           // a NaN or infinity in any float result is an Error that names its node
+  std::string gpu = {};                  // Backend::vulkan: a part of the device's name; empty: the first
+  Numerics numerics = Numerics::strict;  // of compiled backends; fast with Backend::sim is an Error (unsupported)
 };
 
 /// The contents of every state of a session.

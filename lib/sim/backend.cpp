@@ -22,4 +22,18 @@ Backend backend_from_name(std::string_view wanted) {
   fail(ErrorCode::invalid_argument, "[sim] there is no backend '{}'; there are sim, cpu, vulkan and cuda", wanted);
 }
 
+std::string_view name(Numerics numerics) {
+  switch (numerics) {
+    case Numerics::strict: return "strict";
+    case Numerics::fast: return "fast";
+  }
+  fail(ErrorCode::internal, "[sim] numerics without a name");
+}
+
+Numerics numerics_from_name(std::string_view wanted) {
+  for (const Numerics numerics : {Numerics::strict, Numerics::fast})
+    if (name(numerics) == wanted) return numerics;
+  fail(ErrorCode::invalid_argument, "[sim] there are no numerics '{}'; there are strict and fast", wanted);
+}
+
 }  // namespace openinfer

@@ -18,6 +18,9 @@ const Tensor& Outputs::operator[](Model::Key name) const {
 
 /// Nothing runs a graph that did not pass the verifier, wherever it came from.
 std::unique_ptr<SimSession::Impl> SimSession::make(const Model* model, const Graph& graph, SimOptions options) {
+  if (options.numerics != Numerics::strict)
+    fail(ErrorCode::unsupported, "[sim] the simulator is the reference: numerics {} is of compiled backends",
+         name(options.numerics));
   Graph verified = run_passes(graph, simulator_passes()).graph;
   const auto weights = model ? std::optional(*model) : verified.data().model;
   return std::make_unique<Impl>(std::make_shared<const Program>(std::move(verified), weights), std::move(options));

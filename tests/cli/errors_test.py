@@ -121,7 +121,8 @@ class Errors(Case):
         self.package()
         self.fails("run", "m.oinf", *IDS, "--backend", "cuda", says=["cuda", "sim, cpu or vulkan"])
         self.fails("run", "m.oinf", *IDS, "--gpu", "x", says=["--gpu", "--backend vulkan"], code=2)
-        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", says=["--numerics fast", "strict"])
+        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--backend", "sim", says=["--numerics fast", "--backend cpu and vulkan"])
+        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--trace", "t.json", says=["--trace", "--backend sim"])
 
     def test_outputs_that_cannot_be_written(self):
         self.package()

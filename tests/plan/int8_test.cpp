@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numerics fast: which products multiply 8-bit blocks, who makes the blocks, and that all of it computes the right
+// thing.
+#include <openinfer/openinfer.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "codegen/plan/lower.h"
+#include "codegen/plan/pipeline.h"
+#include "codegen/plan/print.h"
+#include "lib/passes/pipeline.h"
+#include "openinfer/half.h"
+#include "tests/plan/interpreted_plan.h"
+#include "tests/sim/test_package.h"
+
+using namespace openinfer;
+using plan_test::InterpretedPlan;
+using sim_test::TestPackage;
+
+namespace {
+
+constexpr std::int64_t kWidth = 64, kHidden = 96;
+
+plan::Plan make_plan(const Graph& g, kir::Target target, Numerics numerics = Numerics::fast, bool fuse = true) {
+  PassOptions options;
+  if (!fuse) options.no_fuse = {"all"};
+  plan::Plan p = plan::lower(run_passes(g, compilation_passes(), options).graph,
+                             {.name = "test", .target = target, .numerics = numerics, .entries = {}});
+  plan::run_passes(p);
+  return p;
+}
+
+/// (in, out) as it lies, by rows of `in` elements: blocks of 32 with a scale and random quants.
+void add_blocks(TestPackage& package, const std::string& key, const char* dtype, std::int64_t in, std::int64_t out,
+                std::mt19937& random) {
+  const bool bytes = std::string_view(dtype) == "q8_0";
+  std::vector<std::uint16_t> blocks;
+  for (std::int64_t i = 0; i < in * out / 32; ++i) {
+    blocks.push_back(float_to_half(bytes ? 0.002f : 0.03f));
+    for (int j = 0; j < (bytes ? 16 : 8); ++j) blocks.push_back(static_cast<std::uint16_t>(random()));
+  }
+  opnf::TensorSpec spec;
+  spec.key = key;
+  spec.dtype = dtype;
+  spec.shape = {static_cast<std::uint64_t>(in), static_cast<std::uint64_t>(out)};
+  spec.transposed = true;
+  package.writer().tensor(std::move(spec), std::as_bytes(std::span(blocks)));
+}
+
+std::vector<float> numbers(std::int64_t count, std::mt19937& random, float around = 0) {
+  std::vector<float> values;
+  for (std::int64_t i = 0; i < count; ++i)
+    values.push_back(around + static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 1000.0f);
+  return values;
+}
+
+/// Two layers of h + down(silu(gate(n)) · up(n)), n = rms_norm(h), and a head. `second` is the dtype of the second
+/// down.
+void fill(TestPackage& package, const char* second = "q8_0") {
+  std::mt19937 random(5);
+  for (const char* layer : {"0", "1"}) {
+    const std::string l = layer;
+    package.add("norm." + l, {kWidth}, numbers(kWidth, random, 1));
+    add_blocks(package, "gate." + l, "q8_0", kWidth, kHidden, random);
+    add_blocks(package, "up." + l, "q8_0", kWidth, kHidden, random);
+    if (l == "1" && std::string_view(second) == "f32")
+      package.add("down.1", {kHidden, kWidth}, numbers(kHidden * kWidth, random), true);
+    else
+      add_blocks(package, "down." + l, l == "1" ? second : "q8_0", kHidden, kWidth, random);
+  }
+  add_blocks(package, "head", "q8_0", kWidth, 40, random);
+}
+
+Graph layers(const Model& model) {
+  return graph(model, [&](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 9);
+    auto x = b.input("x", f32, {N, kWidth});
+    auto y = b.loop("l", 0, 2, x, [&](Index l, Value h) {
+      auto n = rms_norm(h, model("norm.{}", l));
+      auto gate = matmul(n, model("gate.{}", l)) | silu();
+      return h + matmul(gate * matmul(n, model("up.{}", l)), model("down.{}", l));
+    });
+    b.output("y", matmul(y, model["head"]));
+  });
+}
+
+int count(const std::string& text, const std::string& part) {
+  int n = 0;
+  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+Tensor rows(std::int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  const std::vector<float> values = numbers(n * kWidth, random);
+  Tensor t(f32, {n, kWidth});
+  std::copy(values.begin(), values.end(), t.mutable_data<float>().begin());
+  return t;
+}
+
+/// The largest |a - b| in units of the largest |b|.
+double distance(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.shape() == b.shape());
+  double largest = 0, error = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(b.count()); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(b.data<float>()[i])));
+    error = std::max(error, std::abs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
+  }
+  return error / largest;
+}
+
+const std::vector<kir::Target> kTargets = {{.lanes = 1, .dot4 = Dot4::us},
+                                           {.lanes = 16, .dot4 = Dot4::us},
+                                           {.lanes = 16, .dot4 = Dot4::us_sat16},
+                                           {.lanes = 8, .subgroups = 2, .dot4 = Dot4::ss}};
+
+/// Each activation is off by at most 1/254 of the largest of its block, about a three-hundredth of its own size on
+/// average (a uniform rounding of 1/127 has a deviation of 1/127/√12, largest to mean 3); a sum of many is off by as
+/// much, and five products follow each other. Twice that much for the largest of a few hundred results; more than
+/// 1e-4, or nothing was rounded.
+constexpr double kLeast = 1e-4, kMost = 0.03;
+
+}  // namespace
+
+TEST_CASE("fast: a norm makes the blocks of what follows it, others have a dispatch of their own") {
+  TestPackage package("plan_int8");
+  fill(package);
+  const Model model = package.open();
+  const Graph g = layers(model);
+  const std::string text = to_text(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}));
+  INFO(text);
+  CHECK(count(text, "int8_rows = ") == 1);
+  CHECK(count(text, " to_int8_") == 2 + 2);  // of what down reads, and of the head's; each dispatch and its kernel
+  CHECK(count(text, "int8 dot: the device has dot4 us") == 3);
+  CHECK(text.find("mul_int8 = to_int8") != text.npos);
+
+  const std::string apart = to_text(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::fast, false));
+  INFO(apart);
+  CHECK(count(apart, "int8 dot: the device has dot4 us") == 4);  // gate and up apart, which share their blocks
+  CHECK(count(apart, "8-bit blocks for integer dot products") == 3);
+}
+
+TEST_CASE("fast: a device without integer dot products gets the other kernels, and the plan says so") {
+  TestPackage package("plan_int8");
+  fill(package);
+  const Model model = package.open();
+  const Graph g = layers(model);
+  const std::string text = to_text(make_plan(g, {.lanes = 16}));
+  INFO(text);
+  CHECK(count(text, "f32: the device has no integer dot product") == 3);
+  CHECK(text.find("_int8") == text.npos);
+  CHECK(make_plan(g, {.lanes = 16}).int8_products.empty());
+  CHECK(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}).int8_products.size() == 4);
+  const std::string strict = to_text(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::strict));
+  CHECK(strict == to_text(make_plan(g, {.lanes = 16}, Numerics::strict)));
+}
+
+TEST_CASE("fast: families that mix formats with bytes have a kernel for each; one without makes all f32") {
+  for (const char* second : {"q4_0", "f32"}) {
+    TestPackage package(std::string("plan_int8_") + second);
+    fill(package, second);
+    const Model model = package.open();
+    const std::string text = to_text(make_plan(layers(model), {.lanes = 16, .dot4 = Dot4::us}));
+    INFO(text);
+    CHECK(count(text, "matmul_down|matmul_down_2") == 1);
+    const bool bytes = std::string_view(second) != "f32";
+    CHECK(count(text, "f32: f32 has no bytes for integer dot products") == (bytes ? 0 : 1));
+    CHECK(count(text, "int8 dot: the device has dot4 us") == (bytes ? 3 : 2));
+    const Tensor x = rows(3, 4);
+    SimSession sim(model, layers(model));
+    const Outputs want = sim.run_step({{"x", x}});
+    const plan::Plan p = make_plan(layers(model), {.lanes = 16, .dot4 = Dot4::us});
+    CHECK(distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]) <= kMost);
+  }
+}
+
+TEST_CASE("fast: a plan computes what the simulator computes but for 8 bits") {
+  TestPackage package("plan_int8");
+  fill(package);
+  const Model model = package.open();
+  const Graph g = layers(model);
+  SimSession sim(model, g);
+  for (const kir::Target& target : kTargets)
+    for (const bool fuse : {true, false})
+      for (const std::int64_t n : {1, 3, 9}) {
+        CAPTURE(target.lanes, target.subgroups, name(target.dot4), fuse, n);
+        const Tensor x = rows(n, 4);
+        const Outputs want = sim.run_step({{"x", x}});
+        const plan::Plan p = make_plan(g, target, Numerics::fast, fuse);
+        const double off = distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]);
+        CHECK(off >= kLeast);
+        CHECK(off <= kMost);
+      }
+}
+
+TEST_CASE("fast: blocks that a branch made are not there behind it") {
+  TestPackage package("plan_int8");
+  fill(package);
+  const Model model = package.open();
+  const Graph g = graph(model, [&](GraphBuilder& b) {
+    auto x = b.input("x", f32, {2, kWidth});
+    auto p = b.input("p", boolean, {});
+    auto y = b.cond(
+        p, [&] { return matmul(x, model["gate.0"]) * 2.0; }, [&] { return matmul(x, model["gate.1"]); });
+    b.output("y", y);
+    b.output("z", matmul(x, model["head"]));
+  });
+  const plan::Plan plan = make_plan(g, {.lanes = 16, .dot4 = Dot4::us});
+  const std::string text = to_text(plan);
+  INFO(text);
+  CHECK(count(text, "x_int8 = to_int8") == 3);
+  SimSession sim(model, g);
+  for (const bool taken : {true, false}) {
+    Tensor p(boolean, {});
+    p.mutable_bytes()[0] = static_cast<std::byte>(taken);
+    const Tensor x = rows(2, 8);
+    const Outputs want = sim.run_step({{"x", x}, {"p", p}});
+    const auto got = InterpretedPlan(plan, &model).run("step", {{"x", x}, {"p", p}});
+    CHECK(distance(got.at("y"), want["y"]) <= kMost);
+    CHECK(distance(got.at("z"), want["z"]) <= kMost);
+  }
+}
