@@ -14,7 +14,9 @@ namespace openinfer::check {
 
 class Bounds {
  public:
-  Bounds(const Values& values, ThreadPool& pool) : g_(values.graph()), values_(values), pool_(pool) {}
+  /// `int8_products`: what Plan::int8_products says.
+  Bounds(const Values& values, ThreadPool& pool, std::set<ValueId> int8_products = {})
+      : g_(values.graph()), values_(values), pool_(pool), int8_products_(std::move(int8_products)) {}
 
   /// Which dispatch leaves which value in memory, in the entry point at work.
   void set_seen(std::map<ValueId, int> seen) { seen_ = std::move(seen); }
@@ -32,6 +34,7 @@ class Bounds {
   const GraphData& g_;
   const Values& values_;
   ThreadPool& pool_;
+  std::set<ValueId> int8_products_;
   std::map<ValueId, int> seen_;
   std::set<ValueId> fused_;
 };

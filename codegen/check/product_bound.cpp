@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "codegen/check/op_bounds.h"
 #include "lib/base/fail.h"
@@ -13,20 +14,24 @@ namespace {
 /// One for the product, and three for what decoding blocks may round: scale times quant, plus minimum, a sum of sums.
 constexpr double kPerTerm = 4;
 
-/// |w|, or where kernels add scale · quant and a minimum apart, at least the size of those two. Quantizers put the
-/// smallest element of a group at quant 0, so that the minimum is no larger than the largest |w| of its group, and
-/// scale · quant no larger than twice that.
-std::vector<double> sizes_of(DType dtype, const std::vector<double>& row) {
+/// For each element three times the largest of its group.
+std::vector<double> of_groups(std::vector<double> sizes) {
   constexpr std::size_t kGroup = 32;
-  std::vector<double> sizes;
-  for (const double w : row) sizes.push_back(std::abs(w));
-  if (!has_minimum(dtype)) return sizes;
   for (std::size_t first = 0; first < sizes.size(); first += kGroup) {
     const auto from = sizes.begin() + static_cast<std::ptrdiff_t>(first);
     const auto to = from + static_cast<std::ptrdiff_t>(std::min(kGroup, sizes.size() - first));
     std::fill(from, to, 3 * *std::max_element(from, to));
   }
   return sizes;
+}
+
+/// |w|, or where kernels add scale · quant and a minimum apart, at least the size of those two. Quantizers put the
+/// smallest element of a group at quant 0, so that the minimum is no larger than the largest |w| of its group, and
+/// scale · quant no larger than twice that.
+std::vector<double> sizes_of(DType dtype, const std::vector<double>& row) {
+  std::vector<double> sizes;
+  for (const double w : row) sizes.push_back(std::abs(w));
+  return has_minimum(dtype) ? of_groups(std::move(sizes)) : sizes;
 }
 
 struct Sums {
@@ -113,11 +118,88 @@ void add_bias(const std::vector<double>& bias, Bounded& y) {
   }
 }
 
+/// What rounding to 8-bit blocks does to rows of activations (codegen/kernels/int8_rows.h), element by element.
+struct Int8Rounding {
+  std::vector<double> change;  // d · q - x
+  std::vector<double> slack;   // d where x / d is so near to a half that a device may take the other neighbour
+  std::vector<double> size;    // |x| + d
+};
+Int8Rounding int8_rounding(const std::vector<double>& x) {
+  constexpr std::size_t kBlock = 32;
+  // A norm's own blocks come from what it has in registers: its sums are within 8·√4096 roundings of f32 of the
+  // simulator's, 3e-5 of the element, and an element is at most 127 d.
+  constexpr double kNearHalf = 1.0 / 128;
+  Int8Rounding r;
+  for (std::size_t first = 0; first < x.size(); first += kBlock) {
+    double largest = 0;
+    bool finite = true;
+    for (std::size_t i = first; i < first + kBlock; ++i) {
+      largest = std::max(largest, std::abs(x[i]));
+      finite = finite && std::isfinite(x[i]);
+    }
+    const double d = finite ? largest / 127 : std::numeric_limits<double>::infinity();  // NaN on the device
+    for (std::size_t i = first; i < first + kBlock; ++i) {
+      const double in_units = d > 0 && finite ? x[i] / d : 0;
+      const double to_half = std::abs(std::abs(in_units - std::trunc(in_units)) - 0.5);
+      r.change.push_back(finite ? d * std::nearbyint(in_units) - x[i] : d);
+      r.slack.push_back(to_half < kNearHalf ? d : 0);
+      r.size.push_back(std::abs(x[i]) + d);
+    }
+  }
+  return r;
+}
+
+/// The exact product and how far one of 8-bit blocks is from it: what rounding x does to it, which is known, ties, and
+/// the f32 arithmetic around the integer sums, whose terms are at most 3 · the largest |w| of a group (bytes are up to
+/// twice as far from 0 as quants).
+Bounded int8_product(const ExactRun& run, const Tensor& x_tensor) {
+  const Model& model = *run.values.graph().model;
+  const std::string key = run.values.key(run.node.operands[1]);
+  const TensorInfo there = model.tensor(key);
+  // By rows: logically (K, N), or with transpose_w (N, K).
+  const bool turned = transposes(run);
+  const auto K = static_cast<std::size_t>(there.shape[turned ? 1 : 0]);
+  const auto N = static_cast<std::size_t>(there.shape[turned ? 0 : 1]);
+  const Matrix w = {there.dtype, model.bytes(key).data(), N, K};
+  const std::vector<double> x = numbers_of(x_tensor);
+  const Int8Rounding r = int8_rounding(x);
+  const std::size_t M = x.size() / K;
+  // Of a norm's own sums 2^-15, as above; of adding up in f32 the usual.
+  const double units = 0x1p-15 + (roundings_of_sum(static_cast<std::int64_t>(K)) + kPerTerm) * unit(DType::f32);
+  Bounded y = {std::vector<double>(M * N), std::vector<double>(M * N)};
+  run.pool.parallel_for(static_cast<std::int64_t>(N), 16, [&](std::int64_t begin, std::int64_t end) {
+    for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end); ++n) {
+      const std::vector<double> b = w.row(n);
+      std::vector<double> b_size;
+      for (const double element : b) b_size.push_back(std::abs(element));
+      const std::vector<double> in_group = of_groups(b_size);
+      for (std::size_t m = 0; m < M; ++m) {
+        const Sums change = dot(r.change.data() + m * K, r.slack.data() + m * K, b.data(), b_size.data(), K);
+        const Sums all = dot(x.data() + m * K, r.size.data() + m * K, b.data(), in_group.data(), K);
+        y.value[m * N + n] = all.value;
+        y.error[m * N + n] = std::abs(change.value) + change.size + units * all.size;
+      }
+    }
+  });
+  return y;
+}
+
 }  // namespace
 
 Bounded product_bound(const ExactRun& run) {
   const Tensor x = run.operand(0);
   Bounded y;
+  if (run.int8) {
+    y = int8_product(run, x);
+    if (run.node.op->name == "linear") {
+      const std::vector<double> bias = numbers_of(run.operand(2));
+      for (std::size_t i = 0; i < y.value.size(); ++i) {
+        y.value[i] += bias[i % bias.size()];
+        y.error[i] += kPerTerm * unit(DType::f32) * (std::abs(y.value[i]) + std::abs(bias[i % bias.size()]));
+      }
+    }
+    return y;
+  }
   if (run.values.is_weight(run.node.operands[1]) && run.type(1).shape.size() == 2) {
     y = by_weight(run, x);
     if (run.node.op->name == "linear") add_bias(numbers_of(run.operand(2)), y);

@@ -47,7 +47,7 @@ class Recorder {
                           : SimSession(graph, {.dims = inputs_.sizes})),
         values_(g_),
         pool_(0),
-        bounds_(values_, pool_),
+        bounds_(values_, pool_, plan.int8_products),
         path_((folder_.path() / "data.oinf").string()),
         writer_(path_, {.alignment = 64}),
         fused_(plan.taps.size()) {

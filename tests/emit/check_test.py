@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """--check: single faults planted in emitted kernels are each found at their node and in their file; the programs as emitted pass."""
 
+import functools
 import hashlib
 import os
 import re
@@ -105,6 +106,15 @@ LLAMA = [
     ("a sum that forgets the tiles before", "attention", r"total \* fade \+ weight", "weight * 2.0f", "attention = sdpa"),
     ("a sign in silu", "matmul_Wgate_Wup_3", r"exp\(-", "exp(", "mul = mul"),
     ("the last columns of a row", "matmul_lm_head", r"k \+ (\d+) <= 32", r"k + \1 < 32", "logits = matmul"),
+]
+
+# Of numerics fast: who rounds activations to 8 bits, and who multiplies them.
+FAST = [
+    ("a wrong scale of 8-bit blocks", "to_int8_mul", r"0\.007874016f", "0.0070f", "add = add"),
+    ("quants of half the size, of a norm", "rms_norm_attn_norm", r"127\.0f / largest", "63.5f / largest", "Wq = matmul"),
+    ("another block's scale", "matmul_Wdown", r"= mul_int8\[b\]\.d;", "= mul_int8[0].d;", "add = add"),
+    ("the quants of another block", "matmul_Wdown", r"&mul_int8\[b\]\.qs", "&mul_int8[0].qs", "add = add"),
+    ("a residual is missing", "matmul_Wo", r"= x\[column\] \+ ", "= ", "residual = add"),
 ]
 
 
@@ -216,6 +226,10 @@ class Planted(unittest.TestCase):
 
     def test_llama(self):
         self.every_fault(Program(self.home, "tiny", tiny_llama.write, "--kv-dtype", "f16", "--max-context", "40"), LLAMA)
+
+    def test_fast(self):
+        write = functools.partial(tiny_llama.write, dtypes={key: "q8_0" for key in tiny_llama.matrices()})
+        self.every_fault(Program(self.home, "fast", write, "--numerics", "fast", "--max-context", "40"), FAST)
 
 
 if __name__ == "__main__":
