@@ -78,6 +78,10 @@ class CppRenderer final : public Renderer {
       case Kind::u64: return "std::uint64_t";
       case Kind::f32: return "float";
       case Kind::f64: return "double";
+      case Kind::mma_a:
+      case Kind::mma_b:
+      case Kind::mma_c:
+        openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: C++ has no fragments of matrices", k_.name);
       case Kind::none:
       case Kind::f16:
       case Kind::bf16:
@@ -102,6 +106,9 @@ class CppRenderer final : public Renderer {
       case Kind::i16: return "std::int16_t";
       case Kind::u16: return "std::uint16_t";
       case Kind::b1: return "b1";
+      case Kind::mma_a:
+      case Kind::mma_b:
+      case Kind::mma_c:
       case Kind::none:
       case Kind::i32:
       case Kind::u32:
@@ -122,6 +129,9 @@ class CppRenderer final : public Renderer {
       case Kind::u64: return fmt::format("std::uint64_t{{{}u}}", static_cast<std::uint64_t>(n.integer));
       case Kind::f32: return cpp_real(static_cast<float>(n.number), "f");
       case Kind::f64: return cpp_real(n.number, "");
+      case Kind::mma_a:
+      case Kind::mma_b:
+      case Kind::mma_c:
       case Kind::none:
       case Kind::i32:
       case Kind::i8x4:

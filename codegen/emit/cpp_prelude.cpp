@@ -45,6 +45,9 @@ std::string cpp_memory_type(Kind kind) {
     case Kind::u64: return "std::uint64_t";
     case Kind::f32: return "float";
     case Kind::f64: return "double";
+    case Kind::mma_a:
+    case Kind::mma_b:
+    case Kind::mma_c:
     case Kind::none: break;
   }
   openinfer::fail(ErrorCode::internal, "[emit] no kind at all in memory");

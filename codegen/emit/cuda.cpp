@@ -34,7 +34,8 @@ constexpr auto kCudaReserved = std::to_array<std::string_view>(
      "goto",     "if",       "inline",   "int",      "long",     "namespace", "new",      "operator", "private",
      "public",   "register", "return",   "short",    "signed",   "sizeof",    "static",   "struct",   "switch",
      "template", "this",     "throw",    "true",     "try",      "typedef",   "typename", "union",    "unsigned",
-     "using",    "virtual",  "void",     "volatile", "while",    "constexpr", "wrapping_add",
+     "using",    "virtual",  "void",     "volatile", "while",    "constexpr", "fragment_a", "fragment_b", "fragment_c",
+     "load_a", "load_b", "load_c", "store_c", "mma", "wrapping_add",
      "wrapping_sub", "wrapping_mul", "wrapping_abs", "wrapping_lane_sum"});
 // clang-format on
 
@@ -80,6 +81,17 @@ class CudaRenderer final : public LaneRenderer {
     parts_.insert(fmt::format("{} {}", function, kir::info(of).name));
   }
 
+  /// The part of the prelude for this shape. Errors: unsupported for one that there is none for.
+  void use_mma() const {
+    const MmaShape& shape = *k_.target.mma;
+    if (shape.m != 16 || shape.n != 8 || (shape.k != 8 && shape.k != 16))
+      openinfer::fail(ErrorCode::unsupported,
+                      "[emit] kernel {}: CUDA has fragments of 16x8x16 and 16x8x8, not {}x{}x{}", k_.name, shape.m,
+                      shape.n, shape.k);
+    use("half");
+    use(shape.k == 8 ? "mma 16x8x8" : "mma 16x8x16");
+  }
+
   std::string type_name(Type t) const override {
     switch (t.kind) {
       case Kind::b1: return "bool";
@@ -90,6 +102,9 @@ class CudaRenderer final : public LaneRenderer {
       case Kind::u64: return "unsigned long long";
       case Kind::f32: return "float";
       case Kind::f64: return "double";
+      case Kind::mma_a: return use_mma(), "fragment_a";
+      case Kind::mma_b: return use_mma(), "fragment_b";
+      case Kind::mma_c: return use_mma(), "fragment_c";
       case Kind::none:
       case Kind::f16:
       case Kind::bf16:
@@ -110,6 +125,7 @@ class CudaRenderer final : public LaneRenderer {
     return type_name({kind, {}});
   }
   std::string literal(const Node& n) const override {
+    if (kir::is_fragment(n.type.kind)) return type_name(n.type) + "{}";
     if (n.type.kind == Kind::i64) return fmt::format("{}ll", n.integer);
     if (n.type.kind == Kind::u64) return fmt::format("{}ull", static_cast<std::uint64_t>(n.integer));
     return LaneRenderer::literal(n);
@@ -211,6 +227,19 @@ class CudaRenderer final : public LaneRenderer {
   }
   std::string packed(const Node& n) override { return fmt::format("{}(&{})", use("load_i8x4"), place(n)); }
 
+  Text mma(Id id) override {
+    const Node& n = node(id);
+    if (n.op == Op::mma) return call("mma", {value(n.args[0]), value(n.args[1]), value(n.args[2])});
+    const std::string_view load = n.type.kind == Kind::mma_a   ? "load_a"
+                                  : n.type.kind == Kind::mma_b ? "load_b"
+                                                               : "load_c";
+    return call(load, {{"&" + element(buffer(n), value(n.args[0]))}, value(n.args[1])});
+  }
+  void mma_store(Id id) override {
+    const Node& n = node(id);
+    line(fmt::format("store_c(&{}, {}, {});", element(buffer(n), value(n.args[0])), text(n.args[1]), text(n.args[2])));
+  }
+
   // --- statements ---
 
   void unroll(int turns) override { line(fmt::format("#pragma unroll {}", turns)); }
@@ -260,7 +289,8 @@ class CudaRenderer final : public LaneRenderer {
     ++depth_;
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared)
-        line(fmt::format("__shared__ {} {}[{}];", memory_type(b.kind), b.name, b.count));
+        line(fmt::format("__shared__ {}{} {}[{}];", b.kind == Kind::f16 ? "__align__(16) " : "", memory_type(b.kind),
+                         b.name, b.count));
     body_at_ = out_.size();
   }
   void close_kernel() override {

@@ -87,6 +87,17 @@ class GlslRenderer final : public LaneRenderer {
 
   // --- kinds ---
 
+  std::string fragment_type(Kind kind) const {
+    const MmaShape& shape = *k_.target.mma;
+    extension("NV_cooperative_matrix");
+    extension("KHR_memory_scope_semantics");
+    extension("EXT_shader_explicit_arithmetic_types_float16");
+    return fmt::format("fcoopmatNV<{}, gl_ScopeSubgroup, {}, {}>", kind == Kind::mma_c ? 32 : 16,
+                       kind == Kind::mma_b ? shape.k : shape.m, kind == Kind::mma_a ? shape.k : shape.n);
+  }
+  std::string literal(const Node& n) const override {
+    return kir::is_fragment(n.type.kind) ? type_name(n.type) + "(0.0)" : LaneRenderer::literal(n);
+  }
   std::string type_name(Type t) const override {
     if (t.kind == Kind::i64 || t.kind == Kind::u64) extension("EXT_shader_explicit_arithmetic_types_int64");
     switch (t.kind) {
@@ -98,6 +109,9 @@ class GlslRenderer final : public LaneRenderer {
       case Kind::u64: return "uint64_t";
       case Kind::f32: return "float";
       case Kind::f64: return "double";
+      case Kind::mma_a:
+      case Kind::mma_b:
+      case Kind::mma_c: return fragment_type(t.kind);
       case Kind::none:
       case Kind::f16:
       case Kind::bf16:
@@ -215,6 +229,29 @@ class GlslRenderer final : public LaneRenderer {
     return call(use("pack_i8x4"), bytes).text;
   }
 
+  Text mma(Id id) override {
+    const Node& n = node(id);
+    return call("coopMatMulAddNV", {value(n.args[0]), value(n.args[1]), value(n.args[2])});
+  }
+  /// Whole arrays are given, then the place in them.
+  std::string fragment_place(const Node& n) {
+    const kir::Buffer& b = buffer(n);
+    Text at = value(n.args[0]);
+    if (b.space != kir::Space::shared) at = binary("+", 3, at, {b.name + "_start"});
+    return fmt::format("{}, {}, {}", b.name, at.text, text(n.args[1]));
+  }
+  void declare_value(Id id) override {
+    const Node& n = node(id);
+    if (n.op != Op::mma_load) return LaneRenderer::declare_value(id);
+    const std::string& name = names_.values[id];
+    line(fmt::format("{} {};", type_name(n.type), name));
+    line(fmt::format("coopMatLoadNV({}, {}, {});", name, fragment_place(n), n.type.kind == Kind::mma_b));
+  }
+  void mma_store(Id id) override {
+    const Node& n = node(id);
+    line(fmt::format("coopMatStoreNV({}, {}, false);", text(n.args[2]), fragment_place(n)));
+  }
+
   // --- statements ---
 
   void unroll(int) override {
@@ -263,6 +300,7 @@ class GlslRenderer final : public LaneRenderer {
           b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name : memory_type(b.kind);
       const std::string comment = b.comment.empty() ? "" : "  // " + b.comment;
       if (b.space == kir::Space::shared) {
+        if (b.kind == Kind::f16) extension("EXT_shader_explicit_arithmetic_types_float16");
         line(fmt::format("shared {} {}[{}];{}", type, b.name, b.count, comment));
         continue;
       }

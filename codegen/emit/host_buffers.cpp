@@ -40,6 +40,9 @@ std::string kind_type(kir::Kind kind) {
     case kir::Kind::u32: return "unsigned";
     case kir::Kind::i64: return "std::int64_t";
     case kir::Kind::u64: return "std::uint64_t";
+    case kir::Kind::mma_a:
+    case kir::Kind::mma_b:
+    case kir::Kind::mma_c:
     case kir::Kind::none: break;
   }
   fail(ErrorCode::internal, "[emit] a buffer without elements");

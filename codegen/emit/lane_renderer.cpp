@@ -31,6 +31,9 @@ std::string LaneRenderer::literal(const Node& n) const {
     case Kind::u64: return fmt::format("{}({}ul)", type_name(n.type), static_cast<std::uint64_t>(n.integer));
     case Kind::f32:
     case Kind::f64: return real(n.number, n.type.kind);
+    case Kind::mma_a:
+    case Kind::mma_b:
+    case Kind::mma_c:
     case Kind::none:
     case Kind::i32:
     case Kind::i8x4:

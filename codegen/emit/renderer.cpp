@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <set>
 
+#include "lib/base/fail.h"
+
 namespace openinfer::emit {
 namespace {
 
@@ -161,10 +163,15 @@ Text Renderer::expression(Id id) {
   if (n.op == Op::bitcast)  // an i8x4 is an int everywhere
     return type_name(n.type) == type_name(k_[n.args[0]].type) ? value(n.args[0]) : bitcast(id);
   if (n.op == Op::dot4 || n.op == Op::dot4_us) return dot4(id);
+  if (n.op == Op::mma_load || n.op == Op::mma) return mma(id);
   if (n.op == Op::load) return load(id);
   if (n.op == Op::read) return {variable_place(n)};
   if (info(n.op).lane_wide) return lane_operation(id);
   return builtin(id);
+}
+
+Text Renderer::mma(Id) {
+  openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: this language has no fragments of matrices", k_.name);
 }
 
 std::pair<Id, std::string_view> Renderer::accumulation(const Node& write) const {
@@ -203,6 +210,7 @@ void Renderer::statement(Id id) {
   if (n.op == Op::declare) return declare_variable(id);
   if (n.op == Op::write) return write(id);
   if (n.op == Op::store) return store(id);
+  if (n.op == Op::mma_store) return mma_store(id);
   if (n.op == Op::barrier) return barrier();
   if (n.op == Op::prefetch) return prefetch(id);
   if (n.op == Op::comment) return line("// " + n.name);

@@ -48,6 +48,9 @@ class Renderer {
   /// min, max, fma, sqrt … of these operands.
   virtual Text builtin(kir::Id id) = 0;
   virtual Text dot4(kir::Id id) = 0;
+  /// A load or product of fragments, and a store. Errors: unsupported where the language has none.
+  virtual Text mma(kir::Id id);
+  virtual void mma_store(kir::Id id) { mma(id); }
   virtual void declare_value(kir::Id id) = 0;
   virtual void declare_variable(kir::Id id) = 0;
   virtual void write(kir::Id id);

@@ -313,6 +313,18 @@ Val Build::lane_get(Val value, Val lane) {
   return {this, append({.op = Op::lane_get, .type = type, .args = {value.id(), resolve(lane, Kind::i32)}})};
 }
 
+Val Build::mma_load(Kind fragment, const Mem& from, Val at, Val stride) {
+  const std::vector<Id> args = {resolve(at, Kind::i32), resolve(stride, Kind::i32)};
+  return {this, append({.op = Op::mma_load, .type = {fragment, Rate::subgroup}, .args = args, .ref = from.buffer()})};
+}
+Val Build::mma(Val a, Val b, Val c) {
+  return {this, append({.op = Op::mma, .type = {Kind::mma_c, Rate::subgroup}, .args = {a.id(), b.id(), c.id()}})};
+}
+void Build::mma_store(const Mem& to, Val at, Val stride, Val c) {
+  append(
+      {.op = Op::mma_store, .args = {resolve(at, Kind::i32), resolve(stride, Kind::i32), c.id()}, .ref = to.buffer()});
+}
+
 Val Build::group_wide(Op op, std::string_view name, const Val& value) {
   const bool sums = op == Op::lane_sum;
   const Val own = let(name, sums ? lane_sum(value) : lane_max(value));

@@ -253,6 +253,10 @@ class Build {
   Val lane_max(Val value);
   Val lane_min(Val value);
   Val lane_get(Val value, Val lane);
+  /// Fragments of matrices in the shape of Target::mma: see Op::mma_load and Op::mma_store.
+  Val mma_load(Kind fragment, const Mem& from, Val at, Val stride);
+  Val mma(Val a, Val b, Val c);
+  void mma_store(const Mem& to, Val at, Val stride, Val c);
   /// Over all lanes of the workgroup, for each of them; shared memory and barriers only if there are several subgroups.
   /// Only in group-rate flow.
   Val group_sum(std::string_view name, Val value);

@@ -50,6 +50,7 @@ class Interpreter {
     group_ = group;
     for (auto& s : shared_) std::fill(s.begin(), s.end(), std::byte{0xff});
     for (Races& r : races_) r.next_group();
+    fragments_.clear();
     region(k_.body, Mask(static_cast<std::size_t>(invocations_), true));
   }
 
@@ -110,6 +111,7 @@ class Interpreter {
     const Node& n = k_[id];
     if (n.op == Op::declare || n.op == Op::write) return write(id, mask);
     if (n.op == Op::store) return store(id, mask);
+    if (n.op == Op::mma_store) return mma_store(id, mask);
     if (n.op == Op::loop) return loop(id, mask);
     if (n.op == Op::if_) return branch(n, mask);
     if (n.op == Op::barrier)
@@ -178,7 +180,11 @@ class Interpreter {
 
   void value(Id id, const Mask& mask) {
     const Node& n = k_[id];
+    if (n.op == Op::constant && is_fragment(n.type.kind))
+      return set(id, mask, [&](int) { return keep(Fragment(elements_of(n.type.kind))); });
     if (n.op == Op::constant) return set(id, mask, [&](int) { return constant_bits(n); });
+    if (n.op == Op::mma_load) return set(id, mask, [&](int i) { return mma_load(id, i); });
+    if (n.op == Op::mma) return set(id, mask, [&](int i) { return mma(n, i); });
     if (n.op == Op::argument || n.op == Op::index) return;  // set by the call or the loop
     if (n.op == Op::call) return call(id, mask);
     if (n.op == Op::load) return set(id, mask, [&](int i) { return load(id, i); });
@@ -239,6 +245,75 @@ class Interpreter {
     return parts[0];
   }
 
+  // --- fragments: a value is the number of one that is kept until the workgroup is done ---
+
+  using Fragment = std::vector<float>;  // by rows
+  std::pair<int, int> extent_of(Kind kind) const {
+    const MmaShape& shape = *k_.target.mma;
+    if (kind == Kind::mma_a) return {shape.m, shape.k};
+    return kind == Kind::mma_b ? std::pair{shape.k, shape.n} : std::pair{shape.m, shape.n};
+  }
+  std::size_t elements_of(Kind kind) const {
+    const auto [rows, columns] = extent_of(kind);
+    return static_cast<std::size_t>(rows * columns);
+  }
+  Bits keep(Fragment f) {
+    fragments_.push_back(std::move(f));
+    return fragments_.size() - 1;
+  }
+  /// f(element, its byte in memory) for each element of the fragment that the first two operands place.
+  template <class F>
+  void each_element(Id id, Kind kind, int i, F&& f) const {
+    const Node& n = k_[id];
+    const auto buffer = static_cast<std::size_t>(n.ref);
+    const auto [rows, columns] = extent_of(kind);
+    const std::int64_t at = get_i32(n.args[0], i), stride = get_i32(n.args[1], i), bytes = element_bytes(buffer);
+    const auto count = static_cast<std::int64_t>(memory_[buffer].size()) / bytes;
+    if (at % 8 != 0 || stride % 8 != 0)
+      stop(id, i, fmt::format("a fragment at {} with stride {}, no multiples of 8", at, stride));
+    for (int row = 0; row < rows; ++row)
+      for (int column = 0; column < columns; ++column) {
+        const std::int64_t place = at + (kind == Kind::mma_b ? column * stride + row : row * stride + column);
+        if (place < 0 || place >= count)
+          stop(id, i, fmt::format("{}[{}] is outside of its {} elements", k_.buffers[buffer].name, place, count));
+        f(static_cast<std::size_t>(row * columns + column), place * bytes);
+      }
+  }
+  Bits mma_load(Id id, int i) {
+    const Node& n = k_[id];
+    const auto buffer = static_cast<std::size_t>(n.ref);
+    Fragment loaded(elements_of(n.type.kind));
+    each_element(id, n.type.kind, i, [&](std::size_t element, std::int64_t byte) {
+      look_at(id, buffer, byte, i, Races::kSeveral);
+      const Bits bits = load_bits(k_.buffers[buffer].kind, memory_[buffer].data() + byte);
+      loaded[element] = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    });
+    return keep(std::move(loaded));
+  }
+  Bits mma(const Node& n, int i) {
+    const MmaShape& shape = *k_.target.mma;
+    const Fragment &a = fragments_[get(n.args[0], i)], &b = fragments_[get(n.args[1], i)];
+    Fragment c = fragments_[get(n.args[2], i)];
+    for (int row = 0; row < shape.m; ++row)
+      for (int column = 0; column < shape.n; ++column)
+        for (int k = 0; k < shape.k; ++k)
+          c[static_cast<std::size_t>(row * shape.n + column)] +=
+              a[static_cast<std::size_t>(row * shape.k + k)] * b[static_cast<std::size_t>(k * shape.n + column)];
+    return keep(std::move(c));
+  }
+  void mma_store(Id id, const Mask& mask) {
+    const Node& n = k_[id];
+    const auto buffer = static_cast<std::size_t>(n.ref);
+    each_active(k_.target.lanes, mask, [&](int i) {
+      const Fragment& c = fragments_[get(n.args[2], i)];
+      each_element(id, Kind::mma_c, i, [&](std::size_t element, std::int64_t byte) {
+        const Bits bits = std::bit_cast<std::uint32_t>(c[element]);
+        store_bits(Kind::f32, memory_[buffer].data() + byte, bits);
+        wrote(id, buffer, byte, i, bits);
+      });
+    });
+  }
+
   // --- memory ---
 
   int element_bytes(std::size_t buffer) const {
@@ -287,11 +362,7 @@ class Interpreter {
     const Node& n = k_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
     const Place at = locate(id, i);
-    if (options_.check_races && k_.buffers[buffer].access == Access::read_write) {
-      const int who = span_of(n.type.rate) == 1 ? i : Races::kSeveral;
-      if (const auto race = races_[buffer].read(at.byte, who); !race.empty())
-        stop(id, i, fmt::format("{}, byte {}: {}", k_.buffers[buffer].name, at.byte, race));
-    }
+    look_at(id, buffer, at.byte, i, span_of(n.type.rate) == 1 ? i : Races::kSeveral);
     return load_bits(at.kind, memory_[buffer].data() + at.byte);
   }
 
@@ -302,10 +373,18 @@ class Interpreter {
       const Place at = locate(id, i);
       const Bits v = get(n.args.back(), i);
       store_bits(at.kind, memory_[buffer].data() + at.byte, v);
-      if (!options_.check_races) return;
-      if (const auto race = races_[buffer].write(at.byte, i, v); !race.empty())
-        stop(id, i, fmt::format("{}, byte {}: {}", k_.buffers[buffer].name, at.byte, race));
+      wrote(id, buffer, at.byte, i, v);
     });
+  }
+  void look_at(Id id, std::size_t buffer, std::int64_t byte, int i, int who) {
+    if (!options_.check_races || k_.buffers[buffer].access != Access::read_write) return;
+    if (const auto race = races_[buffer].read(byte, who); !race.empty())
+      stop(id, i, fmt::format("{}, byte {}: {}", k_.buffers[buffer].name, byte, race));
+  }
+  void wrote(Id id, std::size_t buffer, std::int64_t byte, int i, Bits value) {
+    if (!options_.check_races) return;
+    if (const auto race = races_[buffer].write(byte, i, value); !race.empty())
+      stop(id, i, fmt::format("{}, byte {}: {}", k_.buffers[buffer].name, byte, race));
   }
 
   const Kernel& k_;
@@ -313,6 +392,7 @@ class Interpreter {
   int invocations_;
   std::int64_t group_ = 0;
   std::vector<std::vector<Bits>> values_;     // by node
+  std::vector<Fragment> fragments_;           // of this workgroup
   std::vector<std::vector<Bits>> registers_;  // by variable: its places, each as a value
   std::vector<std::span<std::byte>> memory_;  // by buffer
   std::vector<std::vector<std::byte>> shared_;

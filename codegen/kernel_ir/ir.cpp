@@ -6,7 +6,7 @@
 namespace openinfer::kir {
 namespace {
 
-constexpr std::array<KindInfo, 15> kKinds = {{{"none", 0, Kind::none},
+constexpr std::array<KindInfo, 18> kKinds = {{{"none", 0, Kind::none},
                                               {"b1", 1, Kind::b1},
                                               {"i32", 4, Kind::i32},
                                               {"u32", 4, Kind::u32},
@@ -15,6 +15,9 @@ constexpr std::array<KindInfo, 15> kKinds = {{{"none", 0, Kind::none},
                                               {"f32", 4, Kind::f32},
                                               {"f64", 8, Kind::f64},
                                               {"i8x4", 4, Kind::i8x4},
+                                              {"mma_a", 0, Kind::mma_a},
+                                              {"mma_b", 0, Kind::mma_b},
+                                              {"mma_c", 0, Kind::mma_c},
                                               {"f16", 2, Kind::f32},
                                               {"bf16", 2, Kind::f32},
                                               {"i8", 1, Kind::i32},
@@ -39,8 +42,9 @@ constexpr std::array kOps = {
     pure("logical_and", 2), pure("logical_or", 2),  pure("logical_not", 1), pure("select", 3),   pure("convert", 1),
     pure("bitcast", 1),     pure("dot4", 3),        pure("dot4_us", 3),     pure("call", -1),    look("load"),
     look("read"),           wide("lane_sum", 1),    wide("lane_max", 1),    wide("lane_min", 1), wide("lane_get", 2),
-    effect("declare"),      effect("write"),        effect("store"),        effect("loop"),      effect("if"),
-    effect("barrier"),      effect("prefetch"),     effect("comment")};
+    wide("mma_load", 2),    pure("mma", 3),         effect("declare"),      effect("write"),     effect("store"),
+    effect("mma_store"),    effect("loop"),         effect("if"),           effect("barrier"),   effect("prefetch"),
+    effect("comment")};
 static_assert(kOps.size() == static_cast<std::size_t>(Op::comment) + 1);
 
 }  // namespace

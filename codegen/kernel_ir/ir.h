@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,12 @@ enum class Kind : std::uint8_t {
   f32,
   f64,
   i8x4,  // four signed bytes in 32 bits, the first lowest
-  f16,   // from here on: memory only
+  // Fragments of matrices that a subgroup holds together, in the shape of Target::mma. How their elements lie over
+  // lanes is the device's: they are loaded, multiplied and stored as wholes.
+  mma_a,  // (m, k)
+  mma_b,  // (k, n)
+  mma_c,  // (m, n), of the sums' dtype
+  f16,    // from here on: memory only
   bf16,
   i8,
   u8,
@@ -47,6 +53,7 @@ struct KindInfo {
 };
 const KindInfo& info(Kind kind);
 inline bool is_memory_only(Kind k) { return k >= Kind::f16; }
+inline bool is_fragment(Kind k) { return k == Kind::mma_a || k == Kind::mma_b || k == Kind::mma_c; }
 inline bool is_float(Kind k) { return k == Kind::f32 || k == Kind::f64; }
 inline bool is_integer(Kind k) { return k == Kind::i32 || k == Kind::u32 || k == Kind::i64 || k == Kind::u64; }
 
@@ -76,6 +83,7 @@ struct Target {
   bool addresses = false;                              // larger ones can be reached by their address
   std::map<std::string, int, std::less<>> tuned = {};  // template parameters of the device's row
   int tuned_or(std::string_view parameter, int otherwise) const;
+  std::optional<MmaShape> mma = {};  // fragments that kernels may use: of f16 with sums in f32
   bool operator==(const Target&) const = default;
 };
 
@@ -179,15 +187,19 @@ enum class Op : std::uint8_t {
   lane_max,
   lane_min,
   lane_get,  // args: value, number of the lane (subgroup rate)
+  mma_load,  // a fragment from .ref buffer; args: first element, stride. Of a: its rows lie `stride` apart, of b its
+             // columns. Both are multiples of 8 elements.
+  mma,       // args: a, b, c: a · b + c. Where all lanes are.
   // statements
-  declare,   // .ref variable, starts its life here; args: initial value (of all its places)
-  write,     // .ref variable; args: [place in a tile,] value
-  store,     // .ref buffer; args as load, then the value
-  loop,      // args: from, to; .integer: step; .deal, .share, .unroll; .index, .body
-  if_,       // args: condition, at most of subgroup rate; .body, .other
-  barrier,   // all of the workgroup; orders shared and global memory within it. Only in group-rate flow.
-  prefetch,  // .ref buffer; args as load; .integer: bytes ahead
-  comment,   // .name: the text
+  declare,    // .ref variable, starts its life here; args: initial value (of all its places)
+  write,      // .ref variable; args: [place in a tile,] value
+  store,      // .ref buffer; args as load, then the value
+  mma_store,  // .ref buffer; args: first element, stride between rows (multiples of 8), a fragment of sums
+  loop,       // args: from, to; .integer: step; .deal, .share, .unroll; .index, .body
+  if_,        // args: condition, at most of subgroup rate; .body, .other
+  barrier,    // all of the workgroup; orders shared and global memory within it. Only in group-rate flow.
+  prefetch,   // .ref buffer; args as load; .integer: bytes ahead
+  comment,    // .name: the text
 };
 struct OpInfo {
   std::string_view name;

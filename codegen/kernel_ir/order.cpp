@@ -38,7 +38,7 @@ class Liveness {
   void roots(const std::vector<Id>& region) {
     for (const Id id : region) {
       const Op op = k_[id].op;
-      if (op == Op::store || op == Op::barrier || op == Op::prefetch) mark(id);
+      if (op == Op::store || op == Op::mma_store || op == Op::barrier || op == Op::prefetch) mark(id);
       roots(k_[id].body);
       roots(k_[id].other);
     }
@@ -189,7 +189,8 @@ class Order {
 }  // namespace
 
 bool changes_memory(Op op) {
-  return op == Op::write || op == Op::store || op == Op::loop || op == Op::if_ || op == Op::barrier;
+  return op == Op::write || op == Op::store || op == Op::mma_store || op == Op::loop || op == Op::if_ ||
+         op == Op::barrier;
 }
 
 Kernel in_canonical_order(const Kernel& kernel) { return Order(kernel).run(); }

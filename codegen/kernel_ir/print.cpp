@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace openinfer::kir {
@@ -23,8 +24,8 @@ class Printer {
   explicit Printer(const Kernel& k) : k_(k) {}
 
   std::string run() {
-    line("kernel {} lanes {} subgroups {} dot4 {}", k_.name, k_.target.lanes, k_.target.subgroups,
-         kDots[place(k_.target.dot4)]);
+    line("kernel {} lanes {} subgroups {} dot4 {}{}", k_.name, k_.target.lanes, k_.target.subgroups,
+         kDots[place(k_.target.dot4)], shape());
     for (const std::string& from : k_.provenance) line("from {}", from);
     for (const Record& r : k_.records) record(r);
     for (const Buffer& b : k_.buffers) buffer(b);
@@ -47,6 +48,12 @@ class Printer {
     text_ += '\n';
   }
 
+  /// Of the fragments, if the kernel has any.
+  std::string shape() const {
+    const bool used = std::any_of(k_.nodes.begin(), k_.nodes.end(), [](const Node& n) { return n.op == Op::mma; });
+    if (!used || !k_.target.mma) return {};
+    return fmt::format(" mma {}x{}x{}", k_.target.mma->m, k_.target.mma->n, k_.target.mma->k);
+  }
   void record(const Record& r) {
     std::string fields;
     for (const Record::Field& f : r.fields) fields += fmt::format(" {} {}[{}]", f.name, info(f.kind).name, f.count);
@@ -88,7 +95,8 @@ class Printer {
     if (n.op == Op::argument) return fmt::format(" {}", n.ref);
     if (n.op == Op::call) return " " + k_.functions[ref].name;
     if (n.op == Op::read || n.op == Op::write || n.op == Op::declare) return fmt::format(" ${}", n.ref);
-    if (n.op != Op::load && n.op != Op::store && n.op != Op::prefetch) return {};
+    const bool fragment = n.op == Op::mma_load || n.op == Op::mma_store;
+    if (n.op != Op::load && n.op != Op::store && n.op != Op::prefetch && !fragment) return {};
     const Buffer& b = k_.buffers[ref];
     std::string text = " " + b.name;
     if (n.field >= 0)

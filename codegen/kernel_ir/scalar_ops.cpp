@@ -44,6 +44,9 @@ auto with_type(Kind kind, F&& f) {
     case Kind::f64: return f(double{});
     case Kind::f32:
     case Kind::none:
+    case Kind::mma_a:
+    case Kind::mma_b:
+    case Kind::mma_c:
     case Kind::f16:
     case Kind::bf16:
     case Kind::i8:

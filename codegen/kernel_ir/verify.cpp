@@ -67,6 +67,12 @@ class Verifier {
     if (info(n.op).lane_wide) {
       check(flow < Rate::lane, id, "a lane operation where some lanes may not be");
       check(rate(n.type.rate) <= Rate::subgroup, id, "its result is the same for the subgroup");
+      return n.op == Op::mma_load ? fragment(id, n.type.kind) : void();
+    }
+    if (n.op == Op::mma) {
+      check(flow < Rate::lane, id, "a product of fragments where some lanes may not be");
+      check(kind(n, 0) == Kind::mma_a && kind(n, 1) == Kind::mma_b && kind(n, 2) == Kind::mma_c, id,
+            "takes a, b and c");
       return;
     }
     if (n.op == Op::load) return memory(id, n.args.size(), flow);
@@ -85,6 +91,8 @@ class Verifier {
     if (n.op == Op::dot4 || n.op == Op::dot4_us)
       return check(kind(n, 0) == Kind::i8x4 && kind(n, 1) == Kind::i8x4 && kind(n, 2) == Kind::i32, id,
                    "takes i8x4, i8x4, i32");
+    for (std::size_t i = 0; i < n.args.size(); ++i)
+      check(!is_fragment(kind(n, i)), id, "fragments are loaded, multiplied and stored, nothing else");
     const std::size_t first = n.op == Op::select ? 1 : 0;
     if (first == 1) check(kind(n, 0) == Kind::b1, id, "the condition is no b1");
     for (std::size_t i = first + 1; i < n.args.size(); ++i)
@@ -106,6 +114,7 @@ class Verifier {
     for (std::size_t i = 0; i < index; ++i) check(kind(n, i) == Kind::i32, id, "an index is no i32");
     if (n.op == Op::store) {
       check(b.access != Access::read, id, "writes to a buffer that is only read");
+      check(!is_fragment(k_[n.args[index]].type.kind), id, "a fragment is stored as a whole: mma_store");
       Rate place = Rate::group;
       for (std::size_t i = 0; i < index; ++i) place = std::max(place, rate(k_[n.args[i]].type.rate));
       const Rate of_value = rate(k_[n.args[index]].type.rate);
@@ -113,6 +122,23 @@ class Verifier {
       check(flow < Rate::lane || place == Rate::lane, id, "a uniform place written where some lanes may not be");
     } else if (n.op == Op::load) {
       check(b.access != Access::write, id, "reads a buffer that is only written");
+    }
+  }
+
+  /// A load of a fragment of that kind, or a store.
+  void fragment(Id id, Kind of) const {
+    const Node& n = k_[id];
+    check(k_.target.mma && k_.target.mma->operand == DType::f16 && k_.target.mma->sum == DType::f32, id,
+          "the target has no fragments of f16 with sums in f32");
+    check(is_fragment(of), id, "it is no fragment");
+    check(n.ref >= 0 && n.ref < static_cast<int>(k_.buffers.size()), id, "no such buffer");
+    const Buffer& b = k_.buffers[static_cast<std::size_t>(n.ref)];
+    check(b.kind == (of == Kind::mma_c ? Kind::f32 : Kind::f16), id, "the buffer's elements are not the fragment's");
+    const bool stores = n.op == Op::mma_store;
+    check(b.access != (stores ? Access::read : Access::write), id, "the buffer is not for that");
+    for (std::size_t i = 0; i < 2; ++i) {
+      check(kind(n, i) == Kind::i32, id, "an index is no i32");
+      check(rate(k_[n.args[i]].type.rate) <= Rate::subgroup, id, "an index that differs between lanes");
     }
   }
 
@@ -137,6 +163,11 @@ class Verifier {
     const Node& n = k_[id];
     if (n.op == Op::store) return memory(id, n.args.size() - 1, flow);
     if (n.op == Op::prefetch) return memory(id, n.args.size(), flow);
+    if (n.op == Op::mma_store) {
+      check(n.args.size() == 3 && kind(n, 2) == Kind::mma_c, id, "takes a place, a stride and a fragment of sums");
+      check(flow < Rate::lane, id, "a fragment stored where some lanes may not be");
+      return fragment(id, Kind::mma_c);
+    }
     if (n.op == Op::declare || n.op == Op::write) return write(id, flow);
     if (n.op == Op::loop) return loop(id, flow);
     if (n.op == Op::barrier) return check(flow == Rate::group, id, "a barrier where some of the workgroup may not be");

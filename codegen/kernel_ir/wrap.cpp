@@ -60,9 +60,10 @@ class Wrapping {
       const Node& n = k_[*at];
       uses(n.other);
       uses(n.body);
-      const std::size_t indices = n.op == Op::load || n.op == Op::prefetch ? n.args.size()
-                                  : n.op == Op::store                      ? n.args.size() - 1
-                                                                           : 0;
+      const std::size_t indices = n.op == Op::load || n.op == Op::prefetch        ? n.args.size()
+                                  : n.op == Op::store                             ? n.args.size() - 1
+                                  : n.op == Op::mma_load || n.op == Op::mma_store ? 2
+                                                                                  : 0;
       if ((n.op == Op::add || n.op == Op::sub || n.op == Op::mul) && !is_data_[*at]) continue;
       for (std::size_t i = indices; i < n.args.size(); ++i) is_data_[n.args[i]] = true;
     }

@@ -151,3 +151,97 @@ __device__ inline T lane_min(T x) {
   }
   return x;
 }
+
+// == mma 16x8x16
+/// Fragments that the lanes of a warp hold together, dealt to them as the PTX ISA says of mma.m16n8k16: lane l has
+/// rows (columns of b) l / 4 and l / 4 + 8, of these pairs of elements from 2 · (l % 4) on.
+struct fragment_a {  // (16, 16)
+  unsigned halves[4];
+};
+struct fragment_b {  // (16, 8)
+  unsigned halves[2];
+};
+struct fragment_c {  // (16, 8)
+  float sums[4];
+};
+__device__ inline unsigned two_halves(const f16* from) { return *reinterpret_cast<const unsigned*>(from); }
+/// Rows that lie `stride` elements apart.
+__device__ inline fragment_a load_a(const f16* from, int stride) {
+  const int lane = threadIdx.x % 32;
+  const f16* at = from + lane / 4 * stride + lane % 4 * 2;
+  return {{two_halves(at), two_halves(at + 8 * stride), two_halves(at + 8), two_halves(at + 8 * stride + 8)}};
+}
+/// Columns that lie `stride` elements apart.
+__device__ inline fragment_b load_b(const f16* from, int stride) {
+  const int lane = threadIdx.x % 32;
+  const f16* at = from + lane / 4 * stride + lane % 4 * 2;
+  return {{two_halves(at), two_halves(at + 8)}};
+}
+/// Rows that lie `stride` elements apart.
+__device__ inline fragment_c load_c(const float* from, int stride) {
+  const int lane = threadIdx.x % 32;
+  const float* at = from + lane / 4 * stride + lane % 4 * 2;
+  return {{at[0], at[1], at[8 * stride], at[8 * stride + 1]}};
+}
+__device__ inline void store_c(float* to, int stride, fragment_c c) {
+  const int lane = threadIdx.x % 32;
+  float* at = to + lane / 4 * stride + lane % 4 * 2;
+  at[0] = c.sums[0];
+  at[1] = c.sums[1];
+  at[8 * stride] = c.sums[2];
+  at[8 * stride + 1] = c.sums[3];
+}
+/// a · b + c
+__device__ inline fragment_c mma(fragment_a a, fragment_b b, fragment_c c) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c.sums[0]), "+f"(c.sums[1]), "+f"(c.sums[2]), "+f"(c.sums[3])
+      : "r"(a.halves[0]), "r"(a.halves[1]), "r"(a.halves[2]), "r"(a.halves[3]), "r"(b.halves[0]), "r"(b.halves[1]));
+  return c;
+}
+
+// == mma 16x8x8
+/// Fragments that the lanes of a warp hold together, dealt to them as the PTX ISA says of mma.m16n8k8: lane l has
+/// rows (columns of b) l / 4 and l / 4 + 8, of these pairs of elements from 2 · (l % 4) on.
+struct fragment_a {  // (16, 8)
+  unsigned halves[2];
+};
+struct fragment_b {  // (8, 8)
+  unsigned halves[1];
+};
+struct fragment_c {  // (16, 8)
+  float sums[4];
+};
+__device__ inline unsigned two_halves(const f16* from) { return *reinterpret_cast<const unsigned*>(from); }
+/// Rows that lie `stride` elements apart.
+__device__ inline fragment_a load_a(const f16* from, int stride) {
+  const int lane = threadIdx.x % 32;
+  const f16* at = from + lane / 4 * stride + lane % 4 * 2;
+  return {{two_halves(at), two_halves(at + 8 * stride)}};
+}
+/// Columns that lie `stride` elements apart.
+__device__ inline fragment_b load_b(const f16* from, int stride) {
+  const int lane = threadIdx.x % 32;
+  const f16* at = from + lane / 4 * stride + lane % 4 * 2;
+  return {{two_halves(at)}};
+}
+/// Rows that lie `stride` elements apart.
+__device__ inline fragment_c load_c(const float* from, int stride) {
+  const int lane = threadIdx.x % 32;
+  const float* at = from + lane / 4 * stride + lane % 4 * 2;
+  return {{at[0], at[1], at[8 * stride], at[8 * stride + 1]}};
+}
+__device__ inline void store_c(float* to, int stride, fragment_c c) {
+  const int lane = threadIdx.x % 32;
+  float* at = to + lane / 4 * stride + lane % 4 * 2;
+  at[0] = c.sums[0];
+  at[1] = c.sums[1];
+  at[8 * stride] = c.sums[2];
+  at[8 * stride + 1] = c.sums[3];
+}
+/// a · b + c
+__device__ inline fragment_c mma(fragment_a a, fragment_b b, fragment_c c) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+      : "+f"(c.sums[0]), "+f"(c.sums[1]), "+f"(c.sums[2]), "+f"(c.sums[3])
+      : "r"(a.halves[0]), "r"(a.halves[1]), "r"(b.halves[0]));
+  return c;
+}
