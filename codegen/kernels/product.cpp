@@ -7,6 +7,7 @@
 #include "codegen/kernels/int8_product.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/outer.h"
+#include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"
 #include "lib/base/fail.h"
 
@@ -166,8 +167,12 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 TemplateKernel product(const kir::Target& target, const Product& what) {
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
   if (all([](const Product::Weight& w) { return w.layout == Layout::panel16; })) return outer(target, what);
+  const std::string no_mma = target.mma ? why_no_mma(target, what) : "";
+  if (target.mma && no_mma.empty()) return mma_product(target, what);
   const bool by_rows = all([](const Product::Weight& w) { return w.by_rows; });
-  return by_rows ? matvec(target, what) : product_by_columns(target, what);
+  TemplateKernel made = by_rows ? matvec(target, what) : product_by_columns(target, what);
+  if (!no_mma.empty()) made.reason += "; not by matrix units: " + no_mma;
+  return made;
 }
 
 TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& what) {

@@ -45,7 +45,8 @@ struct Product {
 TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
-/// The one that fits: outer (outer.h) where all weights are panels, else one of the two above.
+/// The one that fits: outer (outer.h) where all weights are panels, else one of the two above; with Target::mma, matrix
+/// units where they serve (product_mma.h).
 TemplateKernel product(const kir::Target& target, const Product& what);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m] of activations, with broadcast leading dimensions: strides of 0.

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Emitted sources as files, so that a change shows as a diff. OPENINFER_UPDATE_GOLDEN=1 writes them.
-#include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
+#include "golden.h"
 
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cuda.h"
@@ -15,18 +11,9 @@
 
 using namespace openinfer;
 using namespace openinfer::kernels;
+using openinfer::emit::check_golden;
 
 namespace {
-
-void check_golden(const std::string& file, const std::string& source) {
-  const std::string path = testing::source_path("tests/emit/golden/" + file);
-  if (std::getenv("OPENINFER_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << source;
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  INFO(path);
-  CHECK(source == text.str());
-}
 
 std::vector<Example> examples(const kir::Target& target) {
   return {chain(target), rms_norm(target), matvec(target, DType::q8_0, 1, 576, 192),

@@ -40,8 +40,11 @@ set_tests_properties(emit PROPERTIES LABELS "unit;release_only")
 # (emit_cuda_tests).
 file(GLOB template_tests CONFIGURE_DEPENDS ${kernel_tests}/*_test.cpp)
 list(FILTER template_tests EXCLUDE REGEX "/scalar_")
-foreach(device vulkan cuda)
+foreach(device cuda vulkan)
   openinfer_test_program(emit_${device} ${PROJECT_SOURCE_DIR}/tests/emit/${device})
+  if(device STREQUAL vulkan)  # lavapipe has no matrix units: glsl_test.cpp compiles those shaders
+    list(FILTER template_tests EXCLUDE REGEX "/product_mma_")
+  endif()
   target_sources(emit_${device}_tests PRIVATE ${template_tests} ${kernel_tests}/template_run.cpp ${kernel_tests}/stored.cpp)
   target_include_directories(emit_${device}_tests PRIVATE ${kernel_tests})
   add_test(NAME emit_${device} COMMAND emit_${device}_tests)

@@ -19,7 +19,8 @@ void compile_once(const kir::Kernel& k) {
   if (!nvrtc.missing().empty()) return;
   const std::string source = emit::cuda_source(k);
   if (!done.insert(source).second) return;
-  CHECK(nvrtc.compile(k.name, source, "sm_75").use.spill_store_bytes == 0);
+  const bool newer = k.target.mma && k.target.mma->k == 16;  // fragments that sm_75 has not
+  CHECK(nvrtc.compile(k.name, source, newer ? "sm_80" : "sm_75").use.spill_store_bytes == 0);
 }
 
 }  // namespace
@@ -30,7 +31,8 @@ const std::vector<kir::Target>& targets() {
 }
 
 void run(const TemplateKernel& t, Buffers& buffers, const std::map<std::string, std::int64_t>& params) {
-  if (t.kernel.target.lanes == 32) compile_once(t.kernel);
+  const bool other = t.kernel.target.mma && t.kernel.target.mma->n != 8;  // Vulkan's fragments
+  if (t.kernel.target.lanes == 32 && !other) compile_once(t.kernel);
   std::vector<std::span<std::byte>> memory;
   for (const kir::Buffer& b : t.kernel.buffers)
     if (b.space == kir::Space::global) memory.emplace_back(buffers.at(b.name).bytes());

@@ -30,6 +30,7 @@ class VulkanFeatures {
     has_subgroup_size_ = optional(there, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     has_dot_product_ = optional(there, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
     has_memory_budget_ = extension(there, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    has_matrices_ = extension(there, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
     chain();
     vkGetPhysicalDeviceFeatures2(device, &all_);
   }
@@ -90,12 +91,14 @@ class VulkanFeatures {
     add(v12_);
     if (has_subgroup_size_) add(subgroup_size_);
     if (has_dot_product_) add(dot_product_);
+    if (has_matrices_) add(matrices_);
   }
   void clear() {
     all_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     v11_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
     v12_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     subgroup_size_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    matrices_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
     dot_product_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     chain();
   }
@@ -110,6 +113,8 @@ class VulkanFeatures {
     if (name == "shaderSubgroupExtendedTypes") return &v12_.shaderSubgroupExtendedTypes;
     if (name == "bufferDeviceAddress") return &v12_.bufferDeviceAddress;
     if (name == "shaderIntegerDotProduct") return &dot_product_.shaderIntegerDotProduct;
+    if (name == "vulkanMemoryModel") return &v12_.vulkanMemoryModel;
+    if (name == "cooperativeMatrix") return &matrices_.cooperativeMatrix;
     return nullptr;
   }
   bool has_subgroup_operation(std::string_view name) const {
@@ -128,12 +133,14 @@ class VulkanFeatures {
   VkPhysicalDevice device_;
   VkPhysicalDeviceProperties properties_ = {};
   std::vector<const char*> extensions_;
-  bool has_subgroup_size_ = false, has_dot_product_ = false, has_memory_budget_ = false;
+  bool has_subgroup_size_ = false, has_dot_product_ = false, has_memory_budget_ = false, has_matrices_ = false;
   VkPhysicalDeviceFeatures2 all_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
   VkPhysicalDeviceVulkan11Features v11_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
   VkPhysicalDeviceVulkan12Features v12_ = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
   VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size_ = {
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV matrices_ = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
   VkPhysicalDeviceShaderIntegerDotProductFeatures dot_product_ = {
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
 };

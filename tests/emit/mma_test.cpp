@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products by matrix units in the languages that have fragments: compiled and validated for every device that has them,
+// run nowhere (lavapipe has none, NVRTC needs no GPU). What they compute: tests/kernels/product_mma_test.cpp.
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "codegen/check/nvrtc.h"
+#include "codegen/check/spirv.h"
+#include "codegen/devices/devices.h"
+#include "codegen/emit/cpp.h"
+#include "codegen/emit/cuda.h"
+#include "codegen/emit/glsl.h"
+#include "codegen/emit/matrix_units.h"
+#include "codegen/kernels/product_mma.h"
+#include "golden.h"
+#include "openinfer/error.h"
+
+using namespace openinfer;
+using namespace openinfer::kernels;
+
+namespace {
+
+constexpr std::uint32_t kCooperativeMatrixNV = 5357;  // of SPIR-V's capabilities
+
+kir::Target with_mma(int n, int k, int subgroups = 4) {
+  return {.lanes = 32, .subgroups = subgroups, .mma = MmaShape{.m = 16, .n = n, .k = k}};
+}
+
+/// y = x · W + residual for prompts, K 576; or two W side by side.
+kir::Kernel product_of(const kir::Target& target, DType weights, bool zipped = false) {
+  const std::int64_t K = is_block(weights) ? 768 : 570;
+  Product p = {
+      .name = fmt::format("matmul_{}{}", name(weights), zipped ? "_zipped" : ""), .rows = {512, "N"}, .inner = {K}};
+  p.weights = {{.name = "w", .dtype = weights, .columns = {200}}};
+  p.tails = {{.axes = {p.rows, {200}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  if (zipped) {
+    p.weights.push_back({.name = "v", .dtype = weights, .columns = {200}});
+    p.siblings = Product::Siblings::zipped;
+    p.tails[0].given.push_back(DType::f32);
+  }
+  return mma_product(target, p).kernel;
+}
+
+std::vector<kir::Kernel> products(const kir::Target& target) {
+  return {product_of(target, DType::f16), product_of(target, DType::q8_0), product_of(target, DType::q4_k),
+          product_of(target, DType::q8_0, true), product_of(target, DType::q6_k, true)};
+}
+
+emit::MatrixUnits units(const char* device, const char* api) {
+  return emit::matrix_units(resolve(DeviceSpec::named(device).api(api)));
+}
+
+}  // namespace
+
+TEST_CASE("products by matrix units compile as CUDA for every architecture, without spills") {
+  const check::Nvrtc nvrtc;
+  if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
+  if (!nvrtc.missing().empty()) return;
+  for (const int subgroups : {1, 4})
+    for (const int k : {8, 16})
+      for (const kir::Kernel& kernel : products(with_mma(8, k, subgroups)))
+        for (const std::string& architecture : nvrtc.supported(check::cuda_architectures())) {
+          if (k == 16 && architecture == "sm_75") continue;  // its fragments are 16x8x8
+          INFO(kernel.name << " for " << architecture << ", " << subgroups << " subgroups");
+          const check::CudaUse use = nvrtc.compile(kernel.name, emit::cuda_source(kernel), architecture).use;
+          CHECK(!use.spills());
+          CHECK(use.local_bytes == 0);
+          CHECK(use.shared_bytes <= 36 << 10);
+          CHECK(use.registers <= (subgroups == 1 ? 255 : 128));
+        }
+}
+
+TEST_CASE("products by matrix units are valid SPIR-V with NVIDIA's cooperative matrices") {
+  if (!check::has_spirv()) WARN("skipped: this build has no GLSL compiler");
+  if (!check::has_spirv()) return;
+  for (const int subgroups : {1, 4})
+    for (const kir::Kernel& kernel : products(with_mma(16, 16, subgroups))) {
+      INFO(kernel.name << ", " << subgroups << " subgroups");
+      const auto capabilities = check::capabilities(check::compile_glsl(kernel.name, emit::render_glsl(kernel)));
+      CHECK(std::count(capabilities.begin(), capabilities.end(), kCooperativeMatrixNV) == 1);
+    }
+}
+
+TEST_CASE("products by matrix units are what was reviewed") {
+  emit::check_golden("matmul_mma.cu", emit::cuda_source(product_of(with_mma(8, 16), DType::q8_0)));
+  emit::check_golden("matmul_mma.comp", emit::render_glsl(product_of(with_mma(16, 16), DType::q8_0)));
+}
+
+TEST_CASE("languages and shapes without fragments say so") {
+  CHECK_THROWS_WITH(emit::render_cpp(product_of(with_mma(8, 16, 1), DType::f16), emit::CppLinkage::cpp),
+                    Catch::Contains("no fragments of matrices"));
+  CHECK_THROWS_WITH(emit::render_cuda(product_of(with_mma(16, 16), DType::f16)),
+                    Catch::Contains("CUDA has fragments of 16x8x16 and 16x8x8, not 16x16x16"));
+}
+
+TEST_CASE("rows say which matrix units kernels use, and why none") {
+  CHECK(units("ada-lovelace", "cuda").shape == MmaShape{.m = 16, .n = 8, .k = 16});
+  CHECK(units("turing", "cuda").shape == MmaShape{.m = 16, .n = 8, .k = 8});
+  CHECK(units("hopper", "vulkan").shape == MmaShape{.m = 16, .n = 16, .k = 16});
+  CHECK(units("rdna3", "vulkan").why_not ==
+        "rdna3 reaches them by VK_KHR_cooperative_matrix only, which glslang 12 cannot compile");
+  CHECK(units("lavapipe", "vulkan").why_not == "lavapipe has no matrix units that vulkan reaches");
+  CHECK(units("sapphire-rapids", "cpu").why_not == "kernels for CPUs do not use those of sapphire-rapids");
+  const Device old = resolve(DeviceSpec::named("hopper").api("vulkan").driver("535.98"));
+  CHECK(emit::matrix_units(old).why_not == "hopper has no matrix units that vulkan reaches");
+}
