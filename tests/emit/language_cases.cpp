@@ -284,6 +284,9 @@ std::vector<std::byte> in_memory(Kind kind, const std::vector<double>& values) {
     case Kind::f16:
     case Kind::bf16: break;
     case Kind::f32:
+    case Kind::mma_a:  // never in memory
+    case Kind::mma_b:
+    case Kind::mma_c:
     case Kind::none: return as<float>(values);
   }
   std::vector<std::uint16_t> bits;
