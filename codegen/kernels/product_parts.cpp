@@ -23,7 +23,7 @@ ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, con
     : k_(k),
       what_(what),
       tile_(static_cast<int>(std::min(tile, std::max<std::int64_t>(what.rows.value, 1)))),
-      x_(x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K)")) {
+      x_(x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K / 32)")) {
   for (const Product::Weight& w : what.weights) {
     weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.layout, w.by_rows ? "(M, K)" : "(K, M)"));
     biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));

@@ -1,5 +1,37 @@
-#ifndef RECORD_int8_words
-#define RECORD_int8_words
+namespace kernel {
+
+/// A number in memory.
+struct f16 {
+  unsigned short bits;
+};
+__device__ inline float widen(f16 x) {
+  float y;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+  return y;
+}
+/// To nearest, ties to even.
+__device__ inline f16 narrow_f16(float x) {
+  f16 y;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+
+/// Four bytes at any address.
+template <class Byte>
+__device__ inline int load_i8x4(const Byte* from) {
+  return (from[0] & 255) | ((from[1] & 255) << 8) | ((from[2] & 255) << 16) | (from[3] << 24);
+}
+
+/// sum + Σ a[j]·b[j] of four signed bytes.
+__device__ inline int dot4(int a, int b, int sum) { return __dp4a(a, b, sum); }
+
+/// Over the lanes of the warp, for each of them.
+template <class T>
+__device__ inline T lane_sum(T x) {
+  for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
+  return x;
+}
+
 struct int8_words {  // 48 bytes
   float d;
   float d_sum;
@@ -7,16 +39,12 @@ struct int8_words {  // 48 bytes
   int first_sum;
   int qs[8];
 };
-#endif
 
-#ifndef RECORD_q4_1
-#define RECORD_q4_1
 struct q4_1 {  // 20 bytes
   f16 d;
   f16 m;
   unsigned char qs[16];
 };
-#endif
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
 matvec_q4_1_int8_kernel(
@@ -48,3 +76,5 @@ matvec_q4_1_int8_kernel(
   const float total = lane_sum(sum);
   if (lane == 0) y[column] = total;
 }
+
+}  // namespace kernel
