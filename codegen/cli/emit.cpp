@@ -19,6 +19,7 @@
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/usage.h"
 #include "codegen/devices/devices.h"
+#include "codegen/emit/matrix_units.h"
 #include "codegen/emit/project.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/pipeline.h"
@@ -126,6 +127,13 @@ Device device_for(const Options& options) {
   return device;
 }
 
+/// Of GPUs, for fast: with them prompts are products of f16.
+emit::MatrixUnits units_for(const Device& device, const Options& options) {
+  if (options.numerics != "fast" || device.api == Api::cpu) return {};
+  if (options.check_data) return {{}, "the bounds of --check-data do not know their roundings to f16"};
+  return emit::matrix_units(device);
+}
+
 void run(const Options& options) {
   const Dumps dumped = dumps(options.dump);
   const auto start = std::chrono::steady_clock::now();
@@ -148,7 +156,10 @@ void run(const Options& options) {
                            .numerics = numerics_from_name(options.numerics),
                            .entries = entries(graph, options),
                            .taps = options.check_data};
+  const emit::MatrixUnits units = units_for(device, options);
+  how.target.mma = units.shape;
   plan::Plan plan = plan::lower(graph, how);
+  if (!units.why_not.empty()) plan.notes.push_back("no matrix units: " + units.why_not);
   plan::run_passes(plan, dumped.plan, print_dump);
   const plan::GraphFacts facts = plan::graph_facts(graph);
   const std::string check_data = options.check_data

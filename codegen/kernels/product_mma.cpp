@@ -24,7 +24,6 @@ constexpr int kTileRows = 64, kTileColumns = 64;
 constexpr int kSlice = 32;            // of k that is staged at once
 constexpr int kSliceStride = 32 + 8;  // f16: rows of a warp's fragment meet different banks of shared memory
 constexpr int kChunk = 16;            // neighbouring elements of a block that one lane decodes: they share a scale
-constexpr std::int64_t kFewRows = 16;
 
 /// How subgroups lie over a tile, and the fragments that each has.
 struct Division {
@@ -241,7 +240,8 @@ std::string why_no_mma(const kir::Target& target, const Product& what) {
   if (!mma) return "the device has no matrix units that this api reaches";
   if (mma->operand != DType::f16 || mma->sum != DType::f32 || kSlice % mma->k != 0 || kTileRows % mma->m != 0)
     return fmt::format("no schedule for fragments of {}x{}x{}", mma->m, mma->n, mma->k);
-  if (what.rows.known() && what.rows.value < kFewRows) return fmt::format("at most {} rows", what.rows.value);
+  if (what.rows.value < kMmaRows) return fmt::format("at most {} rows", what.rows.value);
+  if (what.int8) return "x lies in 8-bit blocks";
   if (!is_rounded_by_f16(what.x) || is_block(what.x)) return fmt::format("x is {}", name(what.x));
   for (const Product::Weight& w : what.weights) {
     if (w.layout != Layout::rows) return fmt::format("{} lies in panels", w.name);

@@ -3,11 +3,15 @@
 // the way, so this is for numerics that allow it: `fast`.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "codegen/kernels/product.h"
 
 namespace openinfer::kernels {
+
+/// Products of fewer rows are left to others: a tile of them would be mostly empty.
+inline constexpr std::int64_t kMmaRows = 16;
 
 /// Why mma_product does not serve this: the target has no such fragments, few rows, a dtype that f16 does not stand
 /// for, … Empty: it does.

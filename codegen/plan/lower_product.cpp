@@ -6,6 +6,7 @@
 
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/product.h"
+#include "codegen/kernels/product_mma.h"
 #include "codegen/plan/lower_functions.h"
 #include "codegen/plan/tail.h"
 
@@ -61,6 +62,10 @@ std::vector<NodeId> tail_from(const GroupLowering& l, NodeId product) {
     seen.push_back(l.node(n).results[0]);
   }
   return nodes;
+}
+
+kernels::Extent rows_of(GroupLowering& l, const Shape& x) {
+  return l.extent(Size::count(Shape(x.begin(), x.end() - 1)));
 }
 
 /// Why a fast product multiplies its activations as they are; "": it rounds them to 8 bits. Of families whose members
@@ -121,7 +126,10 @@ void lower_product(GroupLowering& l) {
   const Node& first = l.node(group.products.front());
   const bool batched = l.type(first.operands[1]).shape.size() != 2;
   const bool fast = l.numerics() == Numerics::fast && !batched;
-  const std::string not_int8 = fast ? why_not_int8(l, group) : "";
+  const Shape& x = l.type(first.operands[0]).shape;
+  // Prompts go to matrix units, which want their activations in f16.
+  const bool by_mma = fast && l.target().mma && rows_of(l, x).value >= kernels::kMmaRows;
+  const std::string not_int8 = !fast ? "" : by_mma ? "rows for matrix units" : why_not_int8(l, group);
   const bool int8 = fast && not_int8.empty();
   if (int8 && group.norm != kNoNode) l.want_int8(first.operands[0]);
   if (group.norm != kNoNode) l.lower_alone(group.norm);
@@ -131,10 +139,9 @@ void lower_product(GroupLowering& l) {
     for (const NodeId n : group.tail) l.lower_alone(n);
     return;
   }
-  const Shape& x = l.type(first.operands[0]).shape;
   Product what;
   what.x = l.dtype(first.operands[0]);
-  what.rows = l.extent(Size::count(Shape(x.begin(), x.end() - 1)));
+  what.rows = rows_of(l, x);
   what.inner = l.extent(x.back());
   if (!what.inner.known()) l.unsupported(first, "a product over a dimension that is not known has no kernel yet");
   what.siblings = siblings_of(group.siblings);
@@ -165,7 +172,7 @@ void lower_product(GroupLowering& l) {
   if (int8) {
     for (const NodeId p : group.products) l.note_int8(p);
     kernel.reason += fmt::format("; int8 dot: the device has dot4 {}", name(l.target().dot4));
-  } else if (fast) {
+  } else if (fast && !by_mma) {
     kernel.reason += "; f32: " + not_int8;
   }
   l.dispatch(std::move(kernel), bind);

@@ -48,6 +48,11 @@ class Cuda(Case):
         self.assertEqual(set(os.listdir(self.path(f"{folder}/device"))), wanted)
         return table
 
+    def kernels(self, folder, suffix):
+        """Every source of the folder, one behind the other."""
+        files = sorted(name for name in os.listdir(self.path(f"{folder}/device")) if name.endswith(suffix))
+        return "".join(self.read(f"{folder}/device/{name}").decode() for name in files)
+
     def compiles_without_spills(self, *arguments, device):
         for kernel, (registers, stores, loads, local, shared) in self.emits(*arguments, device=device).items():
             with self.subTest(device=device, kernel=kernel):
@@ -72,6 +77,22 @@ class Kernels(Cuda):
         for device in ROWS:
             for model in self.MODELS:
                 self.compiles_without_spills(*model, device=device)
+
+    def test_fast_gives_prompts_to_matrix_units(self):
+        tiny = (*self.MODELS[2], "--numerics", "fast")
+        for device, shape in (("turing", "16x8x8"), ("ada-lovelace", "16x8x16"), ("blackwell-sm120", "16x8x16")):
+            self.compiles_without_spills(*tiny, device=device)
+            prefill = self.read("p/plan.txt").decode().split("entry prefill")[1]
+            self.assertIn(f"why: matrix units, {shape} f16 with sums in f32", prefill)
+            self.assertIn("mma.sync.aligned.m16n8", self.kernels("p", ".cu"))
+        self.works("emit", *tiny, "--device", "rdna3", "-o", "q")
+        self.assertIn("note: no matrix units: rdna3 reaches them by VK_KHR_cooperative_matrix only", self.read("q/plan.txt").decode())
+        self.works("emit", *tiny, "--device", "hopper", "-o", "q")
+        self.assertIn("why: matrix units, 16x16x16 f16", self.read("q/plan.txt").decode())
+        self.assertIn('"cooperativeMatrix"', self.read("q/host/model.cpp").decode())
+        self.assertIn("coopMatMulAddNV", self.kernels("q", ".comp"))
+        self.works("emit", *tiny, "--device", "hopper", "--check-data", "-o", "q")
+        self.assertIn("note: no matrix units: the bounds of --check-data", self.read("q/plan.txt").decode())
 
     def test_rows_are_all_that_there_are(self):
         devices = json.loads(self.text("devices", "--json"))["devices"]
@@ -149,7 +170,8 @@ class SmolLM2(Cuda):
         if not os.path.exists(package):
             self.skipTest("skipped: scripts/quickstart.sh makes build/models/smollm2.oinf")
         for device in ROWS:
-            self.compiles_without_spills(package, device=device)
+            for numerics in ("strict", "fast"):
+                self.compiles_without_spills(package, "--numerics", numerics, device=device)
 
 
 if __name__ == "__main__":
