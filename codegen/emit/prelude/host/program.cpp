@@ -173,8 +173,10 @@ void Program::check_contents(const std::string& path, std::span<const std::uint6
                         hex(metadata) + ", not " + hex(description_.metadata_checksum));
   const std::uint64_t weights = opnf::xxh64(checksums.data(), checksums.size_bytes());
   if (weights != description_.weights_checksum)
-    another_package(path, "its tensors have the same shapes, but other contents: the checksum over all is " +
-                              hex(weights) + ", not " + hex(description_.weights_checksum));
+    another_package(path,
+                    "its tensors have the same shapes, but other contents, or the same in another layout: the checksum "
+                    "over all is " +
+                        hex(weights) + ", not " + hex(description_.weights_checksum));
 }
 
 std::span<const std::byte> Program::bytes_of(std::size_t row) try {
