@@ -260,6 +260,25 @@ class CppRenderer final : public Renderer {
     return place(n, &base);
   }
 
+  /// Made of constants and indices of unrolled loops, with at least one of these.
+  bool is_unrolled(Id id) const {
+    const Node& n = node(id);
+    if (n.op == Op::index) return node(n.owner).unroll == 0;
+    if (n.op != Op::add && n.op != Op::mul) return false;
+    const auto constant = [&](Id part) { return node(part).op == Op::constant; };
+    return (is_unrolled(n.args[0]) || constant(n.args[0])) && (is_unrolled(n.args[1]) || constant(n.args[1])) &&
+           !(constant(n.args[0]) && constant(n.args[1]));
+  }
+  /// `(x + x_at)[m * 64 + j]` instead of `x[x_at + m * 64 + j]`: sums of int wrap, so that each of them would be
+  /// widened to 64 bits anew, while this is one address and numbers known when the loops are unrolled.
+  std::string element_place(const Node& n) {
+    const Node& sum = node(n.args[0]);
+    const bool apart = n.field < 0 && sum.op == Op::add && names_.values[n.args[0]].empty() &&
+                       !names_.values[sum.args[0]].empty() && is_unrolled(sum.args[1]);
+    if (!apart) return place(n);
+    return fmt::format("({} + {})[{}]", buffer(n).name, names_.values[sum.args[0]], text(sum.args[1]));
+  }
+
   Text load(Id id) override {
     const Node& n = node(id);
     const std::size_t index = n.field < 0 ? 1 : 2;
@@ -267,10 +286,10 @@ class CppRenderer final : public Renderer {
     if (lanes == Lanes::one) {
       const Kind kind = stored_kind(n);
       if (is_packed(n)) return {fmt::format("load_i8x4(&{})", place(n))};
-      if (kind == Kind::f16 || kind == Kind::bf16) return {fmt::format("widen({})", place(n))};
-      if (kind == Kind::b1) return {fmt::format("{}.byte != 0", place(n)), 6};
-      if (kind == n.type.kind || kind == Kind::i8 || kind == Kind::i16) return {place(n)};
-      return {fmt::format("unsigned{{{}}}", place(n))};  // u8, u16
+      if (kind == Kind::f16 || kind == Kind::bf16) return {fmt::format("widen({})", element_place(n))};
+      if (kind == Kind::b1) return {fmt::format("{}.byte != 0", element_place(n)), 6};
+      if (kind == n.type.kind || kind == Kind::i8 || kind == Kind::i16) return {element_place(n)};
+      return {fmt::format("unsigned{{{}}}", element_place(n))};  // u8, u16
     }
     const std::string type = type_name(n.type);
     const std::string_view first = in_tail_ ? "_first" : "";
@@ -420,16 +439,26 @@ class CppRenderer final : public Renderer {
 
   // --- around the body ---
 
-  /// Made of aligned words of four bytes: what programs lay out themselves. Packages align no block.
-  static bool has_words(const kir::Record& r) {
-    return std::any_of(r.fields.begin(), r.fields.end(), [](const auto& f) { return f.kind == Kind::i32; });
+  /// Arrays of what is wider than a byte are loaded through pointers, which a packed struct does not give. They lie at
+  /// multiples of their size: tensors do, and blocks of such a record are as long.
+  static bool lies_naturally(const kir::Record& r) {
+    bool arrays = false;
+    int at = 0, widest = 1;
+    for (const kir::Record::Field& f : r.fields) {
+      const int bytes = kir::info(f.kind).bytes;
+      if (at % bytes != 0) return false;
+      arrays = arrays || (bytes > 1 && f.count > 1);
+      widest = std::max(widest, bytes);
+      at += bytes * f.count;
+    }
+    return arrays && at % widest == 0;
   }
   void records() override {
     for (const kir::Record& r : k_.records) {
       line(fmt::format("#ifndef RECORD_{}", r.name));
       line(fmt::format("#define RECORD_{}", r.name));
-      open(fmt::format("struct {}{} {{  // {} bytes", has_words(r) ? "" : "__attribute__((packed)) ", r.name,
-                       r.size_bytes()));
+      const std::string_view packed = lies_naturally(r) ? "" : " __attribute__((packed))";
+      open(fmt::format("struct{} {} {{  // {} bytes", packed, r.name, r.size_bytes()));
       for (const kir::Record::Field& f : r.fields)
         line(f.count == 1 ? fmt::format("{} {};", memory_type(f.kind), f.name)
                           : fmt::format("{} {}[{}];", memory_type(f.kind), f.name, f.count));

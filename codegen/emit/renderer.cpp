@@ -95,6 +95,7 @@ std::string Renderer::wrapped(const Text& t, int precedence) const {
 Text Renderer::binary(std::string_view op, int precedence, const Text& a, const Text& b) const {
   if (op == "+" && b.text == "0") return a;  // the first lane's share of an index
   if (op == "+" && a.text == "0") return b;
+  if (op == "*" && (a.text == "0" || b.text == "0")) return {"0"};
   const bool careful = is_careful(precedence, op);
   // a - (b - c) and, since sums of floats are not associative, a + (b + c) keep theirs.
   const auto side = [&](const Text& t, int most) {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "codegen/kernels/product_parts.h"
 
@@ -36,33 +37,43 @@ void each_byte(Build& k, int chains, const std::function<void(Val chain, Val byt
   k.each("i", 4 / chains, [&](Val i) { k.each("c", chains, [&](Val c) { f(c, i * chains + c); }); });
 }
 
-/// One row of x: quants times x first, the scale behind a block's sum. Chains hide how long a sum takes.
+/// Σ over the places of a word's side, each brought to its size: by powers of two, which round nothing.
+Val together(Build& k, const PanelCode& code, const Tile& part, int places) {
+  Val total = part[0];
+  for (int p = 1; p < places; ++p) {
+    const int more = code.placed_exponent(p) - code.placed_exponent(0);
+    total = more == 0 ? total + part[p] : mul_add(k, part[p], k.constant(std::ldexp(1.0, -more)), total);
+  }
+  const int all = code.placed_exponent(0);
+  return all == 0 ? total : total * std::ldexp(1.0, -all);
+}
+
+/// One row of x: quants times x where they lie, a sum for each place, the scale behind a block's sum. An x of more than
+/// 2^96 would overflow where the product itself does not.
 void add_row(const PanelStep& s) {
   Build& k = s.k;
   const PanelCode& code = s.code;
-  const int chains = k.target().tuned_or("outer_chains", 4);
-  if (chains != 1 && chains != 2 && chains != 4) k.fail(fmt::format("tune.outer_chains is {}; 1, 2 or 4", chains));
+  const int bytes = 4 / code.sides, places = bytes * code.parts;
   const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock);
   const Val ones = code.has_minimum ? x_sum(s, x_at) : Val();
   for (std::size_t v = 0; v < s.blocks.size(); ++v) {
     const PanelBlock& block = s.blocks[v];
-    const Tile part = k.tile("part", chains, Kind::f32);
+    const Tile part = k.tile("part", places, Kind::f32);
     const Val fifth = code.fifth_bits(k, block);
-    k.for_(
-        "word", 0, code.words,
-        [&](Val number) {
-          const Val word = k.let("quants", code.word(block, number));
-          each_byte(k, chains, [&](Val c, Val byte) {
-            k.each("half", code.parts, [&](Val half) {
-              const Val x = as(s.x[x_at + number * 4 + byte + half * 16], Kind::f32);
-              part[c] = mul_add(k, code.quant(word, fifth, number, byte, half), x, part[c]);
-            });
+    k.each("word", code.words, [&](Val number) {
+      const Val word = k.let("quants", code.word(block, number));
+      k.each("side", code.sides, [&](Val side) {
+        k.each("byte", bytes, [&](Val byte) {
+          k.each("half", code.parts, [&](Val half) {
+            const Val q = code.placed_quant(word, fifth, number, side, byte, half);
+            const Val x = as(s.x[x_at + (number * 4 + side * bytes + byte + half * 16)], Kind::f32);
+            const Val place = byte * code.parts + half;
+            part[place] = mul_add(k, q, x, part[place]);
           });
-        },
-        code.words);
-    Val total = part[0];
-    for (int c = 1; c < chains; ++c) total = total + part[c];
-    const Val sum = mul_add(k, code.scale(block), total, s.sum[v]);
+        });
+      });
+    });
+    const Val sum = mul_add(k, code.scale(block), together(k, code, part, places), s.sum[v]);
     s.sum[v] = code.has_minimum ? mul_add(k, code.minimum(block), ones, sum) : sum;
   }
 }
@@ -86,7 +97,7 @@ void add_rows(const PanelStep& s) {
           const Val q = code.quant(word, fifth, number, byte, half);
           const Val w = k.let("w", code.has_minimum ? mul_add(k, scale, q, low) : scale * q);
           k.each("m", s.rows, [&](Val m) {
-            const Val x = as(s.x[x_at + m * s.K + byte + half * 16], Kind::f32);
+            const Val x = as(s.x[x_at + (m * s.K + byte + half * 16)], Kind::f32);
             part[m * chains + c] = mul_add(k, w, x, part[m * chains + c]);
           });
         });

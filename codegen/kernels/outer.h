@@ -40,7 +40,6 @@ const Products& f32_products();
 /// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
 ///   outer_rows      rows of x in registers, for prompts
 ///   outer_chunk     rows of x that a workgroup goes through for its columns
-///   outer_chains    sums side by side for one row of x, added at a block's end: 1, 2 or 4
 ///   prefetch_bytes  how far ahead of one row's stream is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());
 

@@ -27,7 +27,8 @@ PanelCode nibbles(const std::string& name, int low, bool fifth, bool minimum) {
 PanelCode bytes(const std::string& name) {
   return {.record = {name + "_x16", {{"qs", Kind::i8, 32 * kPanelRows}, {"d", Kind::f16, kPanelRows}}},
           .words = 8,
-          .parts = 1};
+          .parts = 1,
+          .sides = 1};
 }
 
 const std::map<DType, PanelCode>& codes() {
@@ -56,6 +57,15 @@ Val PanelCode::quant(const Val& word, const Val& fifth_bits, const Val& number, 
   Val q = (word >> (byte * 8 + part * 4)) & 15;
   if (fifth) q = q | (((fifth_bits >> (number * 4 + byte + part * 16)) & 1) << 4);
   return convert(low == 0 ? q : q + low, Kind::f32);
+}
+
+Val PanelCode::placed_quant(const Val& word, const Val& fifth_bits, const Val& number, const Val& side, const Val& byte,
+                            const Val& part) const {
+  if (sides == 1) return convert((word << (24 - byte * 8)) & static_cast<int>(0xFF000000u), Kind::f32);
+  const Val bit = byte * 8 + part * 4;
+  Val q = (word >> (side * 16)) & (word.build()->constant(15) << bit);
+  if (fifth) q = q | (((fifth_bits >> (number * 4 + side * 2 + byte + part * 16)) & 1) << (bit + 4));
+  return convert(low == 0 ? q : q + (word.build()->constant(low) << bit), Kind::f32);
 }
 
 Val PanelCode::scale(const PanelBlock& b) const { return b.slot["d"](b.row); }

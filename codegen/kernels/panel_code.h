@@ -28,6 +28,7 @@ struct PanelCode {
   int words = 4;       // of a row
   int parts = 2;       // quants in a byte
   int low = 0;         // the quant that its bits 0 stand for
+  int sides = 2;       // of a word, whose quants are `placed`: halves of nibbles; bytes have one
   bool fifth = false;  // a fifth bit, in "qh"
   bool has_minimum = false;
 
@@ -38,6 +39,11 @@ struct PanelCode {
   /// The quant as an f32 that is a small integer, from its word and the fifth bits.
   kir::Val quant(const kir::Val& word, const kir::Val& fifth_bits, const kir::Val& number, const kir::Val& byte,
                  const kir::Val& part) const;
+  /// The same where it lies, in fewer operations: quant · 2^placed_exponent, exact. `byte` counts within the side.
+  kir::Val placed_quant(const kir::Val& word, const kir::Val& fifth_bits, const kir::Val& number, const kir::Val& side,
+                        const kir::Val& byte, const kir::Val& part) const;
+  /// Of place byte · parts + part.
+  int placed_exponent(int place) const { return sides == 2 ? 4 * place : 24; }
   kir::Val scale(const PanelBlock& b) const;
   kir::Val minimum(const PanelBlock& b) const;
   /// Element `at` of row `row` of a matrix of `columns` columns, as f32. Any lane may ask for any place.

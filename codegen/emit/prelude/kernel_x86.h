@@ -52,6 +52,7 @@ template <>
 inline i32x16 load_first<i32x16, int>(const int* from, int count) {
   return load_i8x4_first<i32x16>(from, count);
 }
+inline float lane_sum(f32x16 v) { return _mm512_reduce_add_ps((__m512)v); }  // halves meet, as above
 #if defined(__AVX512VNNI__)
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   return (i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
@@ -113,6 +114,11 @@ template <>
 inline void store<f16, f32x8>(f16* to, f32x8 v) {
   const __m128i halves = _mm256_cvtps_ph((__m256)v, 0);
   std::memcpy(to, &halves, sizeof halves);
+}
+inline float lane_sum(f32x8 v) {
+  const __m128 fours = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+  const __m128 pairs = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
+  return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
 }
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
