@@ -13,7 +13,8 @@ foreach(prelude ${preludes})
 endforeach()
 file(GLOB host_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/emit/prelude/host/*)
 list(FILTER host_files EXCLUDE REGEX "/README\\.md$")  # ours; README.md.in is a project's
-foreach(file ${host_files} ${PROJECT_SOURCE_DIR}/formats/opnf/reader.h ${PROJECT_SOURCE_DIR}/formats/opnf/reader.cpp)
+foreach(file ${host_files} ${PROJECT_SOURCE_DIR}/formats/opnf/reader.h ${PROJECT_SOURCE_DIR}/formats/opnf/reader.cpp
+        ${PROJECT_SOURCE_DIR}/formats/opnf/panel16.h ${PROJECT_SOURCE_DIR}/formats/opnf/panel16.cpp)
   get_filename_component(name ${file} NAME)
   string(REGEX REPLACE "(\\.in)$" "" name ${name})
   string(REPLACE "." "_" name ${name})

@@ -174,8 +174,12 @@ std::string HostModel::family(int number) const {
   for (const std::int64_t extent : first.shape) extents.push_back(fmt::format("{}", extent));
   const auto& looked_up = source_.facts.looked_up;
   const bool looked = std::find(looked_up.begin(), looked_up.end(), b.key) != looked_up.end();
+  const bool panels = b.layout == kernels::Layout::panel16;
   return fmt::format("{{{}, {}, {}, {}, {}, {}{}}}", quoted(b.key), joined(ranges), joined(extents), first.transposed,
-                     joined(dtypes), dtypes.size() > 1 ? quoted(dtype_of) : "{}", looked ? ", true" : "");
+                     joined(dtypes), dtypes.size() > 1 ? quoted(dtype_of) : "{}",
+                     panels   ? fmt::format(", {}, true", looked)
+                     : looked ? ", true"
+                              : "");
 }
 
 void HostModel::field(std::string_view field, const std::vector<std::string>& items) {
@@ -217,7 +221,9 @@ void HostModel::description() {
   rows("inputs", inputs);
   rows("outputs", outputs);
   rows("index_inputs", indices);
-  line("      // Key, range of each {{}}, logical shape, stored transposed?, dtypes, dtype of each member.");
+  line(
+      "      // Key, range of each {{}}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, "
+      "in panels?");
   rows("families", families);
   line("      .arena_bytes = {},", arena);
   line("      .cache = {{{}, {}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),

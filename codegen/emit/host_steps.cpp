@@ -233,6 +233,7 @@ std::string comment_of(const plan::Buffer& buffer) {
   std::vector<std::string> extents;
   for (const Dim& d : buffer.shape) extents.push_back(d.to_string());
   const std::string shape = fmt::format("({}{})", fmt::join(extents, ", "), extents.size() == 1 ? "," : "");
+  if (buffer.layout == kernels::Layout::panel16) return shape + " in panels";
   if (buffer.role == plan::Role::weight) return shape + (is_block(buffer.dtype) ? " in blocks" : "");
   return shape;
 }

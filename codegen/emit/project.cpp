@@ -55,6 +55,14 @@ std::vector<Fixed> common_files() {
 #include "host_npy_h.inc"
           },
           {
+              "host/panel16.cpp",
+#include "host_panel16_cpp.inc"
+          },
+          {
+              "host/panel16.h",
+#include "host_panel16_h.inc"
+          },
+          {
               "host/program.cpp",
 #include "host_program_cpp.inc"
           },
@@ -250,7 +258,7 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
       {"MODEL_API", std::string(name(device.api))},
       {"MODEL_SUFFIX", cpu ? "cpp" : "comp"},
       {"MODEL_NEEDS", cpu ? "nothing else" : "Vulkan's headers and loader (Debian: libvulkan-dev)"},
-      {"MODEL_WEIGHTS", cpu ? "which is mapped and used in place" : "which is mapped and uploaded when it is opened"},
+      {"MODEL_WEIGHTS", cpu ? "which is mapped; what lies there as the kernels read it is used in place" : "which is mapped and uploaded when it is opened"},
       {"MODEL_DEVICE", device.name},
       {"MODEL_PACKAGE", package},
       {"MODEL_INTERFACE", interface},
@@ -304,11 +312,28 @@ std::string cubin_row(const Device& device, const check::Nvrtc& nvrtc) {
 
 /// Errors: invalid_argument for a plan that cannot give its name to a namespace and a target.
 void check_name(const plan::Plan& plan) {
-  constexpr auto kTaken = std::to_array<std::string_view>(
-      {"kernel",         "kernels",          "std",  "model",   "opnf",          "main",
-       "program",        "reader",           "npy",  "memory",  "cpu_features",  "cpu_program",
-       "thread_pool",    "vocabulary",       "test", "install", "vulkan_device", "vulkan_features",
-       "vulkan_program", "vulkan_recording", "check"});
+  constexpr auto kTaken = std::to_array<std::string_view>({"kernel",
+                                                           "kernels",
+                                                           "std",
+                                                           "model",
+                                                           "opnf",
+                                                           "main",
+                                                           "program",
+                                                           "reader",
+                                                           "panel16",
+                                                           "npy",
+                                                           "memory",
+                                                           "cpu_features",
+                                                           "cpu_program",
+                                                           "thread_pool",
+                                                           "vocabulary",
+                                                           "test",
+                                                           "install",
+                                                           "vulkan_device",
+                                                           "vulkan_features",
+                                                           "vulkan_program",
+                                                           "vulkan_recording",
+                                                           "check"});
   if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",
@@ -318,12 +343,15 @@ void check_name(const plan::Plan& plan) {
 }  // namespace
 
 kir::Target target_of(const Device& device) {
-  if (device.api == Api::cpu) return {.lanes = device.lanes, .subgroups = 1, .dot4 = device.dot4};
+  const bool cpu = device.api == Api::cpu;
   return {.lanes = device.lanes,
-          .subgroups = device.subgroups,
+          .subgroups = cpu ? 1 : device.subgroups,
           .dot4 = device.dot4,
           .exact_division = device.api != Api::vulkan,
           .exact_fma = device.api != Api::vulkan,
+          .fast_fma = cpu && (device.has_isa("fma") || device.has_isa("asimd")),
+          .panels = cpu,
+          .tuned = device.tuned,
           .most_bound_bytes = device.max_storage_buffer_range_bytes,
           .addresses = device.api == Api::vulkan && device.buffer_device_address};
 }
@@ -341,7 +369,9 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   for (auto& value : values(plan, model, device)) filled_in.push_back(std::move(value));
   const auto add = [&](const std::vector<Fixed>& fixed) {
     for (const Fixed& f : fixed)
-      files[std::string(f.path)] = f.path.starts_with("host/reader.") ? f.text : filled(std::string(f.text), filled_in);
+      files[std::string(f.path)] = f.path.starts_with("host/reader.") || f.path.starts_with("host/panel16.")
+                                       ? f.text
+                                       : filled(std::string(f.text), filled_in);
   };
   HostSource source = {plan, model, device, facts, package_contents(plan, model)};
   files["plan.txt"] = plan_text(source);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/plan/layout.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/lowering.h"
 
@@ -16,7 +17,8 @@ namespace openinfer::plan {
 
 class EntryLowering final : public GroupLowering {
  public:
-  EntryLowering(const GraphData& g, const PlanOptions& options, const EntrySpec& entry, Plan& plan);
+  EntryLowering(const GraphData& g, const PlanOptions& options, const std::vector<LayoutChoice>& layouts,
+                const EntrySpec& entry, Plan& plan);
 
   EntryPoint run();
 
@@ -28,6 +30,7 @@ class EntryLowering final : public GroupLowering {
   Operand operand(ValueId value) override;
   DType dtype(ValueId value) const override;
   bool transposed(ValueId value) const override;
+  kernels::Layout layout(ValueId value) const override;
   std::optional<Dim> scalar(ValueId value) const override;
   std::optional<Number> number(ValueId value) const override;
   kernels::Extent extent(const Dim& dim) override { return extent(Size(dim)); }
@@ -104,6 +107,7 @@ class EntryLowering final : public GroupLowering {
 
   const GraphData& g_;
   const PlanOptions& options_;
+  const std::vector<LayoutChoice>& layouts_;  // by weight
   const EntrySpec& entry_;
   Plan& plan_;
   std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> bounds_;  // of symbols and loop indices

@@ -144,6 +144,8 @@ int EntryLowering::weight_buffer(int decl, bool transposed) {
                      .shape = std::move(stored),
                      .key = w.pattern,
                      .ranges = w.ranges,
+                     .layout = layouts_[static_cast<std::size_t>(decl)].layout,
+                     .why_layout = layouts_[static_cast<std::size_t>(decl)].reason,
                      .max_bytes = largest});
 }
 
@@ -207,6 +209,12 @@ bool EntryLowering::transposed(ValueId value) const {
   std::vector<std::int64_t> first;
   for (const LoopRange& loop : loops_) first.push_back(loop.from);
   return g_.model->tensor(key(g_.nodes[node], first)).transposed;
+}
+
+kernels::Layout EntryLowering::layout(ValueId value) const {
+  const NodeId node = g_.values[value].node;
+  if (node == kNoNode || g_.nodes[node].op != &weight_op()) return kernels::Layout::rows;
+  return layouts_[static_cast<std::size_t>(g_.nodes[node].decl)].layout;
 }
 
 std::optional<Dim> EntryLowering::scalar(ValueId value) const {

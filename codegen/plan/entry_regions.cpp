@@ -25,9 +25,11 @@ std::int64_t bound_of(const Node& loop, std::string_view which) {
 
 }  // namespace
 
-EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, const EntrySpec& entry, Plan& plan)
+EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, const std::vector<LayoutChoice>& layouts,
+                             const EntrySpec& entry, Plan& plan)
     : g_(g),
       options_(options),
+      layouts_(layouts),
       entry_(entry),
       plan_(plan),
       places_(g.values.size()),

@@ -31,7 +31,8 @@ Product::Weight weight_of(GroupLowering& l, const Node& n, Bindings& bind) {
                             .dtype = l.dtype(w),
                             .columns = l.extent(shape[transposes(l, n) ? 0 : 1]),
                             .by_rows = by_rows,
-                            .bias = {}};
+                            .bias = {},
+                            .layout = l.layout(w)};
   if (n.op->name == "linear") {
     weight.bias = name + "_bias";
     weight.bias_dtype = l.dtype(n.operands[2]);

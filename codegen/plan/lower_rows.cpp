@@ -160,6 +160,7 @@ void lower_gather(GroupLowering& l) {
                           .count = l.extent(Size::count(l.type(n.operands[1]).shape)),
                           .inner = c.inner,
                           .table = l.dtype(n.operands[0]),
+                          .layout = l.layout(n.operands[0]),
                           .ids = l.dtype(n.operands[1])};
   const bool packed = info(what.table).block_size > 1;
   if (packed && !kernels::has_block_code(what.table))

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/kernels/block_code.h"
 #include "codegen/kernels/kernel_template.h"
 #include "codegen/plan/plan.h"
 #include "lib/graph/ir.h"
@@ -42,6 +43,8 @@ class GroupLowering {
   virtual DType dtype(ValueId value) const = 0;
   /// Does the weight lie transposed to its logical shape?
   virtual bool transposed(ValueId value) const = 0;
+  /// How the weight lies when kernels read it (layout.h); rows for all other values.
+  virtual kernels::Layout layout(ValueId value) const = 0;
   /// The value as an affine expression: an integer literal or a loop's index. Nothing for values in memory.
   virtual std::optional<Dim> scalar(ValueId value) const = 0;
   /// The number that a literal is, as its author wrote it.

@@ -26,9 +26,6 @@ void check_members(const Buffer& weight, const Model& model) {
   const TensorInfo first = model.tensor(keys.front());
   for (const std::string& key : keys) {
     const TensorInfo t = model.tensor(key);
-    if (t.layout != "rows")
-      fail(ErrorCode::unsupported,
-           "[weights] {} is laid out as {}, which no kernel reads yet: `openinfer pack --layout rows`", key, t.layout);
     if (t.transposed != first.transposed || t.shape != first.shape)
       fail(ErrorCode::unsupported, "[weights] {} and {} are not stored alike: {}{} and {}{}", keys.front(), key,
            to_string(first.shape), first.transposed ? " transposed" : "", to_string(t.shape),

@@ -13,8 +13,8 @@ namespace openinfer::plan {
 /// Keys of a weight buffer's members, last {} fastest.
 std::vector<std::string> member_keys(const Buffer& weight);
 
-/// What kernels take for granted of them. Errors: not_found; unsupported for one in another layout than rows, or whose
-/// shape or orientation is not the first one's.
+/// What kernels take for granted of them. Errors: not_found; unsupported for one whose shape or orientation is not the
+/// first one's.
 void check_members(const Buffer& weight, const Model& model);
 
 }  // namespace openinfer::plan

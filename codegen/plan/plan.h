@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "codegen/kernel_ir/ir.h"
+#include "codegen/kernels/block_code.h"
 #include "codegen/plan/size.h"
 #include "openinfer/dtype.h"
 #include "openinfer/index.h"
@@ -38,6 +39,8 @@ struct Buffer {
   Shape shape = {};      // of weights: as stored, blocks along the last dimension
   std::string key = {};  // weight: "Wq.{}"; others: the graph's name
   std::vector<std::pair<std::int64_t, std::int64_t>> ranges = {};  // weight: of each {}
+  kernels::Layout layout = kernels::Layout::rows;                  // weight: as kernels read it
+  std::string why_layout = {};                                     // where there was a choice
   int constant = -1;                                               // GraphData::constants
   std::int64_t max_bytes = 0;  // with every symbol at its upper bound; of a family the largest member
   std::int64_t offset = -1;    // scratch: in the arena, set by the memory pass

@@ -6,6 +6,8 @@
 
 #include <array>
 
+#include "codegen/plan/layout.h"
+
 namespace openinfer::plan {
 namespace {
 
@@ -67,8 +69,12 @@ class Printer {
         line("{:<20} {:<28} {:>11}  at {:>9}  alive {}-{}", b.name, type, bytes_text(static_cast<double>(b.max_bytes)),
              b.offset, b.first, b.last);
       else
-        line("{:<9} {:<20} {:<28} {}", kRoles[static_cast<std::size_t>(b.role)], b.name, type, b.key);
+        line("{:<9} {:<20} {:<28} {}{}", kRoles[static_cast<std::size_t>(b.role)], b.name, type, b.key, layout(b));
     }
+  }
+  /// "  panel16: lanes are its rows"; nothing where there was no choice.
+  static std::string layout(const Buffer& b) {
+    return b.why_layout.empty() ? "" : fmt::format("  {}: {}", name(b.layout), b.why_layout);
   }
   void entry(std::size_t e) {
     const EntryPoint& point = plan_.entries[e];

@@ -39,7 +39,11 @@ std::string shape_text(const Buffer& b, const EntryPoint& entry) {
   for (const Dim& d : b.shape) extents.push_back(text(d, symbol));
   if (b.role == Role::state && extents.size() == 5) extents.erase(extents.begin());
   if (extents.empty()) return "";
-  return fmt::format("({}){}", fmt::join(extents, ", "), info(b.dtype).block_size > 1 ? " in blocks" : "");
+  const bool panels = b.layout == kernels::Layout::panel16;
+  return fmt::format("({}){}", fmt::join(extents, ", "),
+                     panels                         ? " in panels"
+                     : info(b.dtype).block_size > 1 ? " in blocks"
+                                                    : "");
 }
 
 void merge_shapes(std::vector<std::string>& shapes, const std::vector<std::string>& now) {

@@ -26,11 +26,11 @@ CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& mod
     : plan_(plan),
       library_(plan, device),
       pool_(options.threads),
+      weights_(plan, model, pool_),
       binding_(plan, options.dims),
       arena_(arena_bytes(plan)) {
   binding_.check_indices(std::move(options.index_bounds));
   memory_.resize(plan.buffers.size());
-  families_.resize(plan.buffers.size());
   for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
     const Buffer& b = plan.buffers[i];
     const bool owned = b.role == Role::input || b.role == Role::output || b.role == Role::state;
@@ -39,7 +39,6 @@ CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& mod
                                  : std::span<const std::byte>();
     own_.emplace_back(owned ? static_cast<std::size_t>(binding_.bytes(b)) : constant.size());
     std::copy(constant.begin(), constant.end(), own_[i].bytes().begin());
-    if (b.role == Role::weight) families_[i] = find_members(b, model);
     if (b.role == Role::scratch)
       memory_[i] = arena_.bytes().data() + b.offset;
     else if (b.role != Role::weight)
@@ -53,7 +52,7 @@ std::byte* CpuExecutor::place(const Operand& operand) {
   const auto offset = binding_.value(operand.offset) * info(b.dtype).block_bytes;
   if (b.role != Role::weight) return memory_[i] + offset;
   // Kernels never write to what they have as input: the package stays as it is mapped.
-  return const_cast<std::byte*>(families_[i][binding_.member(operand)].data()) + offset;
+  return const_cast<std::byte*>(weights_.members(i)[binding_.member(operand)].data()) + offset;
 }
 
 Tensors CpuExecutor::step(const Tensors& inputs) {
@@ -113,7 +112,7 @@ void CpuExecutor::run(const plan::Dispatch& d) {
     buffers.push_back(place(o));
     const Buffer& b = plan_.buffers[static_cast<std::size_t>(o.buffer)];
     if (b.role != Role::weight) continue;
-    const auto whole = families_[static_cast<std::size_t>(o.buffer)][binding_.member(o)].size();
+    const auto whole = weights_.members(static_cast<std::size_t>(o.buffer))[binding_.member(o)].size();
     bytes_read_ += std::min(whole, static_cast<std::size_t>(d.origin.bytes));  // of a table the rows that are looked up
   }
   std::vector<std::int32_t> params;

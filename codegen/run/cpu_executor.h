@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a plan on this CPU, in this process: weights in place in the mapped package, one arena, one call of the thread
-// pool for each dispatch. Its memory is taken when it is made, and costs nothing until something is written to it.
+// Runs a plan on this CPU, in this process: weights in place in the mapped package or laid out anew, one arena, one
+// call of the thread pool for each dispatch. Its memory is taken when it is made, and costs nothing until something is
+// written to it.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,7 @@
 #include "codegen/plan/plan.h"
 #include "codegen/run/cpu_library.h"
 #include "codegen/run/executor.h"
+#include "codegen/run/placed_weights.h"
 #include "codegen/run/plan_binding.h"
 #include "lib/sim/thread_pool.h"
 #include "lib/sim/zero_pages.h"
@@ -38,6 +40,7 @@ class CpuExecutor final : public Executor {
   Tensors step(const Tensors& inputs) override;
   void reset() override;
   std::uint64_t bytes_read() const override { return bytes_read_; }
+  std::int64_t repacked_bytes() const { return weights_.repacked_bytes(); }
   std::vector<Tensor> save() override;
   void restore(const std::vector<Tensor>& states) override;
   const CpuLibrary& library() const { return library_; }
@@ -56,10 +59,10 @@ class CpuExecutor final : public Executor {
   const plan::Plan& plan_;
   CpuLibrary library_;
   ThreadPool pool_;
+  PlacedWeights weights_;
   PlanBinding binding_;
-  std::vector<std::byte*> memory_;                                 // by buffer; of families null
-  std::vector<std::vector<std::span<const std::byte>>> families_;  // by buffer
-  std::vector<ZeroPages> own_;                                     // by buffer: inputs, outputs, constants, states
+  std::vector<std::byte*> memory_;  // by buffer; of weights null
+  std::vector<ZeroPages> own_;      // by buffer: inputs, outputs, constants, states
   ZeroPages arena_;
   std::int64_t turn_ = 0;  // of the innermost loop, from 0
   std::uint64_t bytes_read_ = 0;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "codegen/plan/members.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::run {
@@ -156,14 +155,6 @@ std::int64_t PlanBinding::groups(const plan::Dispatch& d) const {
   std::int64_t groups = 1;
   for (const plan::GridFactor& f : d.grid) groups *= (value(f.size) + f.divide - 1) / f.divide;
   return groups;
-}
-
-std::vector<std::span<const std::byte>> find_members(const Buffer& b, const std::optional<Model>& model) {
-  if (!model) fail(ErrorCode::not_found, "[run] the graph needs \"{}\" and there is no package", b.key);
-  plan::check_members(b, *model);
-  std::vector<std::span<const std::byte>> members;
-  for (const std::string& key : plan::member_keys(b)) members.push_back(model->bytes(key));
-  return members;
 }
 
 }  // namespace openinfer::run

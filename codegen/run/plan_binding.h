@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of a plan's symbols: what options fix, what a step's inputs say. And where the weights of a plan lie in a
-// package. What every executor does alike.
+// Values of a plan's symbols: what options fix, what a step's inputs say. What every executor does alike.
 #pragma once
 
 #include <cstddef>
@@ -53,9 +52,5 @@ class PlanBinding {
   Sizes most_;     // of every symbol
   Sizes symbols_;  // of this step, loop indices included
 };
-
-/// The bytes of a weight buffer's members, last {} fastest, in the mapped package.
-/// Errors: not_found, with the key; those of plan::check_members.
-std::vector<std::span<const std::byte>> find_members(const plan::Buffer& buffer, const std::optional<Model>& model);
 
 }  // namespace openinfer::run

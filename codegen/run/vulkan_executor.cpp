@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "codegen/emit/host_vulkan.h"
+#include "codegen/run/placed_weights.h"
 #include "codegen/run/vulkan_host.h"
 #endif
 
@@ -20,7 +21,7 @@ using plan::Role;
 struct VulkanExecutor::State {
   State(const plan::Plan& all, const std::optional<Model>& model, const Device& for_device, const GpuOptions& options);
 
-  void reserve(std::size_t number, const std::optional<Model>& model);
+  void reserve(std::size_t number);
   void make_entries(bool timings);
   void record(std::size_t entry, host::Recording& r);
   host::Place place(const Operand& o) const;
@@ -44,6 +45,7 @@ struct VulkanExecutor::State {
   host::Place arena;
   std::vector<host::Place> first_places, places;   // by buffer; swapped within a step
   std::vector<std::vector<host::Place>> families;  // by buffer: members
+  std::optional<PlacedWeights> weights;            // until they are uploaded
   std::vector<std::pair<host::Place, std::span<const std::byte>>> uploads;
   std::vector<host::Place> states;
   std::vector<Entry> entries;
@@ -76,17 +78,19 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
   arena = device->reserve(host::Where::device, arena_bytes);
   first_places.resize(plan.buffers.size());
   families.resize(plan.buffers.size());
-  for (std::size_t b = 0; b < plan.buffers.size(); ++b) reserve(b, model);
+  ThreadPool pool(0);
+  weights.emplace(plan, model, pool);
+  for (std::size_t b = 0; b < plan.buffers.size(); ++b) reserve(b);
   make_entries(options.timings);
 }
 
-void VulkanExecutor::State::reserve(std::size_t number, const std::optional<Model>& model) {
+void VulkanExecutor::State::reserve(std::size_t number) {
   const Buffer& b = plan.buffers[number];
   const auto element = static_cast<int>(info(b.dtype).block_bytes);
   host::Place& place = first_places[number];
   switch (b.role) {
     case Role::weight:
-      for (const std::span<const std::byte> bytes : find_members(b, model)) {
+      for (const std::span<const std::byte> bytes : weights->members(number)) {
         const auto known = std::find_if(uploads.begin(), uploads.end(), [&](const auto& u) {
           return u.second.data() == bytes.data() && u.second.size() == bytes.size() && u.first.element_bytes == element;
         });
@@ -125,6 +129,7 @@ void VulkanExecutor::State::make_entries(bool timings) {
   device->allocate();
   device->upload(uploads);
   uploads.clear();
+  weights.reset();
   device->clear(states);
   for (std::size_t e = 0; e < plan.entries.size(); ++e) {
     binding.prepare(e);

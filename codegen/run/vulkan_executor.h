@@ -36,7 +36,7 @@ class VulkanExecutor final : public Executor {
  public:
   /// `plan` must outlive it. Errors: those of render_glsl; unsupported for a device that lacks what kernels need;
   /// device_error for what the driver and, if validating, its layers say; out_of_memory, before anything is taken;
-  /// those of PlanBinding and find_members.
+  /// those of PlanBinding and PlacedWeights.
   VulkanExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device, GpuOptions options);
   ~VulkanExecutor() override;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/opnf/panel16.h"
+#include "panel16.h"
 
 #include <cstring>
 

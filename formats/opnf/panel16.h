@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layout panel16 (spec.md): sixteen rows of blocks interleaved, so that sixteen lanes read one stream. From rows to
-// panels when a package is packed, and back wherever somebody wants rows. Both are exact.
+// panels when a package is packed or a program wants panels, and back wherever somebody wants rows. Both are exact.
+// Emitted programs carry a copy of this, as of the reader.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "formats/opnf/reader.h"
+#include "reader.h"
 
 namespace opnf {
 

@@ -388,8 +388,6 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["--batch 2", "no cache"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
-        self.works("pack", self.package, *graph, "--layout", "panel16", "-o", "panel.oinf")
-        self.fails("emit", "panel.oinf", "--device", "this-cpu", "-o", "q", says=["W.0", "panel16", "--layout rows"])
         os.makedirs(self.path("full"))
         self.write("full/notes.txt", "mine")
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "-o", "full", says=["full", "another folder"])

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "codegen/kernel_ir/interpret.h"
+#include "formats/opnf/panel16.h"
 
 namespace plan_test {
 
@@ -46,11 +47,21 @@ std::span<std::byte> InterpretedPlan::weight(const Buffer& b, const Operand& ope
   for (const Dim& m : operand.member)
     key.replace(key.find("{}"), 2,
                 std::to_string(*m.value([&](std::string_view s) { return std::optional(value(s)); })));
-  auto [copy, added] = weights_.try_emplace(key);
-  if (added) {
-    const auto bytes = model_->bytes(key);
-    copy->second.assign(bytes.begin(), bytes.end());
-  }
+  const bool panels = b.layout == kernels::Layout::panel16;
+  auto [copy, added] = weights_.try_emplace({key, panels});
+  if (!added) return copy->second;
+  const auto bytes = model_->bytes(key);
+  copy->second.assign(bytes.begin(), bytes.end());
+  const TensorInfo t = model_->tensor(key);
+  if ((t.layout == "panel16") == panels) return copy->second;
+  const opnf::DTypeInfo& dtype = *opnf::find_dtype(static_cast<std::uint8_t>(t.dtype));
+  const std::int64_t width = t.shape[t.shape.size() - (t.transposed ? 2 : 1)];
+  const auto blocks = static_cast<std::uint64_t>(width) / dtype.block_size, size = 16 * blocks * dtype.block_bytes;
+  for (std::size_t at = 0; at < bytes.size(); at += size)
+    if (panels)
+      opnf::to_panel16(dtype, blocks, bytes.data() + at, copy->second.data() + at);
+    else
+      opnf::from_panel16(dtype, blocks, bytes.data() + at, 0, 16, copy->second.data() + at);
   return copy->second;
 }
 

@@ -46,9 +46,10 @@ class InterpretedPlan {
   const openinfer::plan::Plan& plan_;
   const openinfer::Model* model_;
   std::map<std::string, std::int64_t, std::less<>> symbols_;
-  std::vector<int> at_;                                    // by buffer: whose memory it is, after swaps
-  std::vector<std::vector<std::byte>> own_;                // by buffer: inputs, outputs, states, constants
-  std::map<std::string, std::vector<std::byte>> weights_;  // copies, so that nothing can write to a package
+  std::vector<int> at_;                      // by buffer: whose memory it is, after swaps
+  std::vector<std::vector<std::byte>> own_;  // by buffer: inputs, outputs, states, constants
+  std::map<std::pair<std::string, bool>, std::vector<std::byte>>
+      weights_;  // in panels?; copies: nobody writes a package
   std::vector<std::byte> arena_;
   std::int64_t turn_ = 0;  // of the innermost loop, from 0
 };

@@ -13,7 +13,7 @@ namespace {
 /// Where the package's tensors lie; shapes as stored.
 struct Weights {
   const float* table;  // (10, 64)
-  const kernel::q8_0* W[3];  // (64, 64) in blocks
+  const kernel::q8_0_x16* W[3];  // (64, 64) in panels
 };
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -44,8 +44,8 @@ class Steps final : public CpuProgram {
     pool.run(ceil_div(N, 64), [&](int group) { kernel::gather_x(weights.table, ids, x_2, N, group); });
     for (std::int64_t l = 0; l < 3; ++l) {
       // m = matmul; t = tanh; n = add  at small.oig:8, small.oig:9, small.oig:10
-      // 24.2 KiB, 333 kFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
-      pool.run(ceil_div(N, 8) * 8, [&](int group) { kernel::matmul_W(x_2, weights.W[l], x_2, next_x, N, group); });
+      // 24.2 KiB, 333 kFLOP: panels of 16 rows of W as lanes, f32 products; tiles of 8, 4, 1 rows in chunks of 40
+      pool.run(ceil_div(N, 40) * 4, [&](int group) { kernel::matmul_W(x_2, weights.W[l], x_2, next_x, N, group); });
       std::swap(x_2, next_x);
     }
     // s = mul; z = add  at small.oig:13, small.oig:14
@@ -87,11 +87,11 @@ const Description& description() {
           {
               {0, {10}, "entries of table"},
           },
-      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member.
+      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, in panels?
       .families =
           {
               {"table", {}, {10, 64}, false, {"f32"}, {}, true},
-              {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}},
+              {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}, false, true},
           },
       .arena_bytes = 20480,
       .cache = {"", "", 0, 0},

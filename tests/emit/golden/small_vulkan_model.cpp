@@ -105,7 +105,7 @@ const Description& description() {
           {
               {0, {10}, "entries of table"},
           },
-      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member.
+      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, in panels?
       .families =
           {
               {"table", {}, {10, 64}, false, {"f32"}, {}, true},

@@ -351,7 +351,7 @@ const Description& description() {
               {2, {0, {{2, 1}}}, "slots of kv"},
               {3, {0, {{0, 1}}}, "entries of x"},
           },
-      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member.
+      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, in panels?
       .families =
           {
               {"tok_embeddings", {}, {265, 32}, false, {"f32"}, {}, true},

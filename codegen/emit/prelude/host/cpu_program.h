@@ -1,5 +1,5 @@
-// A program whose kernels run on this CPU: tensors in place in the mapped package, states and values in plain memory, a
-// pool of threads. model.cpp derives from it and adds the steps.
+// A program whose kernels run on this CPU: tensors in place in the mapped package, or laid out anew where kernels read
+// them otherwise, states and values in plain memory, a pool of threads. model.cpp derives from it and adds the steps.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ class CpuProgram : public Program {
   CpuProgram(const Description& description, const std::string& package, const Options& options);
 
  protected:
-  /// Pointers to the members of a family, last {} fastest, where they lie in the package.
+  /// Pointers to the members of a family, last {} fastest.
   template <class T, std::size_t count>
   void place(std::size_t family, const T* (&members)[count]) {
     for (std::size_t i = 0; i < count; ++i) members[i] = as<T>(tensors[family][i].data());
@@ -45,9 +45,14 @@ class CpuProgram : public Program {
     return static_cast<const T*>(static_cast<const void*>(bytes));
   }
   std::byte* take_state(std::int64_t size_bytes);  // zero
+  std::size_t first_of(std::size_t number) const;
+  std::int64_t relaid_bytes() const;
+  void lay_out_all();
+  void lay_out_one(const Relaid& what, std::byte* to);
 
   std::vector<Memory> states_;
   Memory arena_;
+  Memory relaid_;  // tensors one behind the other
 };
 
 }  // namespace MODEL_NAME

@@ -117,10 +117,12 @@ void write_stats(const std::string& path, const Times& times, const Stats& stats
   const int written = std::fprintf(
       file,
       "{\"prompt_tokens_per_s\": %.6g, \"generate_tokens_per_s\": %.6g, \"load_s\": %.6g, \"bytes_read\": %lld, "
-      "\"peak_resident_bytes\": %lld, \"state_bytes\": %lld, \"arena_bytes\": %lld, \"threads\": %d}\n",
+      "\"peak_resident_bytes\": %lld, \"state_bytes\": %lld, \"arena_bytes\": %lld, \"repacked_bytes\": %lld, "
+      "\"threads\": %d}\n",
       rate(times.prompt_tokens, times.prompt_s), rate(times.generate_steps, times.generate_s), times.load_s,
       static_cast<long long>(stats.weight_bytes * stats.steps), peak_resident_bytes(),
-      static_cast<long long>(stats.state_bytes), static_cast<long long>(stats.arena_bytes), stats.threads);
+      static_cast<long long>(stats.state_bytes), static_cast<long long>(stats.arena_bytes),
+      static_cast<long long>(stats.repacked_bytes), stats.threads);
   if (std::fclose(file) != 0 || written < 0) throw Error(path + ": " + std::strerror(errno));
 }
 

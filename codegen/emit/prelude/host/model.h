@@ -94,7 +94,8 @@ struct Output {
 
 struct Stats {
   std::int64_t steps = 0;
-  std::int64_t weight_bytes = 0;  // of the tensors that steps read whole, in place in the package
+  std::int64_t weight_bytes = 0;    // of the tensors that steps read whole
+  std::int64_t repacked_bytes = 0;  // of tensors that open() laid out anew; all others are used in place
   std::int64_t state_bytes = 0;
   std::int64_t arena_bytes = 0;  // for values within a step
   int threads = 0;               // of a CPU

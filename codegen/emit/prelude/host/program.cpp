@@ -152,9 +152,9 @@ void Program::check_package(const std::string& path) {
       if (!same)
         another_package(path, key + " is " + described(there.dtype->name, there.shape, there.transposed) + ", not " +
                                   described(dtype, family.shape, family.transposed));
-      if (there.layout != opnf::Layout::rows) another_package(path, key + " is laid out as panel16, not in rows");
       checksums.push_back(checksum(there));
       tensors.back().push_back(bytes_of(*row));
+      note_layout(family, m, there);
       if (!family.looked_up) counts.weight_bytes += static_cast<std::int64_t>(there.nbytes);
     }
   }
@@ -177,6 +177,32 @@ void Program::check_contents(const std::string& path, std::span<const std::uint6
                     "its tensors have the same shapes, but other contents, or the same in another layout: the checksum "
                     "over all is " +
                         hex(weights) + ", not " + hex(description_.weights_checksum));
+}
+
+void Program::note_layout(const Family& family, std::size_t member, const opnf::Tensor& there) {
+  const bool panels = there.layout == opnf::Layout::panel16 && there.pattern.empty();  // a splat is made in rows
+  if (panels == family.panels) return;
+  const std::size_t last = there.shape.size() - 1;
+  const std::uint64_t blocks = there.shape[there.transposed ? last - 1 : last] / there.dtype->block_size;
+  const auto panel_bytes = static_cast<std::int64_t>(opnf::kPanelRows * blocks * there.dtype->block_bytes);
+  relaid.push_back({tensors.size() - 1, member, there.target,
+                    panel_bytes == 0 ? 0 : static_cast<std::int64_t>(there.nbytes) / panel_bytes, panel_bytes});
+}
+
+void Program::lay_out(const Relaid& what, std::int64_t first, std::int64_t last, std::byte* to) const try {
+  const opnf::DTypeInfo& dtype = *package_.tensor(what.tensor).dtype;
+  const auto size = static_cast<std::size_t>(what.panel_bytes);
+  const std::uint64_t blocks = size / (opnf::kPanelRows * dtype.block_bytes);
+  std::vector<std::byte> from(size);
+  for (std::int64_t panel = first; panel < last; ++panel, to += size) {
+    package_.read_tensor(what.tensor, static_cast<std::uint64_t>(panel) * size, from);
+    if (description_.families[what.family].panels)
+      opnf::to_panel16(dtype, blocks, from.data(), to);
+    else
+      opnf::from_panel16(dtype, blocks, from.data(), 0, opnf::kPanelRows, to);
+  }
+} catch (const opnf::Error& error) {
+  throw Error(error.what());
 }
 
 std::span<const std::byte> Program::bytes_of(std::size_t row) try {

@@ -9,6 +9,7 @@
 
 #include "memory.h"
 #include "model.h"
+#include "panel16.h"
 #include "reader.h"
 
 namespace MODEL_NAME {
@@ -25,6 +26,7 @@ struct Family {
   std::vector<std::string_view> dtypes;
   std::string_view dtype_of;  // which of them each member has, a letter from 'a' on; empty: all the first
   bool looked_up = false;     // a step reads a few rows of it
+  bool panels = false;        // kernels read it in the layout panel16, else in rows
 };
 
 /// An input whose elements say where something lies.
@@ -75,9 +77,20 @@ class Program {
   /// Zeroes the states.
   virtual void clear_states() = 0;
 
+  /// A tensor that the package has in another layout than kernels read: `tensors` has it as it is there.
+  struct Relaid {
+    std::size_t family, member;
+    std::size_t tensor;    // of the package, an alias's target
+    std::int64_t panels;   // of sixteen rows
+    std::int64_t panel_bytes;
+  };
+  /// Panels [first, last) as kernels read them. They are read from the file, so that its mapped pages stay untouched.
+  void lay_out(const Relaid& what, std::int64_t first, std::int64_t last, std::byte* to) const;
+
   std::vector<std::int64_t> sizes;  // of the symbols, in this step
   std::vector<std::vector<std::span<const std::byte>>>
       tensors;  // of the package, by family and member, last {} fastest
+  std::vector<Relaid> relaid;
   Stats counts;
 
  private:
@@ -85,6 +98,7 @@ class Program {
   void check_package(const std::string& path);
   void check_contents(const std::string& path, std::span<const std::uint64_t> checksums) const;
   std::span<const std::byte> bytes_of(std::size_t row);
+  void note_layout(const Family& family, std::size_t member, const opnf::Tensor& there);
   void order(std::span<const Input> inputs, std::span<const Input*> in) const;
   void check_shape(const Input& input, const Tensor& wanted, std::span<const std::int64_t> now) const;
   void check_index(const IndexInput& index, const Input& input, std::span<const std::int64_t> now) const;

@@ -1,5 +1,6 @@
 #include "vulkan_program.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace MODEL_NAME {
@@ -66,18 +67,41 @@ void VulkanProgram::ready() {
   }
   pipelines_.keep();
   device_.allocate();
-  std::int64_t total = 0;
-  for (const auto& [place, bytes] : uploads_) total += static_cast<std::int64_t>(bytes.size());
-  device_.upload(uploads_, [&](std::int64_t done) {
-    if (options_.progress) options_.progress(done, total);
-  });
-  uploads_.clear();
+  upload_all();
   clear_states();
   for (std::size_t e = 0; e < points.size(); ++e) {
     enter(e);
     entries_[e].recording->record([&](Recording& r) { steps(e, r); });
   }
   sizes = largest;
+}
+
+/// What the package has in panels becomes rows, a tensor at a time.
+void VulkanProgram::upload_all() {
+  std::int64_t total = 0, before = 0;
+  for (const auto& [place, bytes] : uploads_) total += static_cast<std::int64_t>(bytes.size());
+  const auto progress = [&](std::int64_t done) {
+    if (options_.progress) options_.progress(before + done, total);
+  };
+  const auto in_panels = [&](const Upload& upload) {
+    return std::find_if(relaid.begin(), relaid.end(), [&](const Relaid& r) {
+      return tensors[r.family][r.member].data() == upload.second.data();
+    });
+  };
+  const auto others = std::stable_partition(uploads_.begin(), uploads_.end(),
+                                            [&](const Upload& u) { return in_panels(u) == relaid.end(); });
+  device_.upload(std::span(uploads_.begin(), others), progress);
+  for (auto it = uploads_.begin(); it != others; ++it) before += static_cast<std::int64_t>(it->second.size());
+  for (auto it = others; it != uploads_.end(); ++it) {
+    const Relaid& what = *in_panels(*it);
+    const Memory rows(what.panels * what.panel_bytes);
+    lay_out(what, 0, what.panels, rows.data());
+    const Upload now = {it->first, {rows.data(), it->second.size()}};
+    device_.upload({&now, 1}, progress);
+    before += rows.size_bytes();
+    counts.repacked_bytes += rows.size_bytes();
+  }
+  uploads_.clear();
 }
 
 void VulkanProgram::run(std::size_t entry, const Input* const* in, void* const* out) {

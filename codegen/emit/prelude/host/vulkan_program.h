@@ -52,7 +52,9 @@ class VulkanProgram : public Program {
     std::unique_ptr<Recording> recording;
     std::vector<std::int64_t> sizes;  // that its numbers are of
   };
+  using Upload = std::pair<Place, std::span<const std::byte>>;
   Place tensor(std::span<const std::byte> bytes, int element_bytes);
+  void upload_all();
   std::vector<Place> reserve_all(const std::vector<Tensor>& tensors);
 
   const Options options_;
@@ -60,7 +62,7 @@ class VulkanProgram : public Program {
   VulkanDevice device_;
   Pipelines pipelines_;
   std::vector<EntryCommands> entries_;
-  std::vector<std::pair<Place, std::span<const std::byte>>> uploads_;
+  std::vector<Upload> uploads_;
   std::vector<Place> states_, inputs_, outputs_;
   Place arena_;
 };

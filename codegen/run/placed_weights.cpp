@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/run/placed_weights.h"
+
+#include <sys/mman.h>
+
+#include "codegen/plan/members.h"
+#include "formats/opnf/panel16.h"
+#include "lib/base/fail.h"
+
+namespace openinfer::run {
+namespace {
+
+using kernels::Layout;
+
+std::string tensor_key(const TensorInfo& tensor) {
+  return std::string(tensor.alias_of.empty() ? tensor.key : tensor.alias_of);
+}
+
+bool in_place(const TensorInfo& tensor, Layout layout) {
+  const bool panels = tensor.layout == "panel16" && !tensor.splat;  // a splat is made in rows
+  return panels == (layout == Layout::panel16);
+}
+
+void lay_out(const Model& model, const TensorInfo& tensor, Layout layout, std::byte* to, ThreadPool& pool) {
+  constexpr std::int64_t kAtOnce = 8;  // panels of sixteen rows
+  const opnf::DTypeInfo& dtype = *opnf::find_dtype(static_cast<std::uint8_t>(tensor.dtype));
+  const auto width = static_cast<std::uint64_t>(tensor.shape[tensor.shape.size() - (tensor.transposed ? 2 : 1)]);
+  const std::uint64_t blocks = width / dtype.block_size, size = opnf::kPanelRows * blocks * dtype.block_bytes;
+  const std::int64_t panels = size == 0 ? 0 : static_cast<std::int64_t>(tensor.size_bytes / size);
+  pool.parallel_for(panels, kAtOnce, [&](std::int64_t first, std::int64_t last) {
+    std::vector<std::byte> from(size);
+    for (auto panel = static_cast<std::uint64_t>(first); panel < static_cast<std::uint64_t>(last); ++panel) {
+      model.read(tensor.key, panel * size, from);
+      if (layout == Layout::panel16)
+        opnf::to_panel16(dtype, blocks, from.data(), to + panel * size);
+      else
+        opnf::from_panel16(dtype, blocks, from.data(), 0, opnf::kPanelRows, to + panel * size);
+    }
+  });
+}
+
+}  // namespace
+
+PlacedWeights::PlacedWeights(const plan::Plan& plan, const std::optional<Model>& model, ThreadPool& pool) {
+  const auto each = [&](const auto& f) {
+    for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
+      const plan::Buffer& b = plan.buffers[i];
+      if (b.role != plan::Role::weight) continue;
+      if (!model) fail(ErrorCode::not_found, "[run] the graph needs \"{}\" and there is no package", b.key);
+      for (const std::string& key : plan::member_keys(b)) f(i, b.layout, model->tensor(key));
+    }
+  };
+  for (const plan::Buffer& b : plan.buffers)
+    if (b.role == plan::Role::weight && model) plan::check_members(b, *model);
+  Places places;
+  std::size_t size = 0;
+  each([&](std::size_t, Layout layout, const TensorInfo& tensor) {
+    if (!in_place(tensor, layout) && places.emplace(std::pair(tensor_key(tensor), layout), size).second)
+      size += tensor.size_bytes;
+  });
+  own_ = ZeroPages(size);
+  // A step streams through all of it: fewer, larger pages where the machine has them. Without, it is as right.
+  if (size > 0) ::madvise(own_.bytes().data(), size, MADV_HUGEPAGE);
+  Places done;
+  members_.resize(plan.buffers.size());
+  each([&](std::size_t buffer, Layout layout, const TensorInfo& tensor) {
+    if (in_place(tensor, layout)) return members_[buffer].push_back(model->bytes(tensor.key));
+    const auto place = places.find({tensor_key(tensor), layout});
+    std::byte* const to = own_.bytes().data() + place->second;
+    if (done.insert(*place).second) lay_out(*model, tensor, layout, to, pool);
+    members_[buffer].emplace_back(to, tensor.size_bytes);
+  });
+}
+
+}  // namespace openinfer::run

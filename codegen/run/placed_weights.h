@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights of a plan in the layout that its kernels read: in place in the mapped package where that has it, else
+// laid out anew in memory of their own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/plan/plan.h"
+#include "lib/sim/thread_pool.h"
+#include "lib/sim/zero_pages.h"
+#include "openinfer/model.h"
+
+namespace openinfer::run {
+
+class PlacedWeights {
+ public:
+  /// What is laid out anew is read from the file: mapped pages of it stay untouched.
+  /// Errors: not_found, with the key; those of plan::check_members; io_error; out_of_memory.
+  PlacedWeights(const plan::Plan& plan, const std::optional<Model>& model, ThreadPool& pool);
+  PlacedWeights(const PlacedWeights&) = delete;
+  PlacedWeights& operator=(const PlacedWeights&) = delete;
+
+  /// The bytes of a weight buffer's members, last {} fastest. One tensor by two names is in one place.
+  const std::vector<std::span<const std::byte>>& members(std::size_t buffer) const { return members_[buffer]; }
+  std::int64_t repacked_bytes() const { return static_cast<std::int64_t>(own_.bytes().size()); }
+
+ private:
+  /// Where a tensor (of aliases their target) of that layout lies in `own_`.
+  using Places = std::map<std::pair<std::string, kernels::Layout>, std::size_t>;
+
+  std::vector<std::vector<std::span<const std::byte>>> members_;  // by buffer
+  ZeroPages own_{0};
+};
+
+}  // namespace openinfer::run
