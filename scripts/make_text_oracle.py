@@ -4,11 +4,14 @@
 
     scripts/make_text_oracle.py tables         lib/text/unicode_tables.h, oracle/unicode_classes.json
     scripts/make_text_oracle.py tokens [GGUF]  corpus.json, small_vocab.json, small_ids.json; smollm2_ids.json with a GGUF
+    scripts/make_text_oracle.py kinds          lib/text/pre_tokenizer_kinds.h
+    scripts/make_text_oracle.py models         hf.json, spm.json, charsmaps.json, pre.json (text_oracle/models.py)
+    scripts/make_text_oracle.py minilm FOLDER  minilm_ids.json
     scripts/make_text_oracle.py templates      oracle/templates.json from tests/text/templates/
     scripts/make_text_oracle.py sampling       oracle/sampling.json
     scripts/make_text_oracle.py speed GGUF FILE   seconds that tokenizers needs for FILE, single-threaded
 
-Not run in CI: its output is checked in. Needs Python 3.11, tokenizers 0.23, jinja2 3.1, numpy, gguf.
+Not run in CI: its output is checked in. Needs Python 3.11, tokenizers 0.23, sentencepiece 0.2.3, jinja2 3.1, numpy, gguf.
 """
 import json
 import os
@@ -29,16 +32,6 @@ QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 PRE = ["smollm", "gpt2", "llama-bpe", "qwen2"]
 
 
-def ranges(points):
-    out = []
-    for point in sorted(points):
-        if out and out[-1][1] == point - 1:
-            out[-1][1] = point
-        else:
-            out.append([point, point])
-    return out
-
-
 def write_json(name, value):
     ORACLE.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
@@ -46,80 +39,35 @@ def write_json(name, value):
     print(f"{name}: {len(text)} bytes", file=sys.stderr)
 
 
-# ---- Unicode: what the library's regex engine, digit splitter and normalizer know ----
-
-def scalar_values():
-    return [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
-
-
-def regex_class(pattern):
-    from tokenizers import Regex, pre_tokenizers
-    split = pre_tokenizers.Split(Regex(pattern), "removed")
-    found = set()
-    points = scalar_values()
-    for start in range(0, len(points), 65536):
-        chunk = points[start:start + 65536]
-        kept = set()
-        for _, (first, last) in split.pre_tokenize_str("".join(map(chr, chunk))):
-            kept.update(range(first, last))
-        found.update(chunk[i] for i in range(len(chunk)) if i not in kept)
-    return found
+def kinds():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from openinfer_convert import pre_tokenizers
+    (ROOT / "lib/text/pre_tokenizer_kinds.h").write_text(pre_tokenizers.header())
 
 
-def digit_class():
-    from tokenizers import pre_tokenizers
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    found = set()
-    points = scalar_values()
-    for start in range(0, len(points), 4096):
-        text = "a" + "a".join(map(chr, points[start:start + 4096])) + "a"
-        found.update(ord(word) for word, _ in digits.pre_tokenize_str(text) if len(word) == 1 and word != "a")
-    return found
+def minilm(folder):
+    """The ids that all-MiniLM-L6-v2's own tokenizer.json gives."""
+    from text_corpus import corpus
+    from tokenizers import Tokenizer
+    tok = Tokenizer.from_file(f"{folder}/tokenizer.json")
+    tok.no_truncation()
+    tok.no_padding()
+    write_json("minilm_ids.json", {"vocab_size": tok.get_vocab_size(), "ids": [tok.encode(t).ids for t in corpus()]})
 
 
-def nfc_boundaries():
-    """Code points that Unicode 14 reorders or composes and the library's older normalizer leaves alone."""
-    import unicodedata
-    from tokenizers import normalizers
-    nfc = normalizers.NFC()
-    found = set()
-    for point in scalar_values():
-        probe = "a" + chr(point) + "\u0323\u0301"
-        if nfc.normalize_str(probe) != unicodedata.normalize("NFC", probe):
-            found.add(point)
-        whole = unicodedata.normalize("NFD", chr(point))
-        if len(whole) > 1 and nfc.normalize_str(whole) != unicodedata.normalize("NFC", whole):
-            found.add(ord(whole[-1]))
-    return found
+def models():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from openinfer_convert import pre_tokenizers
+    from text_corpus import corpus
+    from text_oracle import models as small
+    small.pre(corpus(), write_json, pre_tokenizers.KINDS)
+    small.hf(corpus(), write_json)
+    small.spm(corpus(), write_json)
 
 
 def tables():
-    import unicodedata
-    if unicodedata.unidata_version != "14.0.0":
-        sys.exit(f"needs a Python with Unicode 14 (3.11), this one has {unicodedata.unidata_version}")
-    letters, numbers, spaces, digits = regex_class(r"\p{L}"), regex_class(r"\p{N}"), regex_class(r"\s"), digit_class()
-    known = {kind: {c for c in scalar_values() if unicodedata.category(chr(c))[0] == kind} for kind in "LN"}
-    assert not known["L"] - letters and not known["N"] - numbers
-    write_json("unicode_classes.json", {"letters": ranges(letters), "numbers": ranges(numbers),
-                                        "spaces": ranges(spaces), "digits": ranges(digits)})
-    parts = [
-        ("kLettersSinceUnicode14", letters - known["L"],
-         "\\p{L} of the library's regex engine (Unicode 16) that Unicode 14 lacks."),
-        ("kNumbersSinceUnicode14", numbers - known["N"], "\\p{N} of the same."),
-        ("kDigitsSinceUnicode14", digits - known["N"], "What its digit splitter takes (Unicode 17) beyond Unicode 14."),
-        ("kNfcBoundaries", nfc_boundaries(),
-         "Marks newer than its normalizer's Unicode 9: they neither move nor compose there, so text is\n"
-         "/// normalised in parts between them."),
-    ]
-    lines = ["// SPDX-License-Identifier: Apache-2.0",
-             "// Where the `tokenizers` library's Unicode differs from that of PCRE2 and utf8proc.",
-             "// Written by scripts/make_text_oracle.py tables.", "#pragma once", "", "#include <cstdint>", "",
-             "namespace openinfer::text {", "", "struct CodePointRange {", "  std::uint32_t first, last;", "};", ""]
-    for name, points, comment in parts:
-        row = ", ".join(f"{{0x{a:X}, 0x{b:X}}}" for a, b in ranges(points))
-        lines += [f"/// {comment}", f"inline constexpr CodePointRange {name}[] = {{{row}}};", ""]
-    lines += ["}  // namespace openinfer::text", ""]
-    (ROOT / "lib/text/unicode_tables.h").write_text("\n".join(lines))
+    from text_oracle import unicode_tables
+    unicode_tables.write(ROOT / "lib/text/unicode_tables.h", write_json)
 
 
 # ---- tokens ----
@@ -353,7 +301,7 @@ def pcg32_demo(seed=42, count=8):
 
 if __name__ == "__main__":
     sys.path.insert(0, str(TESTS))
-    jobs = {"tables": tables, "tokens": tokens, "templates": templates, "sampling": sampling, "speed": speed}
+    jobs = {"tables": tables, "kinds": kinds, "models": models, "minilm": minilm, "tokens": tokens, "templates": templates, "sampling": sampling, "speed": speed}
     if len(sys.argv) < 2 or sys.argv[1] not in jobs:
         sys.exit(__doc__)
     jobs[sys.argv[1]](*sys.argv[2:])

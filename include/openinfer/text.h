@@ -30,22 +30,45 @@ struct AddedToken {
   bool normalized = false;   // looked for in the normalised text
 };
 
+/// One place of what is put around texts: a token, or a text itself.
+struct TemplateItem {
+  static constexpr TokenId kFirst = -1, kSecond = -2;  // the first text, the second
+  TokenId id = kFirst;
+  std::int32_t type = 0;  // BERT's token type
+  bool operator==(const TemplateItem&) const = default;
+};
+
 /// A tokenizer as plain data: what a package, a GGUF file or a tokenizer.json say. Checked by Tokenizer.
 struct TokenizerSpec {
-  std::string model = "bpe";              // byte-level BPE; the only model known today
-  std::string pre;                        // pre-tokenizer: smollm, gpt2, llama-bpe, qwen2 or an alias of one
-  std::vector<std::string> tokens;        // by id, spelt in GPT-2's byte alphabet
+  /// bpe (bytes or characters, by the pre-tokenizer), spm (SentencePiece's BPE), unigram, wordpiece, wordlevel.
+  std::string model = "bpe";
+  std::string pre;                        // pre-tokenizer: a name (gpt2, llama-bpe, …, bert, none), or "custom":
+  std::string pre_json;                   // as in tokenizer.json
+  std::vector<std::string> tokens;        // by id; of byte-level models in GPT-2's byte alphabet
   std::vector<std::int32_t> token_types;  // TokenType of each; empty: all normal
-  std::vector<float> scores;              // unused by BPE
-  std::vector<std::string> merges;        // "left right", best first
+  std::vector<double> scores;             // of spm and unigram
+  std::vector<std::string> merges;        // of bpe: "left right", best first
   std::optional<TokenId> bos, eos, unk, pad, sep, cls;
   std::vector<TokenId> eos_ids;  // further tokens that end a generation
   bool add_bos = false;
   bool add_eos = false;
-  bool add_space_prefix = false;  // text that does not start with a space gets one
-  std::string normalizer;         // "" or "nfc"
+  bool add_space_prefix = false;  // text that does not start with a space gets one; SentencePiece: add_dummy_prefix
+  std::string normalizer;         // a name (nfc, …, bert, sentencepiece) or tokenizer.json's JSON; empty: none
   std::string chat_template;      // Jinja; empty if there is none
   std::vector<AddedToken> added;  // control and user_defined tokens with a flag set; absent ones have none
+  std::string decoder;            // tokenizer.json's JSON; empty: by the model
+  bool byte_fallback = false;     // characters that no token spells become tokens <0x00> … <0xFF>
+  bool fuse_unk = false;          // bpe: several unknown characters are one unk
+  std::optional<bool>
+      ignore_merges;              // bpe: a word that is a token is taken whole; unset: as the pre-tokenizer's name says
+  std::string continuing_prefix;  // of pieces within a word (wordpiece: "##")
+  std::string word_suffix;        // of pieces that end a word ("</w>")
+  std::int32_t max_word_chars = 100;      // wordpiece: longer words are unk
+  std::vector<std::uint8_t> charsmap;     // SentencePiece's precompiled normalisation rules
+  bool remove_extra_whitespaces = false;  // SentencePiece's settings
+  bool escape_whitespaces = true;
+  bool whitespace_suffix = false;
+  std::vector<TemplateItem> single, pair;  // around one text, around two; empty: by add_bos and add_eos
 };
 
 class Model;
@@ -58,25 +81,51 @@ struct EncodeOptions {
   /// A byte that the vocabulary cannot spell (see Tokenizer::missing_bytes). `drop` is what `tokenizers` and
   /// llama.cpp do with such vocabularies; `refuse` throws invalid_argument.
   enum class MissingByte { drop, unk, refuse } missing_byte = MissingByte::drop;
+  /// At most so many tokens, those around the texts included; 0: no limit. Texts lose their ends.
+  std::size_t max_tokens = 0;
+  /// Which of two texts is cut: the longer first, as `tokenizers` does, or only one.
+  enum class Truncate { longest_first, first, second } truncate = Truncate::longest_first;
 };
 
-/// Text <-> token ids, id for id what the `tokenizers` library gives for the same vocabulary, merges and
-/// pre-tokenizer. Bytes that are not UTF-8 are tokens of the byte alphabet and come back unchanged.
+/// One or two texts as a model takes them.
+struct Encoding {
+  std::vector<TokenId> ids;
+  std::vector<std::int32_t> types;  // BERT's token types: 0 for the first text, 1 for the second
+};
+
+/// What a decoder remembers between tokens.
+struct DecodeState {
+  bool begun = false;        // a token came
+  bool spoken = false;       // it said something
+  bool space_taken = false;  // the space that stands for the begin of a text
+  bool space_due = false;    // a word ended, and no other has begun
+  std::size_t stripped = 0;
+};
+
+/// Text <-> token ids, id for id what the library gives that the vocabulary is from: `tokenizers` or SentencePiece.
+/// Bytes that are not UTF-8 are tokens of the byte alphabet and come back unchanged; other models get U+FFFD for each.
 /// A cheap handle: copies share one immutable table and may be used from any thread.
 class Tokenizer {
  public:
-  /// Errors: unsupported (unknown model, pre-tokenizer or normalizer; the known ones are listed);
-  /// invalid_argument (empty vocabulary, duplicate token, merge of unknown pieces, id out of range, lengths differ).
+  /// Errors: unsupported (unknown model, pre-tokenizer, normalizer or decoder; the known ones are listed);
+  /// invalid_argument (empty vocabulary, duplicate token, merge of unknown pieces, id out of range, lengths differ,
+  /// a score that is no number, malformed JSON or charsmap).
   explicit Tokenizer(TokenizerSpec spec);
 
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const;
+  /// The same with token types, or two texts as the model compares them ([CLS] first [SEP] second [SEP]).
+  /// Errors: invalid_argument if max_tokens leaves no room for the tokens around the texts, or `truncate` names a text
+  /// that is shorter than what must go.
+  Encoding encode_texts(std::string_view first, std::optional<std::string_view> second = {},
+                        EncodeOptions options = {}) const;
 
   /// The text of those tokens; byte sequences that are not UTF-8 become U+FFFD, one for each maximal part of a
-  /// character (Unicode 3.9, as Rust's from_utf8_lossy). Errors: invalid_argument with the id and the vocabulary size.
+  /// character (Unicode 3.9, as Rust's from_utf8_lossy), with byte-fallback tokens one for each byte.
+  /// Errors: invalid_argument with the id and the vocabulary size.
   std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
   /// The same without the replacement: any bytes.
   std::string decode_bytes(std::span<const TokenId> ids, bool skip_special = false) const;
-  /// The bytes that one token stands for.
+  /// The bytes that one token stands for behind others.
   std::string_view piece(TokenId id) const;
 
   std::size_t vocab_size() const;
@@ -93,6 +142,7 @@ class Tokenizer {
   struct Table;  // lib/text
 
  private:
+  friend class StreamDecoder;
   std::shared_ptr<const Table> table_;
 };
 
@@ -108,6 +158,7 @@ class StreamDecoder {
  private:
   Tokenizer tokenizer_;
   bool skip_special_;
+  DecodeState state_;
   std::string pending_;  // at most three bytes: the start of a character
 };
 

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <queue>
+#include <utility>
 
 #include "lib/base/fail.h"
+#include "lib/text/utf8.h"
 
 namespace openinfer::text {
 
@@ -15,8 +17,7 @@ namespace {
 /// small. Longer ones use a queue: O(n log n).
 constexpr std::size_t kShortWord = 32;
 
-TokenId piece_id(const std::unordered_map<std::string_view, TokenId>& ids, std::string_view piece,
-                 std::string_view merge, std::size_t rank) {
+TokenId piece_id(const Ids& ids, std::string_view piece, std::string_view merge, std::size_t rank) {
   const auto found = ids.find(piece);
   if (found == ids.end())
     fail(ErrorCode::invalid_argument, "[tokenizer] merge {} (\"{}\") needs \"{}\", which is not in the vocabulary",
@@ -35,7 +36,7 @@ void MergeTable::add(TokenId left, TokenId right, Merge merge) {
   slots_[slot] = {key, merge};
 }
 
-Bpe::Bpe(const std::vector<std::string>& merges, const std::unordered_map<std::string_view, TokenId>& ids)
+Merges::Merges(const std::vector<std::string>& merges, const Ids& ids, std::string_view prefix)
     : table_(merges.size()) {
   std::string joined;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
@@ -45,13 +46,17 @@ Bpe::Bpe(const std::vector<std::string>& merges, const std::unordered_map<std::s
       fail(ErrorCode::invalid_argument, "[tokenizer] merge {} (\"{}\") is not two pieces with a space between", rank,
            merge);
     const auto left = merge.substr(0, space), right = merge.substr(space + 1);
-    joined.assign(left).append(right);
+    joined.assign(left).append(right.substr(right.starts_with(prefix) ? prefix.size() : 0));
     const TokenId left_id = piece_id(ids, left, merge, rank), right_id = piece_id(ids, right, merge, rank);
     table_.add(left_id, right_id, {static_cast<std::uint32_t>(rank), piece_id(ids, joined, merge, rank)});
   }
 }
 
-void Bpe::encode(std::string_view word, std::span<const TokenId, 256> byte_tokens, std::vector<TokenId>& out) const {
+void Merges::apply(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
+  return symbols.size() <= kShortWord ? merge_short(symbols, out) : merge_long(symbols, out);
+}
+
+void ByteBpe::encode(std::string_view word, const ByteTokens& bytes, std::vector<TokenId>& out) const {
   std::array<TokenId, kShortWord> near;
   std::vector<TokenId> far;
   TokenId* symbols = near.data();
@@ -61,12 +66,54 @@ void Bpe::encode(std::string_view word, std::span<const TokenId, 256> byte_token
   }
   std::size_t count = 0;
   for (const char c : word)
-    if (const TokenId id = byte_tokens[static_cast<unsigned char>(c)]; id >= 0) symbols[count++] = id;
-  if (count <= kShortWord) return merge_short({symbols, count}, out);
-  merge_long({symbols, count}, out);
+    if (const TokenId id = bytes[static_cast<unsigned char>(c)]; id >= 0) symbols[count++] = id;
+  merges_.apply({symbols, count}, out);
 }
 
-void Bpe::merge_short(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
+CharBpe::CharBpe(const TokenizerSpec& spec, const Ids& ids)
+    : ids_(ids),
+      merges_(spec.merges, ids, spec.continuing_prefix),
+      prefix_(spec.continuing_prefix),
+      suffix_(spec.word_suffix),
+      unk_(spec.unk),
+      fuse_unk_(spec.fuse_unk) {
+  if (spec.byte_fallback) fallback_ = byte_pieces(ids);
+}
+
+TokenId CharBpe::symbol(std::string_view character, bool first, bool last, std::string& room) const {
+  if ((!first && !prefix_.empty()) || (last && !suffix_.empty())) {
+    room.assign(first ? "" : prefix_).append(character).append(last ? suffix_ : "");
+    character = room;
+  }
+  const auto found = ids_.find(character);
+  return found == ids_.end() ? -1 : found->second;
+}
+
+void CharBpe::encode(std::string_view word, const ByteTokens&, std::vector<TokenId>& out) const {
+  std::vector<TokenId> symbols;
+  std::string room;
+  bool unk = false;  // one is due: the library writes it when the next known symbol comes, behind bytes
+  const auto flush = [&] {
+    if (std::exchange(unk, false)) symbols.push_back(*unk_);
+  };
+  for (std::size_t at = 0; at < word.size();) {
+    const std::string_view character = word.substr(at, utf8_step(word, at).length);
+    const bool first = at == 0;
+    at += character.size();
+    if (const TokenId id = symbol(character, first, at == word.size(), room); id >= 0) {
+      flush();
+      symbols.push_back(id);
+    } else if (fallback_ && append_bytes(*fallback_, character, symbols)) {
+    } else if (unk_) {
+      if (!fuse_unk_) flush();
+      unk = true;
+    }
+  }
+  flush();
+  merges_.apply(symbols, out);
+}
+
+void Merges::merge_short(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
   std::array<MergeTable::Merge, kShortWord> merges;  // of the pair (i, i + 1); the last stays "none"
   std::size_t count = symbols.size();
   for (std::size_t i = 0; i + 1 < count; ++i) merges[i] = table_.find(symbols[i], symbols[i + 1]);
@@ -85,7 +132,7 @@ void Bpe::merge_short(std::span<TokenId> symbols, std::vector<TokenId>& out) con
   out.insert(out.end(), symbols.begin(), symbols.begin() + count);
 }
 
-void Bpe::merge_long(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
+void Merges::merge_long(std::span<TokenId> symbols, std::vector<TokenId>& out) const {
   struct Candidate {
     std::uint32_t rank;
     std::uint32_t left;  // index of the left symbol

@@ -5,12 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "lib/text/word_model.h"
 #include "openinfer/text.h"
 
 namespace openinfer::text {
@@ -48,19 +49,46 @@ class MergeTable {
   std::size_t mask_ = 0;
 };
 
-class Bpe {
+/// Joins symbols; the two ways of spelling a word in them are below.
+class Merges {
  public:
-  /// `ids`: token by spelling. Errors: invalid_argument for a merge that is not "left right" of known tokens.
-  Bpe(const std::vector<std::string>& merges, const std::unordered_map<std::string_view, TokenId>& ids);
-
-  /// `byte_tokens[b]` spells byte b; bytes whose entry is negative are left out.
-  void encode(std::string_view word, std::span<const TokenId, 256> byte_tokens, std::vector<TokenId>& out) const;
+  /// `ids`: token by spelling; `prefix`: what a piece that continues a word begins with, left out when joined.
+  /// Errors: invalid_argument for a merge that is not "left right" of known tokens.
+  Merges(const std::vector<std::string>& merges, const Ids& ids, std::string_view prefix);
+  void apply(std::span<TokenId> symbols, std::vector<TokenId>& out) const;
 
  private:
   void merge_short(std::span<TokenId> symbols, std::vector<TokenId>& out) const;
   void merge_long(std::span<TokenId> symbols, std::vector<TokenId>& out) const;
 
   MergeTable table_;
+};
+
+/// Symbols are bytes; words whose tokens the byte alphabet spells.
+class ByteBpe : public WordModel {
+ public:
+  ByteBpe(const TokenizerSpec& spec, const Ids& ids) : merges_(spec.merges, ids, {}) {}
+  void encode(std::string_view word, const ByteTokens& bytes, std::vector<TokenId>& out) const override;
+
+ private:
+  Merges merges_;
+};
+
+/// Symbols are characters; unknown ones become their bytes' tokens (<0x0A>), or unk.
+class CharBpe : public WordModel {
+ public:
+  CharBpe(const TokenizerSpec& spec, const Ids& ids);
+  void encode(std::string_view word, const ByteTokens& bytes, std::vector<TokenId>& out) const override;
+
+ private:
+  TokenId symbol(std::string_view character, bool first, bool last, std::string& room) const;
+
+  const Ids& ids_;
+  Merges merges_;
+  std::string prefix_, suffix_;
+  std::optional<TokenId> unk_;
+  bool fuse_unk_;
+  std::optional<ByteTokens> fallback_;
 };
 
 }  // namespace openinfer::text

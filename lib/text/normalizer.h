@@ -1,19 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to a text before it is cut into words.
+// What happens to a text before it is cut into words: the steps that a tokenizer.json names, or SentencePiece's own.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "lib/text/charsmap.h"
+#include "lib/text/piece_trie.h"
+#include "openinfer/text.h"
 
 namespace openinfer::text {
 
-enum class Normalizer { none, nfc };
+/// SentencePiece's normaliser: rules of the charsmap (longest first), user-defined pieces as they are, white space
+/// squeezed, escaped as U+2581, one before (or behind) the whole. Bytes that are not UTF-8 become U+FFFD.
+/// Source: Kudo & Richardson 2018, arXiv:1808.06226, and the published normalizer.cc.
+class SentencePieceNormalizer {
+ public:
+  SentencePieceNormalizer(const TokenizerSpec& spec, std::shared_ptr<const PieceTrie> user_defined);
+  std::string operator()(std::string_view text) const;
 
-/// "" or "nfc" (any case). Errors: unsupported, listing the known ones.
-Normalizer parse_normalizer(std::string_view name);
+ private:
+  struct Prefix {
+    std::string_view text;     // what the normalised text gets
+    std::size_t consumed = 0;  // bytes of the original
+  };
+  Prefix prefix(std::string_view text) const;
+  std::string_view without_leading_spaces(std::string_view text) const;
+  void append_spaced(std::string& out, std::string_view text) const;
 
-/// Unicode normalisation form C of the valid runs of `text`, as the `tokenizers` library does it (see kNfcBoundaries);
-/// other bytes stay. Says in `changed` whether anything was done; if not, the result is empty.
-std::string normalize(Normalizer normalizer, std::string_view text, bool& changed);
+  CharsMap map_;
+  std::shared_ptr<const PieceTrie> user_defined_;
+  bool squeeze_, escape_, prefix_space_, suffix_space_;
+};
+
+class Normalizer {
+ public:
+  /// The text after a step, or nothing where the step leaves it alone. Takes `whole` away if the text's first character
+  /// is dropped: Metaspace's "first" then sees no beginning.
+  using Step = std::function<std::optional<std::string>(std::string_view, bool& whole)>;
+
+  /// From spec.normalizer: a name (any case), or the JSON that tokenizer.json has. Errors: unsupported, listing the
+  /// known ones; invalid_argument for malformed JSON or charsmaps.
+  Normalizer(const TokenizerSpec& spec, std::shared_ptr<const PieceTrie> user_defined);
+
+  bool empty() const { return steps_.empty(); }
+  /// Is this SentencePiece's own, which also decides about user-defined pieces and scores?
+  static bool is_sentencepiece(const TokenizerSpec& spec);
+  std::optional<std::string> operator()(std::string_view text, bool& whole) const;
+
+ private:
+  std::vector<Step> steps_;
+};
 
 }  // namespace openinfer::text

@@ -1,148 +1,230 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/text/pretokenizer.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <algorithm>
-#include <cstdint>
-#include <span>
-#include <string>
 #include <utility>
 
 #include "lib/base/fail.h"
-#include "lib/text/unicode_tables.h"
+#include "lib/text/component.h"
+#include "lib/text/pre_tokenizer_kinds.h"
+#include "lib/text/unicode.h"
+#include "lib/text/utf8.h"
 
 namespace openinfer::text {
 
 namespace {
 
-// As the checkpoints' tokenizer.json files have them, with \p{L}, \p{N} and \s in brackets so that `expand` can widen
-// them. GPT-2's is the default of tokenizers' ByteLevel.
-constexpr std::string_view kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|[\s]+(?![^\s])|[\s]+)";
-constexpr std::string_view kLlama3 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}]+|[\p{N}]{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)";
-constexpr std::string_view kQwen2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}]+|[\p{N}]| ?[^\s\p{L}\p{N}]+[\r\n]*|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)";
-/// tokenizers' Digits(individual_digits): Rust's char::is_numeric, one Unicode version newer than its regex engine.
-constexpr std::string_view kDigit = R"([\p{Nd*}])";
+using Behavior = PreTokenizer::Behavior;
+using Range = std::pair<std::size_t, std::size_t>;
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size()) text.replace(at, from.size(), to);
-}
-
-std::string ranges(std::span<const CodePointRange> table) {
-  std::string out;
-  for (const auto [first, last] : table) out += fmt::format("\\x{{{:x}}}-\\x{{{:x}}}", first, last);
-  return out;
-}
-
-/// The classes of the oracle: PCRE2 10.42 knows Unicode 14, and its \s takes U+180E, which is no space since
-/// Unicode 6.3.
-std::string expand(std::string_view published) {
-  std::string pattern(published);
-  const std::string numbers = "\\p{N}" + ranges(kNumbersSinceUnicode14);
-  replace_all(pattern, "\\p{Nd*}", "\\p{N}" + ranges(kDigitsSinceUnicode14));
-  replace_all(pattern, "\\p{N}", "0-9" + numbers);
-  replace_all(pattern, "\\p{L}", "A-Za-z\\p{L}" + ranges(kLettersSinceUnicode14));
-  replace_all(pattern, "\\s",
-              "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}");
-  return pattern;
+Behavior behavior_of(const Component& part, std::string_view fallback) {
+  const std::string name = part.text("behavior", fallback);
+  if (name == "Removed") return Behavior::removed;
+  if (name == "Isolated") return Behavior::isolated;
+  if (name == "MergedWithPrevious") return Behavior::merged_with_previous;
+  if (name == "MergedWithNext") return Behavior::merged_with_next;
+  if (name == "Contiguous") return Behavior::contiguous;
+  fail(ErrorCode::unsupported,
+       "[tokenizer] unknown behavior \"{}\"; known: Removed, Isolated, MergedWithPrevious, MergedWithNext, Contiguous",
+       name);
 }
 
 std::string known_names() {
-  std::string out;
+  std::string out = "none, bert, whitespace, custom";
   for (const auto& kind : pre_tokenizer_kinds()) {
-    out += out.empty() ? "" : ", ";
-    out += kind.name;
+    out += fmt::format(", {}", kind.name);
     for (const auto alias : kind.aliases) out += fmt::format(" (= {})", alias);
   }
   return out;
 }
 
+constexpr std::string_view kKnownTypes =
+    "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, "
+    "WhitespaceSplit";
+
+/// Cuts `text` at the matches that next(at) finds one by one, each at or behind `at`, and emits what `behavior` says.
+template <class Next, class Emit>
+void cut(std::size_t size, Behavior behavior, bool invert, Next&& next, Emit&& emit) {
+  Range held{0, 0};         // not emitted yet: what follows may join it
+  bool held_match = false;  // is the last part in it a separator?
+  const auto flush = [&] {
+    if (held.second > held.first) emit(held.first, held.second);
+    held = {0, 0};
+  };
+  const auto part = [&](std::size_t first, std::size_t last, bool match) {
+    if (first == last) return;
+    if (behavior == Behavior::removed) return match ? void() : emit(first, last);
+    if (behavior == Behavior::isolated) return emit(first, last);
+    const bool some = held.second > held.first;
+    bool joins = false;
+    if (behavior == Behavior::contiguous) joins = match == held_match;
+    if (behavior == Behavior::merged_with_previous) joins = match && !held_match;
+    if (behavior == Behavior::merged_with_next) joins = held_match && !match;
+    if (some && !joins) flush();
+    held = {some && joins ? held.first : first, last};
+    held_match = match;
+  };
+  for (std::size_t at = 0; at < size;) {
+    const auto [first, last] = next(at);
+    part(at, first, invert);
+    part(first, last, !invert);
+    at = last;
+  }
+  flush();
+}
+
 }  // namespace
 
-const std::vector<PreTokenizerKind>& pre_tokenizer_kinds() {
-  static const std::vector<PreTokenizerKind> kinds = {
-      {"gpt2", {"gpt-2"}, {kGpt2}, false},
-      {"smollm", {"starcoder", "refact", "command-r"}, {kDigit, kGpt2}, false},
-      {"llama-bpe", {"llama3", "llama-v3"}, {kLlama3}, true},
-      {"qwen2", {"deepseek-r1-qwen"}, {kQwen2}, false},
-  };
-  return kinds;
+void PreTokenizer::add_split(std::string_view pattern, bool trusted) {
+  stages_.push_back(Split{std::make_shared<const Regex>(pattern, trusted), {}, Behavior::isolated, false});
 }
 
-/// A compiled pattern. PCRE2 promises that it may be used from several threads.
-struct PreTokenizer::Pattern {
-  explicit Pattern(std::string_view published) {
-    const std::string text = expand(published);
-    int error = 0;
-    PCRE2_SIZE at = 0;
-    code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                         PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &at, nullptr);
-    if (!code) fail(ErrorCode::internal, "[tokenizer] PCRE2 refuses a pattern at byte {}: error {}", at, error);
-    // Without a JIT (a build of PCRE2 or a kernel that forbids it) pcre2_match interprets: same words, slower.
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-    context = pcre2_match_context_create(nullptr);
-    // A long run of white space backtracks once over its length: bounded by the text, not by a fixed number.
-    pcre2_set_match_limit(context, UINT32_MAX);
-    pcre2_set_heap_limit(context, UINT32_MAX);
+void PreTokenizer::add_named(std::string_view name) {
+  if (name == "none") return;
+  if (name == "whitespace") return stages_.push_back(Characters{is_space, Behavior::removed});
+  if (name == "bert") {
+    stages_.push_back(Characters{is_space, Behavior::removed});
+    return stages_.push_back(Characters{is_punctuation, Behavior::isolated});
   }
-  ~Pattern() {
-    pcre2_match_context_free(context);
-    pcre2_code_free(code);
+  for (const auto& kind : pre_tokenizer_kinds()) {
+    if (kind.name != name && !std::ranges::count(kind.aliases, name)) continue;
+    for (const auto pattern : kind.patterns)
+      if (pattern == "[\\p{Nd*}]")
+        stages_.push_back(Characters{is_numeric, Behavior::isolated});
+      else
+        add_split(pattern, true);
+    whole_words_ = kind.whole_words;
+    byte_level_ = true;
+    return;
   }
-  Pattern(const Pattern&) = delete;
-  Pattern& operator=(const Pattern&) = delete;
-
-  pcre2_code* code = nullptr;
-  pcre2_match_context* context = nullptr;
-};
-
-PreTokenizer::PreTokenizer(std::string_view name) {
-  for (const auto& kind : pre_tokenizer_kinds())
-    if (kind.name == name || std::ranges::count(kind.aliases, name)) kind_ = &kind;
-  if (!kind_) fail(ErrorCode::unsupported, "[tokenizer] unknown pre-tokenizer \"{}\"; known: {}", name, known_names());
-  for (const auto pattern : kind_->patterns) patterns_.push_back(std::make_unique<Pattern>(pattern));
+  fail(ErrorCode::unsupported, "[tokenizer] unknown pre-tokenizer \"{}\"; known: {}", name, known_names());
 }
 
-PreTokenizer::~PreTokenizer() = default;
+void PreTokenizer::add_json(const std::string& json) {
+  if (json.empty() || json == "null") return;
+  for (const Component& part : Component("pre-tokenizer", json).parts("pretokenizers")) {
+    if (part.is("ByteLevel")) {
+      if (part.flag("add_prefix_space", true)) stages_.emplace_back().emplace<SpacePrefix>();
+      if (part.flag("use_regex", true)) add_split(pre_tokenizer_kinds().front().patterns[0], true);
+      byte_level_ = true;
+    } else if (part.is("Split")) {
+      const auto pattern = part.pattern();
+      if (!pattern.regex && pattern.text.empty()) continue;
+      auto regex = pattern.regex ? std::make_shared<const Regex>(pattern.text, false) : nullptr;
+      stages_.push_back(
+          Split{std::move(regex), pattern.text, behavior_of(part, "Isolated"), part.flag("invert", false)});
+    } else if (part.is("CharDelimiterSplit")) {
+      if (const std::string delimiter = part.text("delimiter", " "); !delimiter.empty())
+        stages_.push_back(Split{nullptr, delimiter, Behavior::removed, false});
+    } else if (part.is("Digits")) {
+      const bool single = part.flag("individual_digits", false);
+      stages_.push_back(Characters{is_numeric, single ? Behavior::isolated : Behavior::contiguous});
+    } else if (part.is("Punctuation")) {
+      stages_.push_back(Characters{is_punctuation, behavior_of(part, "Isolated")});
+    } else if (part.is("WhitespaceSplit")) {
+      add_named("whitespace");
+    } else if (part.is("BertPreTokenizer")) {
+      add_named("bert");
+    } else if (part.is("Whitespace")) {
+      auto regex = std::make_shared<const Regex>(R"(\p{RustWord}+|[^\p{RustWord}\s]+)", true);
+      stages_.push_back(Split{std::move(regex), {}, Behavior::removed, true});
+    } else if (part.is("Metaspace")) {
+      const std::string scheme = part.text("prepend_scheme", part.flag("add_prefix_space", true) ? "always" : "never");
+      using Prepend = Metaspace::Prepend;
+      const auto prepend = scheme == "first" ? Prepend::first : scheme == "never" ? Prepend::never : Prepend::always;
+      stages_.push_back(Metaspace{part.text("replacement", "\u2581"), prepend, part.flag("split", true)});
+    } else {
+      part.unsupported(kKnownTypes);
+    }
+  }
+}
+
+PreTokenizer::PreTokenizer(const TokenizerSpec& spec) {
+  if (spec.pre == "custom") {
+    if (spec.pre_json.empty())
+      fail(ErrorCode::unsupported, "[tokenizer] the pre-tokenizer is \"custom\", but its pre_json is empty");
+    add_json(spec.pre_json);
+  } else if (!spec.pre.empty() || spec.model == "bpe") {
+    add_named(spec.pre);
+  } else if (spec.model == "wordpiece") {
+    add_named("bert");
+  }
+  if (spec.ignore_merges) whole_words_ = *spec.ignore_merges;
+}
 
 /// One call of split: where the words go, and each stage's room for a match.
 struct PreTokenizer::Run {
-  const std::vector<std::unique_ptr<const Pattern>>& patterns;
+  const std::vector<Stage>& stages;
+  std::deque<std::string>& kept;
   Sink sink;
-  void* to;
-  std::vector<std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)>> matches;
+  std::vector<std::unique_ptr<Regex::Search>> searches;
 
-  void split(std::size_t stage, std::string_view text) {
-    if (stage == patterns.size()) return sink(to, text);
-    for (std::size_t at = 0; at < text.size();) {
-      const auto [first, last] = next(stage, text, at);
-      if (first > at) split(stage + 1, text.substr(at, first - at));
-      if (last > first) split(stage + 1, text.substr(first, last - first));
-      at = last;
+  void run(std::size_t stage, std::string_view text, bool first) {
+    if (text.empty()) return;
+    if (stage == stages.size()) return sink.call(sink.to, text);
+    std::visit([&](const auto& kind) { apply(kind, stage, text, first); }, stages[stage]);
+  }
+
+  auto emit(std::size_t stage, std::string_view text, bool first) {
+    return [=, this](std::size_t begin, std::size_t end) {
+      run(stage + 1, text.substr(begin, end - begin), first && begin == 0);
+    };
+  }
+
+  void apply(const Split& split, std::size_t stage, std::string_view text, bool first) {
+    const auto next = [&](std::size_t at) -> Range {
+      if (split.regex) return searches[stage]->next(text, at);
+      const std::size_t found = std::min(text.find(split.literal, at), text.size());
+      return {found, std::min(found + split.literal.size(), text.size())};
+    };
+    cut(text.size(), split.behavior, split.invert, next, emit(stage, text, first));
+  }
+
+  void apply(const Characters& characters, std::size_t stage, std::string_view text, bool first) {
+    const auto next = [&](std::size_t at) -> Range {
+      while (at < text.size()) {
+        const Utf8Step step = utf8_step(text, at);
+        if (characters.chosen(step.code_point)) return {at, at + step.length};
+        at += step.length;
+      }
+      return {at, at};
+    };
+    cut(text.size(), characters.behavior, false, next, emit(stage, text, first));
+  }
+
+  void apply(const Metaspace& meta, std::size_t stage, std::string_view text, bool first) {
+    std::string out;
+    out.reserve(text.size() + text.size() / 2);
+    for (const char c : text)
+      if (c == ' ')
+        out += meta.replacement;
+      else
+        out += c;
+    const bool prepend =
+        meta.prepend == Metaspace::Prepend::always || (meta.prepend == Metaspace::Prepend::first && first);
+    if (prepend && !out.starts_with(meta.replacement)) out.insert(0, meta.replacement);
+    const std::string_view changed = kept.emplace_back(std::move(out));
+    if (!meta.split || meta.replacement.empty()) return run(stage + 1, changed, first);
+    for (std::size_t at = 0; at < changed.size();) {
+      const std::size_t end = std::min(changed.find(meta.replacement, at + 1), changed.size());
+      run(stage + 1, changed.substr(at, end - at), first && at == 0);
+      at = end;
     }
   }
 
-  std::pair<std::size_t, std::size_t> next(std::size_t stage, std::string_view text, std::size_t at) {
-    const Pattern& pattern = *patterns[stage];
-    const int found = pcre2_match(pattern.code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
-                                  PCRE2_NO_UTF_CHECK, matches[stage].get(), pattern.context);
-    if (found == PCRE2_ERROR_NOMATCH) return {text.size(), text.size()};
-    if (found < 0) fail(ErrorCode::internal, "[tokenizer] PCRE2 fails with error {} at byte {}", found, at);
-    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(matches[stage].get());
-    OPENINFER_ASSERT(bounds[1] > bounds[0]);
-    return {bounds[0], bounds[1]};
+  void apply(const SpacePrefix&, std::size_t stage, std::string_view text, bool first) {
+    if (!text.starts_with(' ')) text = kept.emplace_back(" " + std::string(text));
+    run(stage + 1, text, first);
   }
 };
 
-void PreTokenizer::split(std::string_view text, Sink sink, void* to) const {
-  Run run{patterns_, sink, to, {}};
-  for (std::size_t i = 0; i < patterns_.size(); ++i)
-    run.matches.emplace_back(pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
-  run.split(0, text);
+void PreTokenizer::split(std::string_view text, bool first, std::deque<std::string>& kept, Sink sink) const {
+  Run run{stages_, kept, sink, {}};
+  for (const Stage& stage : stages_) {
+    const auto* split = std::get_if<Split>(&stage);
+    run.searches.push_back(split && split->regex ? std::make_unique<Regex::Search>(*split->regex) : nullptr);
+  }
+  run.run(0, text, first);
 }
 
 }  // namespace openinfer::text

@@ -1,47 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first cut of a text: into words that byte pair encoding never joins, by the patterns that checkpoints name.
-// PCRE2 runs the published patterns; unicode_tables.h makes its classes equal those of the `tokenizers` library.
+// The cut of a text into words that the model never joins: by the patterns that checkpoints name, or by the stages of a
+// tokenizer.json. Stages work one behind the other, each on what the one before left.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <type_traits>
+#include <variant>
 #include <vector>
+
+#include "lib/text/regex.h"
+#include "openinfer/text.h"
 
 namespace openinfer::text {
 
-struct PreTokenizerKind {
-  std::string_view name;
-  std::vector<std::string_view> aliases;   // as llama.cpp names other models with the same patterns
-  std::vector<std::string_view> patterns;  // each splits what the one before left
-  bool whole_words = false;  // a word that is a token is taken without merging (`ignore_merges` of tokenizers)
-};
-const std::vector<PreTokenizerKind>& pre_tokenizer_kinds();
-
 class PreTokenizer {
  public:
-  /// Errors: unsupported, listing the known names.
-  explicit PreTokenizer(std::string_view name);
-  ~PreTokenizer();
-  PreTokenizer(const PreTokenizer&) = delete;
-  PreTokenizer& operator=(const PreTokenizer&) = delete;
+  /// spec.pre: a name, or "custom" with the JSON in spec.pre_json. Errors: unsupported, listing the known names or
+  /// types; invalid_argument for malformed JSON.
+  explicit PreTokenizer(const TokenizerSpec& spec);
 
-  /// Calls `word` with consecutive parts that make up all of `text`. `text` must be valid UTF-8.
+  /// Calls `word` with consecutive words of valid UTF-8 `text`. `first`: nothing of the original text came before.
+  /// Words lie in `text` or, where a stage changes it, in `kept`.
   template <class Word>
-  void split(std::string_view text, Word&& word) const {
-    split(
-        text, [](void* to, std::string_view part) { (*static_cast<std::remove_reference_t<Word>*>(to))(part); }, &word);
+  void split(std::string_view text, bool first, std::deque<std::string>& kept, Word&& word) const {
+    const Sink sink{[](void* to, std::string_view part) { (*static_cast<std::remove_reference_t<Word>*>(to))(part); },
+                    &word};
+    split(text, first, kept, sink);
   }
-  bool whole_words() const { return kind_->whole_words; }
+  /// A word that is a token is taken without merging.
+  bool whole_words() const { return whole_words_; }
+  /// Words are bytes, and the vocabulary spells them in GPT-2's alphabet.
+  bool byte_level() const { return byte_level_; }
+
+  /// What becomes of the separators that a stage finds; the names are those of `tokenizers`.
+  enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 
  private:
-  struct Pattern;
-  using Sink = void (*)(void*, std::string_view);
-  struct Run;
-  void split(std::string_view text, Sink sink, void* to) const;
+  struct Split {
+    std::shared_ptr<const Regex> regex;  // null: `literal`
+    std::string literal;
+    Behavior behavior = Behavior::isolated;
+    bool invert = false;
+  };
+  struct Characters {
+    bool (*chosen)(std::uint32_t) = nullptr;
+    Behavior behavior = Behavior::isolated;
+  };
+  struct Metaspace {
+    std::string replacement;
+    enum class Prepend { always, first, never } prepend = Prepend::always;
+    bool split = true;
+  };
+  struct SpacePrefix {};
+  using Stage = std::variant<Split, Characters, Metaspace, SpacePrefix>;
 
-  const PreTokenizerKind* kind_ = nullptr;
-  std::vector<std::unique_ptr<const Pattern>> patterns_;
+  struct Sink {
+    void (*call)(void*, std::string_view);
+    void* to;
+  };
+  struct Run;
+  void split(std::string_view text, bool first, std::deque<std::string>& kept, Sink sink) const;
+  void add_named(std::string_view name);
+  void add_json(const std::string& json);
+  void add_split(std::string_view pattern, bool trusted);
+
+  std::vector<Stage> stages_;
+  bool whole_words_ = false, byte_level_ = false;
 };
 
 }  // namespace openinfer::text

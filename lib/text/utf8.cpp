@@ -59,10 +59,13 @@ void append_utf8(std::string& out, std::uint32_t c) {
   put(0x80 | (c & 0x3F));
 }
 
-void append_lossy(std::string& out, std::string_view text) {
+void append_lossy(std::string& out, std::string_view text, bool byte_by_byte) {
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Step step = utf8_step(text, at);
-    out.append(step.valid ? text.substr(at, step.length) : std::string_view("\xEF\xBF\xBD"));
+    if (step.valid)
+      out += text.substr(at, step.length);
+    else
+      for (std::uint32_t i = 0; i < (byte_by_byte ? step.length : 1); ++i) out += "\uFFFD";
     at += step.length;
   }
 }

@@ -21,8 +21,8 @@ Utf8Step utf8_step(std::string_view text, std::size_t at);
 
 void append_utf8(std::string& out, std::uint32_t code_point);
 
-/// Appends text with every ill-formed part as U+FFFD.
-void append_lossy(std::string& out, std::string_view text);
+/// Appends text with every ill-formed part, or each byte of it, as U+FFFD.
+void append_lossy(std::string& out, std::string_view text, bool byte_by_byte = false);
 
 /// The end of the run that starts at `at` and is either all valid UTF-8 or all invalid; says which.
 struct Utf8Run {

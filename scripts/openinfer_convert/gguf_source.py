@@ -8,15 +8,12 @@ import re
 
 import numpy as np
 
+from . import gguf_tokenizer
 from .errors import ConvertError, one_line
 from .gguf_file import GgufFile
 from .source import Source
 
 PART = re.compile(r"(?P<stem>.*)-(?P<no>\d{5})-of-(?P<count>\d{5})\.gguf\Z", re.S)
-MODELS = {"gpt2": "bpe", "llama": "spm", "bert": "wordpiece", "t5": "unigram"}
-# llama.cpp's defaults where the file is silent
-BEGINS_BY_DEFAULT = {"llama-bpe", "llama3", "llama-v3"}
-IDS = {"bos_id": "bos", "eos_id": "eos", "unk_id": "unknown", "pad_id": "padding", "sep_id": "seperator", "cls_id": "cls"}
 
 
 def number(file: GgufFile, key: str, default: int) -> int:
@@ -76,53 +73,4 @@ class GgufSource(Source):
                 and k != "tokenizer.chat_template"}
 
     def tokenizer(self) -> dict | None:
-        tokens = self.meta.get("tokenizer.ggml.tokens")
-        if tokens is None or (isinstance(tokens, list) and not tokens):
-            return None
-        if not isinstance(tokens, list):
-            raise ConvertError(f"{self.path}: tokenizer.ggml.tokens is not a list of strings")
-        model = self.text("tokenizer.ggml.model") or ""
-        out = {"model": MODELS.get(model, model), "tokens": tokens}
-        if pre := self.text("tokenizer.ggml.pre"):
-            out["pre"] = pre
-        self._add_arrays(out, len(tokens))
-        self._add_ids(out, len(tokens), model)
-        if template := self.text("tokenizer.chat_template"):
-            out["chat_template"] = template
-        return out
-
-    def _add_arrays(self, out: dict, count: int):
-        for key, name, dtype in (("token_types", "token_type", "i32"), ("scores", "scores", "f32")):
-            values = self.meta.get(f"tokenizer.ggml.{name}")
-            if values is None:
-                continue
-            if not isinstance(values, np.ndarray) or len(values) != count:
-                raise ConvertError(f"{self.path}: tokenizer.ggml.{name} is not a number for each of the {count} tokens")
-            out[key] = values.astype("<i4" if dtype == "i32" else "<f4")
-        merges = self.meta.get("tokenizer.ggml.merges")
-        if merges is not None and not isinstance(merges, list):
-            raise ConvertError(f"{self.path}: tokenizer.ggml.merges is not a list of strings")
-        if merges:
-            out["merges"] = merges
-
-    def _add_ids(self, out: dict, count: int, model: str):
-        def token_id(name: str) -> int | None:
-            value = self.get(f"tokenizer.ggml.{name}_token_id")
-            if value is None or value == 0xFFFFFFFF:  # what some writers put for "none"
-                return None
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < count:
-                raise ConvertError(f"{self.path}: tokenizer.ggml.{name}_token_id is {one_line(value)}, the vocabulary has {count} tokens")
-            return value
-
-        for key, name in IDS.items():
-            if (value := token_id(name)) is not None:
-                out[key] = value
-        ends = [token_id(name) for name in ("eos", "eot", "eom")]
-        out["eos_ids"] = sorted({e for e in ends if e is not None})
-        begins = model in ("llama", "bert") or out.get("pre") in BEGINS_BY_DEFAULT
-        defaults = {"add_bos": begins, "add_eos": model in ("bert", "t5"), "add_space_prefix": model == "llama"}
-        for key, default in defaults.items():
-            value = self.get(f"tokenizer.ggml.{key}" + ("" if key == "add_space_prefix" else "_token"))
-            if not isinstance(value, (bool, type(None))):
-                raise ConvertError(f"{self.path}: tokenizer.ggml.{key} is {one_line(value)}, not a bool")
-            out[key] = default if value is None else value
+        return gguf_tokenizer.read(self)

@@ -16,11 +16,10 @@ from .errors import ConvertError, one_line
 from .expression import evaluate
 from .gguf_source import GgufSource
 from .hf_source import HfSource, ending
+from .pre_tokenizers import NAMES, WITHOUT_PATTERN
 from .quantize import Choice, quantize, why_not
 from .source import Source
 
-# What lib/text/pretokenizer.cpp knows, with aliases.
-PRE_TOKENIZERS = {"gpt2", "gpt-2", "smollm", "starcoder", "refact", "command-r", "llama-bpe", "llama3", "llama-v3", "qwen2", "deepseek-r1-qwen"}
 MAX_LIST = 64  # elements of a list that comes along under source/
 
 
@@ -119,14 +118,13 @@ def _write_dims_and_states(writer: opnf.Writer, table: dict, values: dict):
 
 
 def _described(tokenizer: dict) -> str:
-    model, pre = one_line(tokenizer["model"] or "nameless"), tokenizer.get("pre")
-    if model != "bpe":
-        return f"with a {model} tokenizer, which text commands refuse (bpe is known)"
-    if pre not in PRE_TOKENIZERS:
-        return f"with a bpe tokenizer of pre-tokenizer {one_line(pre or 'unknown')}, which text commands refuse"
-    if tokenizer.get("normalizer", "") not in ("", "nfc"):
-        return "with a bpe tokenizer of an unknown normalizer, which text commands refuse"
-    return "with a tokenizer"
+    """For the summary: what of it lib/text does not know."""
+    model, pre = one_line(tokenizer["model"] or "nameless"), tokenizer.get("pre", "")
+    if model not in ("bpe", "spm", "unigram", "wordpiece", "wordlevel"):
+        return f"with a {model} tokenizer, which text commands refuse (bpe, spm, unigram, wordpiece and wordlevel are known)"
+    if (pre or model == "bpe") and pre not in NAMES | WITHOUT_PATTERN and not (pre == "custom" and tokenizer.get("pre_json")):
+        return f"with a {model} tokenizer of pre-tokenizer {one_line(pre or 'unknown')}, which text commands refuse"
+    return f"with a {model} tokenizer"
 
 
 def _write_tokenizer(source: Source, writer: opnf.Writer, report: Report):
@@ -136,7 +134,7 @@ def _write_tokenizer(source: Source, writer: opnf.Writer, report: Report):
     report.has_tokenizer, report.tokenizer = True, _described(entries)
     for key, value in entries.items():
         kind = {"tokens": "string", "merges": "string", "eos_ids": "i32"}.get(key)
-        if key.endswith("_id"):
+        if key.endswith("_id") or key == "max_word_chars":
             kind = "i32"
         writer.tokenizer(key, value, kind)
 

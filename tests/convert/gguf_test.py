@@ -252,7 +252,7 @@ class Vocabulary(c.Case):
         w = gguf.GGUFWriter(self.folder / "t.gguf", "made-up")
         w.add_tokenizer_model(changes.get("model", "gpt2"))
         w.add_tokenizer_pre(changes.get("pre", "smollm"))
-        w.add_token_list(["a", "Ġ", "<|end|>", "日"])
+        w.add_token_list(changes.get("tokens", ["a", "Ġ", "<|end|>", "日"]))
         w.add_token_types(changes.get("types", [1, 1, 3, 1]))
         w.add_token_merges(["a Ġ"])
         w.add_eos_token_id(changes.get("eos", 2))
@@ -272,7 +272,14 @@ class Vocabulary(c.Case):
     def test_defaults_of_the_kinds(self):
         self.assertTrue(self.convert_tokenizer(pre="llama-bpe")["add_bos"])
         t = self.convert_tokenizer(model="llama")
-        self.assertEqual((t["model"], t["add_bos"], t["add_space_prefix"]), ("spm", True, True))
+        self.assertEqual((t["model"], t["add_bos"], t["add_space_prefix"], t["normalizer"]), ("spm", True, True, "sentencepiece"))
+        self.assertEqual((t["byte_fallback"], "pre" in t), (False, False))
+        self.assertTrue(self.convert_tokenizer(model="llama", types=[1, 6, 3, 1])["byte_fallback"])
+
+    def test_wordpiece_is_spelt_as_bert_does(self):
+        t = self.convert_tokenizer(model="bert", tokens=["▁a", "b", "[SEP]", "▁日"])
+        self.assertEqual((t["model"], t["tokens"], t["pre"], t["normalizer"]), ("wordpiece", ["a", "##b", "[SEP]", "日"], "bert", "bert"))
+        self.assertEqual((t["add_eos"], t["eos_id"]), (True, 2))
 
     def test_ids_and_lengths_are_checked(self):
         with self.assertRaisesRegex(c.ConvertError, "eos_token_id is 4, the vocabulary has 4 tokens"):

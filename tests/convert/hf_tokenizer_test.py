@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """tokenizer.json and its companions -> the tokenizer section."""
 import json
-import re
 import unittest
 
 import checkpoints as c
 import numpy as np
 from checkpoints import safetensors
+from openinfer_convert import pre_tokenizers
 
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 # As the published tokenizer.json files of Llama 3 and Qwen 2 have them.
@@ -62,44 +62,72 @@ class Tokenizer(c.Case):
     def test_pre_tokenizers(self):
         digits = {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, BYTE_LEVEL]}
         for pre, ignore_merges, expected in ((BYTE_LEVEL, False, "gpt2"), (digits, False, "smollm"), (split(LLAMA3), True, "llama-bpe"), (split(QWEN2), False, "qwen2"),
-                                             (split(LLAMA3), False, "custom"), (split(LLAMA3 + "|x"), True, "custom"), (BYTE_LEVEL | {"add_prefix_space": True}, False, "custom"),
-                                             ({"type": "Whitespace"}, False, "custom"), (None, False, "custom")):
+                                             (split(LLAMA3), False, "cl100k"), (split(LLAMA3 + "|x"), True, "custom"), (BYTE_LEVEL | {"add_prefix_space": True}, False, "custom"),
+                                             (split(pre_tokenizers.O200K), False, "gpt-4o"), (split(pre_tokenizers.O200K), True, "granite-embed-multi-97m"),
+                                             ({"type": "Whitespace"}, False, "custom"), (None, False, "none"), ({"type": "BertPreTokenizer"}, False, "bert")):
             self.spec["pre_tokenizer"], self.spec["model"]["ignore_merges"] = pre, ignore_merges
             t = self.section()
             self.assertEqual(t["pre"], expected, pre)
             self.assertEqual(json.loads(t.get("pre_json", "0")), pre if expected == "custom" else 0)
+            self.assertEqual(t.get("ignore_merges"), True if ignore_merges and expected == "custom" else None)
+        self.spec["pre_tokenizer"], self.spec["model"]["ignore_merges"] = split(QWEN2), True
+        self.assertEqual((self.section()["pre"], self.section()["ignore_merges"]), ("qwen2", True))
+
+    def test_the_patterns_are_those_of_the_cpp_side(self):
+        header = (c.SCRIPTS.parent / "lib" / "text" / "pre_tokenizer_kinds.h").read_text("utf-8")
+        self.assertEqual(header, pre_tokenizers.header(), "run scripts/make_text_oracle.py kinds")
 
     def test_the_summary_says_what_text_commands_know(self):
-        """The names are those of the C++ side."""
-        rows = re.findall(r'\{"([a-z0-9-]+)", \{(.*?)\}, \{k', (c.SCRIPTS.parent / "lib" / "text" / "pretokenizer.cpp").read_text("utf-8"))
-        known = {name for row in rows for name in (row[0], *re.findall(r'"(.*?)"', row[1]))}
-        self.assertEqual(known, c.package.PRE_TOKENIZERS)
         self.section()
-        self.assertEqual(self.report.tokenizer, "with a tokenizer")
-        self.spec["pre_tokenizer"] = {"type": "Whitespace"}
+        self.assertEqual(self.report.tokenizer, "with a bpe tokenizer")
+        self.spec["model"]["merges"] = [["a ", "b"]]
         self.section()
         self.assertEqual(self.report.tokenizer, "with a bpe tokenizer of pre-tokenizer custom, which text commands refuse")
+        self.spec["model"] = {"type": "Other", "vocab": {"a": 0}}
+        self.section()
+        self.assertTrue(self.report.tokenizer.startswith("with a other tokenizer, which text commands refuse"))
 
-    def test_settings_that_change_words_make_it_custom(self):
-        for key, value in (("byte_fallback", True), ("continuing_subword_prefix", "##"), ("end_of_word_suffix", "</w>"), ("dropout", 0.1)):
-            self.spec["model"][key] = value
-            self.assertEqual(self.section()["pre"], "custom", key)
-            del self.spec["model"][key]
+    def test_settings_of_the_model(self):
+        self.spec["model"] |= {"byte_fallback": True, "fuse_unk": True, "continuing_subword_prefix": "##", "end_of_word_suffix": "</w>", "unk_token": "b"}
+        self.spec["pre_tokenizer"] = None
+        t = self.section()
+        self.assertEqual([t[k] for k in ("byte_fallback", "fuse_unk", "continuing_prefix", "word_suffix", "unk_id")], [True, True, "##", "</w>", 1])
+        self.spec["model"]["unk_token"] = None  # named elsewhere, but the model drops what it does not know
+        self.assertNotIn("unk_id", self.section(special_tokens_map={"unk_token": "a"}))
 
     def test_other_models(self):
-        self.spec["model"] = {"type": "Unigram", "vocab": [["a", -1.5], ["b", -2]]}
+        self.spec["model"] = {"type": "Unigram", "vocab": [["a", -1.5], ["b", -2]], "unk_id": 1}
         t = self.section()
-        self.assertEqual((t["model"], t["tokens"][:2], t["scores"].tolist()[:3]), ("unigram", ["a", "b"], [-1.5, -2.0, 0.0]))
-        self.spec["model"] = {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "[UNK]"}
-        self.assertEqual(self.section()["model"], "wordpiece")
-        self.assertEqual(self.report.tokenizer, "with a wordpiece tokenizer, which text commands refuse (bpe is known)")
+        self.assertEqual((t["model"], t["tokens"][:2], t["scores"].tolist()[:3], t["unk_id"]), ("unigram", ["a", "b"], [-1.5, -2.0, 0.0], 1))
+        self.assertEqual(t["scores"].dtype, "f4")
+        self.spec["model"]["vocab"][0][1] = -0.1
+        self.assertEqual((self.section()["scores"].dtype, self.section()["scores"][0]), ("f8", -0.1))
+        self.spec["model"]["unk_id"] = 77
+        c.write_json(self.folder, "tokenizer.json", self.spec)
+        self.refused(self.folder, "the unknown token's id is 77, the vocabulary has 6 tokens")
+        self.spec["model"] = {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a", "max_input_chars_per_word": 7, "continuing_subword_prefix": "##"}
+        t = self.section()
+        self.assertEqual((t["model"], t["unk_id"], t["max_word_chars"], "continuing_prefix" in t), ("wordpiece", 0, 7, False))
 
     def test_normalizer(self):
         self.assertNotIn("normalizer", self.section())
         self.spec["normalizer"] = {"type": "NFC"}
         self.assertEqual(self.section()["normalizer"], "nfc")
         self.spec["normalizer"] = {"type": "Lowercase"}
-        self.assertEqual(json.loads(self.section()["normalizer"]), {"type": "Lowercase"})
+        self.assertEqual(self.section()["normalizer"], "lowercase")
+        self.spec["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": "AAEC"}, {"type": "Strip"}]}
+        t = self.section()
+        self.assertEqual(json.loads(t["normalizer"]), {"type": "Sequence", "normalizers": [{"type": "Precompiled"}, {"type": "Strip"}]})
+        self.assertEqual(t["charsmap"].tolist(), [0, 1, 2])
+        self.spec["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": "?"}
+        c.write_json(self.folder, "tokenizer.json", self.spec)
+        self.refused(self.folder, "precompiled_charsmap is not base64")
+
+    def test_decoder(self):
+        self.spec["decoder"] = {"type": "ByteLevel"}
+        self.assertNotIn("decoder", self.section())
+        self.spec["decoder"] = {"type": "Metaspace"}
+        self.assertEqual(json.loads(self.section()["decoder"]), {"type": "Metaspace"})
 
     def test_special_ids(self):
         t = self.section(config={"eos_token_id": 1, "pad_token_id": 99, "unk_token_id": 0}, generation_config={"eos_token_id": [5, 1]},
@@ -117,7 +145,19 @@ class Tokenizer(c.Case):
         t = self.section()
         self.assertEqual((t["add_bos"], t["bos_id"], t["add_eos"], t["eos_id"], t["pre"]), (True, 3, True, 5, "gpt2"))
         self.spec["post_processor"] = single("<s>", "a", "A")
-        self.assertEqual(self.section()["pre"], "custom")
+        t = self.section()
+        self.assertEqual((t["add_bos"], t["template_single"].tolist(), t["template_single_types"].tolist()), (False, [3, 0, -1], [0, 0, 0]))
+        self.spec["post_processor"] = single("nowhere", "A")
+        c.write_json(self.folder, "tokenizer.json", self.spec)
+        self.refused(self.folder, "the post-processor's token 'nowhere' has the id None")
+
+    def test_pairs(self):
+        self.spec["post_processor"] = {"type": "BertProcessing", "cls": ["<s>", 3], "sep": ["<t>", 5]}
+        t = self.section()
+        self.assertEqual((t["bos_id"], t["eos_id"]), (3, 5))
+        self.assertEqual((t["template_pair"].tolist(), t["template_pair_types"].tolist()), ([3, -1, 5, -2, 5], [0, 0, 0, 1, 1]))
+        self.spec["post_processor"]["type"] = "RobertaProcessing"
+        self.assertEqual(self.section()["template_pair"].tolist(), [3, -1, 5, 5, -2, 5])
 
     def test_chat_template(self):
         self.assertEqual(self.section(tokenizer_config={"chat_template": "{{ 1 }}"})["chat_template"], "{{ 1 }}")
@@ -138,9 +178,6 @@ class Tokenizer(c.Case):
 
     def test_no_tokenizer(self):
         self.assertEqual(self.convert(self.folder).tokenizer, {})
-        (self.folder / "vocab.txt").write_text("a\n")
-        self.assertEqual(self.convert(self.folder).tokenizer, {})
-        self.assertIn("without tokenizer.json", self.report.notes[0])
 
 
 if __name__ == "__main__":

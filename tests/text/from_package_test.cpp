@@ -76,6 +76,36 @@ TEST_CASE("a package's tokenizer section becomes a TokenizerSpec", "[tokenizer]"
   CHECK((second.id == 2 && second.lstrip && second.rstrip && !second.single_word && !second.normalized));
 }
 
+TEST_CASE("settings of every model arrive in their fields", "[tokenizer]") {
+  const auto path = std::filesystem::temp_directory_path() / "openinfer_from_package_settings_test.oinf";
+  opnf::Writer w(path.string());
+  const auto put = [&](const char* key, const auto& value) {
+    w.put(opnf::Section::tokenizer, key, opnf::encode(value));
+  };
+  const std::vector<std::string> tokens = {"a", "b"};
+  put("model", "unigram"), put("pre", "custom"), put("pre_json", "{1}"), put("decoder", "{2}");
+  put("tokens", std::span(tokens)), put("byte_fallback", true), put("fuse_unk", true), put("ignore_merges", false);
+  put("continuing_prefix", "@@"), put("word_suffix", "</w>"), put("max_word_chars", 7);
+  put("remove_extra_whitespaces", true), put("escape_whitespaces", false), put("whitespace_suffix", true);
+  put_array<double>(w, "scores", "f64", {-0.1, -2});
+  put_array<std::uint8_t>(w, "charsmap", "u8", {4, 255});
+  put_array<std::int32_t>(w, "template_single", "i32", {-1, 1});
+  put_array<std::int32_t>(w, "template_pair", "i32", {-1, -2});
+  put_array<std::int32_t>(w, "template_pair_types", "i32", {0, 1});
+  w.write();
+  const TokenizerSpec spec = tokenizer_spec(ModelLoader::open(path.string()));
+  std::filesystem::remove(path);
+  CHECK(spec.pre_json == "{1}");
+  CHECK(spec.decoder == "{2}");
+  CHECK(spec.scores == std::vector<double>{-0.1, -2});
+  CHECK((spec.byte_fallback && spec.fuse_unk && spec.ignore_merges == false));
+  CHECK((spec.continuing_prefix == "@@" && spec.word_suffix == "</w>" && spec.max_word_chars == 7));
+  CHECK((spec.remove_extra_whitespaces && !spec.escape_whitespaces && spec.whitespace_suffix));
+  CHECK(spec.charsmap == std::vector<std::uint8_t>{4, 255});
+  CHECK(spec.single == std::vector<TemplateItem>{{-1, 0}, {1, 0}});
+  CHECK(spec.pair == std::vector<TemplateItem>{{-1, 0}, {-2, 1}});
+}
+
 TEST_CASE("flags of another length than added_ids are a corrupt package", "[tokenizer]") {
   CHECK_THROWS_WITH(tokenizer_spec(packaged(3)), Catch::Contains("added_lstrip has 3 elements, added_ids has 2"));
 }

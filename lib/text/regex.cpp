@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/text/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "lib/base/fail.h"
+#include "lib/text/unicode_tables.h"
+
+namespace openinfer::text {
+
+namespace {
+
+/// Steps of one match of a stranger's pattern: some tenths of a second. A run of n white spaces takes about n.
+constexpr std::uint32_t kUntrustedSteps = 50'000'000;
+
+void append_ranges(std::string& out, std::span<const CodePointRange> table) {
+  for (const auto [first, last] : table) out += fmt::format("\\x{{{:x}}}-\\x{{{:x}}}", first, last);
+}
+
+/// The inside of a bracket expression for a class as the library's engine knows it; nothing for unknown names.
+std::string members(std::string_view name) {
+  const auto known = std::ranges::find(kRegexClasses, name, &RegexClass::name);
+  if (known == std::end(kRegexClasses)) return {};
+  // ASCII first: PCRE2 tests these by one table look-up.
+  std::string out = name == "L" ? "A-Za-z" : name == "N" ? "0-9" : "";
+  if (!known->base.empty()) out += fmt::format("\\p{{{}}}", known->base);
+  append_ranges(out, known->ranges);
+  return out;
+}
+
+class Expander {
+ public:
+  explicit Expander(std::string_view pattern) : pattern_(pattern) {}
+
+  std::string run() {
+    while (at_ < pattern_.size()) {
+      const char c = pattern_[at_];
+      if (c == '\\') {
+        escape();
+      } else if (depth_ == 0) {
+        out_ += c;
+        ++at_;
+        if (c == '[') open();
+      } else {
+        inside(c);
+      }
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void open() {
+    depth_ = 1;
+    while (at_ < pattern_.size() && (pattern_[at_] == '^' || pattern_[at_] == ']')) {
+      out_ += pattern_[at_];
+      if (pattern_[at_++] == ']') break;
+    }
+  }
+
+  /// Oniguruma's nested classes are unions: their brackets are left out.
+  void inside(char c) {
+    if (c == '[' && pattern_.substr(at_, 2) == "[^") unsupported("a negated class within a class");
+    if (pattern_.substr(at_, 2) == "&&") unsupported("&& within a class");
+    ++at_;
+    if (c == '[' && !pattern_.substr(at_).starts_with(':')) {
+      ++depth_;
+    } else if (c == ']' && --depth_ > 0) {
+    } else {
+      out_ += c;
+    }
+  }
+
+  void escape() {
+    const std::string_view rest = pattern_.substr(at_);
+    if (rest.starts_with("\\p{") || rest.starts_with("\\P{")) {
+      std::size_t end = 3;
+      while (end < rest.size() && rest[end] != '}') ++end;
+      std::string_view name = rest.substr(3, end - 3);
+      bool negated = rest[1] == 'P';
+      if (name.starts_with('^')) negated = !negated, name.remove_prefix(1);
+      return add(name, negated, std::min(end + 1, rest.size()));
+    }
+    if (rest.starts_with("\\b") && depth_ == 0) return add_boundary();
+    constexpr std::string_view kShort = "sSdDwW";
+    constexpr std::array<std::string_view, 3> kNames = {"space", "digit", "word"};
+    const auto kind = rest.size() > 1 ? kShort.find(rest[1]) : kShort.npos;
+    if (kind != kShort.npos) return add(kNames[kind / 2], kind % 2 != 0, 2);
+    out_ += rest.substr(0, 2);
+    at_ += std::min<std::size_t>(2, rest.size());
+  }
+
+  void add(std::string_view name, bool negated, std::size_t length) {
+    const std::string inner = members(name);
+    const std::string_view spelt = pattern_.substr(at_, length);
+    at_ += length;
+    // A negated class within brackets has no other form than PCRE2's own.
+    if (inner.empty() || (depth_ > 0 && negated)) {
+      out_ += spelt;
+    } else if (depth_ > 0) {
+      out_ += inner;
+    } else {
+      out_ += (negated ? "[^" : "[") + inner + "]";
+    }
+  }
+
+  /// \b, between characters that are of the word class and those that are not.
+  void add_boundary() {
+    const std::string word = "[" + members("word") + "]";
+    out_ += "(?:(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + "))";
+    at_ += 2;
+  }
+
+  [[noreturn]] void unsupported(std::string_view what) const {
+    fail(ErrorCode::unsupported, "[tokenizer] the pattern \"{}\" has {} at byte {}, which is not supported", pattern_,
+         what, at_);
+  }
+
+  std::string_view pattern_;
+  std::size_t at_ = 0;
+  int depth_ = 0;  // of brackets
+  std::string out_;
+};
+
+}  // namespace
+
+std::string expand_classes(std::string_view published) { return Expander(published).run(); }
+
+/// A compiled pattern. PCRE2 promises that it may be used from several threads.
+struct Regex::Compiled {
+  Compiled(std::string_view published, bool trusted) {
+    const std::string text = expand_classes(published);
+    int error = 0;
+    PCRE2_SIZE at = 0;
+    // In Oniguruma's default syntax ^ and $ are those of lines.
+    code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | (trusted ? PCRE2_NO_UTF_CHECK : 0), &error, &at,
+                         nullptr);
+    if (!code) {
+      std::array<PCRE2_UCHAR, 120> reason{};
+      pcre2_get_error_message(error, reason.data(), reason.size());
+      fail(trusted ? ErrorCode::internal : ErrorCode::unsupported, "[tokenizer] PCRE2 refuses the pattern \"{}\": {}",
+           published, reinterpret_cast<const char*>(reason.data()));
+    }
+    // Without a JIT (a build of PCRE2 or a kernel that forbids it) pcre2_match interprets: same words, slower.
+    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+    context = pcre2_match_context_create(nullptr);
+    // A long run of white space backtracks once over its length: bounded by the text, not by a fixed number.
+    pcre2_set_match_limit(context, trusted ? UINT32_MAX : kUntrustedSteps);
+    pcre2_set_heap_limit(context, trusted ? UINT32_MAX : 1 << 16);
+  }
+  ~Compiled() {
+    pcre2_match_context_free(context);
+    pcre2_code_free(code);
+  }
+  Compiled(const Compiled&) = delete;
+  Compiled& operator=(const Compiled&) = delete;
+
+  pcre2_code* code = nullptr;
+  pcre2_match_context* context = nullptr;
+};
+
+Regex::Regex(std::string_view published, bool trusted)
+    : compiled_(std::make_unique<const Compiled>(published, trusted)) {}
+Regex::~Regex() = default;
+Regex::Regex(Regex&&) noexcept = default;
+
+Regex::Search::Search(const Regex& regex) : regex_(regex), match_(pcre2_match_data_create(1, nullptr)) {}
+Regex::Search::~Search() { pcre2_match_data_free(static_cast<pcre2_match_data*>(match_)); }
+
+std::pair<std::size_t, std::size_t> Regex::Search::next(std::string_view text, std::size_t at) {
+  const Compiled& compiled = *regex_.compiled_;
+  auto* match = static_cast<pcre2_match_data*>(match_);
+  for (;; ++at) {
+    const auto find = [&](std::uint32_t options) {
+      return pcre2_match(compiled.code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                         PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY | options, match, compiled.context);
+    };
+    int found = find(0);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = find(PCRE2_NO_JIT);
+    if (found == PCRE2_ERROR_NOMATCH) return {text.size(), text.size()};
+    if (found < 0)
+      fail(ErrorCode::unsupported, "[tokenizer] a pattern takes too long at byte {} of {}: PCRE2 gives up with {}", at,
+           text.size(), found);
+    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match);
+    if (bounds[1] > bounds[0] && bounds[0] >= at) return {bounds[0], bounds[1]};
+    // \K may move a match's start behind its end; such a match is none.
+    if (at >= text.size()) return {text.size(), text.size()};
+    while (at + 1 < text.size() && (static_cast<unsigned char>(text[at + 1]) & 0xC0) == 0x80) ++at;
+  }
+}
+
+}  // namespace openinfer::text
