@@ -11,3 +11,8 @@ if(TARGET openinfer_command)
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
 endif()
+if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
+  add_test(NAME models_minilm_tokens COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/minilm_tokens_test.py)
+  set_tests_properties(models_minilm_tokens PROPERTIES LABELS model SKIP_RETURN_CODE 77
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+endif()
