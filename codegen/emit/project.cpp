@@ -351,9 +351,9 @@ kir::Target target_of(const Device& device) {
           .exact_fma = device.api != Api::vulkan,
           .fast_fma = cpu && (device.has_isa("fma") || device.has_isa("asimd")),
           .panels = cpu,
-          .tuned = device.tuned,
           .most_bound_bytes = device.max_storage_buffer_range_bytes,
-          .addresses = device.api == Api::vulkan && device.buffer_device_address};
+          .addresses = device.api == Api::vulkan && device.buffer_device_address,
+          .tuned = device.tuned};
 }
 
 std::string emission(const plan::Plan& plan, const Model& model, const Device& device) {

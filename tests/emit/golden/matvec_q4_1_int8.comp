@@ -27,7 +27,7 @@ struct q4_1 {  // 20 bytes
 };
 
 layout(local_size_x = 32) in;  // 4 subgroups of 8 lanes
-layout(std430, binding = 0) readonly buffer x_int8_buffer { int8_words x_int8[]; };  // (N, K)
+layout(std430, binding = 0) readonly buffer x_int8_buffer { int8_words x_int8[]; };  // (N, K / 32)
 layout(std430, binding = 1) readonly buffer w_buffer { q4_1 w[]; };  // (M, K)
 layout(std430, binding = 2) restrict writeonly buffer y_buffer { float y[]; };
 layout(std430, binding = 3) readonly buffer Params { int n_groups; };

@@ -39,7 +39,7 @@ struct __attribute__((packed)) q4_1 {  // 20 bytes
 #endif
 
 extern "C" void matvec_q4_1_int8(
-    const int8_words* x_int8,  // (N, K)
+    const int8_words* x_int8,  // (N, K / 32)
     const q4_1* w,             // (M, K)
     float* __restrict y,
     int group) {

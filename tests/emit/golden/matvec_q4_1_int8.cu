@@ -48,7 +48,7 @@ struct q4_1 {  // 20 bytes
 
 extern "C" __global__ void __launch_bounds__(128)  // 4 warps
 matvec_q4_1_int8_kernel(
-    const int8_words* __restrict__ x_int8,  // (N, K)
+    const int8_words* __restrict__ x_int8,  // (N, K / 32)
     const q4_1* __restrict__ w,             // (M, K)
     float* __restrict__ y) {
   const int group = blockIdx.x;

@@ -1,6 +1,6 @@
 #ifndef RECORD_int8_block
 #define RECORD_int8_block
-struct int8_block {  // 48 bytes
+struct __attribute__((packed)) int8_block {  // 48 bytes
   float d;
   float d_sum;
   int sum;
@@ -11,7 +11,7 @@ struct int8_block {  // 48 bytes
 
 #ifndef RECORD_int8_block
 #define RECORD_int8_block
-struct int8_block {  // 48 bytes
+struct __attribute__((packed)) int8_block {  // 48 bytes
   float d;
   float d_sum;
   int sum;
