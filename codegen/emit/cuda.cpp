@@ -225,7 +225,22 @@ class CudaRenderer final : public LaneRenderer {
     return from == stored && stored != Kind::b1 ? value.text
                                                 : fmt::format("static_cast<{}>({})", memory_type(stored), value.text);
   }
-  std::string packed(const Node& n) override { return fmt::format("{}(&{})", use("load_i8x4"), place(n)); }
+  /// What divides the address of every fourth byte of a record's field, at most 4. Buffers of bytes start anywhere.
+  int alignment(const Node& n) const {
+    if (n.field < 0) return 1;
+    const kir::Record& r = k_.records[static_cast<std::size_t>(buffer(n).record)];
+    int offset = 0;
+    for (int f = 0; f < n.field; ++f) {
+      const kir::Record::Field& before = r.fields[static_cast<std::size_t>(f)];
+      offset += kir::info(before.kind).bytes * before.count;
+    }
+    const int both = offset | r.size_bytes();
+    return both % 4 == 0 ? 4 : both % 2 == 0 ? 2 : 1;
+  }
+  std::string packed(const Node& n) override {
+    constexpr auto kLoads = std::to_array<std::string_view>({"", "load_i8x4", "load_i8x4_2", "", "load_i8x4_4"});
+    return fmt::format("{}(&{})", use(kLoads[static_cast<std::size_t>(alignment(n))]), place(n));
+  }
 
   Text mma(Id id) override {
     const Node& n = node(id);

@@ -35,6 +35,21 @@ __device__ inline int load_i8x4(const Byte* from) {
   return (from[0] & 255) | ((from[1] & 255) << 8) | ((from[2] & 255) << 16) | (from[3] << 24);
 }
 
+// == load_i8x4_2
+/// Four bytes at an even address.
+template <class Byte>
+__device__ inline int load_i8x4_2(const Byte* from) {
+  const unsigned short* halves = reinterpret_cast<const unsigned short*>(from);
+  return halves[0] | (halves[1] << 16);
+}
+
+// == load_i8x4_4
+/// Four bytes at an address that is a multiple of four.
+template <class Byte>
+__device__ inline int load_i8x4_4(const Byte* from) {
+  return *reinterpret_cast<const int*>(from);
+}
+
 // == dot4
 /// sum + Σ a[j]·b[j] of four signed bytes.
 __device__ inline int dot4(int a, int b, int sum) { return __dp4a(a, b, sum); }
