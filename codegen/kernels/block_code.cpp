@@ -34,12 +34,6 @@ Val four_nibbles(const Slot& b, std::string_view field, Val place, Val part) {
   return (four(b, field, place) >> (part * 4)) & kNibbles;
 }
 Val bytes_of(Val word) { return bitcast(word, Kind::i8x4); }
-/// The low four bits of `bits` as the fifth bits of four bytes.
-Val spread(Build& k, Val bits) {
-  return k.call("fifth_bits", {bits}, [](const std::vector<Val>& x) { return ((x[0] * 0x204081) & kOnes) << 4; },
-                "bit j of x at bit 4 of byte j", {"x"});
-}
-
 Bytes signed_bytes() {
   return {.word = [](Build&, const Slot& b, Val g, Val, Val w) -> Val { return b["qs"](g * 32 + w * 4).packed(); },
           .is_signed = true};
@@ -55,7 +49,7 @@ Bytes five_bits(int zero) {
   return {.word =
               [](Build& k, const Slot& b, Val, Val part, Val w) {
                 const Val high = (integer(b["qh"](part * 2 + w / 2)) >> (w % 2 * 4)) & 15;
-                return bytes_of(four_nibbles(b, "qs", w * 4, part) | spread(k, high));
+                return bytes_of(four_nibbles(b, "qs", w * 4, part) | spread_fifth_bits(k, high));
               },
           .zero = zero};
 }
@@ -350,6 +344,11 @@ const std::map<DType, BlockCode>& codes() {
 }
 
 }  // namespace
+
+Val spread_fifth_bits(Build& k, const Val& bits) {
+  return k.call("fifth_bits", {bits}, [](const std::vector<Val>& x) { return ((x[0] * 0x204081) & kOnes) << 4; },
+                "bit j of x at bit 4 of byte j", {"x"});
+}
 
 bool has_block_code(DType dtype) { return codes().contains(dtype); }
 bool has_byte_code(DType dtype) { return has_block_code(dtype) && block_code(dtype).bytes; }

@@ -39,6 +39,9 @@ struct BlockCode {
   int parts() const { return group / run; }
 };
 
+/// The low four bits of `bits`, an i32 below 16, as the fifth bits of four bytes.
+kir::Val spread_fifth_bits(kir::Build& k, const kir::Val& bits);
+
 /// Is there a BlockCode for it?
 bool has_block_code(DType dtype);
 /// Does it say how quants are bytes?

@@ -20,9 +20,9 @@ struct ByteProduct {
   bool is_unsigned = false;
   int zero = 0;  // how far bytes are above quants
 
-  ByteProduct(const BlockCode::Bytes& bytes, kir::Dot4 device) : zero(bytes.zero) {
-    raise = bytes.is_signed && device == kir::Dot4::us;
-    is_unsigned = raise || (!bytes.is_signed && (device == kir::Dot4::us || device == kir::Dot4::us_sat16));
+  ByteProduct(bool is_signed, int zero_of_bytes, kir::Dot4 device) : zero(zero_of_bytes) {
+    raise = is_signed && device == kir::Dot4::us;
+    is_unsigned = raise || (!is_signed && (device == kir::Dot4::us || device == kir::Dot4::us_sat16));
     if (raise) zero = 128;
   }
   Val weights(Build& k, const Val& bytes) const {
@@ -39,12 +39,58 @@ struct ByteProduct {
   static constexpr std::int64_t kTopBits = static_cast<std::int32_t>(0x80808080u);
 };
 
+Val mul_add(const Build& k, const Val& a, const Val& b, const Val& sum) {
+  return k.target().fast_fma ? fma(a, b, sum) : sum + a * b;
+}
+
+/// A block position of a panel. Few rows of x have two chains of dots each, for what one takes.
+void add_panel(const PanelStep& s) {
+  Build& k = s.k;
+  const PanelCode& code = s.code;
+  const ByteProduct product(code.parts == 1, -code.low, k.target().dot4);
+  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
+  const auto x_block = [&](const Val& m) {
+    return s.x.block(k.let("x_at", (s.first_row + m) * (s.K / kInt8Block) + s.block));
+  };
+  for (int v = 0; v < vectors; ++v) {
+    const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
+    const Val fifth = code.fifth_bits(k, block);
+    const Tile dot = k.tile("dot", s.rows * chains, Kind::i32);
+    k.each("i", code.words / chains, [&](Val i) {
+      k.each("c", chains, [&](Val c) {
+        const Val number = i * chains + c, word = k.let("quants", code.word(block, number));
+        k.each("half", code.parts, [&](Val half) {
+          const Val q = k.let("q", product.weights(k, code.bytes(k, word, fifth, number, half)));
+          k.each("m", s.rows, [&](Val m) {
+            const Val place = m * chains + c;
+            dot[place] = product.add(q, x_block(m)["qs"](number + half * 4), dot[place]);
+          });
+        });
+      });
+    });
+    const Val scale = k.let("scale", code.scale(block));
+    const Val low = code.has_minimum ? k.let("low", code.minimum(block)) : Val();
+    k.each("m", s.rows, [&](Val m) {
+      const Slot x = x_block(m);
+      Val total = chains == 1 ? Val(dot[m]) : dot[m * chains] + dot[m * chains + 1];
+      if (product.zero != 0) total = total - Val(x["sum"]) * product.zero;
+      const Val sum = mul_add(k, convert(total, Kind::f32), scale * Val(x["d"]), s.sum[m * vectors + v]);
+      s.sum[m * vectors + v] = code.has_minimum ? mul_add(k, low, x["d_sum"], sum) : sum;
+    });
+  }
+}
+
 }  // namespace
+
+const Products& int8_products() {
+  static const Products products = {.name = "int8", .x = int8_block(), .add = add_panel};
+  return products;
+}
 
 void add_bytes(const ProductParts& p, std::size_t weight, Val column, const Tile& sum) {
   Build& k = p.k();
   const BlockCode& code = p.weight(weight).code();
-  const ByteProduct product(code.bytes, k.target().dot4);
+  const ByteProduct product(code.bytes.is_signed, code.bytes.zero, k.target().dot4);
   const int words = code.run / 4;
   // A CPU's lanes stay on one group, so that what they load lies together.
   const bool one_group = k.target().subgroups == 1 && k.lanes() > words;

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "codegen/kernels/block_code.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::kernels {
@@ -66,6 +67,13 @@ Val PanelCode::placed_quant(const Val& word, const Val& fifth_bits, const Val& n
   Val q = (word >> (side * 16)) & (word.build()->constant(15) << bit);
   if (fifth) q = q | (((fifth_bits >> (number * 4 + side * 2 + byte + part * 16)) & 1) << (bit + 4));
   return convert(low == 0 ? q : q + (word.build()->constant(low) << bit), Kind::f32);
+}
+
+Val PanelCode::bytes(Build& k, const Val& word, const Val& fifth_bits, const Val& number, const Val& part) const {
+  if (parts == 1) return bitcast(word, Kind::i8x4);
+  const Val nibbles = (word >> (part * 4)) & 0x0f0f0f0f;
+  if (!fifth) return bitcast(nibbles, Kind::i8x4);
+  return bitcast(nibbles | spread_fifth_bits(k, (fifth_bits >> (number * 4 + part * 16)) & 15), Kind::i8x4);
 }
 
 Val PanelCode::scale(const PanelBlock& b) const { return b.slot["d"](b.row); }

@@ -166,7 +166,8 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
-  if (all([](const Product::Weight& w) { return w.layout == Layout::panel16; })) return outer(target, what);
+  if (all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
+    return outer(target, what, what.int8 ? int8_products() : f32_products());
   const std::string no_mma = target.mma ? why_no_mma(target, what) : "";
   if (target.mma && no_mma.empty()) return mma_product(target, what);
   const bool by_rows = all([](const Product::Weight& w) { return w.by_rows; });

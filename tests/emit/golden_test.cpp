@@ -50,6 +50,12 @@ TEST_CASE("CUDA is what was reviewed") {
 TEST_CASE("C++ is what was reviewed") {
   for (const Example& e : examples({.lanes = 16}))
     check_golden(e.made.kernel.name + ".cpp", emit::cpp_records(e.made.kernel) + emit::render_cpp(e.made.kernel));
-  for (const kir::Kernel& k : int8_kernels({.lanes = 16}, kir::Dot4::us))
-    check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));
+  Product panels = {.name = "panels_q8_0_int8", .of = "x_int8", .rows = {1 << 16, "N"}, .inner = {576}};
+  panels.int8 = true;
+  panels.weights = {{.name = "w", .dtype = DType::q8_0, .columns = {192}, .layout = Layout::panel16}};
+  panels.tails = {{.axes = {panels.rows, {192}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  const kir::Target wide = {.lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}}};
+  std::vector<kir::Kernel> kernels = int8_kernels({.lanes = 16}, kir::Dot4::us);
+  kernels.push_back(product(wide, panels).kernel);
+  for (const kir::Kernel& k : kernels) check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));
 }

@@ -8,6 +8,7 @@
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/norm.h"
 #include "codegen/kernels/product.h"
+#include "formats/opnf/panel16.h"
 #include "int8_blocks.h"
 #include "stored.h"
 
@@ -116,16 +117,28 @@ void check(double got, const Near& wanted) {
     FAIL_CHECK(got << ", not " << wanted.value << " by at most " << wanted.bound);
 }
 
-void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M) {
+/// The same matrix in panel16.
+Data panels(const Stored& w) {
+  const opnf::DTypeInfo& row = *opnf::find_dtype(static_cast<std::uint8_t>(w.dtype));
+  const auto blocks = static_cast<std::uint64_t>(w.n / row.block_size);
+  std::vector<std::byte> from = Data(w.data).bytes(), to(from.size());
+  const std::size_t panel = 16 * blocks * row.block_bytes;
+  for (std::size_t at = 0; at < from.size(); at += panel)
+    opnf::to_panel16(row, blocks, from.data() + at, to.data() + at);
+  return Data(std::move(to));
+}
+
+void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
+                   Layout layout = Layout::rows) {
   INFO(name(dtype) << ": " << N << ", " << K << ", " << M << " dot4 " << name(target.dot4) << " lanes "
                    << target.lanes);
   const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 7);
   const Stored w(dtype, M, K, 12);
   Product p = {.name = "p", .rows = N == 1 ? Extent{1} : Extent{1 << 16, "N"}, .inner = {K}};
   p.int8 = true;
-  p.weights = {{.name = "w", .dtype = dtype, .columns = {M}}};
+  p.weights = {{.name = "w", .dtype = dtype, .columns = {M}, .layout = layout}};
   p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
-  Buffers b = {{"x", int8_data(x)}, {"w", w.data}, {"y", Data(DType::f32, N * M)}};
+  Buffers b = {{"x", int8_data(x)}, {"w", layout == Layout::rows ? w.data : panels(w)}, {"y", Data(DType::f32, N * M)}};
   run(product(target, p), b, {{"N", N}});
   for (std::int64_t n = 0; n < N; ++n)
     for (std::int64_t m = 0; m < M; ++m) check(b["y"][n * M + m], expected(x, n, w, m));
@@ -195,6 +208,17 @@ TEST_CASE("integer products: each format with bytes, one block and several, rows
     }
     for (const std::int64_t N : {8, 9, 17}) check_product(target, DType::q4_1, N, 96, 9);
   }
+}
+
+TEST_CASE("integer products of panels: each format, one row, tiles and what is left over") {
+  std::vector<kir::Target> all = dot_targets();
+  all.push_back({.lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}}});
+  for (const kir::Target& target : all)
+    for (const DType dtype : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0}) {
+      check_product(target, dtype, 1, 96, 32, Layout::panel16);
+      check_product(target, dtype, 5, 64, 16, Layout::panel16);
+      if (dtype == DType::q4_1 || dtype == DType::q8_0) check_product(target, dtype, 21, 32, 16, Layout::panel16);
+    }
 }
 
 TEST_CASE("every format whose quants are bytes has a byte code; codebooks have none") {
