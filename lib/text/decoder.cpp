@@ -14,7 +14,7 @@ namespace openinfer::text {
 namespace {
 
 constexpr std::string_view kSpace = "\u2581", kUnknown = " \u2047 ";  // SentencePiece's text for unknown
-constexpr std::string_view kKnownTypes =
+constexpr std::string_view kDecoders =
     "BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece";
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
@@ -72,7 +72,7 @@ void Decoder::add_json(const TokenizerSpec& spec) {
       strip_ = part.text("content", " ");
       strip_count_ = strip_.empty() ? 0 : static_cast<std::size_t>(part.number("start", 0));
     } else {
-      part.unsupported(kKnownTypes);
+      part.unsupported(kDecoders);
     }
   }
 }

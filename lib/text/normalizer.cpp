@@ -140,7 +140,7 @@ void add_bert(std::vector<Step>& steps, bool control, bool cjk, bool accents, bo
   if (lowercase) steps.push_back(lower());
 }
 
-constexpr std::string_view kKnownTypes =
+constexpr std::string_view kNormalizers =
     "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, "
     "StripAccents";
 
@@ -175,7 +175,7 @@ void add_json(std::vector<Step>& steps, const TokenizerSpec& spec) {
       add_bert(steps, part.flag("clean_text", true), part.flag("handle_chinese_chars", true),
                part.flag("strip_accents", lowercase), lowercase);
     } else {
-      part.unsupported(kKnownTypes);
+      part.unsupported(kNormalizers);
     }
   }
 }

@@ -38,7 +38,7 @@ std::string known_names() {
   return out;
 }
 
-constexpr std::string_view kKnownTypes =
+constexpr std::string_view kPreTokenizers =
     "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, "
     "WhitespaceSplit";
 
@@ -134,7 +134,7 @@ void PreTokenizer::add_json(const std::string& json) {
       const auto prepend = scheme == "first" ? Prepend::first : scheme == "never" ? Prepend::never : Prepend::always;
       stages_.push_back(Metaspace{part.text("replacement", "\u2581"), prepend, part.flag("split", true)});
     } else {
-      part.unsupported(kKnownTypes);
+      part.unsupported(kPreTokenizers);
     }
   }
 }
