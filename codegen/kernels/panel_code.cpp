@@ -15,9 +15,9 @@ using kir::Kind;
 using kir::Val;
 
 /// Of four bits and perhaps a fifth: quants, fifth bits, scales, minima, in the order of the file.
-PanelCode nibbles(const std::string& name, int low, bool fifth, bool minimum) {
+PanelCode nibbles(const std::string& name, int zero, bool fifth, bool minimum) {
   PanelCode code = {.record = {name + "_x16", {{"qs", Kind::i8, 16 * kPanelRows}}},
-                    .low = low,
+                    .zero = zero,
                     .fifth = fifth,
                     .has_minimum = minimum};
   if (fifth) code.record.fields.push_back({"qh", Kind::i8, 4 * kPanelRows});
@@ -33,9 +33,9 @@ PanelCode bytes(const std::string& name) {
 }
 
 const std::map<DType, PanelCode>& codes() {
-  static const std::map<DType, PanelCode> all = {{DType::q4_0, nibbles("q4_0", -8, false, false)},
+  static const std::map<DType, PanelCode> all = {{DType::q4_0, nibbles("q4_0", 8, false, false)},
                                                  {DType::q4_1, nibbles("q4_1", 0, false, true)},
-                                                 {DType::q5_0, nibbles("q5_0", -16, true, false)},
+                                                 {DType::q5_0, nibbles("q5_0", 16, true, false)},
                                                  {DType::q5_1, nibbles("q5_1", 0, true, true)},
                                                  {DType::q8_0, bytes("q8_0")}};
   return all;
@@ -57,7 +57,7 @@ Val PanelCode::quant(const Val& word, const Val& fifth_bits, const Val& number, 
   if (parts == 1) return convert((word << (24 - byte * 8)) >> 24, Kind::f32);  // the sign goes along
   Val q = (word >> (byte * 8 + part * 4)) & 15;
   if (fifth) q = q | (((fifth_bits >> (number * 4 + byte + part * 16)) & 1) << 4);
-  return convert(low == 0 ? q : q + low, Kind::f32);
+  return convert(zero == 0 ? q : q - zero, Kind::f32);
 }
 
 Val PanelCode::placed_quant(const Val& word, const Val& fifth_bits, const Val& number, const Val& side, const Val& byte,
@@ -66,7 +66,7 @@ Val PanelCode::placed_quant(const Val& word, const Val& fifth_bits, const Val& n
   const Val bit = byte * 8 + part * 4;
   Val q = (word >> (side * 16)) & (word.build()->constant(15) << bit);
   if (fifth) q = q | (((fifth_bits >> (number * 4 + side * 2 + byte + part * 16)) & 1) << (bit + 4));
-  return convert(low == 0 ? q : q + (word.build()->constant(low) << bit), Kind::f32);
+  return convert(zero == 0 ? q : q - (word.build()->constant(zero) << bit), Kind::f32);
 }
 
 Val PanelCode::bytes(Build& k, const Val& word, const Val& fifth_bits, const Val& number, const Val& part) const {

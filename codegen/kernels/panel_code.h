@@ -27,7 +27,7 @@ struct PanelCode {
   kir::Record record;  // sixteen rows: {"q4_1_x16", {{"qs", i8, 256}, {"d", f16, 16}, {"m", f16, 16}}}
   int words = 4;       // of a row
   int parts = 2;       // quants in a byte
-  int low = 0;         // the quant that its bits 0 stand for
+  int zero = 0;        // what the bits of the quant 0 are
   int sides = 2;       // of a word, whose quants are `placed`: halves of nibbles; bytes have one
   bool fifth = false;  // a fifth bit, in "qh"
   bool has_minimum = false;

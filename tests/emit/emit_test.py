@@ -257,6 +257,24 @@ class Tensors(Emitted):
         self.assertNotEqual(self.read("packed.oinf"), self.read(self.package))
         self.assertEqual(self.model(*self.arrays(1), "--output", "z=z.npy", package=self.path("packed.oinf"))[0], 0)
 
+    def test_a_package_in_the_other_layout(self):
+        """Kernels for CPUs read W in panels, shaders in rows; what a package has otherwise is laid out anew when it is opened."""
+        self.works("pack", self.package, "--graph", self.graph, "--layout", "panel16", "-o", "panels.oinf")
+        self.works("emit", "panels.oinf", "--device", self.DEVICE, "--name", "small", "-o", "panels")
+        build(self.path("panels"), self.path("panels/b"))
+        weights = LAYERS * D * D // 32 * 34
+        for rows in (1, 40):
+            inputs, found = self.arrays(rows), {}
+            self.model_works(*inputs, "--output", "z=rows.npy", "--stats", "rows.json", *self.FLAGS)
+            done = subprocess.run([self.path("panels/b/model"), "panels.oinf", *map(str, inputs), "--output", "z=panels.npy", "--stats", "panels.json",
+                                   *map(str, self.FLAGS)], capture_output=True, cwd=self.folder, timeout=300, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr.decode())
+            for layout in ("rows", "panels"):
+                found[layout] = json.loads(self.read(f"{layout}.json"))["repacked_bytes"]
+            other = "rows" if self.DEVICE == "this-cpu" else "panels"
+            self.assertEqual(found, {"rows": 0, "panels": 0} | {other: weights})
+            self.assertEqual(self.read("rows.npy"), self.read("panels.npy"))
+
     def test_moved_and_built_again_with_another_model(self):
         shutil.copytree(self.project, self.path("elsewhere"), ignore=shutil.ignore_patterns("b"))
         self.write("switched.oig", SWITCHED)

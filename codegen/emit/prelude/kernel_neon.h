@@ -1,7 +1,8 @@
 // --- what NEON has instructions for: the same bits as the functions above ---
 
 #if defined(__aarch64__) && LANES == 4
-inline f32x4 sqrt(f32x4 x) { return (f32x4)vsqrtq_f32((float32x4_t)x); }
+template <>  // a kernel's own sqrt goes before it
+inline f32x4 sqrt<f32x4>(f32x4 x) { return (f32x4)vsqrtq_f32((float32x4_t)x); }
 inline f32x4 floor(f32x4 x) { return (f32x4)vrndmq_f32((float32x4_t)x); }
 inline f32x4 round(f32x4 x) { return (f32x4)vrndnq_f32((float32x4_t)x); }
 inline f32x4 fma(f32x4 a, f32x4 b, f32x4 c) {

@@ -1,7 +1,8 @@
 // --- what AVX2 and AVX-512 have instructions for: the same bits as the functions above ---
 
 #if defined(__AVX512F__) && LANES == 16
-inline f32x16 sqrt(f32x16 x) { return (f32x16)_mm512_sqrt_ps((__m512)x); }
+template <>  // a kernel's own sqrt goes before it
+inline f32x16 sqrt<f32x16>(f32x16 x) { return (f32x16)_mm512_sqrt_ps((__m512)x); }
 inline f32x16 floor(f32x16 x) {
   return (f32x16)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
@@ -76,7 +77,8 @@ inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // |a| · (b with a's sign
 #endif
 
 #if defined(__AVX2__) && defined(__F16C__) && LANES == 8
-inline f32x8 sqrt(f32x8 x) { return (f32x8)_mm256_sqrt_ps((__m256)x); }
+template <>  // a kernel's own sqrt goes before it
+inline f32x8 sqrt<f32x8>(f32x8 x) { return (f32x8)_mm256_sqrt_ps((__m256)x); }
 inline f32x8 floor(f32x8 x) { return (f32x8)_mm256_floor_ps((__m256)x); }
 inline f32x8 round(f32x8 x) {
   return (f32x8)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
