@@ -49,6 +49,26 @@ Case product_case(const kir::Target& target, DType weight, std::int64_t K, std::
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// The same of weights in panels: rows of x enough for tiles of every height.
+Case panel_case(kir::Target target, DType weight, std::int64_t rows, bool fast_fma) {
+  constexpr std::int64_t K = 96, kPanelColumns = 48;
+  target.fast_fma = fast_fma;
+  target.tuned["outer_rows"] = 8;
+  Product p;
+  p.name = fmt::format("product_panels_{}_{}{}", name(weight), rows, fast_fma ? "_fma" : "");
+  p.rows = rows == 1 ? Extent{1} : Extent{rows, "N"};
+  p.inner = {K};
+  p.weights = {{.name = "w", .dtype = weight, .columns = {kPanelColumns}, .layout = Layout::panel16}};
+  p.tails = {{.axes = {p.rows, {kPanelColumns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  TemplateKernel t = product(target, p);
+  // Anything is a panel whose bytes are below 0x40: its halves are numbers from 0 to 2.
+  Run run = {.memory = {data(DType::f32, rows * K, 1), data(weight, kPanelColumns * K, 2),
+                        data(DType::f32, rows * kPanelColumns, 4)},
+             .groups = groups_of(t, rows)};
+  if (!t.kernel.params.empty()) run.params = {static_cast<std::int32_t>(rows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// x (rows, width) to 8-bit blocks.
 Case int8_case(const kir::Target& target, std::int64_t width) {
   TemplateKernel t = to_int8(
@@ -113,6 +133,9 @@ std::vector<Case> template_cases(const kir::Target& target) {
   }
   cases.push_back(product_case(target, DType::q8_0, 96, 3));
   cases.push_back(product_case(target, DType::q4_k, 512, 3));
+  for (const DType dtype : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0})
+    for (const std::int64_t rows : {1, 13})
+      for (const bool fast_fma : {false, true}) cases.push_back(panel_case(target, dtype, rows, fast_fma));
   cases.push_back(int8_case(target, 32));
   cases.push_back(int8_case(target, 576));
   for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})
