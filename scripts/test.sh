@@ -42,8 +42,8 @@ build release
 
 say "model"
 labels='unit|model'
-if ! scripts/demo_model.sh; then
-  say "the model tests cannot run: the demo model could not be fetched or converted (see above)"
+if ! { scripts/demo_model.sh && scripts/fetch_models.sh minilm; }; then
+  say "the model tests cannot run: the demo models could not be fetched or converted (see above)"
   labels=unit
   failed=$((failed + 1))
 fi

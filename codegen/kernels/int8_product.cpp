@@ -47,7 +47,7 @@ Val mul_add(const Build& k, const Val& a, const Val& b, const Val& sum) {
 void add_panel(const PanelStep& s) {
   Build& k = s.k;
   const PanelCode& code = s.code;
-  const ByteProduct product(code.parts == 1, -code.low, k.target().dot4);
+  const ByteProduct product(code.parts == 1, code.zero, k.target().dot4);
   const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
   const auto x_block = [&](const Val& m) {
     return s.x.block(k.let("x_at", (s.first_row + m) * (s.K / kInt8Block) + s.block));

@@ -114,5 +114,12 @@ class Vulkan(Compiled):
         self.check_decoding(PROMPTS["chat"], LAVAPIPE_STEPS, *model, "--generate", LAVAPIPE_STEPS)
 
 
+class VulkanShort(Compiled):
+    """What every run of the tests has time for; class Vulkan is the whole of it."""
+
+    def test_one_prompt(self):
+        self.check_pass(PROMPTS["short"], *Vulkan.RUN, 0)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -16,10 +16,10 @@ __device__ inline f16 narrow_f16(float x) {
   return y;
 }
 
-/// Four bytes at any address.
+/// Four bytes at an address that is a multiple of four.
 template <class Byte>
-__device__ inline int load_i8x4(const Byte* from) {
-  return (from[0] & 255) | ((from[1] & 255) << 8) | ((from[2] & 255) << 16) | (from[3] << 24);
+__device__ inline int load_i8x4_4(const Byte* from) {
+  return *reinterpret_cast<const int*>(from);
 }
 
 /// sum + Σ a[j]·b[j] of four signed bytes.
@@ -65,7 +65,7 @@ matvec_q4_1_int8_kernel(
       const int w_2 = lane % 4;
       const int at_2 = h * 4;
       const int word = at_2 + w_2;
-      const int q = (load_i8x4(&w[at].qs[w_2 * 4]) >> at_2) & 0x0f0f0f0f;
+      const int q = (load_i8x4_4(&w[at].qs[w_2 * 4]) >> at_2) & 0x0f0f0f0f;
       dot = dot4(q, x_int8[b].qs[word], dot);
     }
     const float scale = widen(w[at].d);

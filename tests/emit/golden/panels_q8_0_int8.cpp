@@ -11,7 +11,7 @@ struct int8_words {  // 48 bytes
 
 #ifndef RECORD_q8_0_x16
 #define RECORD_q8_0_x16
-struct __attribute__((packed)) q8_0_x16 {  // 544 bytes
+struct q8_0_x16 {  // 544 bytes
   std::int8_t qs[512];
   f16 d[16];
 };
@@ -30,7 +30,7 @@ struct int8_words {  // 48 bytes
 
 #ifndef RECORD_q8_0_x16
 #define RECORD_q8_0_x16
-struct __attribute__((packed)) q8_0_x16 {  // 544 bytes
+struct q8_0_x16 {  // 544 bytes
   std::int8_t qs[512];
   f16 d[16];
 };
@@ -42,7 +42,7 @@ static inline i32x16 plus_128(i32x16 bytes) {
 }
 
 extern "C" void panels_q8_0_int8(
-    const int8_words* x_int8,  // (N, K)
+    const int8_words* x_int8,  // (N, K / 32)
     const q8_0_x16* w,         // (M, K)
     float* __restrict y,
     int N,
@@ -60,7 +60,7 @@ extern "C" void panels_q8_0_int8(
       const int at = first_block + b;
       UNROLL(8)
       for (int i = 0; i < 8; ++i) {
-        const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[i * 64 + 0 * 4]);
+        const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[i * 64]);
         const i32x16 q = plus_128(quants);
         UNROLL(16)
         for (int m = 0; m < 16; ++m) {
@@ -93,7 +93,7 @@ extern "C" void panels_q8_0_int8(
         UNROLL(2)
         for (int c = 0; c < 2; ++c) {
           const int at_2 = i * 2 + c;
-          const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[at_2 * 64 + 0 * 4]);
+          const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[at_2 * 64]);
           const i32x16 q = plus_128(quants);
           UNROLL(4)
           for (int m = 0; m < 4; ++m) {
@@ -134,7 +134,7 @@ extern "C" void panels_q8_0_int8(
         for (int c = 0; c < 2; ++c) {
           const int at_2 = i * 2 + c;
           const int x_at = row * 18 + b;
-          const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[at_2 * 64 + 0 * 4]);
+          const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[at_2 * 64]);
           const i32x16 q = plus_128(quants);
           dot[c] = dot4_us(q, splat<i32x16>(x_int8[x_at].qs[at_2]), dot[c]);
         }
