@@ -24,10 +24,7 @@ Plan lower(const Graph& graph, const PlanOptions& options) {
   for (const ConstantDecl& c : g.constants) plan.constants.emplace_back(c.name, c.tensor);
   std::vector<EntrySpec> entries = options.entries;
   if (entries.empty()) entries.push_back({.name = "step"});
-  kir::Target reads = options.target;
-  // Integer products read rows: there is no template for them over panels.
-  if (options.numerics == Numerics::fast && reads.dot4 != Dot4::none) reads.panels = false;
-  const std::vector<LayoutChoice> layouts = choose_layouts(g, reads);
+  const std::vector<LayoutChoice> layouts = choose_layouts(g, options.target);
   for (const EntrySpec& entry : entries) {
     EntryPoint point = EntryLowering(g, options, layouts, entry, plan).run();
     plan.entries.push_back(std::move(point));
