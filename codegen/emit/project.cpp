@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <utility>
 #include <vector>
 
 #include "codegen/emit/cpp.h"
+#include "codegen/emit/cpp_text.h"
 #include "codegen/emit/cuda_project.h"
 #include "codegen/emit/host_cpp.h"
 #include "codegen/emit/host_model.h"
@@ -310,33 +312,24 @@ std::string cubin_row(const Device& device, const check::Nvrtc& nvrtc) {
                      fmt::join(device.cuda_archs, ", "));
 }
 
-/// Errors: invalid_argument for a plan that cannot give its name to a namespace and a target.
+/// Words of C++, files of any project's host/, what a program's files and CMake call things.
+bool is_taken(const std::string& name) {
+  constexpr auto kTaken = std::to_array<std::string_view>({"all", "clean", "depend", "edit_cache", "help", "install",
+                                                           "kernels", "opnf", "package", "rebuild_cache", "test"});
+  if (std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end()) return true;
+  if (std::find(kCppReserved.begin(), kCppReserved.end(), name) != kCppReserved.end()) return true;
+  for (const auto& files : {common_files(), check_files(), cpu_files(), vulkan_files()})
+    for (const Fixed& f : files)
+      if (f.path.starts_with("host/") && std::filesystem::path(f.path).stem() == name) return true;
+  return false;
+}
+
+/// Errors: invalid_argument for a plan that cannot give its name to a namespace, a header and a target.
 void check_name(const plan::Plan& plan) {
-  constexpr auto kTaken = std::to_array<std::string_view>({"kernel",
-                                                           "kernels",
-                                                           "std",
-                                                           "model",
-                                                           "opnf",
-                                                           "main",
-                                                           "program",
-                                                           "reader",
-                                                           "panel16",
-                                                           "npy",
-                                                           "memory",
-                                                           "cpu_features",
-                                                           "cpu_program",
-                                                           "thread_pool",
-                                                           "vocabulary",
-                                                           "test",
-                                                           "install",
-                                                           "vulkan_device",
-                                                           "vulkan_features",
-                                                           "vulkan_program",
-                                                           "vulkan_recording",
-                                                           "check"});
-  if (!is_identifier(plan.name) || std::find(kTaken.begin(), kTaken.end(), plan.name) != kTaken.end())
+  if (!is_identifier(plan.name) || is_taken(plan.name))
     fail(ErrorCode::invalid_argument,
-         "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _",
+         "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _ "
+         "that is no word of C++ or CMake and no file of host/",
          plan.name);
 }
 

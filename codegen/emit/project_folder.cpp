@@ -2,6 +2,8 @@
 // Writing a project's folder: all of it or nothing.
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
+#include <string>
 #include <system_error>
 
 #include "codegen/emit/project.h"
@@ -26,7 +28,9 @@ void check_target(const fs::path& folder) {
   if (!fs::exists(fs::symlink_status(folder))) return;
   if (!fs::is_directory(folder))
     fail(ErrorCode::invalid_argument, "[emit] {} is there and is no folder", folder.string());
-  const bool project = fs::exists(folder / "plan.txt") && fs::is_directory(folder / "device");
+  std::string line;  // plan::to_text's first
+  std::getline(std::ifstream(folder / "plan.txt"), line);
+  const bool project = line.starts_with("plan ") && fs::is_directory(folder / "device");
   if (!project && !fs::is_empty(folder))
     fail(ErrorCode::invalid_argument, "[emit] {} holds something else than an emitted project: name another folder",
          folder.string());
@@ -37,8 +41,7 @@ void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(old_folder)) {
     const fs::path name = entry.path().filename();
     const bool ours = name == "check" || name == "host" || name == "CMakeLists.txt";  // CUDA's has none of them
-    if (!ours && !fs::exists(fs::symlink_status(new_folder / name)))
-      fs::rename(entry.path(), new_folder / name);
+    if (!ours && !fs::exists(fs::symlink_status(new_folder / name))) fs::rename(entry.path(), new_folder / name);
   }
 }
 
@@ -50,7 +53,7 @@ void write_project(const Files& files, const fs::path& wanted) try {
   if (fs::is_symlink(folder)) folder = fs::canonical(folder);
   check_target(folder);
   if (folder.has_parent_path()) fs::create_directories(folder.parent_path());
-  const TemporaryFolder aside(folder);
+  TemporaryFolder aside(folder);
   const fs::path now = aside.path() / "now", old = aside.path() / "old";
   for (const auto& [path, text] : files) {
     fs::create_directories((now / path).parent_path());
@@ -60,10 +63,17 @@ void write_project(const Files& files, const fs::path& wanted) try {
   if (replaces) fs::rename(folder, old);
   try {
     fs::rename(now, folder);
-    if (replaces) keep_the_rest(old, folder);
-  } catch (...) {  // nothing of the old one is lost
-    if (replaces && !fs::exists(folder)) fs::rename(old, folder);
+  } catch (...) {
+    if (replaces) fs::rename(old, folder);
     throw;
+  }
+  if (!replaces) return;
+  try {
+    keep_the_rest(old, folder);
+  } catch (const fs::filesystem_error& error) {  // nothing of the old one is lost
+    aside.keep();
+    fail(ErrorCode::io_error, "[emit] {} has the new project, but {} could not be moved into it ({}): it is in {} now",
+         folder.string(), error.path1().filename().string(), error.code().message(), old.string());
   }
 } catch (const fs::filesystem_error& error) {  // its path may be one that nobody has seen
   fail(ErrorCode::io_error, "[emit] {}: cannot be written: {}", wanted.string(), error.code().message());

@@ -39,10 +39,6 @@ struct ByteProduct {
   static constexpr std::int64_t kTopBits = static_cast<std::int32_t>(0x80808080u);
 };
 
-Val mul_add(const Build& k, const Val& a, const Val& b, const Val& sum) {
-  return k.target().fast_fma ? fma(a, b, sum) : sum + a * b;
-}
-
 /// A block position of a panel. Few rows of x have two chains of dots each, for what one takes.
 void add_panel(const PanelStep& s) {
   Build& k = s.k;

@@ -16,10 +16,6 @@ using kir::Kind;
 using kir::Tile;
 using kir::Val;
 
-Val mul_add(const Build& k, const Val& a, const Val& b, const Val& sum) {
-  return k.target().fast_fma ? fma(a, b, sum) : sum + a * b;
-}
-
 // --- f32 ---
 
 /// Σ_j x[32·block + j] of the first row, the same in all lanes.

@@ -44,7 +44,7 @@ struct PanelCode {
                         const kir::Val& byte, const kir::Val& part) const;
   /// Of place byte · parts + part.
   int placed_exponent(int place) const { return sides == 2 ? 4 * place : 24; }
-  /// Four quants as bytes, each `low` below its quant (signed where parts is 1): for integer dot products.
+  /// Four quants as bytes, each `zero` above its quant (signed where parts is 1): for integer dot products.
   kir::Val bytes(kir::Build& k, const kir::Val& word, const kir::Val& fifth_bits, const kir::Val& number,
                  const kir::Val& part) const;
   kir::Val scale(const PanelBlock& b) const;

@@ -9,6 +9,7 @@
 #include "codegen/kernels/outer.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"
+#include "codegen/kernels/rows.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::kernels {
@@ -26,8 +27,6 @@ using kir::Val;
 constexpr std::int64_t kRowTile = 8;
 /// Columns of one workgroup on targets of one subgroup, so that a call does some work.
 constexpr int kColumnsPerCall = 8;
-
-Kind sum_kind(DType x) { return x == DType::f64 ? Kind::f64 : Kind::f32; }
 
 /// A column's sum for row m of the tile.
 using Sum = std::function<Val(Val m)>;

@@ -87,4 +87,8 @@ void ProductParts::store(std::size_t place, const Sums& sums, const Val& row, co
   tails_[place]->apply(given, {row, column});
 }
 
+kir::Val mul_add(const kir::Build& k, const kir::Val& a, const kir::Val& b, const kir::Val& sum) {
+  return k.target().fast_fma ? fma(a, b, sum) : sum + a * b;
+}
+
 }  // namespace openinfer::kernels

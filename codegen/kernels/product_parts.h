@@ -67,4 +67,7 @@ class ProductParts {
   std::vector<std::unique_ptr<PointwiseCode>> tails_;
 };
 
+/// sum + a * b, in one instruction where the target has it.
+kir::Val mul_add(const kir::Build& k, const kir::Val& a, const kir::Val& b, const kir::Val& sum);
+
 }  // namespace openinfer::kernels

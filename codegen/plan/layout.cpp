@@ -9,6 +9,7 @@
 
 #include "codegen/kernels/panel_code.h"
 #include "codegen/plan/members.h"
+#include "lib/base/fail.h"
 #include "lib/passes/fused_group.h"
 #include "openinfer/model.h"
 
@@ -113,7 +114,7 @@ class Layouts {
     if (const Attribute* given = n.attributes.find(name)) return std::get<T>(*given);
     for (const AttributeSpec& spec : n.op->attributes)
       if (spec.name == name && spec.fallback) return std::get<T>(*spec.fallback);
-    return T();
+    fail(ErrorCode::internal, "[plan] {} has no attribute '{}'", n.op->name, name);
   }
   std::string product(const Node& n, const WeightDecl& w) const {
     const bool by_rows = attribute<bool>(n, "transpose_w") != is_transposed(w);

@@ -10,6 +10,9 @@ void lower_pointwise(GroupLowering& l);  // lower_elementwise.cpp
 void lower_product(GroupLowering& l);    // lower_product.cpp
 void lower_attention(GroupLowering& l);  // lower_attention.cpp
 
+/// The attribute `axis` of an operand of that rank, counted from the front.
+std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank);  // lower_rows.cpp
+
 void lower_norm(GroupLowering& l);     // lower_rows.cpp: rms_norm, layer_norm
 void lower_softmax(GroupLowering& l);  // lower_rows.cpp
 void lower_reduce(GroupLowering& l);   // lower_rows.cpp: sum, mean, reduce_max

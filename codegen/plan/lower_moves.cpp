@@ -49,11 +49,6 @@ void dispatch_move(GroupLowering& l, const std::string& name, const Strided& str
   l.dispatch(kernels::move(l.target(), name, what), {{"x", from}, {"y", to}});
 }
 
-std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank) {
-  const auto axis = std::get<std::int64_t>(l.attribute(n, "axis"));
-  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
-}
-
 /// The one operand of a move, its result, and the copy that takes all of the result from the same place.
 struct MoveNode {
   const Node& node;

@@ -16,11 +16,6 @@
 namespace openinfer::plan {
 namespace {
 
-std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank) {
-  const auto axis = std::get<std::int64_t>(l.attribute(n, "axis"));
-  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
-}
-
 std::string kernel_name(const GroupLowering& l, const Node& head) {
   return std::string(head.op->name) + "_" + identifier(l.graph().values[head.results[0]].name);
 }
@@ -72,6 +67,11 @@ std::optional<std::pair<std::size_t, std::size_t>> one_run(const std::vector<boo
 }
 
 }  // namespace
+
+std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank) {
+  const auto axis = std::get<std::int64_t>(l.attribute(n, "axis"));
+  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
+}
 
 void lower_norm(GroupLowering& l) {
   const Node& n = l.node(l.group().head == kNoNode ? l.group().norm : l.group().head);

@@ -82,6 +82,7 @@ CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend bac
     executor_ = std::make_unique<VulkanExecutor>(plan_, model_, device_,
                                                  GpuOptions{.device = options.gpu,
                                                             .validate = options.validate,
+                                                            .threads = options.threads,
                                                             .dims = std::move(options.dims),
                                                             .index_bounds = std::move(bounds)});
     return;

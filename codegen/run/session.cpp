@@ -119,7 +119,7 @@ class CompiledSession final : public SessionExecutor {
     if (const auto given = options_.dims.find(symbol); given != options_.dims.end()) return given->second;
     for (const DimDecl& d : graph_.data().dims)
       if (d.name == symbol) return d.max;
-    return 0;
+    fail(ErrorCode::internal, "[run] the graph has no dimension '{}'", symbol);
   }
   bool waits_for_inputs(std::string_view symbol) const {
     if (options_.dims.contains(symbol)) return false;

@@ -78,7 +78,7 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
   arena = device->reserve(host::Where::device, arena_bytes);
   first_places.resize(plan.buffers.size());
   families.resize(plan.buffers.size());
-  ThreadPool pool(0);
+  ThreadPool pool(options.threads);
   weights.emplace(plan, model, pool);
   for (std::size_t b = 0; b < plan.buffers.size(); ++b) reserve(b);
   make_entries(options.timings);

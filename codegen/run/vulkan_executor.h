@@ -23,6 +23,7 @@ struct GpuOptions {
   bool validate = false;    // with the validation layer, synchronisation too: a message is an error
   bool timings = false;
   std::int64_t memory_limit_bytes = std::numeric_limits<std::int64_t>::max();  // of the device's that may be taken
+  int threads = 0;                                  // that lay out weights anew; 0: one for each processor
   Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
   std::vector<plan::IndexBound> index_bounds = {};  // inputs to look at before each step
 };

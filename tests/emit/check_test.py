@@ -112,9 +112,9 @@ LLAMA = [
 FAST = [
     ("a wrong scale of 8-bit blocks", "to_int8_mul", r"0\.007874016f", "0.0070f", "add = add"),
     ("quants of half the size, of a norm", "rms_norm_attn_norm", r"127\.0f / largest", "63.5f / largest", "Wq = matmul"),
-    ("another block's scale", "matmul_Wdown", r"= mul_int8\[b\]\.d;", "= mul_int8[0].d;", "add = add"),
-    ("the quants of another block", "matmul_Wdown", r"&mul_int8\[b\]\.qs", "&mul_int8[0].qs", "add = add"),
-    ("a residual is missing", "matmul_Wo", r"= x\[column\] \+ ", "= ", "residual = add"),
+    ("another block's scale", "matmul_Wdown", r"mul_int8\[b\]\.d\b", "mul_int8[0].d", "add = add"),
+    ("the quants of another block", "matmul_Wdown", r"mul_int8\[b\]\.qs", "mul_int8[0].qs", "add = add"),
+    ("a residual is missing", "matmul_Wo", r"load<f32x\d+>\(&x\[at\]\) \+ ", "", "residual = add"),
 ]
 
 

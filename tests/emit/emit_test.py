@@ -403,11 +403,18 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
         self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "zen4"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
+        for taken in ("flags", "sequences", "vulkan_pipelines", "class", "std", "all"):
+            self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", taken, "-o", "q", says=[f"'{taken}'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["--batch 2", "no cache"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
         os.makedirs(self.path("full"))
         self.write("full/notes.txt", "mine")
+        os.makedirs(self.path("alike/device"))
+        self.write("alike/plan.txt", "1. buy bread")
+        self.write("alike/host", "mine")
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "-o", "alike", says=["alike", "another folder"])
+        self.assertEqual(self.read("alike/host"), b"mine")
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "-o", "full", says=["full", "another folder"])
         self.assertEqual(self.read("full/notes.txt"), b"mine")
 

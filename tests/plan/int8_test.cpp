@@ -11,6 +11,7 @@
 #include "codegen/plan/print.h"
 #include "lib/passes/pipeline.h"
 #include "openinfer/half.h"
+#include "tests/distance.h"
 #include "tests/plan/interpreted_plan.h"
 #include "tests/sim/test_package.h"
 
@@ -19,6 +20,8 @@ using plan_test::InterpretedPlan;
 using sim_test::TestPackage;
 
 namespace {
+
+using testing::distance;
 
 constexpr std::int64_t kWidth = 64, kHidden = 96;
 
@@ -97,17 +100,6 @@ Tensor rows(std::int64_t n, unsigned seed) {
   Tensor t(f32, {n, kWidth});
   std::copy(values.begin(), values.end(), t.mutable_data<float>().begin());
   return t;
-}
-
-/// The largest |a - b| in units of the largest |b|.
-double distance(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.shape() == b.shape());
-  double largest = 0, error = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(b.count()); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(b.data<float>()[i])));
-    error = std::max(error, std::abs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
-  }
-  return error / largest;
 }
 
 const std::vector<kir::Target> kTargets = {{.lanes = 1, .dot4 = Dot4::us},

@@ -10,6 +10,7 @@
 #include "codegen/plan/pipeline.h"
 #include "codegen/plan/print.h"
 #include "lib/passes/pipeline.h"
+#include "tests/distance.h"
 #include "tests/plan/interpreted_plan.h"
 #include "tests/sim/small_llama.h"
 
@@ -36,14 +37,8 @@ Tensor random_tensor(Extents shape, unsigned seed) {
 
 /// |a - b| ≤ bound · the largest |b|: sums are reassociated, so bounds scale with the output.
 void check_close(const Tensor& a, const Tensor& b, double bound) {
-  REQUIRE(a.shape() == b.shape());
   REQUIRE(a.dtype() == b.dtype());
-  double largest = 0, error = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(b.count()); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(b.data<float>()[i])));
-    error = std::max(error, std::abs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
-  }
-  CHECK(error <= bound * largest);
+  CHECK(testing::distance(a, b) <= bound);
 }
 
 /// x f32[N, 8] through three turns of h = gelu(x · W) + x, and what an output and a loop have to do with each other.

@@ -12,6 +12,7 @@
 #include "codegen/run/compiled_graph.h"
 #include "codegen/run/placed_weights.h"
 #include "codegen/run/vulkan_kernel.h"
+#include "tests/distance.h"
 #include "tests/sim/layout_model.h"
 
 using namespace openinfer;
@@ -39,15 +40,7 @@ Tensor tokens(std::int64_t count) {
 constexpr std::array kOutputs = {"logits", "a", "b", "c", "d"};
 
 /// As tests/plan/layout_test.cpp: five products one behind the other.
-void check_close(const Tensor& got, const Tensor& want) {
-  REQUIRE(got.shape() == want.shape());
-  double largest = 0, error = 0;
-  for (std::size_t i = 0; i < want.data<float>().size(); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(want.data<float>()[i])));
-    error = std::max(error, std::abs(static_cast<double>(got.data<float>()[i]) - want.data<float>()[i]));
-  }
-  CHECK(error <= 4e-5 * largest);
-}
+void check_close(const Tensor& got, const Tensor& want) { CHECK(testing::distance(got, want) <= 4e-5); }
 
 bool same_bytes(const Tensor& a, const Tensor& b) {
   return a.bytes().size() == b.bytes().size() && std::memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()) == 0;

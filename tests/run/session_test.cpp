@@ -13,6 +13,7 @@
 #include "codegen/run/compiled_graph.h"
 #include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
+#include "tests/distance.h"
 #include "tests/sim/small_llama.h"
 
 using namespace openinfer;
@@ -42,15 +43,7 @@ Tensor logits(SimSession& session, const Rows& r) {
 
 /// Sums in another order: bounds scale with the output. Two layers of width 32 and a head: 2e-5 of the largest logit,
 /// as plans in the interpreter.
-void check_close(const Tensor& got, const Tensor& want) {
-  REQUIRE(got.shape() == want.shape());
-  double largest = 0, error = 0;
-  for (std::size_t i = 0; i < want.data<float>().size(); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(want.data<float>()[i])));
-    error = std::max(error, std::abs(static_cast<double>(got.data<float>()[i]) - want.data<float>()[i]));
-  }
-  CHECK(error <= 2e-5 * largest);
-}
+void check_close(const Tensor& got, const Tensor& want) { CHECK(testing::distance(got, want) <= 2e-5); }
 
 const Rows kPrompt = {{3, 10, 17, 24, 31}, {0, 1, 2, 3, 4}, {0, 0, 0, 0, 0}, {1, 4}};
 const Rows kNext = {{11}, {5}, {0}, {0}};

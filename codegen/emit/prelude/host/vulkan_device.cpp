@@ -187,7 +187,10 @@ void VulkanDevice::make_device(const DeviceNeeds& needs) {
   vkGetPhysicalDeviceQueueFamilyProperties(physical_, &count, families.data());
   while (family_ < count && (families[family_].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0) ++family_;
   if (family_ == count) fail(Reason::unsupported, name_, " does not compute");
-  if (families[family_].timestampValidBits == 64) timestamp_ns_ = properties_.limits.timestampPeriod;
+  if (const std::uint32_t bits = families[family_].timestampValidBits; bits > 0) {
+    timestamp_ns_ = properties_.limits.timestampPeriod;
+    timestamp_mask_ = ~std::uint64_t{0} >> (64 - bits);
+  }
   const float priority = 1;
   const VkDeviceQueueCreateInfo queues = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                           .queueFamilyIndex = family_,

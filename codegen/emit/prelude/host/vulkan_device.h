@@ -101,6 +101,8 @@ class VulkanDevice {
   bool has(std::string_view feature) const;
   /// Nanoseconds of one tick of a timestamp; 0: the queue has none.
   double timestamp_ns() const { return timestamp_ns_; }
+  /// The bits that count: a difference of two timestamps is right modulo these.
+  std::uint64_t timestamp_mask() const { return timestamp_mask_; }
 
  private:
   struct Buffer {
@@ -138,6 +140,7 @@ class VulkanDevice {
   std::uint32_t buffer_types_ = 0;  // memory types that buffers can lie in
   std::int64_t memory_limit_bytes_ = kNoLimit;
   double timestamp_ns_ = 0;
+  std::uint64_t timestamp_mask_ = 0;
   std::int64_t most_in_place_ = 0, most_in_buffer_ = 0;
   std::vector<Buffer> buffers_;
   Buffer staging_ = {Where::host, 0};

@@ -354,7 +354,7 @@ void Recording::read_timestamps() {
     if (from.available == 0 || to.available == 0) continue;  // in a branch that was not taken
     Timing& timing = timings_[names_[d]];
     ++timing.dispatches;
-    timing.seconds += static_cast<double>(to.ticks - from.ticks) * device_.timestamp_ns() * 1e-9;
+    timing.seconds += static_cast<double>((to.ticks - from.ticks) & device_.timestamp_mask()) * device_.timestamp_ns() * 1e-9;
   }
 }
 
