@@ -105,7 +105,8 @@ Tensor rows(std::int64_t n, unsigned seed) {
 const std::vector<kir::Target> kTargets = {{.lanes = 1, .dot4 = Dot4::us},
                                            {.lanes = 16, .dot4 = Dot4::us},
                                            {.lanes = 16, .dot4 = Dot4::us_sat16},
-                                           {.lanes = 8, .subgroups = 2, .dot4 = Dot4::ss}};
+                                           {.lanes = 8, .subgroups = 2, .dot4 = Dot4::ss},
+                                           {.lanes = 16, .dot4 = Dot4::us, .panels = true}};
 
 /// Each activation is off by at most 1/254 of the largest of its block, about a three-hundredth of its own size on
 /// average (a uniform rounding of 1/127 has a deviation of 1/127/√12, largest to mean 3); a sum of many is off by as
