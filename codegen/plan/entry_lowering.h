@@ -32,6 +32,7 @@ class EntryLowering final : public GroupLowering {
   bool transposed(ValueId value) const override;
   kernels::Layout layout(ValueId value) const override;
   std::optional<Dim> scalar(ValueId value) const override;
+  std::pair<std::int64_t, std::int64_t> range(const Dim& dim) const override;
   std::optional<Number> number(ValueId value) const override;
   kernels::Extent extent(const Dim& dim) override { return extent(Size(dim)); }
   kernels::Extent extent(const Size& size) override;
@@ -62,6 +63,8 @@ class EntryLowering final : public GroupLowering {
   std::vector<Item> items(RegionId id) const;
   std::vector<std::set<std::size_t>> dependencies(const std::vector<Item>& items) const;
   void lower_item(const Item& item);
+  /// Nothing but arithmetic on loop indices that nobody wants anywhere: readers have it as a number.
+  bool is_number(const Item& item) const;
   std::string kernel_of(const Item& item) const;
   void lower_group(const Item& item);
   void lower_variants(const Item& item, const std::vector<std::map<ValueId, DType>>& signatures,
@@ -86,6 +89,7 @@ class EntryLowering final : public GroupLowering {
   int constant_buffer(int decl);
   Operand literal_buffer(const Node& node, ValueId value);
   Operand index_in_memory(ValueId value);
+  std::optional<Dim> affine(const Node& node) const;
   std::vector<Dim> members(const Node& leaf) const;
   std::string key(const Node& leaf, const std::vector<std::int64_t>& turn) const;
   std::string unique(std::string_view wanted);

@@ -84,12 +84,13 @@ Operand EntryLowering::operand(ValueId value) {
   if (places_[value]) return *places_[value];
   const ValueInfo& v = g_.values[value];
   if (v.node != kNoNode && is_leaf(g_.nodes[v.node])) return leaf(value);
-  if (indices_.contains(value)) return index_in_memory(value);
+  if (scalar(value)) return index_in_memory(value);
   places_[value] = new_scratch(value, v.name);
   return *places_[value];
 }
 
-/// For whoever reads a loop's index as a tensor: written each turn, and for each reader, as branches skip others.
+/// For whoever reads a loop's index, or arithmetic on it, as a tensor: written each turn, and for each reader, as
+/// branches skip others.
 Operand EntryLowering::index_in_memory(ValueId value) {
   const Operand place = new_scratch(value, g_.values[value].name);
   kir::Build k("loop_index", target());
@@ -220,9 +221,32 @@ kernels::Layout EntryLowering::layout(ValueId value) const {
 std::optional<Dim> EntryLowering::scalar(ValueId value) const {
   if (const auto loop = indices_.find(value); loop != indices_.end()) return Dim::symbol(loop->second);
   const NodeId node = g_.values[value].node;
-  if (node == kNoNode || g_.nodes[node].op != &literal_op()) return std::nullopt;
+  if (node == kNoNode) return std::nullopt;
+  if (g_.nodes[node].op != &literal_op()) return affine(g_.nodes[node]);
   const auto* number = std::get_if<std::int64_t>(&g_.nodes[node].literal);
   return number ? std::optional<Dim>(*number) : std::nullopt;
+}
+
+/// Sums and products of a loop's index and numbers: layers of a cache, as `2 * l + 1`.
+std::optional<Dim> EntryLowering::affine(const Node& node) const {
+  const bool sum = node.op->name == "add";
+  if ((!sum && node.op->name != "mul") || g_.values[node.results[0]].type != TensorType{DType::i32, {}})
+    return std::nullopt;
+  const std::optional<Dim> a = scalar(node.operands[0]), b = scalar(node.operands[1]);
+  if (!a || !b) return std::nullopt;
+  if (sum) return *a + *b;
+  if (b->is_constant()) return *a * b->constant();
+  return a->is_constant() ? std::optional<Dim>(*b * a->constant()) : std::nullopt;
+}
+
+std::pair<std::int64_t, std::int64_t> EntryLowering::range(const Dim& dim) const {
+  std::int64_t least = dim.constant(), most = dim.constant();
+  for (const Dim::Term& t : dim.terms()) {
+    const auto& [from, to] = bounds_.at(t.symbol);
+    least += t.factor * (t.factor > 0 ? from : to);
+    most += t.factor * (t.factor > 0 ? to : from);
+  }
+  return {least, most};
 }
 
 std::optional<Number> EntryLowering::number(ValueId value) const {

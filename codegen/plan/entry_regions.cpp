@@ -156,7 +156,14 @@ void EntryLowering::lower_item(const Item& item) {
   const Node& node = g_.nodes[item.nodes.front()];
   if (node.op == &loop_op()) return lower_loop(node);
   if (node.op == &cond_op()) return lower_cond(node);
-  lower_group(item);
+  if (!is_number(item)) lower_group(item);
+}
+
+bool EntryLowering::is_number(const Item& item) const {
+  return std::all_of(item.nodes.begin(), item.nodes.end(), [&](NodeId n) {
+    const std::vector<ValueId>& results = g_.nodes[n].results;
+    return results.size() == 1 && g_.values[results[0]].state < 0 && !places_[results[0]] && scalar(results[0]);
+  });
 }
 
 std::vector<std::map<ValueId, DType>> EntryLowering::signatures(const Item& item,

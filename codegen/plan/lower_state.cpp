@@ -7,6 +7,7 @@
 #include "codegen/kernels/rope.h"
 #include "codegen/plan/lower_functions.h"
 #include "codegen/plan/tail.h"
+#include "lib/base/fail.h"
 #include "lib/ops/rope_frequencies.h"
 
 namespace openinfer::plan {
@@ -54,10 +55,15 @@ void refuse_f64(const GroupLowering& l, const Node& n) {
   if (l.dtype(n.operands[0]) == DType::f64) l.unsupported(n, "devices have no sin and cos of f64; cast x to f32");
 }
 
-/// Where layer `layer` of a cache begins.
+/// Where layer `layer` of a cache begins. No kernel looks whether there is such a layer.
 Size first_of_layer(const GroupLowering& l, const Node& n, ValueId layer, const Shape& cache) {
   const std::optional<Dim> index = l.scalar(layer);
-  if (!index) l.unsupported(n, "a layer that is neither a number nor a loop's index has no kernel");
+  if (!index)
+    l.unsupported(n, "a layer that is neither a number nor a loop's index, times and plus numbers, has no kernel");
+  const auto [least, most] = l.range(*index);
+  if (least < 0 || (cache[0].is_constant() && most >= cache[0].constant()))
+    fail_at(n.at, ErrorCode::invalid_argument, "[{}] layer {} is outside the cache, which has {} layers", n.op->name,
+            least < 0 ? least : most, cache[0].to_string());
   return Size(*index) * Size::count(Shape(cache.begin() + 1, cache.end()));
 }
 

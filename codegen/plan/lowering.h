@@ -45,8 +45,11 @@ class GroupLowering {
   virtual bool transposed(ValueId value) const = 0;
   /// How the weight lies when kernels read it (layout.h); rows for all other values.
   virtual kernels::Layout layout(ValueId value) const = 0;
-  /// The value as an affine expression: an integer literal or a loop's index. Nothing for values in memory.
+  /// The value as an affine expression: an integer literal, a loop's index, sums and products of those.
+  /// Nothing for values in memory.
   virtual std::optional<Dim> scalar(ValueId value) const = 0;
+  /// The least and the greatest that an affine expression can be.
+  virtual std::pair<std::int64_t, std::int64_t> range(const Dim& dim) const = 0;
   /// The number that a literal is, as its author wrote it.
   virtual std::optional<Number> number(ValueId value) const = 0;
 

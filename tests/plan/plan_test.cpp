@@ -128,6 +128,56 @@ TEST_CASE("what is too large for a kernel's indices is refused with the user's l
                     Catch::Contains("may have 4294967296 elements or blocks") && Catch::Contains("plan_test.cpp"));
 }
 
+/// Two layers a turn: what x leaves in layers 1, 2 and 3, 4 of a cache comes back as y, and `more` layers behind.
+Graph layers_in_pairs(std::int64_t more) {
+  return graph([&](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 5);
+    auto x = b.input("x", f32, {N, 8});
+    auto pos = b.input("pos", i32, {N});
+    auto kv = b.state("kv", kv_cache({.layers = 5, .slots = 1, .capacity = 6, .heads = 2, .head_dim = 4}));
+    auto y = b.loop("l", 0, 2, x, [&](Index l, Value h) {
+      for (const Index& layer : {l * 2 + 1, l * 2 + (2 + more)}) {
+        kv_write(kv, {.layer = layer, .pos = pos}, h, h * 0.5);
+        auto [ks, vs] = kv_read(kv, {.layer = layer});
+        h = h + sdpa(h, ks, vs, {.pos = pos});
+      }
+      return h;
+    });
+    b.output("y", y);
+    b.output("last", b.loop("m", 0, 3, fill(b, {}, 0, i32), [&](Index m, Value) { return b.value(m * 2 + 1); }));
+  });
+}
+
+TEST_CASE("a loop's index, times and plus numbers, picks layers of a cache and costs no dispatch") {
+  const Graph g = layers_in_pairs(0);
+  Tensor x = random_tensor({3, 8}, 5), pos(i32, {3});
+  for (std::int32_t i = 0; i < 3; ++i) pos.mutable_data<std::int32_t>()[static_cast<std::size_t>(i)] = i;
+  for (const bool fuse : {true, false}) {
+    const plan::Plan p = make_plan(g, {.lanes = 16}, {}, fuse);
+    INFO(to_text(p));
+    SimSession sim(g);
+    InterpretedPlan run(p, nullptr);
+    for (int step = 0; step < 2; ++step) {
+      const auto got = run.run("step", {{"x", x}, {"pos", pos}});
+      const Outputs want = sim.run_step({{"x", x}, {"pos", pos}});
+      check_close(got.at("y"), want["y"], 2e-6);
+      CHECK(got.at("last").data<std::int32_t>()[0] == 5);  // read as a tensor it is one
+    }
+    const auto is_loop = [](const plan::Step& s) { return std::holds_alternative<plan::Loop>(s); };
+    const auto& steps = p.entries[0].steps;
+    const auto& body = std::get<plan::Loop>(*std::find_if(steps.begin(), steps.end(), is_loop)).body;
+    const auto is_dispatch = [](const plan::Step& s) { return std::holds_alternative<plan::Dispatch>(s); };
+    // Twice h * 0.5, kv_write, sdpa and the sum.
+    if (!fuse) CHECK(std::count_if(body.begin(), body.end(), is_dispatch) == 8);
+  }
+}
+
+TEST_CASE("a layer outside the cache is refused with the user's line") {
+  CHECK_THROWS_WITH(make_plan(layers_in_pairs(1), {.lanes = 16}),
+                    Catch::Contains("[kv_write] layer 5 is outside the cache, which has 5 layers at plan_test.cpp"));
+  CHECK_THROWS_WITH(make_plan(layers_in_pairs(-3), {.lanes = 16}), Catch::Contains("layer -1 is outside the cache"));
+}
+
 TEST_CASE("a llama's plan gives the simulator's logits, by decoding and by prompts") {
   sim_test::TestPackage package("plan_llama");
   sim_test::fill_small_llama(package);
