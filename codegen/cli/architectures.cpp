@@ -9,12 +9,22 @@
 #include "codegen/cli/options.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
+#include "openinfer/models/gemma2.h"
+#include "openinfer/models/gemma3.h"
+#include "openinfer/models/gpt2.h"
 #include "openinfer/models/llama.h"
+#include "openinfer/models/mistral.h"
+#include "openinfer/models/phi3.h"
+#include "openinfer/models/qwen2.h"
+#include "openinfer/models/qwen3.h"
 
 namespace openinfer::cli {
 namespace {
 
-constexpr std::array kArchitectures = {Architecture{"llama", models::llama}};
+constexpr std::array kArchitectures = {Architecture{"llama", models::llama},   Architecture{"mistral", models::mistral},
+                                       Architecture{"qwen2", models::qwen2},   Architecture{"qwen3", models::qwen3},
+                                       Architecture{"gemma2", models::gemma2}, Architecture{"gemma3", models::gemma3},
+                                       Architecture{"gpt2", models::gpt2},     Architecture{"phi3", models::phi3}};
 
 /// A text says itself which dtype its caches have.
 ChosenGraph from_text(Graph graph, std::string origin, std::optional<DType> kv_dtype) {
@@ -31,15 +41,28 @@ std::string known_names() {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// The table's graph over this package. A package that says the architecture's name and has not its parts gets the
-/// remedy.
+/// The table's graph over this package. A package that says the architecture's name and has not its parts, or has them
+/// in a form that the graph does not know, gets the remedy.
 Graph built(const Architecture& row, const Model& model, DType kv_dtype) try {
   return row.build(model, kv_dtype);
 } catch (const Error& error) {
-  if (error.code() != ErrorCode::not_found) throw;
-  fail(error.code(),
-       "{}; {} says that it is a {}, whose graph needs this: convert with --arch {}, or give --graph F.oig",
-       error.what(), model.path(), row.name, row.name);
+  if (error.code() == ErrorCode::internal) throw;
+  const bool lacks = error.code() == ErrorCode::not_found;
+  fail(error.code(), "{}; {} says that it is a {}, whose graph {}: {}give --graph F.oig", error.what(), model.path(),
+       row.name, lacks ? "needs this" : "cannot be built over it",
+       lacks ? fmt::format("convert with --arch {}, or ", row.name) : "");
+}
+
+[[noreturn]] void no_graph(const Model& model, const std::string& architecture) {
+  constexpr std::string_view describe =
+      "give --graph F.oig, or describe the model in C++ and embed its graph with "
+      "`openinfer pack`";
+  if (!architecture.empty())
+    fail(ErrorCode::not_found, "[graph] {} is a {}, and this command has no graph for that (it has {}): {}",
+         model.path(), architecture, known_names(), describe);
+  fail(ErrorCode::not_found,
+       "[graph] {} carries no graph and names no architecture; this command knows {}: convert with --arch {}, {}",
+       model.path(), known_names(), kArchitectures.front().name, describe);
 }
 
 }  // namespace
@@ -56,13 +79,7 @@ ChosenGraph choose_graph(const Model& model, const GraphChoice& choice) {
     if (row.name == architecture)
       return {built(row, model, choice.kv_dtype.value_or(choice.usual_kv_dtype)),
               fmt::format("graph for {}", architecture)};
-  fail(ErrorCode::not_found,
-       "[graph] {} carries no graph and {}; this command knows {}: convert with --arch {}, give --graph F.oig, or "
-       "describe the model in C++ and embed its graph with `openinfer pack`",
-       model.path(),
-       architecture.empty() ? "names no architecture"
-                            : fmt::format("its architecture '{}' is not known here", architecture),
-       known_names(), kArchitectures.front().name);
+  no_graph(model, architecture);
 }
 
 }  // namespace openinfer::cli

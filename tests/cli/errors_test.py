@@ -104,7 +104,7 @@ class Errors(Case):
 
     def test_unknown_architecture(self):
         self.package(architecture="mamba")
-        self.fails("run", "m.oinf", *IDS, says=["mamba", "knows llama", "--arch llama", "--graph F.oig", "pack"])
+        self.fails("run", "m.oinf", *IDS, says=["mamba", "no graph for that", "has llama, mistral", "--graph F.oig", "pack"])
 
     def test_architecture_that_is_not_named(self):
         """As `convert --arch none` leaves it."""

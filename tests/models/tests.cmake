@@ -18,3 +18,12 @@ if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
   set_tests_properties(models_minilm_tokens PROPERTIES LABELS model SKIP_RETURN_CODE 77
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
 endif()
+# Tiny checkpoints of every family: nothing to fetch. lavapipe takes minutes where the machine has other work.
+if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
+  foreach(case Sim Cpu Vulkan)
+    add_test(NAME models_families_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/family_graphs_test.py ${case})
+    set_tests_properties(models_families_${case} PROPERTIES LABELS unit TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT
+      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test_cache")
+  endforeach()
+  set_tests_properties(models_families_Vulkan PROPERTIES LABELS model)
+endif()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`openinfer run` on what convert.py makes of each tiny checkpoint of families/, without a flag that says what it is, against the
+logits stored there. Prints each family's largest error as a share of its output's scale."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "convert"))
+import checkpoints  # noqa: E402
+import families_test as conversion  # noqa: E402
+import family_models  # noqa: E402
+import numpy as np  # noqa: E402
+import safetensors.numpy  # noqa: E402
+
+COMMAND = os.environ["OPENINFER_COMMAND"]
+FAMILIES = HERE / "families"
+GRAPHS = ("llama2", "llama3", "llama-bias-linear", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3")
+# Checkpoints whose architecture has no graph, and what it is called; those whose rope has a form that the operator has not.
+NO_GRAPH = {"mixtral": "mixtral", "qwen3moe": "qwen3moe", "gpt-oss": "gpt-oss", "gpt-oss-mxfp4": "gpt-oss", "t5": "t5", "t5-gated": "t5", "bert": "bert", "roberta": "roberta"}
+NO_ROPE = {"llama-yarn": ("llama", "yarn"), "phi3-longrope": ("phi3", "longrope")}
+# Of the scale. float32's own error is at most 2.1e-6 (families/README.md), and another order of sums has one of that size.
+TOLERANCE = 2e-5
+
+
+class Case(unittest.TestCase):
+    BACKEND = ""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+
+    def package(self, name: str, source=None) -> pathlib.Path:
+        path = self.folder / f"{name}.oinf"
+        done = checkpoints.command(source or FAMILIES / name, "-o", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def run_cli(self, *arguments):
+        return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=600, check=False)
+
+    def works(self, *arguments) -> str:
+        done = self.run_cli(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def logits(self, package, ids) -> np.ndarray:
+        path = self.folder / "logits.npy"
+        self.works("run", package, "--backend", self.BACKEND, "-n", 0, "--prompt-ids", ",".join(map(str, ids)), "--logits", path)
+        return np.load(path)
+
+    def close(self, name: str, found: np.ndarray, wanted: np.ndarray):
+        self.assertEqual(found.shape, wanted.shape)
+        scale = np.abs(wanted).max()
+        error = np.abs(found - wanted).max() / scale
+        print(f"| {name} | {self.BACKEND} | {error:.1e} |", file=sys.stderr)
+        self.assertLessEqual(error, TOLERANCE, name)  # a NaN is not
+
+    def check(self, name: str):
+        package, ids = self.package(name), np.load(FAMILIES / name / "tokens.npy").tolist()
+        self.close(name, self.logits(package, ids), np.load(FAMILIES / name / "logits.npy"))
+        self.check_decoding(package, ids[:10])
+
+    def check_decoding(self, package, prompt):
+        """One token at a time, past the windows: each is the best one behind what is before it, but for twice the error."""
+        out = self.works("run", package, "--backend", self.BACKEND, "-n", 12, "--prompt-ids", ",".join(map(str, prompt)), "--ignore-eos", "--ids")
+        answer = [int(i) for i in out.split(",")]
+        self.assertEqual(len(answer), 12)
+        rows = self.logits(package, prompt + answer[:-1])[len(prompt) - 1 :]
+        for row, chosen in zip(rows, answer):
+            self.assertGreaterEqual(row[chosen], row.max() - 2 * TOLERANCE * np.abs(rows).max())
+
+
+class Compiled(Case):
+    def check_all(self, names):
+        for name in names:
+            with self.subTest(name):
+                self.check(name)
+
+    def deep(self, n_layers: int, full: int) -> tuple:
+        """gemma3's layers again and again, each `full`-th one without a window: package and float64's logits by its keys (what
+        those formulas are worth, families_test.py of tests/convert asks)."""
+        config, weights = conversion.load("gemma3")
+        layers = config["num_hidden_layers"]
+        config |= {"num_hidden_layers": n_layers, "layer_types": ["full_attention" if l % full == full - 1 else "sliding_attention" for l in range(n_layers)]}
+        of = lambda key, l: key.replace(".layers.{}.", f".layers.{l}.")  # noqa: E731
+        stacked = {key: w for key, w in weights.items() if ".layers." not in key}
+        for key in {re.sub(r"\.layers\.\d+\.", ".layers.{}.", key) for key in weights if ".layers." in key}:
+            stacked |= {of(key, l): weights[of(key, l % layers)].copy() for l in range(n_layers)}
+        source = self.folder / f"deep{n_layers}"
+        source.mkdir()
+        safetensors.numpy.save_file(stacked, source / "model.safetensors")
+        (source / "config.json").write_text(json.dumps(config))
+        package = self.package(f"deep{n_layers}", source)
+        ids = np.load(FAMILIES / "gemma3" / "tokens.npy")
+        return package, ids.tolist(), family_models.run(checkpoints.Package(package), conversion.logical, {"tokens": ids})["logits"]
+
+    def check_deep(self):
+        package, ids, wanted = self.deep(10, 3)
+        self.close("gemma3, 10 layers", self.logits(package, ids), wanted)
+        self.check_decoding(package, ids[:10])
+
+
+class Sim(Compiled):
+    BACKEND = "sim"
+
+    def test_logits(self):
+        self.check_all(GRAPHS)
+
+    def test_windows_that_repeat_are_one_loop(self):
+        self.check_deep()
+        loops = lambda n: len(re.findall(r"^ *for ", self.works("graph", self.deep(n, 3)[0], "--text"), re.MULTILINE))  # noqa: E731
+        self.assertEqual([loops(n) for n in (9, 13, 31)], [1, 2, 2])
+
+    def test_every_checkpoint_is_named(self):
+        self.assertEqual(sorted([*GRAPHS, *NO_GRAPH, *NO_ROPE]), conversion.names())
+
+    def refused(self, package, *says):
+        done = self.run_cli("run", package, "--prompt-ids", "1,2", "--ids")
+        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+        for part in (str(package), *says):
+            self.assertIn(part, done.stderr)
+
+    def test_no_graph(self):
+        for name, architecture in NO_GRAPH.items():
+            with self.subTest(name):
+                self.refused(self.package(name), f"a {architecture}, and this command has no graph for that", "it has llama, mistral", "--graph F.oig")
+
+    def test_no_such_rope(self):
+        for name, (architecture, scaling) in NO_ROPE.items():
+            with self.subTest(name):
+                self.refused(self.package(name), f"a {architecture}, whose graph", f"not '{scaling}'", "--graph F.oig")
+
+
+class Cpu(Compiled):
+    BACKEND = "cpu"
+
+    def test_logits(self):
+        self.check_all(GRAPHS)
+
+    def test_windows_that_repeat(self):
+        self.check_deep()
+
+
+class Vulkan(Compiled):
+    BACKEND = "vulkan"
+
+    def test_logits(self):
+        self.check_all(("gemma3", "gpt2"))
+
+    def test_windows_that_repeat(self):
+        self.check_deep()
+
+
+if __name__ == "__main__":
+    unittest.main()
