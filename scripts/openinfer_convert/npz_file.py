@@ -47,12 +47,12 @@ def _array(path: str, entry: Entry) -> Rows:
         raise ConvertError(f"{where}: {kind} {shape} takes {size} bytes, its entry has {entry.size - start}")
     extents = shape if fortran else shape[::-1]
     strides = [math.prod(extents[:i]) for i in range(len(shape))]
-    return place(kind, shape, tuple(strides if fortran else strides[::-1]), name, entry.file, entry.offset + start)
+    return place(kind, shape, tuple(strides if fortran else strides[::-1]), name, entry.file, start)
 
 
 def _header(where: str, entry: Entry) -> tuple:
     """(dtype, Fortran order, shape, where the data begins in the entry)."""
-    head = entry.read(0, min(entry.size, MAX_HEADER + 12))
+    head = entry.head(min(entry.size, MAX_HEADER + 12))
     if head[:6] != b"\x93NUMPY" or len(head) < 12:
         raise ConvertError(f"{where} is no .npy file")
     if tuple(head[6:8]) not in ((1, 0), (2, 0), (3, 0)):

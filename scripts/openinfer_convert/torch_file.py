@@ -107,4 +107,4 @@ def _rows(path: str, name: str, tensor: Tensor, entries: dict, folder: str) -> R
     end = (tensor.offset + span(tensor.shape, tensor.strides)) * item
     if end > size:
         raise ConvertError(f"{where} ({tensor.dtype} {tensor.shape}, strides {tensor.strides}) ends at byte {end} of its storage, which has {size}")
-    return place(tensor.dtype, tensor.shape, tensor.strides, name, entry.file, entry.offset + tensor.offset * item)
+    return place(tensor.dtype, tensor.shape, tensor.strides, name, entry.file, tensor.offset * item)

@@ -21,6 +21,7 @@ MAX_DIRECTORY = 256 << 20
 DEFLATE_RATIO = 1032  # what deflate packs a byte into at best (zlib's technical notes)
 WINDOW = 1 << 20
 NOWHERE = 0xFFFFFFFF  # the number is in the zip64 field
+NOT_COMPUTED = 0  # as a checksum: what torch.save writes with torch.utils.serialization.config.save.compute_crc32 = False
 
 
 @dataclass
@@ -31,11 +32,40 @@ class Entry:
     packed: int  # bytes in the archive
     size: int  # bytes of the content
     header: int  # offset of the local header
-    file: object = None  # SourceFile or InflatedFile: read(offset, size)
-    offset: int = 0  # of the content in `file`
+    file: object = None  # its content, a StoredFile or InflatedFile: read(offset, size)
 
     def read(self, offset: int, size: int) -> bytes:
-        return self.file.read(self.offset + offset, size).tobytes()
+        return self.file.read(offset, size).tobytes()
+
+    def head(self, size: int) -> bytes:
+        """The first bytes. Of an entry that has more they are not checked: whoever reads the rest checks all."""
+        return self.file.head(size).tobytes()
+
+
+class StoredFile:
+    """The content of a stored entry, with SourceFile's interface. Its checksum is looked at once, before the first read, a window
+    at a time: tensors share a storage and take parts of it in any order, so their own reads may never cover it."""
+
+    def __init__(self, file: SourceFile, entry: Entry, start: int):
+        self.path, self.size = file.path, entry.size
+        self._file, self._name, self._crc, self._start = file, entry.name, entry.crc, start
+        self._good = entry.crc == NOT_COMPUTED
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        if not self._good:
+            self._check()
+        return self._file.read(self._start + offset, size)
+
+    def head(self, size: int) -> np.ndarray:
+        return self._file.read(self._start, size) if size < self.size else self.read(0, size)
+
+    def _check(self):
+        crc = 0
+        for at in range(0, self.size, WINDOW):
+            crc = zlib.crc32(self._file.read(self._start + at, min(WINDOW, self.size - at)), crc)
+        if crc != self._crc:
+            raise ConvertError(f"{self.path}: entry {one_line(self._name)} has the checksum {crc:08x}, its directory says {self._crc:08x}: it is corrupt")
+        self._good = True
 
 
 class InflatedFile:
@@ -57,6 +87,9 @@ class InflatedFile:
         while self._at < offset:
             self._take(min(offset - self._at, WINDOW))
         return self._take(size)
+
+    def head(self, size: int) -> np.ndarray:
+        return self.read(0, size)
 
     def _take(self, size: int) -> np.ndarray:
         out, done = np.empty(size, dtype="u1"), 0
@@ -191,8 +224,5 @@ def _place(file: SourceFile, entry: Entry, limit: int) -> int:
         raise ConvertError(f"{where} ends at byte {start + entry.packed}, the directory begins at {limit}: it is cut or corrupt")
     if _name(file, file.read(entry.header + 30, name_size).tobytes()) != entry.name:
         raise ConvertError(f"{where} has another name where its content is: it is hostile or corrupt")
-    if entry.method == STORED:
-        entry.file, entry.offset = file, start
-    else:
-        entry.file, entry.offset = InflatedFile(file, entry, start), 0
+    entry.file = (StoredFile if entry.method == STORED else InflatedFile)(file, entry, start)
     return start + entry.packed

@@ -171,6 +171,23 @@ class Refuses(c.Case):
         self.deflated(lambda raw, at: struct.pack_into("<I", raw, at + 20, struct.unpack_from("<I", raw, at + 20)[0] // 2))
         self.refused(path, "inflates to fewer than the 20128 bytes that it claims")
 
+    def test_flipped_bits_of_stored_entries(self):
+        path, arrays = self.folder / "bad.npz", {"a": np.arange(400000, dtype="<f4"), "f": np.asfortranarray(np.arange(6000.0).reshape(60, 100)), "e": np.zeros((0, 7), "<f4")}
+        with io.BytesIO() as stream:
+            np.savez(stream, **arrays)
+            good = stream.getvalue()
+        for name, at in (("a", 0), ("a", 999_999), ("a", 1_599_999), ("f", 3), ("f", 47_999)):
+            raw = bytearray(good)
+            raw[raw.find(arrays[name].tobytes("A")) + at] ^= 0x40
+            path.write_bytes(raw)
+            self.refused(path, rf"entry {name}\.npy has the checksum [0-9a-f]{{8}}, its directory says [0-9a-f]{{8}}: it is corrupt")
+        for old, new in ((b"(0, 7)", b"(0, 5)"), (b"(60, 100)", b"(20, 300)"), (b"(400000,)", b"(8,50000)"), (b"'<f4', 'fortran_order': False, 'shape': (4", b"'<i4', 'fortran_order': False, 'shape': (4")):
+            self.assertEqual(good.count(old), 1)
+            path.write_bytes(good.replace(old, new.ljust(len(old))))
+            self.refused(path, "has the checksum|bad header")
+        path.write_bytes(good)
+        self.assertEqual(set(self.convert(path).tensors), set(arrays))
+
     def test_a_bomb_is_read_as_a_stream(self):
         """32 MiB of zeros in 32 KiB: as many bytes as it says, a chunk at a time; a disk that is too small is known before."""
         path, out = self.folder / "bomb.npz", self.folder / "out.oinf"

@@ -62,10 +62,10 @@ def pickled(value: bytes) -> bytes:
     return b"\x80\x02" + value + b"."
 
 
-def archive(path, pickle: bytes, storages: dict, *, extra=(), compression=zipfile.ZIP_STORED, prefix="archive"):
+def archive(path, pickle: bytes, storages: dict, *, extra=(), compression=zipfile.ZIP_STORED, prefix="archive", byteorder="little"):
     with zipfile.ZipFile(path, "w", compression) as z:
         z.writestr(f"{prefix}/data.pkl", pickle)
-        z.writestr(f"{prefix}/byteorder", "little")
+        z.writestr(f"{prefix}/byteorder", byteorder)
         for key, raw in storages.items():
             z.writestr(f"{prefix}/data/{key}", raw)
         z.writestr(f"{prefix}/version", "3\n")
@@ -82,6 +82,25 @@ def save(path, arrays: dict, *, ordered=True, wrap=None, **options):
         storages[str(key)] = array.tobytes()
     made = dictionary(items, ordered)
     archive(path, pickled(made if wrap is None else wrap(made)), storages, **options)
+
+
+def without_checksums(path):
+    """As torch.save writes with torch.utils.serialization.config.save.compute_crc32 = False: zeros."""
+    raw = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as z:
+        at, entries = z.start_dir, z.infolist()
+    for entry in entries:
+        raw[entry.header_offset + 14 : entry.header_offset + 18] = raw[at + 16 : at + 20] = bytes(4)
+        at += 46 + sum(struct.unpack_from("<3H", raw, at + 28))
+    path.write_bytes(raw)
+
+
+def flipped(path, needle: bytes, at: int = 0):
+    """One bit of the file, `at` bytes after where the needle begins, which is there once."""
+    raw = bytearray(path.read_bytes())
+    assert raw.count(needle) == 1
+    raw[raw.find(needle) + at] ^= 0x10
+    path.write_bytes(raw)
 
 
 def damaged_zip(path, change) -> bytes:

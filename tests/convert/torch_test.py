@@ -7,10 +7,12 @@ import random
 import struct
 import unittest
 import zipfile
+from unittest import mock
 
 import checkpoints as c
 import numpy as np
 import torch_files as t
+from openinfer_convert import zip_file
 
 
 class Reads(c.Case):
@@ -95,6 +97,25 @@ class Reads(c.Case):
         t.save(self.path, {"w": array, "v": array[:9]}, compression=zipfile.ZIP_DEFLATED)
         p = self.convert(self.path)
         self.assertEqual((p.bytes("w").tobytes(), p.bytes("v").tobytes()), (array.tobytes(), array[:9].tobytes()))
+
+    def test_files_without_checksums(self):
+        raw = self.rng.bytes(8)
+        t.archive(self.path, t.pickled(t.dictionary({"w": t.tensor("0", "FloatStorage", 2, (2,))})), {"0": raw})
+        t.without_checksums(self.path)
+        with zipfile.ZipFile(self.path) as z:
+            self.assertEqual({e.CRC for e in z.infolist()}, {0})
+        self.assertEqual(self.convert(self.path).bytes("w").tobytes(), raw)
+
+    def test_a_storages_checksum_is_looked_at_once(self):
+        """However many tensors take parts of it, in whatever order."""
+        base = self.rng.integers(0, 256, 3 << 20, dtype="u1")
+        parts = {"end": ((1 << 20,), (1,), 2 << 20), "begin": ((1 << 20,), (1,), 0), "every_third": ((1 << 10,), (3,), 5), "turned": ((1024, 2048), (1, 1024))}
+        value = t.dictionary({k: t.tensor("0", "ByteStorage", base.size, *part) for k, part in parts.items()})
+        original, checked = zip_file.StoredFile._check, []
+        with mock.patch.object(zip_file.StoredFile, "_check", lambda file: (checked.append(file._name), original(file))):
+            p = self.written(value, {"0": base.tobytes()})
+        self.assertEqual((p.bytes("end").tobytes(), p.bytes("begin").tobytes()), (base[2 << 20 :].tobytes(), base[: 1 << 20].tobytes()))
+        self.assertEqual(sorted(checked), ["archive/byteorder", "archive/data.pkl", "archive/data/0"])
 
     def test_memory(self):
         """48 MiB read through, and turned around: a chunk, and the tensor itself."""
@@ -188,6 +209,18 @@ class Refuses(c.Case):
         self.bad(t.pickled(made), "a shape is no tuple of sizes")
         self.bad(t.pickled(b"}q\x00" + t.text("self") + b"h\x00s"), "nest deeper than 32")
 
+    def test_flipped_bits(self):
+        raw = np.random.default_rng(8).bytes(3 << 20)
+        value = t.pickled(t.dictionary({"a": t.tensor("0", "ByteStorage", len(raw), (100,), offset=7), "b": t.tensor("0", "ByteStorage", len(raw), (50, 2), (2, 1), offset=2 << 20)}))
+        for at in (0, 8, len(raw) // 2, (2 << 20) + 99, len(raw) - 1):
+            t.archive(self.path, value, {"0": raw})
+            t.flipped(self.path, raw, at)
+            self.refused(self.path, r"entry archive/data/0 has the checksum [0-9a-f]{8}, its directory says [0-9a-f]{8}: it is corrupt")
+        for needle, at in ((t.text("a"), 5), (b"little", 0)):
+            t.archive(self.path, value, {"0": raw})
+            t.flipped(self.path, needle, at)
+            self.refused(self.path, r"entry archive/(data\.pkl|byteorder) has the checksum")
+
     def test_tensors(self):
         self.bad(self.one("0", "FloatStorage", 2, (3,)), r"w \(f32 \(3,\), strides \(1,\)\) ends at byte 12 of its storage, which has 8")
         self.bad(self.one("0", "FloatStorage", 2, (2,), offset=1), "ends at byte 12")
@@ -208,9 +241,7 @@ class Refuses(c.Case):
         good = self.one("0", "FloatStorage", 2, (2,))
         self.bad(good, "is a TorchScript program", extra=[("archive/constants.pkl", b"x")])
         self.bad(good, "holds 2 data.pkl", extra=[("other/data.pkl", b"x")])
-        t.archive(self.path, good, {"0": bytes(8)})
-        self.path.write_bytes(self.path.read_bytes().replace(b"little", b"bigger"))
-        self.refused(self.path, "is not little-endian")
+        self.bad(good, "is not little-endian", byteorder="big")
         self.path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + bytes(600))
         self.refused(self.path, "format of before version 1.6: load it with PyTorch")
         self.path.write_bytes(b"\0" * 257 + b"ustar" + bytes(600))
@@ -219,13 +250,20 @@ class Refuses(c.Case):
         self.refused(self.path, "is not what torch.save writes")
 
     def test_damaged_at_random(self):
+        """The archive, whose checksums may notice, and in every other round the pickle before they are computed."""
         t.save(self.path, {"a": np.arange(12, dtype="<f4").reshape(3, 4), "b": np.arange(5, dtype="<i8")}, wrap=lambda d: t.dictionary({"state_dict": d}))
-        good, rng, refused = self.path.read_bytes(), random.Random(5), 0
+        with zipfile.ZipFile(self.path) as z:
+            pickled, storages = z.read("archive/data.pkl"), {key: z.read(f"archive/data/{key}") for key in "01"}
+        whole, rng, refused = self.path.read_bytes(), random.Random(5), 0
         for i in range(1500):
-            raw = bytearray(good)
+            raw = bytearray(pickled if i % 2 else whole)
             for _ in range(rng.choice((1, 1, 2, 6))):
                 raw[rng.randrange(len(raw))] = rng.choice((0, 1, 0x7F, 0xFF, rng.randrange(256), ord(rng.choice("()]}QRbtu.chqX"))))
-            self.path.write_bytes(raw[: rng.randrange(len(raw))] if rng.random() < 0.1 else raw)
+            raw = raw[: rng.randrange(len(raw))] if rng.random() < 0.1 else raw
+            if i % 2:
+                t.archive(self.path, bytes(raw), storages)
+            else:
+                self.path.write_bytes(raw)
             try:
                 for rows in c.package.open_source(str(self.path)).tensors.values():
                     if rows.nbytes < 1 << 20:  # strides of nothing make tensors of any size
