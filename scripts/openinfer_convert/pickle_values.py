@@ -18,6 +18,10 @@ DTYPES = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf1
 TYPES = {"torch.Tensor", "torch.nn.parameter.Parameter"}
 REMEDY = ("; only names of plain state dicts are known, and nothing else is ever loaded: save model.state_dict() alone, or as safetensors")
 
+# Opcodes run and elements copied. A tensor takes about 35 opcodes, so this is a state dict of 200,000; what a file of any size
+# makes of it stays below about a gigabyte.
+MAX_MADE = 1 << 23
+
 
 @dataclass(frozen=True)
 class Name:
@@ -50,46 +54,62 @@ def _check(good: bool, what: str):
         raise Malformed(what)
 
 
-def _sizes(value, what: str) -> tuple:
-    _check(type(value) in (tuple, list) and all(type(n) is int and 0 <= n < 1 << 62 for n in value), f"{what} is no tuple of sizes")
+class Budget:
+    """A pickle can name one long list in two bytes, as often as it likes: whoever copies its elements pays for them here."""
+
+    def __init__(self):
+        self.left = MAX_MADE
+
+    def charge(self, count: int):
+        self.left -= count
+        _check(self.left >= 0, f"it makes more than {MAX_MADE} values")
+
+
+def _sizes(budget: Budget, value, what: str) -> tuple:
+    _check(type(value) in (tuple, list), f"{what} is no tuple of sizes")
+    budget.charge(len(value))
+    _check(all(type(n) is int and 0 <= n < 1 << 62 for n in value), f"{what} is no tuple of sizes")
     return tuple(value)
 
 
-def _tensor(storage, offset, shape, strides, dtype=None) -> Tensor:
+def _tensor(budget: Budget, storage, offset, shape, strides, dtype=None) -> Tensor:
     _check(isinstance(storage, Storage) and type(offset) is int and 0 <= offset < 1 << 62, "a tensor has no storage or offset")
     if dtype is not None:
         dtype = DTYPES.get(dtype.text.removeprefix("torch.")) if isinstance(dtype, Name) else None
     dtype = dtype or storage.dtype
     _check(dtype is not None, "a tensor has no dtype")
-    shape, strides = _sizes(shape, "a shape"), _sizes(strides, "a stride")
+    shape, strides = _sizes(budget, shape, "a shape"), _sizes(budget, strides, "a stride")
     _check(len(shape) == len(strides), f"a tensor has shape {one_line(shape)} and strides {one_line(strides)}")
     return Tensor(storage, dtype, offset, shape, strides)
 
 
-def _rebuild(*values):
+def _rebuild(budget: Budget, *values):
     _check(4 <= len(values) <= 7, "_rebuild_tensor has the wrong number of values")
     _check(len(values) < 7 or not values[6], "a tensor is conjugated or negated lazily")
-    return _tensor(*values[:4])
+    return _tensor(budget, *values[:4])
 
 
-def _rebuild_v3(*values):
+def _rebuild_v3(budget: Budget, *values):
     _check(7 <= len(values) <= 8, "_rebuild_tensor_v3 has the wrong number of values")
-    return _tensor(*values[:4], values[6])
+    return _tensor(budget, *values[:4], values[6])
 
 
-def _parameter(*values):
-    _check(len(values) >= 1 and isinstance(values[0], Tensor), "a parameter is no tensor")
+def _parameter(budget: Budget, *values):
+    _check(1 <= len(values) <= 4 and isinstance(values[0], Tensor), "a parameter is no tensor")
     return values[0]
 
 
-def _from_type(*values):
-    """_rebuild_from_type_v2(function, type, its values, state): a tensor or parameter with attributes."""
+def _from_type(budget: Budget, *values):
+    """_rebuild_from_type_v2(function, type, its values, state): a tensor or parameter with attributes. PyTorch writes one around
+    a tensor, never one in another."""
     _check(len(values) == 4 and isinstance(values[1], Name) and values[1].text in TYPES and type(values[2]) is tuple, "an unknown kind of tensor")
-    return _call(values[0], values[2])
+    _check(values[0] != Name(FROM_TYPE), "a tensor with attributes is made of one with attributes")
+    return _call(budget, values[0], values[2])
 
 
-def _ordered_dict(*values):
+def _ordered_dict(budget: Budget, *values):
     _check(len(values) <= 1 and all(type(v) is list for v in values), "an OrderedDict of something else than a list")
+    budget.charge(len(values[0]) if values else 0)
     out = {}
     for pair in values[0] if values else ():
         _check(type(pair) in (list, tuple) and len(pair) == 2, "an OrderedDict of something else than pairs")
@@ -97,21 +117,22 @@ def _ordered_dict(*values):
     return out
 
 
-def _size(*values):
+def _size(budget: Budget, *values):
     _check(len(values) == 1, "torch.Size has the wrong number of values")
-    return _sizes(values[0], "a torch.Size")
+    return _sizes(budget, values[0], "a torch.Size")
 
 
+FROM_TYPE = "torch._tensor._rebuild_from_type_v2"
 CALLS = {"torch._utils._rebuild_tensor": _rebuild, "torch._utils._rebuild_tensor_v2": _rebuild, "torch._utils._rebuild_tensor_v3": _rebuild_v3,
          "torch._utils._rebuild_parameter": _parameter, "torch._utils._rebuild_parameter_with_state": _parameter,
-         "torch._tensor._rebuild_from_type_v2": _from_type, "collections.OrderedDict": _ordered_dict, "torch.Size": _size}
+         FROM_TYPE: _from_type, "collections.OrderedDict": _ordered_dict, "torch.Size": _size}
 NAMES = {*CALLS, *TYPES, *(f"torch.{s}" for s in STORAGES), *(f"torch.{d}" for d in DTYPES)}
 
 
-def _call(function, values):
+def _call(budget: Budget, function, values):
     _check(isinstance(function, Name) and function.text in CALLS, "something is called that is no function")
     _check(type(values) is tuple, "a call has no tuple of values")
-    return CALLS[function.text](*values)
+    return CALLS[function.text](budget, *values)
 
 
 def _put(target, key, value):
@@ -122,9 +143,10 @@ def _put(target, key, value):
 
 class _Machine:
     def __init__(self):
-        self.stack, self.marks, self.memo = [], [], {}
+        self.stack, self.marks, self.memo, self.budget = [], [], {}, Budget()
 
     def step(self, opcode: str, argument):
+        self.budget.charge(1)
         if opcode in CONSTANTS:
             self.stack.append(argument)
         elif opcode in MADE:
@@ -223,7 +245,7 @@ class _Machine:
 
     def _reduce(self, _):
         function, values = self._popped(2)
-        self.stack.append(_call(function, values))
+        self.stack.append(_call(self.budget, function, values))
 
     def _build(self, _):
         """Attributes of a dict (_metadata) or a parameter: no weights."""

@@ -15,6 +15,7 @@ from .zip_file import read_zip
 
 MAX_PICKLE = 256 << 20
 MAX_TENSORS, MAX_DEPTH = 1 << 20, 32
+MAX_NAME = 512  # characters: a long key over a dict of many would be written again for each
 # A training checkpoint keeps its weights under one of these.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "weights", "params")
 OLD = bytes.fromhex("8002 8a0a 6cfc9c46f9206aa85019")  # pickled magic number of the format before PyTorch 1.6
@@ -68,7 +69,7 @@ def _state_dict(path: str, value, depth: int = 0) -> dict:
 
 def _flatten(path: str, value: dict, notes: list) -> dict:
     """Nested dicts as dotted names."""
-    out, others, nodes = {}, [], 0
+    out, others, shown, nodes = {}, 0, [], 0
     stack = [("", value, 0)]
     while stack:
         prefix, node, depth = stack.pop()
@@ -77,6 +78,8 @@ def _flatten(path: str, value: dict, notes: list) -> dict:
             raise ConvertError(f"{path}: its dicts hold more than {MAX_TENSORS} values or nest deeper than {MAX_DEPTH}")
         for key, item in node.items():
             name = f"{prefix}{key}"
+            if len(name) > MAX_NAME:
+                raise ConvertError(f"{path}: the name {one_line(name)} is longer than {MAX_NAME} characters")
             if isinstance(item, Tensor):
                 if name in out:
                     raise ConvertError(f"{path}: tensor {one_line(name)} is there twice")
@@ -84,10 +87,11 @@ def _flatten(path: str, value: dict, notes: list) -> dict:
             elif type(item) is dict:
                 stack.append((f"{name}.", item, depth + 1))
             elif item is not None:
-                others.append(name)
+                others += 1
+                shown += [one_line(name)] if others <= 3 else []
     if others:
-        shown = ", ".join(one_line(n) for n in others[:3]) + (" …" if len(others) > 3 else "")
-        notes.append(f"{len(others)} value{'s' if len(others) > 1 else ''} of {one_line(path)} that {'are' if len(others) > 1 else 'is'} no tensor left out: {shown}")
+        text = ", ".join(shown) + (" …" if others > 3 else "")
+        notes.append(f"{others} value{'s' if others > 1 else ''} of {one_line(path)} that {'are' if others > 1 else 'is'} no tensor left out: {text}")
     return out
 
 

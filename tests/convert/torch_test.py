@@ -12,7 +12,7 @@ from unittest import mock
 import checkpoints as c
 import numpy as np
 import torch_files as t
-from openinfer_convert import zip_file
+from openinfer_convert import pickle_values, zip_file
 
 
 class Reads(c.Case):
@@ -208,6 +208,34 @@ class Refuses(c.Case):
         made = t.name("torch._utils", "_rebuild_tensor_v2") + b"(" + t.storage("0", "FloatStorage", 2) + b"K\x00" + shape + b")\x89" + t.EMPTY_ORDERED + b"tR"
         self.bad(t.pickled(made), "a shape is no tuple of sizes")
         self.bad(t.pickled(b"}q\x00" + t.text("self") + b"h\x00s"), "nest deeper than 32")
+
+    def test_copies_of_one_long_list(self):
+        """Two bytes name it again, and each call copies it."""
+        many, count, message = 1 << 16, 20, r"it makes more than 262144 values \(REDUCE at byte"
+        def filled(element: bytes) -> bytes:  # memo 0
+            return b"](" + element + b"q\x01" + b"h\x01" * (many - 1) + b"eq\x00"
+        with mock.patch.object(pickle_values, "MAX_MADE", 1 << 18):
+            for function, element in ((t.name("torch", "Size"), b"K\x01"), (t.name("collections", "OrderedDict"), t.text("a") + b"K\x01\x86")):
+                self.bad(t.pickled(filled(element) + function + b"q\x02" + b"h\x02h\x00\x85R" * count), message)
+            arguments = b"(" + t.storage("0", "FloatStorage", 2) + b"K\x00h\x00h\x00\x89}tq\x03"
+            made = t.name("torch._utils", "_rebuild_tensor_v2") + b"q\x02" + arguments + b"R" + b"h\x02h\x03R" * count
+            self.bad(t.pickled(filled(b"K\x01") + made), message)
+
+    def test_opcodes_are_counted(self):
+        with mock.patch.object(pickle_values, "MAX_MADE", 1000):
+            self.bad(t.pickled(b"(" + b"}" * 2000 + b"t"), r"it makes more than 1000 values \(EMPTY_DICT at byte 100\d\)")
+
+    def test_tensors_with_attributes_within_one_another(self):
+        known = b"(" + t.name("torch._tensor", "_rebuild_from_type_v2") + b"q\x00" + t.name("torch", "Tensor") + b"q\x01t"
+        inner = b"(" + t.name("torch._utils", "_rebuild_tensor_v2") + b"h\x01(" + t.storage("0", "FloatStorage", 2) + b"K\x00K\x02\x85K\x01\x85\x89}t}t"
+        for depth in (1, 5000):
+            self.bad(t.pickled(known + b"h\x00" + b"(h\x00h\x01" * depth + inner + b"}t" * depth + b"R"), "a tensor with attributes is made of one with attributes")
+        five = t.name("torch._utils", "_rebuild_parameter") + b"(" + t.tensor("0", "FloatStorage", 2, (2,)) + b"K\x01" * 4 + b"tR"
+        self.bad(t.pickled(t.dictionary({"w": five})), "a parameter is no tensor")
+
+    def test_long_keys_over_dicts(self):
+        w = t.tensor("0", "FloatStorage", 2, (2,))
+        self.bad(t.pickled(t.dictionary({"x" * 300: t.dictionary({"y" * 300: w})})), "the name x+… is longer than 512 characters")
 
     def test_flipped_bits(self):
         raw = np.random.default_rng(8).bytes(3 << 20)
