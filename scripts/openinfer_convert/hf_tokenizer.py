@@ -155,7 +155,7 @@ def _model_settings(path: str, model: dict, found: dict, ids: dict) -> dict:
             out[name] = model[key]
     if type(model.get("max_input_chars_per_word")) is int:
         out["max_word_chars"] = min(max(model["max_input_chars_per_word"], 0), 1 << 20)
-    unk = model.get("unk_id") if found["model"] == "unigram" else ids.get(model.get("unk_token") or "")
+    unk = model.get("unk_id") if found["model"] == "unigram" else ids.get(_content(model.get("unk_token")))
     if type(unk) is int and 0 <= unk < len(ids):
         out["unk_id"] = unk
     elif unk is not None:

@@ -125,15 +125,16 @@ def _add_tokens(folder: str, out: dict, settings: dict):
     """added_tokens.json and tokenizer_config.json's added_tokens_decoder."""
     added = {}
     for token, number in read_json(folder, "added_tokens.json").items():
+        if type(number) is not int:
+            raise ConvertError(f"{folder}: the added token {one_line(token)!r} has the id {one_line(number)}: a number is needed")
         added[number] = {"id": number, "content": token, "special": False}
     decoder = settings.get("added_tokens_decoder")
     for number, token in decoder.items() if isinstance(decoder, dict) else ():
         if isinstance(token, dict) and number.isdecimal() and len(number) < 10:
             added[int(number)] = token | {"id": int(number)}
     limit = len(out["tokens"]) + len(added) + (1 << 16)
-    for number in sorted(added, key=str):
-        token = added[number]
-        if type(number) is not int or not 0 <= number < limit or not isinstance(token.get("content"), str):
+    for number, token in sorted(added.items()):
+        if not 0 <= number < limit or not isinstance(token.get("content"), str):
             raise ConvertError(f"{folder}: the added token {one_line(token.get('content'))!r} has the id {one_line(number)}: a number below {limit} is needed")
     for number in sorted(added):
         kind = hf_tokenizer.CONTROL if added[number].get("special") is True else hf_tokenizer.USER_DEFINED

@@ -181,7 +181,7 @@ class AtRandom(c.Case):
         """Values replaced by others of the wrong kind."""
         c.hf_llama(self.folder, c.llama_weights(), rope_scaling={"type": "linear", "factor": 2.0}, eos_token_id=[1], quantization_config=None)
         files = {"config.json": json.loads((self.folder / "config.json").read_text()),
-                 "tokenizer.json": {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x"}},
+                 "tokenizer.json": {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"], "unk_token": "a"}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "x"}},
                                     "normalizer": {"type": "NFC"}, "added_tokens": [{"id": 2, "content": "c", "special": True}],
                                     "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "c"}}, {"Sequence": {"id": "A"}}]}},
                  "tokenizer_config.json": {"bos_token": {"content": "c"}, "chat_template": [{"name": "default", "template": "x"}]},

@@ -72,6 +72,9 @@ class Files(c.Case):
         self.refused(self.folder, "'other' and '\u2581a' both have the id 4", arch="none")
         c.write_json(self.folder, "added_tokens.json", {"far": 1 << 40})
         self.refused(self.folder, "'far' has the id 1099511627776", arch="none")
+        for number in ([1], {"a": 1}, "6", 6.0, True, None):
+            c.write_json(self.folder, "added_tokens.json", {"odd": number})
+            self.refused(self.folder, "the added token 'odd' has the id .*: a number is needed", arch="none")
 
     def test_ids_that_are_not_the_files(self):
         self.assertEqual(self.sentencepiece(PIECES, config={"model_type": "xlm-roberta"}), {})
@@ -98,6 +101,8 @@ class Files(c.Case):
         self.assertIn('"lowercase": false', t["normalizer"])
         (self.folder / "vocab.txt").write_text("a\na\n", "utf-8")
         self.refused(self.folder, "'a' is there twice", arch="none")
+        (self.folder / "vocab.txt").write_text("a\n\nb\n\n", "utf-8")
+        self.refused(self.folder, "'' is there twice", arch="none")
 
     def test_vocab_json_and_merges(self):
         (self.folder / "merges.txt").write_text("#version: 0.2\na b\n", "utf-8")
