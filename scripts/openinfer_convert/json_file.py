@@ -11,13 +11,18 @@ from .errors import ConvertError, one_line
 MAX_JSON = 256 << 20
 
 
+def first_repeated(values):
+    """The first that was there before; None if all differ."""
+    seen = set()
+    return next((v for v in values if v in seen or seen.add(v)), None)
+
+
 def parse_json(raw: bytes, path: str) -> dict:
     """The object. Errors: not UTF-8, not JSON, a key twice, nested too deep, not an object."""
     def unique(pairs):
         out = dict(pairs)
         if len(out) != len(pairs):
-            keys = [k for k, _ in pairs]
-            raise ConvertError(f"{path}: the key {one_line(next(k for k in keys if keys.count(k) > 1))!r} is there twice")
+            raise ConvertError(f"{path}: the key {one_line(first_repeated(k for k, _ in pairs))!r} is there twice")
         return out
 
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import hf_tokenizer, spm_file
 from .errors import ConvertError, one_line
-from .json_file import read_bytes, read_json
+from .json_file import first_repeated, read_bytes, read_json
 
 BEGIN = {"llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3", "gemma3_text", "phi3"}  # add a bos unless told otherwise
 END = {"t5", "mt5", "umt5", "longt5"}
@@ -90,8 +90,8 @@ def _lines(path: str) -> list:
 def _wordpiece(folder: str, settings: dict) -> dict:
     path = os.path.join(folder, "vocab.txt")
     tokens = [line.rstrip("\r") for line in _lines(path)]
-    if len(set(tokens)) != len(tokens):
-        raise ConvertError(f"{path}: {one_line(next(t for i, t in enumerate(tokens) if t in tokens[:i]))!r} is there twice")
+    if (twice := first_repeated(tokens)) is not None:
+        raise ConvertError(f"{path}: {one_line(twice)!r} is there twice")
     if not tokens:
         raise ConvertError(f"{path}: is empty")
     special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
@@ -136,9 +136,9 @@ def _add_tokens(folder: str, out: dict, settings: dict):
     for number, token in sorted(added.items()):
         if not 0 <= number < limit or not isinstance(token.get("content"), str):
             raise ConvertError(f"{folder}: the added token {one_line(token.get('content'))!r} has the id {one_line(number)}: a number below {limit} is needed")
+    _append_free(out, max(added, default=-1) + 1)
     for number in sorted(added):
         kind = hf_tokenizer.CONTROL if added[number].get("special") is True else hf_tokenizer.USER_DEFINED
-        _pad(out, number + 1)
         was = out["tokens"][number]
         if was == added[number]["content"] and out["token_types"][number] in (spm_file.UNKNOWN, spm_file.CONTROL, spm_file.BYTE):
             continue
@@ -149,7 +149,13 @@ def _add_tokens(folder: str, out: dict, settings: dict):
 
 
 def _pad(out: dict, count):
-    if type(count) is not int or not len(out["tokens"]) < count <= 4 * len(out["tokens"]) + (1 << 16):
+    if type(count) is int and count <= 4 * len(out["tokens"]) + (1 << 16):
+        _append_free(out, count)
+
+
+def _append_free(out: dict, count: int):
+    """Names that no token has, up to `count` tokens."""
+    if count <= len(out["tokens"]):
         return
     taken = set(out["tokens"])
     _append(out, [hf_tokenizer.free_name(i, taken) for i in range(len(out["tokens"]), count)], hf_tokenizer.UNUSED)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """tokenizer.model, vocab.txt and vocab.json with merges.txt -> the tokenizer section."""
 import struct
+import time
 import unittest
 
 import checkpoints as c
 import numpy as np
 from checkpoints import safetensors
 from openinfer_convert import spm_file
+from openinfer_convert.json_file import parse_json
+
+SLOW = 3.0  # seconds of this process: 0.2 is usual, ten and more where every entry is compared with all
 
 
 def message(number: int, payload: bytes) -> bytes:
@@ -76,6 +80,14 @@ class Files(c.Case):
             c.write_json(self.folder, "added_tokens.json", {"odd": number})
             self.refused(self.folder, "the added token 'odd' has the id .*: a number is needed", arch="none")
 
+    def test_many_added_tokens(self):
+        """With gaps; names of what is not there are looked for once, not for each."""
+        count = 40_000
+        start = time.process_time()
+        t = self.sentencepiece(PIECES, added_tokens={f"<{i}>": i for i in range(6, count, 2)})
+        self.assertLess(time.process_time() - start, SLOW)
+        self.assertEqual((len(t["tokens"]), t["tokens"][6:9], t["token_types"].tolist()[6:9]), (count - 1, ["<6>", "[PAD7]", "<8>"], [4, 5, 4]))
+
     def test_ids_that_are_not_the_files(self):
         self.assertEqual(self.sentencepiece(PIECES, config={"model_type": "xlm-roberta"}), {})
         self.assertIn("tokenizer.json is needed", self.report.notes[0])
@@ -103,6 +115,17 @@ class Files(c.Case):
         self.refused(self.folder, "'a' is there twice", arch="none")
         (self.folder / "vocab.txt").write_text("a\n\nb\n\n", "utf-8")
         self.refused(self.folder, "'' is there twice", arch="none")
+
+    def test_repeated_entries_are_found_in_one_pass(self):
+        names = [f"token{i}" for i in range(30_000)]
+        names.append(names[-1])
+        (self.folder / "vocab.txt").write_text("\n".join(names), "utf-8")
+        start = time.process_time()
+        self.refused(self.folder, "'token29999' is there twice", arch="none")
+        text = ",".join(f'"{n}":0' for n in names)
+        with self.assertRaisesRegex(c.ConvertError, "x: the key 'token29999' is there twice"):
+            parse_json(f"{{{text}}}".encode(), "x")
+        self.assertLess(time.process_time() - start, SLOW)
 
     def test_vocab_json_and_merges(self):
         (self.folder / "merges.txt").write_text("#version: 0.2\na b\n", "utf-8")
