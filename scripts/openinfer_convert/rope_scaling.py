@@ -50,12 +50,14 @@ def read(table: dict, source: Source, values: dict, first) -> Scaling:
     """first(keys): the first of those that the source has. An unknown kind is kept by its name: graphs refuse it."""
     if "rope_scaling" not in table:
         return Scaling()
+    used = {n for n in (SHORT, LONG) if source.kind == "gguf" and n in source.tensors}
+    if len(used) == 1:
+        raise ConvertError(f"{source.path}: has the tensor {used.pop()} alone: {SHORT} and {LONG} belong together")
     if source.kind == "gguf" and FACTORS in source.tensors:
         return _from_factors(_vector(source, FACTORS), values)
     out = _given(source, {key: first(names) for key, names in NAMES[source.kind].items()})
     out = {**table["rope_scaling"], **out}
-    used = {n for n in (SHORT, LONG) if source.kind == "gguf" and n in source.tensors}
-    if len(used) == 2:
+    if used:
         out |= {"type": "longrope", "short_factors": _vector(source, SHORT).tolist(), "long_factors": _vector(source, LONG).tolist()}
     kind = _kind(source, out)
     if kind in table["rope_scaling"].get("as_longrope", ()):

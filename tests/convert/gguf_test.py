@@ -184,6 +184,15 @@ class Llama(c.Case):
         self.assertEqual(p.metadata["rope_scaling.type"], "factors")
         self.assertIn("rope_freqs.weight", p.tensors)
 
+    def test_one_of_two_rope_factors_alone(self):
+        for name in ("rope_factors_short.weight", "rope_factors_long.weight"):
+            c.NAMES["rope"] = ("f", name)
+            try:
+                c.gguf_llama(self.path, self.weights | {"f": np.ones(8, "<f4")})
+            finally:
+                del c.NAMES["rope"]
+            self.refused(self.path, f"has the tensor {name} alone: rope_factors_short.weight and rope_factors_long.weight belong together")
+
     def test_what_does_not_fit_is_refused(self):
         for extra, message in (({"llama.block_count": 3}, "has no tensor blk.2.attn_norm.weight"), ({"llama.block_count": 1000}, "n_layers is 1000, but"),
                                ({"llama.embedding_length": 32}, r"is \(40, 64\) as tok_embeddings, the hyperparameters say \(40, 32\)"),
