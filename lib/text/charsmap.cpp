@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/fail.h"
+#include "lib/text/utf8.h"
 
 namespace openinfer::text {
 
@@ -59,6 +60,8 @@ std::string_view CharsMap::replacement(std::uint32_t offset) const {
     fail(ErrorCode::invalid_argument,
          "[tokenizer] the charsmap's replacement at {} has {} bytes; it has {} in all, a replacement at most {}",
          offset, size, replacements_.size(), kLongest);
+  if (!is_utf8(rest.substr(0, size)))
+    fail(ErrorCode::invalid_argument, "[tokenizer] the charsmap's replacement at {} is not UTF-8", offset);
   return rest.substr(0, size);
 }
 

@@ -27,7 +27,7 @@ class CharsMap {
     std::string_view replacement;
   };
   /// The longest rule for what `text` begins with (SentencePiece's choice), or the shortest (that of `tokenizers`).
-  /// Errors: invalid_argument for a replacement beyond the blob or longer than kLongest.
+  /// Errors: invalid_argument for a replacement beyond the blob, longer than kLongest or not UTF-8.
   std::optional<Rule> longest(std::string_view text) const { return find(text, false); }
   std::optional<Rule> shortest(std::string_view text) const { return find(text, true); }
 

@@ -2,12 +2,23 @@
 #include "lib/text/component.h"
 
 #include "lib/base/fail.h"
+#include "lib/text/utf8.h"
 
 namespace openinfer::text {
 
 using jinja::Kind;
 
-Component::Component(std::string_view what, std::string_view json) : Component(what, Parsed{jinja::parse_json(json)}) {}
+namespace {
+
+std::string_view checked(std::string_view what, std::string_view json) {
+  if (!is_utf8(json)) fail(ErrorCode::invalid_argument, "[tokenizer] the JSON of the {} is not UTF-8", what);
+  return json;
+}
+
+}  // namespace
+
+Component::Component(std::string_view what, std::string_view json)
+    : Component(what, Parsed{jinja::parse_json(checked(what, json))}) {}
 
 Component::Component(std::string_view what, Parsed parsed) : what_(what), value_(std::move(parsed.value)) {
   if (!value_.is(Kind::dict) || !find("type"))
@@ -61,7 +72,11 @@ std::vector<Component> Component::parts(std::string_view key) const {
   if (!list || !list->is(Kind::list)) wrong(key, "a list");
   std::vector<Component> out;
   for (const jinja::Value& item : list->list().items)
-    for (Component& part : Component(what_, Parsed{item}).parts(key)) out.push_back(std::move(part));
+    for (Component& part : Component(what_, Parsed{item}).parts(key)) {
+      if (out.size() == kMostParts)
+        fail(ErrorCode::unsupported, "[tokenizer] the {} has more than {} parts", what_, kMostParts);
+      out.push_back(std::move(part));
+    }
   return out;
 }
 

@@ -12,7 +12,8 @@ namespace openinfer::text {
 
 class Component {
  public:
-  /// `what` names the part in errors. Errors: invalid_argument for JSON that is no object with a "type".
+  /// `what` names the part in errors. Errors: invalid_argument for JSON that is no object with a "type", or
+  /// that is not UTF-8: what its texts make of valid UTF-8 stays valid.
   Component(std::string_view what, std::string_view json);
 
   const std::string& type() const { return type_; }
@@ -27,8 +28,9 @@ class Component {
     bool regex = false;
   };
   Pattern pattern() const;
-  /// The parts of a Sequence, themselves unrolled; else this one alone. Null members of no type are left out.
+  /// The parts of a Sequence, themselves unrolled; else this one alone. Errors: unsupported for more than kMostParts.
   std::vector<Component> parts(std::string_view key) const;
+  static constexpr std::size_t kMostParts = 128;
   [[noreturn]] void unsupported(std::string_view known) const;
 
  private:

@@ -14,11 +14,35 @@ namespace openinfer::text {
 namespace {
 
 constexpr std::string_view kSpace = "\u2581", kUnknown = " \u2047 ";  // SentencePiece's text for unknown
+/// A token says at most so many bytes for each of its spelling, and these more: published decoders make fewer of it.
+constexpr std::size_t kGrowth = 16, kRoom = 64;
 constexpr std::string_view kDecoders =
     "BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece";
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size()) text.replace(at, from.size(), to);
+  std::size_t at = text.find(from), done = 0;
+  if (at == text.npos) return;
+  std::string out;
+  for (; at != text.npos; at = text.find(from, done)) {
+    out.append(text, done, at - done).append(to);
+    done = at + from.size();
+  }
+  text = std::move(out.append(text, done));
+}
+
+/// One Replace of a tokenizer.json; the text may grow to `most` bytes.
+void replace_some(std::string& text, const std::pair<std::string, std::string>& rule, std::size_t most) {
+  const auto& [from, to] = rule;
+  if (to.size() > from.size()) {
+    std::size_t size = text.size();
+    for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += from.size())
+      size += to.size() - from.size();
+    if (size > most)
+      fail(ErrorCode::unsupported,
+           "[tokenizer] the decoder's Replace of \"{:.64}\" makes a token's text {} bytes long; {} are allowed for it",
+           from, size, most);
+  }
+  replace_all(text, from, to);
 }
 
 /// The clean-up of English text that BERT's decoder does to each token. Source: wordpiece.rs of `tokenizers`.
@@ -88,14 +112,15 @@ std::string Decoder::piece(std::string_view spelling, TokenType type, bool first
       byte >= 0 && byte_fallback_ && (!sentencepiece_ || type == TokenType::byte))
     return std::string(1, static_cast<char>(byte));
   std::string out(spelling);
-  for (const auto& [from, to] : replace_) replace_all(out, from, to);
+  const std::size_t most = kGrowth * spelling.size() + kRoom;
+  for (const auto& rule : replace_) replace_some(out, rule, most);
   if (!meta_.empty()) replace_all(out, meta_, first && first_differs_ ? "" : " ");
   if (!suffix_.empty()) replace_all(out, suffix_, "");
   if (glue_ && !first) {
     if (!prefix_.empty() && out.starts_with(prefix_))
       out.erase(0, prefix_.size());
     else
-      out.insert(0, " ");
+      out.insert(out.begin(), ' ');
   }
   if (cleanup_) clean_up(out);
   return out;

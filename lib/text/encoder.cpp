@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <deque>
 
 #include "lib/base/fail.h"
 #include "lib/text/tokenizer_table.h"
@@ -60,7 +59,7 @@ class WordCache {
 class Encoder {
  public:
   Encoder(const Tokenizer::Table& table, const EncodeOptions& options, std::size_t text_size)
-      : table_(table), options_(options), cache_(text_size), bytes_(table.byte_tokens) {
+      : table_(table), options_(options), cache_(text_size), bytes_(table.byte_tokens), call_(text_size) {
     if (options.missing_byte != EncodeOptions::MissingByte::unk) return;
     if (!table.spec.unk)
       fail(ErrorCode::invalid_argument, "[tokenizer] missing bytes shall become unk, but the vocabulary names none");
@@ -70,11 +69,10 @@ class Encoder {
   std::vector<TokenId> run(std::string_view text) {
     out_.reserve(text.size() / 4 + 2);
     // SentencePiece's normaliser takes any bytes.
-    if (!table_.byte_level && !table_.sentencepiece &&
-        !(utf8_run(text, 0).valid && utf8_run(text, 0).end == text.size())) {
+    if (!table_.byte_level && !table_.sentencepiece && !is_utf8(text)) {
       std::string valid;
       append_lossy(valid, text, true);
-      text = keep(std::move(valid));
+      text = call_.keep(std::move(valid));
     }
     table_.raw_added.split(text, options_.parse_special, [&](std::string_view part, TokenId id) {
       if (id >= 0) return out_.push_back(id);
@@ -85,7 +83,7 @@ class Encoder {
 
  private:
   void normalized(std::string_view text, bool first) {
-    if (auto changed = (*table_.normalizer)(text, first)) text = keep(*std::move(changed));
+    if (auto changed = (*table_.normalizer)(text, first, call_)) text = call_.keep(*std::move(changed));
     table_.normalized_added.split(text, options_.parse_special, [&](std::string_view part, TokenId id) {
       if (id >= 0) return out_.push_back(id);
       plain(part, first && part.data() == text.data());
@@ -95,12 +93,12 @@ class Encoder {
   /// Text without added tokens. Runs that are not UTF-8 are words of their own.
   void plain(std::string_view text, bool first) {
     if (table_.byte_level && table_.spec.add_space_prefix && !text.starts_with(' '))
-      text = keep(" " + std::string(text));
+      text = call_.keep(" " + std::string(text));
     for (std::size_t at = 0; at < text.size();) {
       const Utf8Run run = utf8_run(text, at);
       const std::string_view part = text.substr(at, run.end - at);
       if (run.valid) {
-        table_.pre_tokenizer.split(part, first && at == 0, kept_, [&](std::string_view word) { whole(word); });
+        table_.pre_tokenizer.split(part, first && at == 0, call_, [&](std::string_view word) { whole(word); });
       } else {
         word(part);
       }
@@ -129,15 +127,12 @@ class Encoder {
              static_cast<unsigned char>(c));
   }
 
-  /// The cache refers to the text that it saw, so text made on the way lives as long as the call.
-  std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
-
   const Tokenizer::Table& table_;
   const EncodeOptions& options_;
   WordCache cache_;
   ByteTokens bytes_;
   std::vector<TokenId> out_;
-  std::deque<std::string> kept_;
+  Call call_;  // the cache refers to the texts that it keeps
 };
 
 /// What of each text stays when together they may have `room` tokens. Source: utils/truncation.rs of `tokenizers`.

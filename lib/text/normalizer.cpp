@@ -18,16 +18,16 @@ namespace {
 using Step = Normalizer::Step;
 
 Step form(NormalForm form) {
-  return [form](std::string_view text, bool&) -> std::optional<std::string> {
+  return {[form](std::string_view text, bool&, Call&) -> std::optional<std::string> {
     if (!may_change(text, form)) return {};
     return normal_form(text, form);
-  };
+  }};
 }
 
 /// A step that looks at one character at a time: put(out, step) appends what stands for it.
 template <class Put>
 Step each(Put put) {
-  return [put](std::string_view text, bool& whole) -> std::optional<std::string> {
+  return {[put](std::string_view text, bool& whole, Call&) -> std::optional<std::string> {
     std::string out;
     out.reserve(text.size() + text.size() / 8);
     for (std::size_t at = 0; at < text.size();) {
@@ -37,7 +37,7 @@ Step each(Put put) {
       at += step.length;
     }
     return out;
-  };
+  }};
 }
 
 Step lower() {
@@ -51,7 +51,7 @@ Step without(bool (*drop)(std::uint32_t)) {
 }
 
 Step strip(bool left, bool right) {
-  return [=](std::string_view text, bool& whole) -> std::optional<std::string> {
+  const auto run = [=](std::string_view text, bool& whole, Call&) -> std::optional<std::string> {
     if (left && !text.empty() && is_space(utf8_step(text, 0).code_point)) whole = false;
     while (left && !text.empty() && is_space(utf8_step(text, 0).code_point))
       text.remove_prefix(utf8_step(text, 0).length);
@@ -62,6 +62,7 @@ Step strip(bool left, bool right) {
     }
     return std::string(text);
   };
+  return {run, true};
 }
 
 /// BERT's clean_text and handle_chinese_chars in one pass.
@@ -87,31 +88,42 @@ Step nmt() {
 
 Step replace(const Component::Pattern& pattern, const std::string& content) {
   if (pattern.regex)
-    return [regex = std::make_shared<const Regex>(pattern.text, false), content](std::string_view text, bool&) {
+    return {[regex = std::make_shared<const Regex>(pattern.text, false), content](std::string_view text, bool&,
+                                                                                  Call& call) {
       std::string out;
-      Regex::Search search(*regex);
+      Regex::Search search(*regex, call.steps);
       for (std::size_t at = 0; at < text.size();) {
         const auto [first, last] = search.next(text, at);
         out += text.substr(at, first - at);
         if (last > first) out += content;
+        call.check_room(out.size());
         at = last;
       }
       return std::optional(std::move(out));
-    };
-  if (pattern.text.empty()) return [](std::string_view, bool&) { return std::optional<std::string>(); };
-  return [from = pattern.text, content](std::string_view text, bool&) {
+    }};
+  if (pattern.text.empty()) return {[](std::string_view, bool&, Call&) { return std::optional<std::string>(); }};
+  return {[from = pattern.text, content](std::string_view text, bool&, Call& call) {
     std::string out;
-    for (std::size_t found; (found = text.find(from)) != text.npos; text.remove_prefix(found + from.size()))
+    for (std::size_t found; (found = text.find(from)) != text.npos; text.remove_prefix(found + from.size())) {
       out.append(text.substr(0, found)).append(content);
+      call.check_room(out.size());
+    }
     return std::optional(std::move(out.append(text)));
-  };
+  }};
+}
+
+Step prepend(const std::string& content) {
+  return {[content](std::string_view text, bool&, Call&) {
+            return text.empty() ? std::optional<std::string>() : content + std::string(text);
+          },
+          true};
 }
 
 /// The charsmap as `tokenizers` applies it: to user-perceived characters of less than 6 bytes, else to each code point,
 /// and the shortest rule takes the place of the whole.
 Step precompiled(const TokenizerSpec& spec) {
-  return [map = std::make_shared<const CharsMap>(spec.charsmap)](std::string_view text,
-                                                                 bool&) -> std::optional<std::string> {
+  return {[map = std::make_shared<const CharsMap>(spec.charsmap)](std::string_view text, bool&,
+                                                                  Call& call) -> std::optional<std::string> {
     std::string out;
     out.reserve(text.size() + text.size() / 8);
     const auto put = [&](std::string_view part) {
@@ -123,6 +135,7 @@ Step precompiled(const TokenizerSpec& spec) {
       const std::size_t end = grapheme_end(text, at);
       const std::string_view grapheme = text.substr(at, end - at);
       at = end;
+      call.check_room(out.size());
       if (grapheme.size() < 6 && put(grapheme)) continue;
       for (std::size_t i = 0; i < grapheme.size();) {
         const auto part = grapheme.substr(i, utf8_step(grapheme, i).length);
@@ -131,7 +144,22 @@ Step precompiled(const TokenizerSpec& spec) {
       }
     }
     return out;
-  };
+  }};
+}
+
+/// A step on each run of valid UTF-8, the bytes between them as they are.
+std::string over_runs(const Step& step, std::string_view text, bool& whole, Call& call) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Run run = utf8_run(text, at);
+    const std::string_view part = text.substr(at, run.end - at);
+    bool inner = false;
+    const auto changed = run.valid ? step.run(part, at == 0 ? whole : inner, call) : std::nullopt;
+    out += changed ? std::string_view(*changed) : part;
+    call.check_room(out.size());
+    at = run.end;
+  }
+  return out;
 }
 
 void add_bert(std::vector<Step>& steps, bool control, bool cjk, bool accents, bool lowercase) {
@@ -163,9 +191,7 @@ void add_json(std::vector<Step>& steps, const TokenizerSpec& spec) {
     } else if (part.is("Nmt")) {
       steps.push_back(nmt());
     } else if (part.is("Prepend")) {
-      steps.push_back([text = part.text("prepend")](std::string_view rest, bool&) {
-        return rest.empty() ? std::optional<std::string>() : text + std::string(rest);
-      });
+      steps.push_back(prepend(part.text("prepend")));
     } else if (part.is("Replace")) {
       steps.push_back(replace(part.pattern(), part.text("content")));
     } else if (part.is("Precompiled")) {
@@ -188,10 +214,12 @@ bool Normalizer::is_sentencepiece(const TokenizerSpec& spec) {
 
 Normalizer::Normalizer(const TokenizerSpec& spec, std::shared_ptr<const PieceTrie> user_defined) {
   if (is_sentencepiece(spec)) {
-    steps_.push_back([native = std::make_shared<const SentencePieceNormalizer>(spec, std::move(user_defined))](
-                         std::string_view text, bool&) { return std::optional((*native)(text)); });
+    steps_.push_back({[native = std::make_shared<const SentencePieceNormalizer>(spec, std::move(user_defined))](
+                          std::string_view text, bool&, Call& call) { return std::optional((*native)(text, call)); },
+                      true});
     return;
   }
+  needs_utf8_ = true;
   if (spec.normalizer.starts_with('{')) {
     add_json(steps_, spec);
     return;
@@ -220,10 +248,16 @@ Normalizer::Normalizer(const TokenizerSpec& spec, std::shared_ptr<const PieceTri
   }
 }
 
-std::optional<std::string> Normalizer::operator()(std::string_view text, bool& whole) const {
+std::optional<std::string> Normalizer::operator()(std::string_view text, bool& whole, Call& call) const {
   std::optional<std::string> out;
-  for (const Step& step : steps_)
-    if (auto changed = step(out ? std::string_view(*out) : text, whole)) out = std::move(changed);
+  const bool valid = steps_.empty() || !needs_utf8_ || is_utf8(text);
+  for (const Step& step : steps_) {
+    const std::string_view now = out ? std::string_view(*out) : text;
+    auto changed = valid || step.any_bytes ? step.run(now, whole, call) : over_runs(step, now, whole, call);
+    if (!changed) continue;
+    call.check_room(changed->size());
+    out = std::move(changed);
+  }
   return out;
 }
 

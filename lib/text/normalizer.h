@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/text/call.h"
 #include "lib/text/charsmap.h"
 #include "lib/text/piece_trie.h"
 #include "openinfer/text.h"
@@ -21,7 +22,7 @@ namespace openinfer::text {
 class SentencePieceNormalizer {
  public:
   SentencePieceNormalizer(const TokenizerSpec& spec, std::shared_ptr<const PieceTrie> user_defined);
-  std::string operator()(std::string_view text) const;
+  std::string operator()(std::string_view text, const Call& call) const;
 
  private:
   struct Prefix {
@@ -41,7 +42,10 @@ class Normalizer {
  public:
   /// The text after a step, or nothing where the step leaves it alone. Takes `whole` away if the text's first character
   /// is dropped: Metaspace's "first" then sees no beginning.
-  using Step = std::function<std::optional<std::string>(std::string_view, bool& whole)>;
+  struct Step {
+    std::function<std::optional<std::string>(std::string_view, bool& whole, Call&)> run;
+    bool any_bytes = false;  // else it gets valid UTF-8 only, and makes nothing else of it
+  };
 
   /// From spec.normalizer: a name (any case), or the JSON that tokenizer.json has. Errors: unsupported, listing the
   /// known ones; invalid_argument for malformed JSON or charsmaps.
@@ -50,10 +54,13 @@ class Normalizer {
   bool empty() const { return steps_.empty(); }
   /// Is this SentencePiece's own, which also decides about user-defined pieces and scores?
   static bool is_sentencepiece(const TokenizerSpec& spec);
-  std::optional<std::string> operator()(std::string_view text, bool& whole) const;
+  /// All steps; bytes that are not UTF-8 stay as they are between the valid runs. Errors: unsupported where patterns
+  /// take too long or replacements grow beyond the call's bounds.
+  std::optional<std::string> operator()(std::string_view text, bool& whole, Call& call) const;
 
  private:
   std::vector<Step> steps_;
+  bool needs_utf8_ = false;  // does any step?
 };
 
 }  // namespace openinfer::text

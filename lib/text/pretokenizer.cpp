@@ -38,6 +38,15 @@ std::string known_names() {
   return out;
 }
 
+constexpr std::string_view kDigits = "[\\p{Nd*}]";  // no pattern: single characters that are numeric
+
+/// Is this one of our own, which takes linear time? tiny_aya's looks over a run's rest from each place in it.
+bool is_published(std::string_view pattern) {
+  if (pattern == kDigits || pattern.find("(?=(") != pattern.npos) return false;
+  const auto kinds = pre_tokenizer_kinds();
+  return std::ranges::any_of(kinds, [&](const auto& kind) { return std::ranges::count(kind.patterns, pattern) > 0; });
+}
+
 constexpr std::string_view kPreTokenizers =
     "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, "
     "WhitespaceSplit";
@@ -89,7 +98,7 @@ void PreTokenizer::add_named(std::string_view name) {
   for (const auto& kind : pre_tokenizer_kinds()) {
     if (kind.name != name && !std::ranges::count(kind.aliases, name)) continue;
     for (const auto pattern : kind.patterns)
-      if (pattern == "[\\p{Nd*}]")
+      if (pattern == kDigits)
         stages_.push_back(Characters{is_numeric, Behavior::isolated});
       else
         add_split(pattern, true);
@@ -110,7 +119,7 @@ void PreTokenizer::add_json(const std::string& json) {
     } else if (part.is("Split")) {
       const auto pattern = part.pattern();
       if (!pattern.regex && pattern.text.empty()) continue;
-      auto regex = pattern.regex ? std::make_shared<const Regex>(pattern.text, false) : nullptr;
+      auto regex = pattern.regex ? std::make_shared<const Regex>(pattern.text, is_published(pattern.text)) : nullptr;
       stages_.push_back(
           Split{std::move(regex), pattern.text, behavior_of(part, "Isolated"), part.flag("invert", false)});
     } else if (part.is("CharDelimiterSplit")) {
@@ -155,7 +164,7 @@ PreTokenizer::PreTokenizer(const TokenizerSpec& spec) {
 /// One call of split: where the words go, and each stage's room for a match.
 struct PreTokenizer::Run {
   const std::vector<Stage>& stages;
-  std::deque<std::string>& kept;
+  Call& call;
   Sink sink;
   std::vector<std::unique_ptr<Regex::Search>> searches;
 
@@ -197,13 +206,13 @@ struct PreTokenizer::Run {
     out.reserve(text.size() + text.size() / 2);
     for (const char c : text)
       if (c == ' ')
-        out += meta.replacement;
+        call.check_room((out += meta.replacement).size());
       else
         out += c;
     const bool prepend =
         meta.prepend == Metaspace::Prepend::always || (meta.prepend == Metaspace::Prepend::first && first);
     if (prepend && !out.starts_with(meta.replacement)) out.insert(0, meta.replacement);
-    const std::string_view changed = kept.emplace_back(std::move(out));
+    const std::string_view changed = call.keep(std::move(out));
     if (!meta.split || meta.replacement.empty()) return run(stage + 1, changed, first);
     for (std::size_t at = 0; at < changed.size();) {
       const std::size_t end = std::min(changed.find(meta.replacement, at + 1), changed.size());
@@ -213,16 +222,17 @@ struct PreTokenizer::Run {
   }
 
   void apply(const SpacePrefix&, std::size_t stage, std::string_view text, bool first) {
-    if (!text.starts_with(' ')) text = kept.emplace_back(" " + std::string(text));
+    if (!text.starts_with(' ')) text = call.keep(" " + std::string(text));
     run(stage + 1, text, first);
   }
 };
 
-void PreTokenizer::split(std::string_view text, bool first, std::deque<std::string>& kept, Sink sink) const {
-  Run run{stages_, kept, sink, {}};
+void PreTokenizer::split(std::string_view text, bool first, Call& call, Sink sink) const {
+  Run run{stages_, call, sink, {}};
   for (const Stage& stage : stages_) {
     const auto* split = std::get_if<Split>(&stage);
-    run.searches.push_back(split && split->regex ? std::make_unique<Regex::Search>(*split->regex) : nullptr);
+    run.searches.push_back(split && split->regex ? std::make_unique<Regex::Search>(*split->regex, call.steps)
+                                                 : nullptr);
   }
   run.run(0, text, first);
 }

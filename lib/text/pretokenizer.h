@@ -3,7 +3,6 @@
 // tokenizer.json. Stages work one behind the other, each on what the one before left.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "lib/text/call.h"
 #include "lib/text/regex.h"
 #include "openinfer/text.h"
 
@@ -23,12 +23,12 @@ class PreTokenizer {
   explicit PreTokenizer(const TokenizerSpec& spec);
 
   /// Calls `word` with consecutive words of valid UTF-8 `text`. `first`: nothing of the original text came before.
-  /// Words lie in `text` or, where a stage changes it, in `kept`.
+  /// Words lie in `text` or, where a stage changes it, in what the call keeps.
   template <class Word>
-  void split(std::string_view text, bool first, std::deque<std::string>& kept, Word&& word) const {
+  void split(std::string_view text, bool first, Call& call, Word&& word) const {
     const Sink sink{[](void* to, std::string_view part) { (*static_cast<std::remove_reference_t<Word>*>(to))(part); },
                     &word};
-    split(text, first, kept, sink);
+    split(text, first, call, sink);
   }
   /// A word that is a token is taken without merging.
   bool whole_words() const { return whole_words_; }
@@ -62,7 +62,7 @@ class PreTokenizer {
     void* to;
   };
   struct Run;
-  void split(std::string_view text, bool first, std::deque<std::string>& kept, Sink sink) const;
+  void split(std::string_view text, bool first, Call& call, Sink sink) const;
   void add_named(std::string_view name);
   void add_json(const std::string& json);
   void add_split(std::string_view pattern, bool trusted);

@@ -16,8 +16,28 @@ namespace openinfer::text {
 
 namespace {
 
-/// Steps of one match of a stranger's pattern: some tenths of a second. A run of n white spaces takes about n.
-constexpr std::uint32_t kUntrustedSteps = 50'000'000;
+/// What an item costs grows by one for so many bytes of the pattern (a class tests its ranges) and repeats of a count.
+constexpr std::size_t kCheapPattern = 512, kCheapCount = 16;
+/// What PCRE2 may use itself where its JIT does not serve, in KiB.
+constexpr std::uint32_t kUntrustedHeap = 1 << 16;
+
+/// The largest n of {n}, {n,} and {m,n}: PCRE2 tests so many characters without telling.
+std::size_t largest_count(std::string_view pattern) {
+  std::size_t largest = 0, count = 0;
+  bool counts = false;
+  for (const char c : pattern) {
+    const bool digit = c >= '0' && c <= '9';
+    if (c == '{' || c == ',') count = 0;
+    counts = c == '{' || (counts && (digit || c == ','));
+    if (counts && digit) count = std::min<std::size_t>(count * 10 + static_cast<std::size_t>(c - '0'), UINT16_MAX);
+    largest = std::max(largest, count);
+  }
+  return largest;
+}
+
+int pay_for_item(pcre2_callout_block* block, void* search) {
+  return static_cast<Regex::Search*>(search)->pay(block->current_position) ? 0 : PCRE2_ERROR_CALLOUT;
+}
 
 void append_ranges(std::string& out, std::span<const CodePointRange> table) {
   for (const auto [first, last] : table) out += fmt::format("\\x{{{:x}}}-\\x{{{:x}}}", first, last);
@@ -47,6 +67,7 @@ class Expander {
         out_ += c;
         ++at_;
         if (c == '[') open();
+        if (c == '(') options();
       } else {
         inside(c);
       }
@@ -61,6 +82,15 @@ class Expander {
       out_ += pattern_[at_];
       if (pattern_[at_++] == ']') break;
     }
+  }
+
+  /// Oniguruma's (?m) lets a dot match line ends: PCRE2's (?s). Its ^ and $ are always those of lines.
+  void options() {
+    const std::string_view rest = pattern_.substr(at_);
+    const std::size_t end = rest.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-", 1);
+    if (!rest.starts_with('?') || end == rest.npos || (rest[end] != ')' && rest[end] != ':')) return;
+    for (const char c : rest.substr(0, end)) out_ += c == 'm' ? 's' : c;
+    at_ += end;
   }
 
   /// Oniguruma's nested classes are unions: their brackets are left out.
@@ -91,6 +121,7 @@ class Expander {
     constexpr std::array<std::string_view, 3> kNames = {"space", "digit", "word"};
     const auto kind = rest.size() > 1 ? kShort.find(rest[1]) : kShort.npos;
     if (kind != kShort.npos) return add(kNames[kind / 2], kind % 2 != 0, 2);
+    if (add_own(rest.substr(0, 2))) return;
     out_ += rest.substr(0, 2);
     at_ += std::min<std::size_t>(2, rest.size());
   }
@@ -107,6 +138,24 @@ class Expander {
     } else {
       out_ += (negated ? "[^" : "[") + inner + "]";
     }
+  }
+
+  /// Escapes that PCRE2 reads in another way: hexadecimal digits, the vertical tab, letters that mean themselves.
+  bool add_own(std::string_view escape) {
+    constexpr std::string_view kHex = "0-9A-Fa-f";
+    if (escape == "\\h" || escape == "\\H") {
+      const bool negated = escape[1] == 'H';
+      if (negated && depth_ > 0) unsupported("\\H within a class");
+      out_ += depth_ > 0 ? std::string(kHex) : (negated ? "[^" : "[") + std::string(kHex) + "]";
+    } else if (escape == "\\v") {
+      out_ += "\\x0b";
+    } else if (escape == "\\V" || escape == "\\Q" || escape == "\\E" || escape == "\\C") {
+      unsupported(escape);
+    } else {
+      return false;
+    }
+    at_ += 2;
+    return true;
   }
 
   /// \b, between characters that are of the word class and those that are not.
@@ -139,8 +188,9 @@ struct Regex::Compiled {
     PCRE2_SIZE at = 0;
     // In Oniguruma's default syntax ^ and $ are those of lines.
     code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | (trusted ? PCRE2_NO_UTF_CHECK : 0), &error, &at,
-                         nullptr);
+                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE |
+                             (trusted ? PCRE2_NO_UTF_CHECK : PCRE2_AUTO_CALLOUT | PCRE2_NEVER_BACKSLASH_C),
+                         &error, &at, nullptr);
     if (!code) {
       std::array<PCRE2_UCHAR, 120> reason{};
       pcre2_get_error_message(error, reason.data(), reason.size());
@@ -150,9 +200,15 @@ struct Regex::Compiled {
     // Without a JIT (a build of PCRE2 or a kernel that forbids it) pcre2_match interprets: same words, slower.
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
     context = pcre2_match_context_create(nullptr);
-    // A long run of white space backtracks once over its length: bounded by the text, not by a fixed number.
-    pcre2_set_match_limit(context, trusted ? UINT32_MAX : kUntrustedSteps);
-    pcre2_set_heap_limit(context, trusted ? UINT32_MAX : 1 << 16);
+    // A long run of white space backtracks once over its length: PCRE2's own limit, a fixed number for each place where
+    // a match may begin, suits neither our patterns nor strangers', who pay for each item instead.
+    pcre2_set_match_limit(context, UINT32_MAX);
+    pcre2_set_heap_limit(context, trusted ? UINT32_MAX : kUntrustedHeap);
+    if (trusted) return;
+    price = 1 + published.size() / kCheapPattern + largest_count(published) / kCheapCount;
+    std::uint32_t references = 0;
+    pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &references);
+    refers_back = references > 0;
   }
   ~Compiled() {
     pcre2_match_context_free(context);
@@ -163,6 +219,8 @@ struct Regex::Compiled {
 
   pcre2_code* code = nullptr;
   pcre2_match_context* context = nullptr;
+  std::uint64_t price = 0;  // of an item; 0: trusted
+  bool refers_back = false;
 };
 
 Regex::Regex(std::string_view published, bool trusted)
@@ -170,23 +228,47 @@ Regex::Regex(std::string_view published, bool trusted)
 Regex::~Regex() = default;
 Regex::Regex(Regex&&) noexcept = default;
 
-Regex::Search::Search(const Regex& regex) : regex_(regex), match_(pcre2_match_data_create(1, nullptr)) {}
-Regex::Search::~Search() { pcre2_match_data_free(static_cast<pcre2_match_data*>(match_)); }
+Regex::Search::Search(const Regex& regex, std::uint64_t& steps)
+    : regex_(regex),
+      steps_(steps),
+      match_(pcre2_match_data_create(1, nullptr)),
+      context_(pcre2_match_context_copy(regex.compiled_->context)) {
+  if (regex.compiled_->price > 0) pcre2_set_callout(static_cast<pcre2_match_context*>(context_), pay_for_item, this);
+}
+Regex::Search::~Search() {
+  pcre2_match_context_free(static_cast<pcre2_match_context*>(context_));
+  pcre2_match_data_free(static_cast<pcre2_match_data*>(match_));
+}
+
+bool Regex::Search::pay(std::size_t passed) {
+  const std::uint64_t cost = price_ + (passed > passed_ ? passed - passed_ : 0);
+  passed_ = passed;
+  if (cost > steps_) return false;
+  steps_ -= cost;
+  return true;
+}
 
 std::pair<std::size_t, std::size_t> Regex::Search::next(std::string_view text, std::size_t at) {
   const Compiled& compiled = *regex_.compiled_;
   auto* match = static_cast<pcre2_match_data*>(match_);
+  // A back-reference compares up to the whole text without telling.
+  price_ = compiled.price + (compiled.refers_back ? text.size() / 16 : 0);
+  passed_ = at;
   for (;; ++at) {
     const auto find = [&](std::uint32_t options) {
       return pcre2_match(compiled.code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
-                         PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY | options, match, compiled.context);
+                         PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY | options, match,
+                         static_cast<pcre2_match_context*>(context_));
     };
     int found = find(0);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = find(PCRE2_NO_JIT);
     if (found == PCRE2_ERROR_NOMATCH) return {text.size(), text.size()};
     if (found < 0)
-      fail(ErrorCode::unsupported, "[tokenizer] a pattern takes too long at byte {} of {}: PCRE2 gives up with {}", at,
-           text.size(), found);
+      fail(ErrorCode::unsupported,
+           "[tokenizer] a pattern takes too long at byte {} of {}: all searches in one text together have {} steps "
+           "left; "
+           "PCRE2 says {}",
+           at, text.size(), steps_, found);
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match);
     if (bounds[1] > bounds[0] && bounds[0] >= at) return {bounds[0], bounds[1]};
     // \K may move a match's start behind its end; such a match is none.

@@ -45,7 +45,7 @@ void SentencePieceNormalizer::append_spaced(std::string& out, std::string_view t
       out += c;
 }
 
-std::string SentencePieceNormalizer::operator()(std::string_view text) const {
+std::string SentencePieceNormalizer::operator()(std::string_view text, const Call& call) const {
   if (squeeze_) text = without_leading_spaces(text);
   std::string out;
   if (text.empty()) return out;
@@ -60,6 +60,7 @@ std::string SentencePieceNormalizer::operator()(std::string_view text) const {
     while (after_space && part.starts_with(' ')) part.remove_prefix(1);
     if (part.empty()) continue;
     append_spaced(out, part);
+    call.check_room(out.size());
     after_space = squeeze_ && part.ends_with(' ');
   }
   while (squeeze_ && out.ends_with(space)) out.erase(out.size() - space.size());

@@ -131,6 +131,9 @@ void Tokenizer::Table::check_ids() const {
 void Tokenizer::Table::read_added() {
   std::unordered_map<TokenId, AddedToken> flags;
   for (const AddedToken& token : spec.added) flags[token.id] = token;
+  std::size_t bytes = 0;
+  for (const std::string& text : spelling) bytes += text.size();
+  Call call(bytes);  // one for all of them
   for (std::size_t i = 0; i < type.size(); ++i) {
     if (type[i] != TokenType::control && type[i] != TokenType::user_defined) continue;
     const auto id = static_cast<TokenId>(i);
@@ -144,7 +147,7 @@ void Tokenizer::Table::read_added() {
       continue;
     }
     bool whole = true;
-    normalized_added.add((*normalizer)(spelling[i], whole).value_or(spelling[i]), token, control);
+    normalized_added.add((*normalizer)(spelling[i], whole, call).value_or(spelling[i]), token, control);
   }
 }
 

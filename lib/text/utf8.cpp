@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/text/utf8.h"
 
+#include <cstring>
+
 namespace openinfer::text {
 
 namespace {
@@ -22,6 +24,14 @@ Lead lead_of(std::uint8_t byte) {
   if (byte < 0xF4) return {4, 0x80, 0xBF};
   if (byte == 0xF4) return {4, 0x80, 0x8F};
   return {0, 0, 0};
+}
+
+/// Are the next 8 bytes there, and ASCII?
+bool ascii_chunk(std::string_view text, std::size_t at) {
+  std::uint64_t chunk = 0;
+  if (text.size() - at < sizeof chunk) return false;
+  std::memcpy(&chunk, text.data() + at, sizeof chunk);
+  return (chunk & 0x8080808080808080u) == 0;
 }
 
 }  // namespace
@@ -74,7 +84,7 @@ Utf8Run utf8_run(std::string_view text, std::size_t at) {
   Utf8Run run{at, utf8_step(text, at).valid};
   while (run.end < text.size()) {
     if (run.valid && static_cast<std::uint8_t>(text[run.end]) < 0x80) {
-      ++run.end;
+      run.end += ascii_chunk(text, run.end) ? 8 : 1;
       continue;
     }
     const Utf8Step step = utf8_step(text, run.end);
@@ -82,6 +92,11 @@ Utf8Run utf8_run(std::string_view text, std::size_t at) {
     run.end += step.length;
   }
   return run;
+}
+
+bool is_utf8(std::string_view text) {
+  const Utf8Run run = utf8_run(text, 0);
+  return text.empty() || (run.valid && run.end == text.size());
 }
 
 std::size_t utf8_previous(std::string_view text, std::size_t at) {

@@ -31,6 +31,8 @@ struct Utf8Run {
 };
 Utf8Run utf8_run(std::string_view text, std::size_t at);
 
+bool is_utf8(std::string_view text);
+
 /// Where the character that ends at `at` begins; an ill-formed byte counts as one character.
 std::size_t utf8_previous(std::string_view text, std::size_t at);
 

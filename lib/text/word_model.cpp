@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "lib/base/fail.h"
 #include "lib/text/bpe.h"
@@ -17,8 +18,9 @@ namespace {
 
 void check(const TokenizerSpec& spec, const std::vector<std::string>& spelling, const std::vector<TokenType>& types) {
   for (std::size_t i = 0; i < spec.scores.size(); ++i)
-    if (!std::isfinite(spec.scores[i]))
-      fail(ErrorCode::invalid_argument, "[tokenizer] token {} has the score {}; scores are finite", i, spec.scores[i]);
+    if (!(std::abs(spec.scores[i]) <= std::numeric_limits<float>::max()))  // no NaN either
+      fail(ErrorCode::invalid_argument, "[tokenizer] token {} has the score {}; scores are finite floats, within ±{}",
+           i, spec.scores[i], std::numeric_limits<float>::max());
   for (std::size_t i = 0; i < spelling.size(); ++i)
     if (types[i] != TokenType::control && spelling[i].size() > kLongestPiece)
       fail(ErrorCode::unsupported, "[tokenizer] token {} has {} bytes; at most {} are supported", i, spelling[i].size(),

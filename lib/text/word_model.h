@@ -29,8 +29,8 @@ int byte_of_piece(std::string_view spelling);
 /// Appends a token for each byte, or nothing (and says so) if one is missing.
 bool append_bytes(const ByteTokens& tokens, std::string_view text, std::vector<TokenId>& out);
 
-/// The model that spec.model names. `ids` outlives it. Errors: unsupported; invalid_argument for scores that are no
-/// numbers and for pieces of more than kLongestPiece bytes where those bound the time.
+/// The model that spec.model names. `ids` outlives it. Errors: unsupported; invalid_argument for scores that no
+/// float holds and for pieces of more than kLongestPiece bytes where those bound the time.
 std::unique_ptr<const WordModel> make_word_model(const TokenizerSpec& spec, const std::vector<std::string>& spelling,
                                                  const std::vector<TokenType>& types, const Ids& ids, bool byte_level);
 

@@ -2,7 +2,6 @@
 // Specs and texts that a tokenizer must survive.
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <deque>
 #include <set>
 
 #include "lib/text/pretokenizer.h"
@@ -32,8 +31,8 @@ TokenizerSpec tiny() {
 
 std::vector<std::string> words(const text::PreTokenizer& pre, std::string_view text) {
   std::vector<std::string> out;
-  std::deque<std::string> kept;
-  pre.split(text, true, kept, [&](std::string_view word) { out.emplace_back(word); });
+  text::Call call(text.size());
+  pre.split(text, true, call, [&](std::string_view word) { out.emplace_back(word); });
   return out;
 }
 
