@@ -9,6 +9,7 @@
 #include "codegen/cli/options.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
+#include "openinfer/models/bert.h"
 #include "openinfer/models/gemma2.h"
 #include "openinfer/models/gemma3.h"
 #include "openinfer/models/gpt2.h"
@@ -21,10 +22,14 @@
 namespace openinfer::cli {
 namespace {
 
+/// Encoders have no cache, so there is nothing of that dtype.
+Graph encoder(const Model& model, DType) { return models::bert(model); }
+
 constexpr std::array kArchitectures = {Architecture{"llama", models::llama},   Architecture{"mistral", models::mistral},
                                        Architecture{"qwen2", models::qwen2},   Architecture{"qwen3", models::qwen3},
                                        Architecture{"gemma2", models::gemma2}, Architecture{"gemma3", models::gemma3},
-                                       Architecture{"gpt2", models::gpt2},     Architecture{"phi3", models::phi3}};
+                                       Architecture{"gpt2", models::gpt2},     Architecture{"phi3", models::phi3},
+                                       Architecture{"bert", encoder},          Architecture{"roberta", encoder}};
 
 /// A text says itself which dtype its caches have.
 ChosenGraph from_text(Graph graph, std::string origin, std::optional<DType> kv_dtype) {
