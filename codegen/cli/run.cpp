@@ -79,6 +79,8 @@ void execute(RunOptions options) {
   }
   if (!options.outputs.empty())
     run_tensors(run);
+  else if (const auto encoder = encoder_contract(run.chosen.graph))
+    run_encoder(run, *encoder);
   else if (options.prompt || options.prompt_ids)
     run_text(run);
   else
@@ -109,7 +111,9 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
   command.add_flag("--ignore-eos", o.generate.ignore_eos, "Go on behind end tokens");
   command.add_option("--stop", o.generate.stops, "End before this text; may be repeated")->allow_extra_args(false);
   command.add_flag("--ids", o.print_ids, "Print the generated ids, comma separated, instead of text");
-  command.add_option("--logits", o.logits, "Write the logits of every prompt position, f32 (T, vocab), to F.npy");
+  command.add_option(
+      "--logits", o.logits,
+      "Write the logits of every prompt position, f32 (T, vocab), to F.npy; of an encoder the last hidden state");
 }
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// openinfer run: its flags, and what its ways of running share (run_text.cpp, run_chat.cpp, run_tensors.cpp).
+// openinfer run: its flags, and what its ways of running share (run_text.cpp, run_chat.cpp, run_encoder.cpp,
+// run_tensors.cpp).
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "codegen/cli/architectures.h"
+#include "codegen/cli/encoder_model.h"
 #include "codegen/cli/generate.h"
 #include "codegen/cli/output_file.h"
 #include "codegen/cli/row_model.h"
@@ -79,9 +81,10 @@ class Run {
   std::optional<OutputFile> trace_, stats_file_;
 };
 
-void run_text(Run& run);     // PROMPT or --prompt-ids
-void run_chat(Run& run);     // --chat without a prompt on a terminal: a conversation
-void run_tensors(Run& run);  // --input and --output
+void run_text(Run& run);                                      // PROMPT or --prompt-ids
+void run_chat(Run& run);                                      // --chat without a prompt on a terminal: a conversation
+void run_tensors(Run& run);                                   // --input and --output
+void run_encoder(Run& run, const EncoderContract& contract);  // an encoder, which generates nothing
 
 /// Prints every value of that name to stderr as it is computed.
 void watch(SimSession& session, const std::string& name);

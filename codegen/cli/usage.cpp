@@ -59,7 +59,6 @@ std::string mismatch(std::string_view what) {
 
 /// A flag that the command does not have, before its value is taken for something else.
 void check_flags(const CLI::App& command, int argc, const char* const* argv) {
-  if (command.get_allow_extras()) return;  // handed on as they are
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--") return;
@@ -92,7 +91,7 @@ std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = commands.empty() ? app : *commands.front();
   std::string what = error.what();
   if (dynamic_cast<const CLI::ExtrasError*>(&error))
-    what = unexpected(command, command.remaining());
+    what = unexpected(command, command.remaining().empty() ? app.remaining() : command.remaining());
   else if (dynamic_cast<const CLI::ArgumentMismatch*>(&error))
     what = mismatch(what);
   return commands.empty() ? what : fmt::format("{}: {}", command.get_name(), what);

@@ -170,7 +170,7 @@ class PackageCommands(Case):
         self.assertEqual(self.read("p.npy"), self.read("r.npy"))
 
     def test_help_shows_two_examples(self):
-        for command in ("inspect", "verify", "tokenize", "detokenize", "graph", "pack", "run"):
+        for command in ("inspect", "verify", "tokenize", "detokenize", "graph", "pack", "run", "embed"):
             shown = self.text(command, "--help").split("Examples:\n")[1].strip().splitlines()
             self.assertEqual(len(shown), 2, command)
 
