@@ -14,9 +14,11 @@ if(TARGET openinfer_command)
   set_tests_properties(models_Vulkan PROPERTIES LABELS matrix)
 endif()
 if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
-  add_test(NAME models_minilm_tokens COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/minilm_tokens_test.py)
-  set_tests_properties(models_minilm_tokens PROPERTIES LABELS model SKIP_RETURN_CODE 77
-    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  foreach(case tokens embed)
+    add_test(NAME models_minilm_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/minilm_${case}_test.py)
+    set_tests_properties(models_minilm_${case} PROPERTIES LABELS model SKIP_RETURN_CODE 77 TIMEOUT 1200
+      ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  endforeach()
 endif()
 # Tiny checkpoints of every family: nothing to fetch. lavapipe takes minutes where the machine has other work.
 if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
