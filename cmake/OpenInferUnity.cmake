@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # openinfer_unity(TARGET [EXCEPT REGEX…]): with OPENINFER_UNITY the sources of a folder are compiled eight in one, which takes
-# half the time of a cold build; a changed file then compiles its seven neighbours too, so it is for builds made once (sanitizers,
-# outside projects). EXCEPT names what shares names with its neighbours, as operators do, each of which has its `infer` and `reference`.
+# half the time of a cold build; a changed file then compiles its seven neighbours too, so it is for builds made once (release,
+# sanitizers, outside projects) and off in the preset dev. Two sources of a folder share no name in an anonymous namespace; EXCEPT
+# names the files that do.
 function(openinfer_unity target)
   if(NOT OPENINFER_UNITY)
     return()

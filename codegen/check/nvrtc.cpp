@@ -48,7 +48,7 @@ struct Nvrtc::Library {
 
 namespace {
 
-std::vector<std::string> places() {
+std::vector<std::string> library_places() {
   if (const char* named = std::getenv("OPENINFER_NVRTC")) return {named};
   std::vector<std::string> all = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
   std::vector<std::string> roots = {"/usr/local/cuda"};
@@ -96,7 +96,7 @@ CudaUse use_of(std::string_view kernel, std::string_view log, std::string_view c
 }  // namespace
 
 Nvrtc::Nvrtc() : library_(std::make_unique<Library>()) {
-  for (const std::string& place : places()) {
+  for (const std::string& place : library_places()) {
     library_->handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library_->handle) break;
   }

@@ -20,13 +20,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct DevicesOptions {
   std::string name, api, driver, package, graph;
   std::vector<std::string> diff;
   bool json = false, text = false;
 };
 
-Json value_json(const FieldValue& value) {
+Json field_json(const FieldValue& value) {
   return std::visit(
       [](const auto& held) {
         if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::monostate>)
@@ -38,25 +38,25 @@ Json value_json(const FieldValue& value) {
 }
 
 /// Every field, whatever the class: the keys are always the same.
-Json to_json(const Device& device) {
+Json device_json(const Device& device) {
   Json json;
-  for (const Field& field : device_fields()) json[std::string(field.name)] = value_json(field.get(device));
+  for (const Field& field : device_fields()) json[std::string(field.name)] = field_json(field.get(device));
   return json;
 }
 
 void print_json(const Json& json) { print_out("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace)); }
 
-SourcedDevice asked_for(const std::string& name, const Options& options) {
+SourcedDevice asked_for(const std::string& name, const DevicesOptions& options) {
   return resolve_with_sources(DeviceSpec::named(name).api(options.api).driver(options.driver));
 }
 
-void list(const Options& options) {
+void list_devices(const DevicesOptions& options) {
   Json all = Json::array();
   std::string text = fmt::format("{:16} {:5} {:7} {:12} {:>5}  {:9} {}\n", "name", "class", "vendor", "apis", "lanes",
                                  "dot4", "what it is");
   for (const auto& name : device_names()) {
     const Device device = resolve(DeviceSpec::named(name));
-    all.push_back(to_json(device));
+    all.push_back(device_json(device));
     const std::string apis = to_text(find_field("apis")->get(device));
     text += fmt::format("{:16} {:5} {:7} {:12} {:5}  {:9} {}\n", name, openinfer::name(device.device_class),
                         device.vendor, apis, device.lanes, openinfer::name(device.dot4), device.title);
@@ -64,10 +64,10 @@ void list(const Options& options) {
   options.json ? print_json({{"devices", all}}) : print_out("{}", text);
 }
 
-void show(const Options& options) {
+void show(const DevicesOptions& options) {
   const SourcedDevice found = asked_for(options.name, options);
   if (options.json) {
-    Json json = to_json(found.device);
+    Json json = device_json(found.device);
     json["sources"] = found.sources;
     return print_json(json);
   }
@@ -120,7 +120,7 @@ std::string emitted_text(const EmittedDiff& emitted, const Device& a, const Devi
   return text;
 }
 
-void compare(const Options& options) {
+void compare(const DevicesOptions& options) {
   const Device a = asked_for(options.diff[0], options).device, b = asked_for(options.diff[1], options).device;
   Json json = {{"a", a.name}, {"b", b.name}, {"differences", Json::array()}};
   std::string text;
@@ -131,7 +131,7 @@ void compare(const Options& options) {
   for (const auto& one : differences) {
     const Field& field = *find_field(one.field);
     json["differences"].push_back(
-        {{"field", one.field}, {"a", value_json(field.get(a))}, {"b", value_json(field.get(b))}});
+        {{"field", one.field}, {"a", field_json(field.get(a))}, {"b", field_json(field.get(b))}});
     text += fmt::format("{:31} {:{}}  {}\n", one.field, one.a, widest, one.b);
   }
   if (differences.empty()) {
@@ -145,7 +145,7 @@ void compare(const Options& options) {
   options.json ? print_json(json) : print_out("{}", text);
 }
 
-void run(const Options& options) {
+void run_devices(const DevicesOptions& options) {
   const bool one = !options.name.empty(), two = !options.diff.empty();
   if (one && two) throw UsageError("devices: NAME and --diff A B exclude each other");
   if (!one && !two && (!options.api.empty() || !options.driver.empty()))
@@ -155,13 +155,13 @@ void run(const Options& options) {
   if (options.text && options.json) throw UsageError("devices: --text and --json exclude each other");
   if (!options.graph.empty() && options.package.empty())
     throw UsageError("devices: --graph needs the --package that it is over");
-  one ? show(options) : two ? compare(options) : list(options);
+  one ? show(options) : two ? compare(options) : list_devices(options);
 }
 
 }  // namespace
 
 void add_devices(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DevicesOptions>();
   auto* command =
       app.add_subcommand("devices", "Show the devices that can be compiled for, and where each number is from");
   command->add_option("NAME", options->name, "One device, with every field; this-cpu is the detected machine");
@@ -178,7 +178,7 @@ void add_devices(CLI::App& app, Action& action) {
   command->add_flag("--json", options->json, "One JSON document");
   command->footer(
       "Examples:\n  openinfer devices ada-lovelace --api cuda\n  openinfer devices --diff zen4 this-cpu --json");
-  command->callback([options, &action] { action = [options] { run(*options); }; });
+  command->callback([options, &action] { action = [options] { run_devices(*options); }; });
 }
 
 }  // namespace openinfer::cli

@@ -118,7 +118,7 @@ void add_extras(std::vector<std::string>& texts, const std::vector<std::string>&
   }
 }
 
-void execute(const EmbedOptions& options) {
+void run_embed(const EmbedOptions& options) {
   if (!options.texts && isatty(STDIN_FILENO))
     throw UsageError("embed: give TEXT…, or one text a line on standard input");
   const auto texts = options.texts ? *options.texts : lines_of(read_stdin());
@@ -170,7 +170,7 @@ void add_embed(CLI::App& app, Action& action) {
       "Examples:\n  openinfer embed minilm.oinf \"a cat\" \"a dog\" --json\n  openinfer embed minilm.oinf < lines.txt");
   command->callback([options, command, text, &action] {
     if (text->count() > 0) add_extras(options->texts.emplace({options->first}), command->remaining());
-    action = [options] { execute(*options); };
+    action = [options] { run_embed(*options); };
   });
 }
 

@@ -32,7 +32,7 @@
 namespace openinfer::cli {
 namespace {
 
-struct Options {
+struct EmitOptions {
   std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype, lang = "cpp";
   std::optional<std::int64_t> max_context, batch;
   std::vector<std::string> dump;
@@ -61,8 +61,8 @@ bool takes_rows(const Graph& graph) try {
 using Bounds = std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>>;
 
 /// A flag that says how large a size of the caches can be.
-void bound(Bounds& dims, const GraphData& g, const std::string& symbol, std::string_view flag,
-           std::optional<std::int64_t> most) {
+void bound_dim(Bounds& dims, const GraphData& g, const std::string& symbol, std::string_view flag,
+               std::optional<std::int64_t> most) {
   if (!most) return;
   if (symbol.empty())
     fail(ErrorCode::invalid_argument, "[emit] {} {}: the graph has no cache for which that is open", flag, *most);
@@ -74,13 +74,13 @@ void bound(Bounds& dims, const GraphData& g, const std::string& symbol, std::str
 
 /// decode (one row, or one for each sequence of a batch) and prefill (up to 512) for graphs that take rows, else one
 /// way in.
-std::vector<plan::EntrySpec> entries(const Graph& graph, const Options& options) {
+std::vector<plan::EntrySpec> entries(const Graph& graph, const EmitOptions& options) {
   const GraphData& g = graph.data();
   Bounds dims;
   RowContract states;
   read_states(graph, states);
-  bound(dims, g, states.context_symbol, "--max-context", options.max_context);
-  bound(dims, g, states.slots_symbol, "--batch", options.batch);
+  bound_dim(dims, g, states.context_symbol, "--max-context", options.max_context);
+  bound_dim(dims, g, states.slots_symbol, "--batch", options.batch);
   if (!takes_rows(graph)) return {{"step", dims}};
   std::vector<plan::EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
   for (const auto& [input, type] : graph.inputs()) {
@@ -116,7 +116,7 @@ Dumps dumps(const std::vector<std::string>& wanted) {
   return dumps;
 }
 
-Device device_for(const Options& options) {
+Device device_for(const EmitOptions& options) {
   const Device device = resolve(DeviceSpec::named(options.device).api(options.api));
   if (device.api != Api::cuda && options.no_cubins)
     throw UsageError(fmt::format("emit: --no-cubins is for --api cuda, not {}", openinfer::name(device.api)));
@@ -128,13 +128,13 @@ Device device_for(const Options& options) {
 }
 
 /// Of GPUs, for fast: with them prompts are products of f16.
-emit::MatrixUnits units_for(const Device& device, const Options& options) {
+emit::MatrixUnits units_for(const Device& device, const EmitOptions& options) {
   if (options.numerics != "fast" || device.api == Api::cpu) return {};
   if (options.check_data) return {{}, "the bounds of --check-data do not know their roundings to f16"};
   return emit::matrix_units(device);
 }
 
-void run(const Options& options) {
+void run_emit(const EmitOptions& options) {
   const Dumps dumped = dumps(options.dump);
   const auto start = std::chrono::steady_clock::now();
   const Device device = device_for(options);
@@ -177,7 +177,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_emit(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EmitOptions>();
   auto* command = app.add_subcommand("emit", "Write the model as a C++ project for a device");
   command->add_option("M", options->model, "Package (.oinf)")->required();
   command->add_option("--device", options->device, "A name of `openinfer devices`; this-cpu is this machine")
@@ -211,7 +211,7 @@ void add_emit(CLI::App& app, Action& action) {
   command->footer(
       "Examples:\n  openinfer emit smollm2.oinf --device this-cpu -o smollm2_cpu\n"
       "  openinfer emit filter.oinf --graph filter.oig --device zen4 --name filter -o filter_zen4");
-  command->callback([options, &action] { action = [options] { run(*options); }; });
+  command->callback([options, &action] { action = [options] { run_emit(*options); }; });
 }
 
 }  // namespace openinfer::cli

@@ -30,14 +30,14 @@ std::string function_of(std::string_view entry) {
   return name;
 }
 
-std::vector<std::string> lines_of(const fs::path& path) {
+std::vector<std::string> file_lines(const fs::path& path) {
   std::ifstream in(path);
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) lines.push_back(std::move(line));
   return lines;
 }
 
-std::string trimmed(const std::string& text) {
+std::string without_margins(const std::string& text) {
   const auto first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
   return first == text.npos ? "" : text.substr(first, last - first + 1);
 }
@@ -85,7 +85,7 @@ EmittedFolder::EmittedFolder(std::string path) : path_(std::move(path)) {
 }
 
 void EmittedFolder::read_calls() {
-  const std::vector<std::string> lines = lines_of(fs::path(path_) / "host" / "model.cpp");
+  const std::vector<std::string> lines = file_lines(fs::path(path_) / "host" / "model.cpp");
   std::string entry;
   for (std::size_t n = 0; n < lines.size(); ++n) {
     const std::string& line = lines[n];
@@ -156,7 +156,7 @@ std::int64_t EmittedFolder::turns_of(const plan::PlanStep& step, std::string_vie
 
 void Sources::use(const std::string& path) {
   std::error_code error;
-  if (fs::is_regular_file(path, error)) known_[fs::path(path).filename().string()] = {path, lines_of(path)};
+  if (fs::is_regular_file(path, error)) known_[fs::path(path).filename().string()] = {path, file_lines(path)};
 }
 
 const Sources::Source& Sources::source(const std::string& file) {
@@ -177,7 +177,7 @@ std::string Sources::line(const std::string& location) {
   const auto [file, number] = split_location(location);
   const Source& from = source(file);
   const auto at = static_cast<std::size_t>(number);
-  return at == 0 || at > from.lines.size() ? "" : trimmed(from.lines[at - 1]);
+  return at == 0 || at > from.lines.size() ? "" : without_margins(from.lines[at - 1]);
 }
 
 std::string Sources::path(const std::string& location) { return source(split_location(location).first).path; }

@@ -12,8 +12,6 @@
 namespace openinfer::cli {
 namespace {
 
-using Types = std::vector<std::pair<std::string, TensorType>>;
-
 /// The bound of a dimension that is one symbol alone; else 0.
 std::int64_t symbol_bound(const Graph& graph, const Dim& dim) {
   const auto& terms = dim.terms();
@@ -23,7 +21,7 @@ std::int64_t symbol_bound(const Graph& graph, const Dim& dim) {
   return 0;
 }
 
-std::string list(const Types& types) {
+std::string list(const std::vector<std::pair<std::string, TensorType>>& types) {
   std::vector<std::string> items;
   for (const auto& [name, type] : types) items.push_back(name + ": " + type.to_string());
   return fmt::format("({})", fmt::join(items, ", "));

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using plan::PlanStep;
 
-struct Options {
+struct ExplainOptions {
   std::string folder, what;
   std::vector<std::string> sources;
   bool json = false;
@@ -31,7 +31,7 @@ struct Options {
 /// What is explained, with all that may be printed of it.
 class Explanation {
  public:
-  explicit Explanation(const Options& options)
+  explicit Explanation(const ExplainOptions& options)
       : folder_(options.folder), sources_(options.sources.empty() ? usual_sources() : options.sources) {}
 
   void kernel(const std::string& name) {
@@ -196,7 +196,7 @@ std::map<std::string, std::set<int>> known_lines(const EmittedFolder& folder) {
        line, fmt::join(near, ", "));
 }
 
-void run(const Options& options) {
+void run_explain(const ExplainOptions& options) {
   Explanation explanation(options);
   EmittedFolder& folder = explanation.folder();
   const auto [file, line] = split_location(options.what);
@@ -229,7 +229,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_explain(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainOptions>();
   auto* command =
       app.add_subcommand("explain", "Say which lines an emitted kernel came from, and what became of a line");
   command->add_option("DIR", options->folder, "An emitted project")->required();
@@ -244,7 +244,7 @@ void add_explain(CLI::App& app, Action& action) {
   command->footer(
       "Examples:\n  openinfer explain smollm2_cpu device/matmul_Wo.cpp\n"
       "  openinfer explain smollm2_cpu llama.h:54 --source include");
-  command->callback([options, &action] { action = [options] { run(*options); }; });
+  command->callback([options, &action] { action = [options] { run_explain(*options); }; });
 }
 
 }  // namespace openinfer::cli

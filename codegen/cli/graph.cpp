@@ -14,26 +14,22 @@
 #include "codegen/cli/options.h"
 #include "codegen/cli/output_file.h"
 #include "codegen/cli/standard_output.h"
+#include "codegen/cli/stdio_file.h"
 #include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
 namespace {
 
-struct Options {
+struct GraphOptions {
   std::string model, graph, output;
   bool text = false, dot = false, svg = false, html = false;
 };
 
-struct Close {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, Close>;
-
 /// The text as a file that has no name, so that nothing can stay behind.
-File unnamed_file(const std::string& text) {
+StdioFile unnamed_file(const std::string& text) {
   const int fd = ::memfd_create("graph", 0);  // without MFD_CLOEXEC: dot opens it through its own /proc/self/fd
-  File file(fd < 0 ? nullptr : ::fdopen(fd, "w"));
+  StdioFile file(fd < 0 ? nullptr : ::fdopen(fd, "w"));
   if (!file || std::fwrite(text.data(), 1, text.size(), file.get()) != text.size() || std::fflush(file.get()) != 0)
     fail(ErrorCode::io_error, "[graph] the drawing's source of {} bytes: {}", text.size(), std::strerror(errno));
   return file;
@@ -41,7 +37,7 @@ File unnamed_file(const std::string& text) {
 
 /// What `dot -Tsvg` makes of the source. Errors: unsupported without Graphviz; io_error.
 std::string draw(const std::string& dot_source) {
-  const File source = unnamed_file(dot_source);
+  const StdioFile source = unnamed_file(dot_source);
   const auto command = fmt::format("dot -Tsvg /proc/self/fd/{} 2>/dev/null", ::fileno(source.get()));
   std::FILE* drawing = ::popen(command.c_str(), "r");
   if (!drawing) fail(ErrorCode::io_error, "[graph] cannot start Graphviz's dot: {}", std::strerror(errno));
@@ -63,14 +59,14 @@ std::string page(const std::string& svg, const std::string& text) {
          svg.substr(svg.find("<svg")) + "\n<pre>\n" + escaped + "</pre>\n</body></html>\n";
 }
 
-std::string rendered(const Graph& graph, const Options& options) {
+std::string rendered(const Graph& graph, const GraphOptions& options) {
   if (options.dot) return to_dot(graph);
   if (options.svg) return draw(to_dot(graph));
   if (options.html) return page(draw(to_dot(graph)), to_text(graph));
   return to_text(graph);
 }
 
-void run(const Options& options) {
+void run_graph(const GraphOptions& options) {
   if (options.model.empty() && options.graph.empty()) throw UsageError("graph: give a package, or --graph F.oig");
   if (!options.output.empty() && same_file(options.output, options.model))
     throw UsageError(fmt::format("graph: -o {} would replace the package", options.output));
@@ -86,7 +82,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_graph(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GraphOptions>();
   auto* command = app.add_subcommand("graph", "Print the graph that `run` would use");
   command->add_option("M", options->model, "Package (.oinf); may be left out with --graph");
   command->add_option("--graph", options->graph, "Read this graph text instead (.oig)");
@@ -101,7 +97,7 @@ void add_graph(CLI::App& app, Action& action) {
   command->footer(
       "Examples:\n  openinfer graph smollm2.oinf --text -o smollm2.oig\n  openinfer graph smollm2.oinf --html -o "
       "graph.html");
-  command->callback([options, &action] { action = [options] { run(*options); }; });
+  command->callback([options, &action] { action = [options] { run_graph(*options); }; });
 }
 
 }  // namespace openinfer::cli

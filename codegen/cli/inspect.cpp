@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct InspectOptions {
   std::string model;
   bool tensors = false;
   bool json = false;
@@ -32,7 +32,7 @@ Json real_json(double value, const std::string& printed) { return std::isfinite(
 /// The value by its type, never by what its text looks like. `find` gives it as a C++ value: find(T()) is an optional
 /// T. Long arrays and tensors are the text that is printed, with their number of elements.
 template <class Find>
-Json value_json(const MetaEntry& entry, const Find& find) {
+Json meta_json(const MetaEntry& entry, const Find& find) {
   constexpr std::size_t kShown = 8;
   const bool array = entry.type.ends_with("[]");
   const std::string element = entry.type.substr(0, entry.type.size() - (array ? 2 : 0));
@@ -60,7 +60,7 @@ Json entries_json(const std::vector<MetaEntry>& entries, const Find& find) {
   Json json = Json::object();
   for (const auto& entry : entries) {
     const auto found = [&](auto type) { return find(std::string(entry.key), type); };
-    json[std::string(entry.key)] = {{"type", entry.type}, {"value", value_json(entry, found)}};
+    json[std::string(entry.key)] = {{"type", entry.type}, {"value", meta_json(entry, found)}};
   }
   return json;
 }
@@ -75,7 +75,7 @@ Json tensor_json(const TensorInfo& tensor) {
   return json;
 }
 
-Json to_json(const Model& model) {
+Json model_json(const Model& model) {
   Json json;
   json["path"] = model.path();
   json["size_bytes"] = std::filesystem::file_size(model.path());
@@ -156,7 +156,7 @@ void print_dims_and_states(const Model& model) {
   for (const auto state : model.state_names()) print_out("  {}: {}\n", state, model.state_spec(state).to_string());
 }
 
-void print(const Model& model, bool list_tensors) {
+void print_text(const Model& model, bool list_tensors) {
   print_out("{}: {}, fingerprint {}\n", model.path(), size_text(std::filesystem::file_size(model.path())),
             hex(model.fingerprint()));
   print_entries("metadata", model.metadata());
@@ -172,25 +172,25 @@ void print(const Model& model, bool list_tensors) {
   if (list_tensors) print_tensors(model.tensors());
 }
 
-void run(const Options& options) {
+void run_inspect(const InspectOptions& options) {
   const Model model = open_model(options.model);
   if (options.json)
-    print_out("{}\n", to_json(model).dump(2, ' ', false, Json::error_handler_t::replace));
+    print_out("{}\n", model_json(model).dump(2, ' ', false, Json::error_handler_t::replace));
   else
-    print(model, options.tensors);
+    print_text(model, options.tensors);
 }
 
 }  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   auto* command = app.add_subcommand("inspect", "Show metadata, dimensions, states, sections and tensors of a package");
   command->add_option("M", options->model, "Package (.oinf)")->required();
   command->add_flag("--tensors", options->tensors, "List every tensor: key, dtype, shape, bytes");
   command->add_flag("--json", options->json, "One JSON document, tensors included");
   command->footer(
       "Examples:\n  openinfer inspect smollm2.oinf --tensors\n  openinfer inspect smollm2.oinf --json | jq .metadata");
-  command->callback([options, &action] { action = [options] { run(*options); }; });
+  command->callback([options, &action] { action = [options] { run_inspect(*options); }; });
 }
 
 }  // namespace openinfer::cli

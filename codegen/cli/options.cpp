@@ -12,15 +12,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "codegen/cli/stdio_file.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
 namespace {
-
-struct Close {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, Close>;
 
 std::string read_all(std::FILE* file, const std::string& name) {
   std::string text;
@@ -34,7 +30,7 @@ std::string read_all(std::FILE* file, const std::string& name) {
 std::string_view foreign_kind(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return {};  // opening a pipe waits for its writer
-  const File file(std::fopen(path.c_str(), "rb"));
+  const StdioFile file(std::fopen(path.c_str(), "rb"));
   std::array<char, 10> start{};
   if (!file || std::fread(start.data(), 1, start.size(), file.get()) != start.size()) return {};
   const std::string_view head(start.data(), start.size());
@@ -141,7 +137,7 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
 }
 
 std::string read_text(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "rb"));
+  const StdioFile file(std::fopen(path.c_str(), "rb"));
   if (!file) fail(ErrorCode::io_error, "[read] {}: {}", path, std::strerror(errno));
   return read_all(file.get(), path);
 }

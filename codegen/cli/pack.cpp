@@ -18,12 +18,12 @@
 namespace openinfer::cli {
 namespace {
 
-struct Options {
+struct PackOptions {
   std::string model, graph, output, layout;  // layout: empty leaves each tensor's
 };
 
 /// "; 12 of 34 tensors in panel16": others do not fit, or have no bytes of their own.
-std::string layout_note(const Options& options) {
+std::string layout_note(const PackOptions& options) {
   if (options.layout.empty()) return "";
   const auto tensors = open_model(options.output).tensors();
   const auto with = std::count_if(tensors.begin(), tensors.end(),
@@ -36,7 +36,7 @@ std::optional<opnf::Layout> layout_of(const std::string& name) {
   return name == "rows" ? opnf::Layout::rows : opnf::Layout::panel16;
 }
 
-void write_package(const Options& options, const std::string& graph) try {
+void write_package(const PackOptions& options, const std::string& graph) try {
   const auto reader = opnf::Reader::open(options.model);
   opnf::Writer writer(options.output);
   writer.copy(reader, layout_of(options.layout));
@@ -47,7 +47,7 @@ void write_package(const Options& options, const std::string& graph) try {
   fail(ErrorCode::io_error, "[pack] {}", error.what());
 }
 
-void run(const Options& options) {
+void run_pack(const PackOptions& options) {
   const Model model = open_model(options.model);
   const auto chosen = choose_graph(model, {.file = options.graph});
   const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
@@ -59,7 +59,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_pack(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PackOptions>();
   auto* command =
       app.add_subcommand("pack", "Write a package again with a graph embedded or its weights in another layout");
   command->add_option("M", options->model, "Package (.oinf)")->required();
@@ -70,7 +70,7 @@ void add_pack(CLI::App& app, Action& action) {
   command->footer(
       "Examples:\n  openinfer pack smollm2.oinf -o with_graph.oinf\n"
       "  openinfer pack smollm2.oinf --layout panel16 -o for_cpu.oinf");
-  command->callback([options, &action] { action = [options] { run(*options); }; });
+  command->callback([options, &action] { action = [options] { run_pack(*options); }; });
 }
 
 }  // namespace openinfer::cli

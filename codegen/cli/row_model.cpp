@@ -8,24 +8,17 @@
 #include <numeric>
 #include <optional>
 
+#include "codegen/cli/encoder_model.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
 
 namespace openinfer::cli {
 namespace {
 
-using Types = std::vector<std::pair<std::string, TensorType>>;
-
-const TensorType* find(const Types& types, std::string_view name) {
+const TensorType* find(const std::vector<std::pair<std::string, TensorType>>& types, std::string_view name) {
   for (const auto& [key, type] : types)
     if (key == name) return &type;
   return nullptr;
-}
-
-std::string list(const Types& types) {
-  std::vector<std::string> items;
-  for (const auto& [name, type] : types) items.push_back(name + ": " + type.to_string());
-  return fmt::format("({})", fmt::join(items, ", "));
 }
 
 /// The symbol, if the dimension is one symbol alone.
@@ -44,8 +37,8 @@ std::int64_t bound(const GraphData& graph, const Dim& dim) {
 [[noreturn]] void refuse(const Graph& graph) {
   fail(ErrorCode::unsupported,
        "[run] text and token ids need a graph (tok, pos, slot: i32[N], rows: i32[R]) -> (logits: f32[R, vocab]); this "
-       "one is {} -> {}: run it with --input NAME=F.npy --output NAME=F.npy",
-       list(graph.inputs()), list(graph.outputs()));
+       "one is {}: run it with --input NAME=F.npy --output NAME=F.npy",
+       signature(graph));
 }
 
 std::map<std::string, std::int64_t> session_dims(const RowContract& contract, std::int64_t context,

@@ -334,7 +334,7 @@ BlockCode tq2_0() {
                 .zero = 1}};
 }
 
-const std::map<DType, BlockCode>& codes() {
+const std::map<DType, BlockCode>& block_codes() {
   static const std::map<DType, BlockCode> all = {
       {DType::q4_0, q4_0()},   {DType::q4_1, q4_1()},     {DType::q5_0, q5_0()}, {DType::q5_1, q5_1()},
       {DType::q8_0, q8_0()},   {DType::q8_1, q8_1()},     {DType::q8_k, q8_k()}, {DType::iq4_nl, iq4_nl()},
@@ -350,12 +350,13 @@ Val spread_fifth_bits(Build& k, const Val& bits) {
                 "bit j of x at bit 4 of byte j", {"x"});
 }
 
-bool has_block_code(DType dtype) { return codes().contains(dtype); }
+bool has_block_code(DType dtype) { return block_codes().contains(dtype); }
 bool has_byte_code(DType dtype) { return has_block_code(dtype) && block_code(dtype).bytes; }
 
 const BlockCode& block_code(DType dtype) {
-  const auto code = codes().find(dtype);
-  if (code == codes().end()) fail(ErrorCode::unsupported, "[kernel] no kernel reads blocks of {} yet", name(dtype));
+  const auto code = block_codes().find(dtype);
+  if (code == block_codes().end())
+    fail(ErrorCode::unsupported, "[kernel] no kernel reads blocks of {} yet", name(dtype));
   return code->second;
 }
 

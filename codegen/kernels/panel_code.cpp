@@ -32,7 +32,7 @@ PanelCode bytes(const std::string& name) {
           .sides = 1};
 }
 
-const std::map<DType, PanelCode>& codes() {
+const std::map<DType, PanelCode>& panel_codes() {
   static const std::map<DType, PanelCode> all = {{DType::q4_0, nibbles("q4_0", 8, false, false)},
                                                  {DType::q4_1, nibbles("q4_1", 0, false, true)},
                                                  {DType::q5_0, nibbles("q5_0", 16, true, false)},
@@ -90,11 +90,11 @@ Val PanelCode::element(Build& k, const kir::Mem& panels, const Val& row, const V
   return has_minimum ? scale(b) * q + minimum(b) : scale(b) * q;
 }
 
-bool has_panel_code(DType dtype) { return codes().contains(dtype); }
+bool has_panel_code(DType dtype) { return panel_codes().contains(dtype); }
 
 const PanelCode& panel_code(DType dtype) {
-  const auto code = codes().find(dtype);
-  if (code == codes().end()) fail(ErrorCode::internal, "[kernel] {} has no layout panel16", name(dtype));
+  const auto code = panel_codes().find(dtype);
+  if (code == panel_codes().end()) fail(ErrorCode::internal, "[kernel] {} has no layout panel16", name(dtype));
   return code->second;
 }
 

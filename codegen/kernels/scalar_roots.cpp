@@ -9,10 +9,10 @@ namespace {
 const auto kI32 = ScalarKind::i32;
 
 /// |x| = mantissa · 2^exponent, mantissa in [1, 2): for finite x ≠ 0.
-struct Parts {
+struct FloatParts {
   ScalarExpr mantissa, exponent;
 };
-Parts parts_of(const ScalarExpr& x, std::string_view name) {
+FloatParts float_parts(const ScalarExpr& x, std::string_view name) {
   const ScalarExpr a = abs(x);
   const ScalarExpr tiny = a < ScalarExpr(0x1p-126f);
   const ScalarExpr bits = as_int(select(tiny, a * ScalarExpr(0x1p24f), a)).named(std::string(name) + "_bits");
@@ -60,7 +60,7 @@ Centered centered(const ScalarExpr& x) {
 ScalarExpr upper_half(const ScalarExpr& x) { return as_float(as_uint(x) & uint(0xfffff000)); }
 
 ScalarExpr reciprocal_body(const ScalarExpr& x) {
-  const Parts p = parts_of(x, "x");
+  const FloatParts p = float_parts(x, "x");
   const ScalarExpr value = scaled(mantissa_reciprocal(p.mantissa), (-p.exponent).named("k"));
   const ScalarExpr a = abs(x), infinity = f32_bits(kInfinityBits);
   const ScalarExpr magnitude = select(a == ScalarExpr(0), infinity, select(a == infinity, ScalarExpr(0), value));
@@ -68,7 +68,7 @@ ScalarExpr reciprocal_body(const ScalarExpr& x) {
 }
 
 ScalarExpr div_body(const ScalarExpr& a, const ScalarExpr& b) {
-  const Parts n = parts_of(a, "a"), d = parts_of(b, "b");
+  const FloatParts n = float_parts(a, "a"), d = float_parts(b, "b");
   const ScalarExpr r = mantissa_reciprocal(d.mantissa), guess = (n.mantissa * r).named("guess");
   const ScalarExpr g1 = upper_half(guess).named("g1"), g2 = (guess - g1).named("g2");
   const ScalarExpr d1 = upper_half(d.mantissa).named("d1"), d2 = (d.mantissa - d1).named("d2");

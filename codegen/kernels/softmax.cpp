@@ -16,7 +16,7 @@ using kir::Val;
 constexpr double kLowest = -static_cast<double>(std::numeric_limits<float>::max());
 
 /// The axis is the last: lanes along it.
-TemplateKernel along_rows(kir::Build& k, const Softmax& what) {
+TemplateKernel softmax_of_rows(kir::Build& k, const Softmax& what) {
   const Mem x = k.in("x", memory_kind(what.x));
   const Results results(k, what.tail, what.x, what.axis);
   const Rows rows(k, what.outer, what.axis);
@@ -36,7 +36,7 @@ TemplateKernel along_rows(kir::Build& k, const Softmax& what) {
 }
 
 /// The axis is another: lanes beside each other along `inner`, each alone through the axis.
-TemplateKernel along_columns(kir::Build& k, const Softmax& what) {
+TemplateKernel softmax_of_columns(kir::Build& k, const Softmax& what) {
   const Mem x = k.in("x", memory_kind(what.x));
   const Results results(k, what.tail, what.x, what.inner);
   const kir::Kind kind = sum_kind(what.x);
@@ -60,7 +60,7 @@ TemplateKernel along_columns(kir::Build& k, const Softmax& what) {
 
 TemplateKernel softmax(const kir::Target& target, std::string name, const Softmax& what) {
   kir::Build k(std::move(name), target);
-  return what.inner.is(1) ? along_rows(k, what) : along_columns(k, what);
+  return what.inner.is(1) ? softmax_of_rows(k, what) : softmax_of_columns(k, what);
 }
 
 }  // namespace openinfer::kernels

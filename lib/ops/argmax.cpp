@@ -11,7 +11,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_argmax(const InferContext& c) {
   TensorType result{DType::i32, c.type(0).shape};
   const std::size_t axis = axis_in(c, 0, c.integer("axis"));  // [C1]
   check_dtype(c, 0, kNumbers);                                // [C2]
@@ -34,7 +34,7 @@ std::int32_t largest(const T* x, std::int64_t extent, std::int64_t step) {
   return static_cast<std::int32_t>(at);
 }
 
-void reference(OpRun& run) {
+void reference_argmax(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan y = run.out(0);
   const std::int64_t axis = run.integer("axis");
@@ -59,8 +59,8 @@ const OpDef& argmax_op() {
       .operands = {{.name = "x"}},
       .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}, {"keepdims", AttributeKind::boolean, false}},
       .traits = {.reduction = true},
-      .infer = infer,
-      .reference = reference,
+      .infer = infer_argmax,
+      .reference = reference_argmax,
       .lower = lower_to_kernel};
   return op;
 }

@@ -11,7 +11,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_broadcast(const InferContext& c) {
   const Shape& x = c.type(0).shape;
   const Shape& to = c.dims("shape");
   check_extents(c, to);       // [C2]
@@ -21,7 +21,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.type(0).dtype, to}};
 }
 
-void reference(OpRun& run) {
+void reference_broadcast(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan out = run.out(0);
   const auto dense = dense_steps(x.shape);
@@ -39,8 +39,8 @@ const OpDef& broadcast_op() {
                            .operands = {{.name = "x"}},
                            .attributes = {{"shape", AttributeKind::dims}},
                            .traits = {.view = true},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_broadcast,
+                           .reference = reference_broadcast,
                            .lower = lower_to_kernel};
   return op;
 }

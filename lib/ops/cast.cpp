@@ -15,7 +15,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_cast(const InferContext& c) {
   const DType to = c.dtype("dtype");
   if (!contains(kPlain, to))  // [C1]
     c.fail(ErrorCode::dtype_mismatch, fmt::format("makes {}, not {}", dtype_names(kPlain), name(to)));
@@ -38,7 +38,7 @@ void scatter_column(const std::byte* row, const TensorSpan& y, std::int64_t stor
   for (std::int64_t i = 0; i < length; ++i) std::copy_n(row + i * size, size, y.data + (first + i * columns) * size);
 }
 
-void reference(OpRun& run) {
+void reference_cast(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan y = run.out(0);
   const StoredMatrix m(x);
@@ -54,7 +54,7 @@ void reference(OpRun& run) {
   });
 }
 
-Lowering lower(const InferContext& c) {
+Lowering lower_cast(const InferContext& c) {
   const DType from = c.type(0).dtype, to = c.dtype("dtype");
   if (!contains(kPlain, from)) return lower_to_kernel(c);  // decodes
   return ScalarFn([from, to](std::span<const ScalarExpr> x) { return convert_expr(x[0], from, to); });
@@ -67,9 +67,9 @@ const OpDef& cast_op() {
                            .operands = {{.name = "x", .stored = true}},
                            .attributes = {{"dtype", AttributeKind::dtype, {}}},
                            .traits = {.elementwise = true},
-                           .infer = infer,
-                           .reference = reference,
-                           .lower = lower};
+                           .infer = infer_cast,
+                           .reference = reference_cast,
+                           .lower = lower_cast};
   return op;
 }
 

@@ -15,19 +15,19 @@
 namespace openinfer {
 namespace {
 
-bool fits(const Shape& a, const Shape& b, std::size_t axis) {
+bool fits_concat(const Shape& a, const Shape& b, std::size_t axis) {
   if (a.size() != b.size()) return false;
   for (std::size_t d = 0; d < a.size(); ++d)
     if (d != axis && a[d] != b[d]) return false;
   return true;
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_concat(const InferContext& c) {
   TensorType result = c.type(0);
   const std::size_t axis = axis_in(c, 0, c.integer("axis"));  // [C1]
   for (std::size_t i = 1; i < c.operand_count(); ++i) {
     const Shape& part = c.type(i).shape;
-    if (!fits(result.shape, part, axis))  // [C2]
+    if (!fits_concat(result.shape, part, axis))  // [C2]
       c.fail(ErrorCode::shape_mismatch, fmt::format("{} {} and {} {} differ outside axis {}", c.describe(0),
                                                     to_string(c.type(0).shape), c.describe(i), to_string(part), axis));
     check_equal_dtypes(c, 0, i);  // [C3]
@@ -36,7 +36,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {result};
 }
 
-void reference(OpRun& run) {
+void reference_concat(OpRun& run) {
   const TensorSpan out = run.out(0);
   const std::int64_t given = run.integer("axis"), bytes = element_bytes(out.dtype);
   const AxisRows rows(out.shape, static_cast<std::size_t>(given < 0 ? given + std::ssize(out.shape) : given));
@@ -57,8 +57,8 @@ const OpDef& concat_op() {
   static const OpDef op = {.name = "concat",
                            .operands = {{.name = "parts", .presence = OperandSpec::Presence::variadic}},
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_concat,
+                           .reference = reference_concat,
                            .lower = lower_to_kernel};
   return op;
 }

@@ -15,7 +15,7 @@ namespace openinfer {
 namespace {
 
 template <class T>
-bool fits(double value) {
+bool fits_fill(double value) {
   using C = ComputeOf<T>;
   if constexpr (std::is_floating_point_v<C>) {
     return !std::isfinite(value) || std::isfinite(static_cast<C>(Element<T>::load(convert<T>(value))));
@@ -28,20 +28,20 @@ bool fits(double value) {
   }
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_fill(const InferContext& c) {
   const DType dtype = c.dtype("dtype");
   const double value = c.number("value");
   if (!contains(kPlain, dtype))  // [C1]
     c.fail(ErrorCode::dtype_mismatch, fmt::format("makes {}, not {}", dtype_names(kPlain), name(dtype)));
   dispatch<kPlain>(dtype, [&](auto tag) {
-    if (!fits<typename decltype(tag)::Type>(value))  // [C1]
+    if (!fits_fill<typename decltype(tag)::Type>(value))  // [C1]
       c.fail(ErrorCode::invalid_argument, fmt::format("{} does not fit {}", value, name(dtype)));
   });
   check_extents(c, c.dims("shape"));  // [C2]
   return {{dtype, c.dims("shape")}};
 }
 
-void reference(OpRun& run) {
+void reference_fill(OpRun& run) {
   const TensorSpan out = run.out(0);
   dispatch<kPlain>(out.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
@@ -49,7 +49,7 @@ void reference(OpRun& run) {
   });
 }
 
-Lowering lower(const InferContext& c) {
+Lowering lower_fill(const InferContext& c) {
   const DType dtype = c.dtype("dtype");
   const double value = c.number("value");
   return ScalarFn([dtype, value](std::span<const ScalarExpr>) {
@@ -69,9 +69,9 @@ const OpDef& fill_op() {
                            .attributes = {{"shape", AttributeKind::dims},
                                           {"value", AttributeKind::number},
                                           {"dtype", AttributeKind::dtype, DType::f32}},
-                           .infer = infer,
-                           .reference = reference,
-                           .lower = lower};
+                           .infer = infer_fill,
+                           .reference = reference_fill,
+                           .lower = lower_fill};
   return op;
 }
 

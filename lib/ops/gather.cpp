@@ -17,7 +17,7 @@ namespace {
 /// Elements without a byte address of their own: block formats, packed integers, ternary digits.
 bool is_packed(DType dtype) { return info(dtype).block_size != 1; }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_gather(const InferContext& c) {
   const TensorType &table = c.type(0), &ids = c.type(1);
   if (ids.dtype != i32 && ids.dtype != i64)  // [C1]
     c.fail(ErrorCode::dtype_mismatch, fmt::format("ids are i32 or i64, not {} {}", c.describe(1), ids.to_string()));
@@ -93,7 +93,7 @@ void gather_plain(OpRun& run, const TensorView& table, std::size_t axis, const s
   });
 }
 
-void reference(OpRun& run) {
+void reference_gather(OpRun& run) {
   const TensorView table = run.in(0);
   const auto rank = static_cast<std::int64_t>(table.shape.size());
   const std::int64_t given = run.integer("axis");
@@ -112,8 +112,8 @@ const OpDef& gather_op() {
   static const OpDef op = {.name = "gather",
                            .operands = {{.name = "table", .stored = true}, {.name = "ids", .shares_dtype = false}},
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_gather,
+                           .reference = reference_gather,
                            .lower = lower_to_kernel};
   return op;
 }

@@ -12,7 +12,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_iota(const InferContext& c) {
   const Shape& shape = c.dims("shape");
   const std::int64_t axis = c.integer("axis"), rank = std::ssize(shape);
   if (!contains(kNumbers, c.dtype("dtype")))  // [C1]
@@ -23,7 +23,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.dtype("dtype"), shape}};
 }
 
-void reference(OpRun& run) {
+void reference_iota(OpRun& run) {
   const TensorSpan out = run.out(0);
   const std::int64_t axis = run.integer("axis");
   const AxisRows rows(out.shape, static_cast<std::size_t>(axis < 0 ? axis + std::ssize(out.shape) : axis));
@@ -41,8 +41,8 @@ const OpDef& iota_op() {
                            .attributes = {{"shape", AttributeKind::dims},
                                           {"axis", AttributeKind::integer, std::int64_t{0}},
                                           {"dtype", AttributeKind::dtype, DType::i32}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_iota,
+                           .reference = reference_iota,
                            .lower = lower_to_kernel};
   return op;
 }

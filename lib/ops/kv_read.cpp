@@ -7,7 +7,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_kv_read(const InferContext& c) {
   check_is_cache(c);      // [C1]
   check_index(c, 0, {});  // [C2]
   const Shape& spec = c.state().shape;
@@ -15,7 +15,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {layer, layer};
 }
 
-void reference(OpRun& run) {
+void reference_kv_read(OpRun& run) {
   const std::span<TensorSpan> state = run.state();
   const CacheShape cache(state[0].shape);
   const std::int64_t layer = index_at(run, 0, 0, cache.layers, "layer");
@@ -31,8 +31,8 @@ const OpDef& kv_read_op() {
   static const OpDef op = {.name = "kv_read",
                            .operands = {{.name = "layer", .keyword = true, .shares_dtype = false}},
                            .traits = {.view = true, .state = StateUse::read},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_kv_read,
+                           .reference = reference_kv_read,
                            .lower = lower_to_kernel};
   return op;
 }

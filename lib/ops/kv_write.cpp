@@ -10,7 +10,7 @@
 namespace openinfer {
 namespace {
 
-enum Operand : std::size_t { kKeys, kValues, kLayer, kStep, kPos, kSlot };
+enum WrittenRows : std::size_t { kKeys, kValues, kLayer, kStep, kPos, kSlot };
 
 void check_rows(const InferContext& c, std::size_t i) {
   const Shape& x = c.type(i).shape;
@@ -24,7 +24,7 @@ void check_rows(const InferContext& c, std::size_t i) {
   check_dtype(c, i, kFloats);
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_kv_write(const InferContext& c) {
   check_is_cache(c);       // [C1]
   check_rows(c, kKeys);    // [C2]
   check_rows(c, kValues);  // [C2]
@@ -64,7 +64,7 @@ std::vector<Place> places(const OpRun& run, const CacheShape& cache, std::int64_
   return result;
 }
 
-void reference(OpRun& run) {
+void reference_kv_write(OpRun& run) {
   const std::span<TensorSpan> state = run.state();
   const CacheShape cache(state[0].shape);
   const std::int64_t N = run.in(kKeys).shape[0], D = cache.head_dim;
@@ -99,8 +99,8 @@ const OpDef& kv_write_op() {
                    {.name = "pos", .presence = kOptional, .keyword = true, .shares_dtype = false},
                    {.name = "slot", .presence = kOptional, .keyword = true, .shares_dtype = false}},
       .traits = {.state = StateUse::write},
-      .infer = infer,
-      .reference = reference,
+      .infer = infer_kv_write,
+      .reference = reference_kv_write,
       .lower = lower_to_kernel};
   return op;
 }

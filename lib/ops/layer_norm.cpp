@@ -10,13 +10,13 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_layer_norm(const InferContext& c) {
   check_norm(c);
   return {c.type(0)};
 }
 
 template <class C>
-void normalise(std::span<C> x, const std::vector<C>& w, const std::vector<C>& b, C eps) {
+void normalise_layer_norm(std::span<C> x, const std::vector<C>& w, const std::vector<C>& b, C eps) {
   const auto D = static_cast<std::int64_t>(x.size());
   const C mean = sum16(x.data(), D) / static_cast<C>(D);
   for (C& value : x) value -= mean;
@@ -25,13 +25,13 @@ void normalise(std::span<C> x, const std::vector<C>& w, const std::vector<C>& b,
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = x[i] * scale * w[i] + b[i];
 }
 
-void reference(OpRun& run) {
+void reference_layer_norm(OpRun& run) {
   with_sum_type(run.in(0).dtype, [&](auto tag) {
     using C = typename decltype(tag)::Type;
     const std::vector<C> w = load_row<C>(run.in(1), run.in(1).count());
     const std::vector<C> b = load_row<C>(run.in(2), run.in(2).count());
     const C eps = static_cast<C>(run.number("eps"));
-    for_each_norm_row<C>(run, [&](std::span<C> x) { normalise<C>(x, w, b, eps); });
+    for_each_norm_row<C>(run, [&](std::span<C> x) { normalise_layer_norm<C>(x, w, b, eps); });
   });
 }
 
@@ -41,8 +41,8 @@ const OpDef& layer_norm_op() {
   static const OpDef op = {.name = "layer_norm",
                            .operands = {{.name = "x"}, {.name = "w"}, {.name = "b"}},
                            .attributes = {{"eps", AttributeKind::number, 1e-5}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_layer_norm,
+                           .reference = reference_layer_norm,
                            .lower = lower_to_kernel,
                            .cost = norm_cost};
   return op;

@@ -12,7 +12,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_linear(const InferContext& c) {
   const TensorType& w = c.type(1);
   if (w.shape.size() != 2)  // [C3]
     c.fail(ErrorCode::shape_mismatch, fmt::format("takes w (K, N), not {} {}", c.describe(1), to_string(w.shape)));
@@ -40,7 +40,7 @@ const OpDef& linear_op() {
   static const OpDef op = {
       .name = "linear",
       .operands = {{.name = "x"}, {.name = "w", .stored = true}, {.name = "b"}},
-      .infer = infer,
+      .infer = infer_linear,
       .reference = [](OpRun& run) { run_product(run, false, 2); },
       .decompose = decompose,
       .lower = lower_to_kernel,

@@ -23,7 +23,7 @@ class MaxFold {
   std::optional<C> largest_;
 };
 
-void reference(OpRun& run) {
+void reference_reduce_max(OpRun& run) {
   if (run.in(0).count() == 0 && run.out(0).count() != 0)  // [C3]
     run.fail(ErrorCode::invalid_argument,
              fmt::format("no elements to take the largest of: x is {}", to_string(run.in(0).shape)));
@@ -33,7 +33,7 @@ void reference(OpRun& run) {
 }  // namespace
 
 const OpDef& reduce_max_op() {
-  static const OpDef op = reduction("reduce_max", infer_reduction<kNumbers>, reference);
+  static const OpDef op = reduction("reduce_max", infer_reduction<kNumbers>, reference_reduce_max);
   return op;
 }
 

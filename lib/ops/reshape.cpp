@@ -32,7 +32,7 @@ std::optional<Dim> missing(const Shape& x, Shape shape, std::size_t at) {
   return (whole.symbols.empty() ? Dim(1) : whole.symbols.front()) * (whole.number / rest.number);
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_reshape(const InferContext& c) {
   const TensorType& x = c.type(0);
   Shape shape = c.dims("shape");
   const auto open = std::find(shape.begin(), shape.end(), Dim(-1));
@@ -47,7 +47,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{x.dtype, shape}};
 }
 
-void reference(OpRun& run) {
+void reference_reshape(OpRun& run) {
   const TensorView x = run.in(0);
   const auto bytes = static_cast<std::size_t>(size_bytes(x.dtype, x.count()));
   if (bytes > 0) std::memcpy(run.out(0).data, x.data, bytes);
@@ -60,8 +60,8 @@ const OpDef& reshape_op() {
                            .operands = {{.name = "x"}},
                            .attributes = {{"shape", AttributeKind::dims}},
                            .traits = {.view = true},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_reshape,
+                           .reference = reference_reshape,
                            .lower = lower_to_kernel};
   return op;
 }

@@ -10,25 +10,25 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_rms_norm(const InferContext& c) {
   check_norm(c);
   return {c.type(0)};
 }
 
 template <class C>
-void normalise(std::span<C> x, const std::vector<C>& w, C eps) {
+void normalise_rms_norm(std::span<C> x, const std::vector<C>& w, C eps) {
   const auto D = static_cast<std::int64_t>(x.size());
   const C squares = sum16_of<C>(D, [&](std::int64_t i) { return x[i] * x[i]; });
   const C scale = C(1) / std::sqrt(squares / static_cast<C>(D) + eps);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = x[i] * scale * w[i];
 }
 
-void reference(OpRun& run) {
+void reference_rms_norm(OpRun& run) {
   with_sum_type(run.in(0).dtype, [&](auto tag) {
     using C = typename decltype(tag)::Type;
     const std::vector<C> w = load_row<C>(run.in(1), run.in(1).count());
     const C eps = static_cast<C>(run.number("eps"));
-    for_each_norm_row<C>(run, [&](std::span<C> x) { normalise<C>(x, w, eps); });
+    for_each_norm_row<C>(run, [&](std::span<C> x) { normalise_rms_norm<C>(x, w, eps); });
   });
 }
 
@@ -38,8 +38,8 @@ const OpDef& rms_norm_op() {
   static const OpDef op = {.name = "rms_norm",
                            .operands = {{.name = "x"}, {.name = "w"}},
                            .attributes = {{"eps", AttributeKind::number, 1e-5}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_rms_norm,
+                           .reference = reference_rms_norm,
                            .lower = lower_to_kernel,
                            .cost = norm_cost};
   return op;

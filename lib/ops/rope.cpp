@@ -18,7 +18,7 @@ namespace {
 
 bool is_scaling(std::string_view name) { return name == "none" || name == "linear" || name == "llama3"; }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_rope(const InferContext& c) {
   const TensorType& x = c.type(0);
   const std::int64_t head_dim = c.integer("head_dim"), rotary_dim = c.integer("rotary_dim");
   check_dtype(c, 0, kFloats);
@@ -76,7 +76,7 @@ Rope options_of(const OpRun& run) {
           .original_context = run.integer("original_context")};
 }
 
-void reference(OpRun& run) {
+void reference_rope(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan y = run.out(0);
   const auto* pos = run.in(1).as<std::int32_t>();
@@ -98,7 +98,7 @@ void reference(OpRun& run) {
 }
 
 /// Of a pair that is turned: four products and two sums; sine and cosine are not counted.
-Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
+Cost cost_rope(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   const auto elements = [&](const Shape& shape) {
     double n = 1;
     for (const Dim& d : shape) n *= static_cast<double>(value(d));
@@ -126,10 +126,10 @@ const OpDef& rope_op() {
                                           {"low_freq_factor", AttributeKind::number, defaults.low_freq_factor},
                                           {"high_freq_factor", AttributeKind::number, defaults.high_freq_factor},
                                           {"original_context", AttributeKind::integer, defaults.original_context}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_rope,
+                           .reference = reference_rope,
                            .lower = lower_to_kernel,
-                           .cost = cost};
+                           .cost = cost_rope};
   return op;
 }
 

@@ -16,7 +16,7 @@ constexpr std::size_t kBatch = 128;  // values of a column that are computed bef
 using Bits = std::uint64_t;
 
 template <class C>
-Bits encode(C value) {
+Bits bits_of(C value) {
   if constexpr (std::is_same_v<C, float>)
     return std::bit_cast<std::uint32_t>(value);
   else if constexpr (std::is_same_v<C, double>)
@@ -78,14 +78,14 @@ template <DTypeSet kSet, class F>
 void map1(ScalarKind kind, const Columns& c, F f) {
   with_kind<kSet>(kind, [&](auto tag) {
     using C = typename decltype(tag)::Type;
-    for (std::size_t i = 0; i < c.count; ++i) c.out[i] = encode(f(decode<C>(c.in[0][i])));
+    for (std::size_t i = 0; i < c.count; ++i) c.out[i] = bits_of(f(decode<C>(c.in[0][i])));
   });
 }
 template <DTypeSet kSet, class F>
 void map2(ScalarKind kind, const Columns& c, F f) {
   with_kind<kSet>(kind, [&](auto tag) {
     using C = typename decltype(tag)::Type;
-    for (std::size_t i = 0; i < c.count; ++i) c.out[i] = encode(f(decode<C>(c.in[0][i]), decode<C>(c.in[1][i])));
+    for (std::size_t i = 0; i < c.count; ++i) c.out[i] = bits_of(f(decode<C>(c.in[0][i]), decode<C>(c.in[1][i])));
   });
 }
 
@@ -93,7 +93,7 @@ void run_fma(ScalarKind kind, const Columns& c) {
   with_kind<kFloats>(kind, [&](auto tag) {
     using C = typename decltype(tag)::Type;
     for (std::size_t i = 0; i < c.count; ++i)
-      c.out[i] = encode(std::fma(decode<C>(c.in[0][i]), decode<C>(c.in[1][i]), decode<C>(c.in[2][i])));
+      c.out[i] = bits_of(std::fma(decode<C>(c.in[0][i]), decode<C>(c.in[1][i]), decode<C>(c.in[2][i])));
   });
 }
 
@@ -271,9 +271,9 @@ std::uint64_t load_element(DType dtype, const std::byte* elements, std::size_t i
     using T = typename decltype(tag)::Type;
     const auto value = Element<T>::load(reinterpret_cast<const T*>(elements)[i]);
     if constexpr (std::integral<T>)  // to 32 bits at least, with the sign
-      bits = compute_kind(dtype) == ScalarKind::i32 ? value.bits() & 0xffffffffu : encode(value);
+      bits = compute_kind(dtype) == ScalarKind::i32 ? value.bits() & 0xffffffffu : bits_of(value);
     else
-      bits = encode(value);
+      bits = bits_of(value);
   });
   return bits;
 }

@@ -9,7 +9,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_select(const InferContext& c) {
   if (c.type(0).dtype != DType::boolean)  // [C1]
     c.fail(ErrorCode::dtype_mismatch,
            fmt::format("the condition must be bool, not {} {}", c.describe(0), c.type(0).to_string()));
@@ -30,7 +30,7 @@ const OpDef& select_op() {
   static const OpDef op = {.name = "select",
                            .operands = {{.name = "condition", .shares_dtype = false}, {.name = "a"}, {.name = "b"}},
                            .traits = {.elementwise = true},
-                           .infer = infer,
+                           .infer = infer_select,
                            .reference = elementwise::reference_ternary<kPlain, true, decltype(kChoose)>,
                            .lower = elementwise::lower<3, decltype(kChoose)>,
                            .cost = elementwise::cost<3>};

@@ -23,7 +23,7 @@ Dim steps_in(const InferContext& c, const Dim& length, std::int64_t step) {
   return count;
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_slice(const InferContext& c) {
   TensorType result = c.type(0);
   const std::int64_t step = c.integer("step");
   const Dim &begin = c.dim("begin"), &end = c.dim("end");
@@ -38,7 +38,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {result};
 }
 
-void reference(OpRun& run) {
+void reference_slice(OpRun& run) {
   const TensorView x = run.in(0);
   const std::int64_t given = run.integer("axis");
   const auto axis = static_cast<std::size_t>(given < 0 ? given + std::ssize(x.shape) : given);
@@ -48,7 +48,9 @@ void reference(OpRun& run) {
   copy_elements(run, x, first, steps, run.out(0));
 }
 
-Attributes attributes(Range r) { return {{"axis", r.axis}, {"begin", r.begin}, {"end", r.end}, {"step", r.step}}; }
+Attributes attributes_slice(Range r) {
+  return {{"axis", r.axis}, {"begin", r.begin}, {"end", r.end}, {"step", r.step}};
+}
 
 }  // namespace
 
@@ -60,13 +62,13 @@ const OpDef& slice_op() {
                                           {"end", AttributeKind::dim},
                                           {"step", AttributeKind::integer, std::int64_t{1}}},
                            .traits = {.view = true},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_slice,
+                           .reference = reference_slice,
                            .lower = lower_to_kernel};
   return op;
 }
 
-Value slice(const In& x, Range range) { return call(slice_op(), {x}, attributes(std::move(range))); }
-Pipe slice(Range range) { return pipe(slice_op(), {}, attributes(std::move(range))); }
+Value slice(const In& x, Range range) { return call(slice_op(), {x}, attributes_slice(std::move(range))); }
+Pipe slice(Range range) { return pipe(slice_op(), {}, attributes_slice(std::move(range))); }
 
 }  // namespace openinfer

@@ -12,14 +12,14 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_softmax(const InferContext& c) {
   axis_in(c, 0, c.integer("axis"));  // [C1]
   check_dtype(c, 0, kFloats);        // [C2]
   return {c.type(0)};
 }
 
 template <class C>
-void normalise(std::span<C> x) {
+void normalise_softmax(std::span<C> x) {
   C largest = x.empty() ? C(0) : x[0];
   for (const C value : x) largest = value > largest ? value : largest;
   for (C& value : x) value = std::exp(value - largest);
@@ -27,7 +27,7 @@ void normalise(std::span<C> x) {
   for (C& value : x) value = value / sum;
 }
 
-void reference(OpRun& run) {
+void reference_softmax(OpRun& run) {
   const TensorView x = run.in(0);
   const TensorSpan y = run.out(0);
   const std::int64_t axis = run.integer("axis");
@@ -38,7 +38,7 @@ void reference(OpRun& run) {
       std::vector<C> row(static_cast<std::size_t>(rows.extent));
       for (std::int64_t r = begin; r < end; ++r) {
         load_row<C>(x, rows.first(r), rows.inner, row);
-        normalise<C>(row);
+        normalise_softmax<C>(row);
         store_row<C>(y, rows.first(r), rows.inner, row);
       }
     });
@@ -51,8 +51,8 @@ const OpDef& softmax_op() {
   static const OpDef op = {.name = "softmax",
                            .operands = {{.name = "x"}},
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_softmax,
+                           .reference = reference_softmax,
                            .lower = lower_to_kernel};
   return op;
 }

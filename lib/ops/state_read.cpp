@@ -10,14 +10,14 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_state_read(const InferContext& c) {
   if (c.state().kind != StateSpec::Kind::tensor)  // [C1]
     c.fail(ErrorCode::invalid_argument, fmt::format("takes a tensor state, not {}", c.state().to_string()));
   return {{c.state().dtype, c.state().shape}};
 }
 
 // A copy: what was read stays what it was when the state is replaced.
-void reference(OpRun& run) {
+void reference_state_read(OpRun& run) {
   const TensorSpan& state = run.state()[0];
   if (state.count() > 0)
     std::memcpy(run.out(0).data, state.data, static_cast<std::size_t>(size_bytes(state.dtype, state.count())));
@@ -28,8 +28,8 @@ void reference(OpRun& run) {
 const OpDef& state_read_op() {
   static const OpDef op = {.name = "state_read",
                            .traits = {.state = StateUse::read},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_state_read,
+                           .reference = reference_state_read,
                            .lower = lower_to_kernel};
   return op;
 }

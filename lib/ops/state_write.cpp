@@ -10,7 +10,7 @@
 namespace openinfer {
 namespace {
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_state_write(const InferContext& c) {
   if (c.state().kind != StateSpec::Kind::tensor)  // [C1]
     c.fail(ErrorCode::invalid_argument, fmt::format("takes a tensor state, not {}", c.state().to_string()));
   if (c.type(0).dtype != c.state().dtype)  // [C2]
@@ -22,7 +22,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {};
 }
 
-void reference(OpRun& run) {
+void reference_state_write(OpRun& run) {
   const TensorSpan& state = run.state()[0];
   if (state.count() > 0)
     std::memcpy(state.data, run.in(0).data, static_cast<std::size_t>(size_bytes(state.dtype, state.count())));
@@ -34,8 +34,8 @@ const OpDef& state_write_op() {
   static const OpDef op = {.name = "state_write",
                            .operands = {{.name = "value"}},
                            .traits = {.state = StateUse::write},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_state_write,
+                           .reference = reference_state_write,
                            .lower = lower_to_kernel};
   return op;
 }

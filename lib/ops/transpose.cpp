@@ -22,7 +22,7 @@ std::vector<std::int64_t> complete(std::vector<std::int64_t> order, std::size_t 
   return order;
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+std::vector<TensorType> infer_transpose(const InferContext& c) {
   const TensorType& x = c.type(0);
   const auto given = numbers(c, "order");
   const auto order = complete(given, x.shape.size());
@@ -38,7 +38,7 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {result};
 }
 
-void reference(OpRun& run) {
+void reference_transpose(OpRun& run) {
   const TensorView x = run.in(0);
   std::vector<std::int64_t> given;
   for (const Dim& d : run.dims("order")) given.push_back(d.constant());
@@ -48,7 +48,9 @@ void reference(OpRun& run) {
   copy_elements(run, x, 0, steps, run.out(0));
 }
 
-Attributes attributes(const std::vector<std::int64_t>& order) { return {{"order", Shape(order.begin(), order.end())}}; }
+Attributes attributes_transpose(const std::vector<std::int64_t>& order) {
+  return {{"order", Shape(order.begin(), order.end())}};
+}
 
 }  // namespace
 
@@ -57,13 +59,15 @@ const OpDef& transpose_op() {
                            .operands = {{.name = "x"}},
                            .attributes = {{"order", AttributeKind::dims, Shape{}}},
                            .traits = {.view = true},
-                           .infer = infer,
-                           .reference = reference,
+                           .infer = infer_transpose,
+                           .reference = reference_transpose,
                            .lower = lower_to_kernel};
   return op;
 }
 
-Value transpose(const In& x, std::vector<std::int64_t> order) { return call(transpose_op(), {x}, attributes(order)); }
-Pipe transpose(std::vector<std::int64_t> order) { return pipe(transpose_op(), {}, attributes(order)); }
+Value transpose(const In& x, std::vector<std::int64_t> order) {
+  return call(transpose_op(), {x}, attributes_transpose(order));
+}
+Pipe transpose(std::vector<std::int64_t> order) { return pipe(transpose_op(), {}, attributes_transpose(order)); }
 
 }  // namespace openinfer

@@ -6,7 +6,7 @@ namespace openinfer::text {
 
 namespace {
 
-constexpr std::string_view kSpace = "\u2581", kReplacement = "\uFFFD";
+constexpr std::string_view kVisibleSpace = "\u2581", kReplacement = "\uFFFD";
 
 }  // namespace
 
@@ -40,7 +40,7 @@ std::string_view SentencePieceNormalizer::without_leading_spaces(std::string_vie
 void SentencePieceNormalizer::append_spaced(std::string& out, std::string_view text) const {
   for (const char c : text)
     if (c == ' ' && escape_)
-      out += kSpace;
+      out += kVisibleSpace;
     else
       out += c;
 }
@@ -49,7 +49,7 @@ std::string SentencePieceNormalizer::operator()(std::string_view text, const Cal
   if (squeeze_) text = without_leading_spaces(text);
   std::string out;
   if (text.empty()) return out;
-  const std::string_view space = escape_ ? kSpace : " ";
+  const std::string_view space = escape_ ? kVisibleSpace : " ";
   out.reserve(text.size() + text.size() / 2);
   if (prefix_space_) out += space;
   bool after_space = squeeze_;
