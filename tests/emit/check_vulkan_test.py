@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
-from emit_test import build  # noqa: E402
+from emitted import build  # noqa: E402
 from harness import COMMAND  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
 

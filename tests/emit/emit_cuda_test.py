@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import unittest
 
-import emit_test
-import tiny_llama  # emit_test knows where it is
+import emitted
+import tiny_llama  # emitted knows where it is
 from harness import Case
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -65,10 +65,10 @@ class Cuda(Case):
 class Kernels(Cuda):
     def setUp(self):
         super().setUp()
-        emit_test.write_package(self.path("small.oinf"))
+        emitted.write_package(self.path("small.oinf"))
         tiny_llama.write(self.path("tiny.oinf"))
-        self.write("small.oig", emit_test.GRAPH)
-        self.write("switched.oig", emit_test.SWITCHED)
+        self.write("small.oig", emitted.GRAPH)
+        self.write("switched.oig", emitted.SWITCHED)
 
     MODELS = (("small.oinf", "--graph", "small.oig", "--name", "small"), ("small.oinf", "--graph", "switched.oig", "--name", "switched"),
               ("tiny.oinf", "--name", "tiny"))
@@ -119,7 +119,7 @@ class Kernels(Cuda):
     def test_golden(self):
         """Reviewed as diffs; OPENINFER_UPDATE_GOLDEN=1 writes it. Without what NVRTC says, which depends on its version."""
         self.works("emit", *self.MODELS[2], "--device", "ada-lovelace", "--api", "cuda", "--no-cubins", "-o", "p")
-        golden = os.path.join(emit_test.GOLDEN, "tiny_cuda_plan.txt")
+        golden = os.path.join(emitted.GOLDEN, "tiny_cuda_plan.txt")
         plan = self.read("p/plan.txt").decode()
         self.assertIn("not compiled", plan)
         if "OPENINFER_UPDATE_GOLDEN" in os.environ:

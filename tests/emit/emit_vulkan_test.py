@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""emit for Vulkan: the projects of emit_test.py once more, as shaders on lavapipe."""
+"""emit for Vulkan: the projects of emit_test.py and emit_rows_test.py once more, as shaders on lavapipe."""
 
 import os
 import re
@@ -13,7 +13,9 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
-from emit_test import Batch, Rows, Tensors, build  # noqa: E402
+from emit_rows_test import Batch, Rows  # noqa: E402
+from emit_test import Tensors  # noqa: E402
+from emitted import build  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
 
 

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""emit: projects that run on token ids, alone and side by side, on this CPU and on Arm in QEMU, are held to NumPy."""
+
+import itertools
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+
+from emitted import Emitted, build  # first: it knows where the others are
+from harness import COMMAND, Case
+import tiny_llama
+
+# Sequences that start and end at different steps, through the Model API of a program for three: prompt and first step
+# of each. Prints the best id behind each row, a line a sequence, and whether each logit has the bits that it has when the
+# sequence runs alone.
+SIDE_BY_SIDE = r"""
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include "batch.h"
+
+constexpr int kVocab = %d, kSteps = 9;
+struct Sequence {
+  std::vector<int> prompt;
+  int slot, start, end;  // runs in the steps [start, end)
+};
+
+struct Row {
+  int token, position, slot;
+};
+std::vector<float> run(batch::Model& model, const char* entry, const std::vector<Row>& step) {
+  std::vector<int> tok, pos, slot, rows;
+  for (const Row& row : step) {
+    rows.push_back(static_cast<int>(tok.size()));
+    tok.push_back(row.token), pos.push_back(row.position), slot.push_back(row.slot);
+  }
+  const std::int64_t n[] = {static_cast<std::int64_t>(step.size())};
+  std::vector<float> logits(step.size() * kVocab);
+  const batch::Input inputs[] = {
+      {"rows", "i32", n, rows.data()}, {"slot", "i32", n, slot.data()}, {"pos", "i32", n, pos.data()}, {"tok", "i32", n, tok.data()}};
+  const batch::Output outputs[] = {{"logits", logits.data(), logits.size() * 4}};
+  model.run_step(entry, inputs, outputs);
+  return logits;
+}
+
+int main(int, char** argv) {
+  const Sequence all[] = {{{1, 2, 3}, 0, 0, 5}, {{259, 262, 108, 100}, 1, 1, 9}, {{200}, 2, 2, 4}, {{7, 8}, 2, 5, 9}, {{9, 9, 30, 31, 32}, 0, 5, 8}};
+  constexpr int kCount = sizeof all / sizeof all[0];
+  std::vector<int> ids[kCount];
+  std::vector<std::vector<float>> logits[kCount];
+  auto model = batch::Model::open(argv[1], {.sizes = {{"ctx", 32}}});
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<Row> rows;
+    std::vector<int> owner;  // of each row whose logits count: the last of a prompt, or one of decoding
+    bool prompts = false;
+    for (int s = 0; s < kCount; ++s) {
+      if (step < all[s].start || step >= all[s].end) continue;
+      const int length = static_cast<int>(all[s].prompt.size()), done = static_cast<int>(ids[s].size());
+      prompts = prompts || done == 0;
+      for (int i = 0; done == 0 && i < length; ++i) rows.push_back({all[s].prompt[i], i, all[s].slot}), owner.push_back(i + 1 == length ? s : -1);
+      if (done > 0) rows.push_back({ids[s].back(), length + done - 1, all[s].slot}), owner.push_back(s);
+    }
+    const std::vector<float> out = run(model, prompts ? "prefill" : "decode", rows);
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      if (owner[r] < 0) continue;
+      const float* row = out.data() + r * kVocab;
+      logits[owner[r]].emplace_back(row, row + kVocab);
+      ids[owner[r]].push_back(static_cast<int>(std::max_element(row, row + kVocab) - row));
+    }
+  }
+  for (int s = 0; s < kCount; ++s) {
+    for (const int id : ids[s]) std::printf("%%d ", id);
+    std::printf("\n");
+  }
+  for (int s = 0; s < kCount; ++s) {  // the same alone, in another slot
+    float worst = 0;
+    for (std::size_t step = 0; step < ids[s].size(); ++step) {
+      std::vector<Row> rows;
+      const int length = static_cast<int>(all[s].prompt.size()), at = static_cast<int>(step);
+      for (int i = 0; step == 0 && i < length; ++i) rows.push_back({all[s].prompt[i], i, 1});
+      if (step > 0) rows.push_back({ids[s][step - 1], length + at - 1, 1});
+      const std::vector<float> out = run(model, step == 0 ? "prefill" : "decode", rows);
+      for (int i = 0; i < kVocab; ++i)
+        worst = std::max(worst, std::abs(out[(rows.size() - 1) * kVocab + i] - logits[s][step][i]));
+    }
+    std::printf("%%g ", worst);
+  }
+  std::printf("\n");
+}
+""" % tiny_llama.VOCAB
+
+
+class Batch(Emitted):
+    """A program for three sequences at once: each row of a step is computed as if it were alone."""
+    PROMPTS = [[1, 2, 3], [259, 262, 108, 100], [200], [7, 8], [9, 9, 30, 31, 32]]
+
+    @classmethod
+    def setUpClass(cls):
+        emit = cls.make("--name", "batch", "--batch", "3", "--max-context", "64")
+        tiny_llama.write(cls.package)
+        emit()
+        build(cls.project, os.path.join(cls.project, "b"))
+
+    def test_sizes(self):
+        with open(os.path.join(self.project, "plan.txt"), encoding="utf-8") as file:
+            plan = file.read()
+        self.assertIn("entry decode: N in [1, 3], R in [1, 3], slots in [1, 3], ctx in [1, 64]", plan)
+        self.assertIn("entry prefill: N in [1, 512], R in [1, 512], slots in [1, 3]", plan)
+
+    def test_prompts_side_by_side(self):
+        flags = list(itertools.chain(*(("--prompt-ids", ",".join(map(str, prompt))) for prompt in self.PROMPTS)))
+        out = self.model_works(*flags, "--generate", 7, "--ignore-eos", "--stats", "s.json", *self.FLAGS)  # more prompts than slots
+        self.assertEqual(out.splitlines(), [",".join(map(str, tiny_llama.greedy(prompt, 7))) for prompt in self.PROMPTS])
+        self.assertGreater(json.loads(self.read("s.json"))["generate_tokens_per_s"], 0)
+        text = self.model_works(*flags[:4], "--generate", 3, "--ignore-eos", "--text").splitlines()
+        self.assertEqual([line[:4] for line in text], ["[1] ", "[2] "])
+        alone = self.model_works(*flags[2:4], "--generate", 3, "--ignore-eos", "--text")
+        self.assertEqual(text[1][4:] + "\n", alone)
+
+    def test_sequences_that_start_and_end_at_different_steps(self):
+        self.write("CMakeLists.txt", f"cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory({self.project} batch)\n"
+                   "add_executable(user user.cpp)\ntarget_link_libraries(user batch)\n")
+        self.write("user.cpp", SIDE_BY_SIDE)
+        build(self.folder, self.path("build"))
+        *lines, alone = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
+        expected = [tiny_llama.greedy(prompt, count) for prompt, count in zip(self.PROMPTS, (5, 8, 2, 4, 3))]
+        self.assertEqual([list(map(int, line.split())) for line in lines], expected)
+        self.assertEqual(list(map(float, alone.split())), [0] * 5)
+
+    def test_bench(self):
+        bench = json.loads(self.model_works("--bench", "--prompt", 5, "--generate", 4, "--batch", 3, "--json"))
+        self.assertEqual(bench["batch"], 3)
+        self.assertGreater(bench["decode_tokens_per_s"], 0)
+        self.model_fails("--bench", "--prompt", 5, "--generate", 4, "--batch", 4, says=["--batch 4", "holds 3 sequences", "emit again with --batch 4"])
+
+    def test_bad_input(self):
+        self.model_fails("--prompt-ids", "1", "--prompt-ids", "2", "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
+        self.model_fails("--prompt-ids", "1", "--prompt-ids", "", says=["no tokens"], code=2)
+        self.model_fails("--prompt-ids", "1", "--prompt-ids", ",".join(["1"] * 65), says=["65 tokens", "context of 64"])
+        self.fails("emit", self.package, "--device", "this-cpu", "--batch", 17, "-o", "q", says=["--batch 17 is beyond the graph's 16 (slots)"])
+        self.fails("emit", self.package, "--device", "this-cpu", "--batch", 0, "-o", "q", says=["--batch"], code=2)
+
+
+class Rows(Emitted):
+    # float32 in another order against NumPy in float64, as tests/cli/run_test.py holds the simulator to.
+    TOLERANCE = 2e-4
+
+    @classmethod
+    def setUpClass(cls):
+        emit = cls.make("--name", "tiny", "--max-context", "700", "--check-data")
+        tiny_llama.write(cls.package)
+        emit()
+        build(cls.project, os.path.join(cls.project, "b"))
+
+    def test_greedy_ids(self):
+        for prompt in ([1, 2, 3], [259, 262, 108, 100], [200]):
+            out = self.model_works("--prompt-ids", ",".join(map(str, prompt)), "--generate", 12, "--ignore-eos", "--ids")
+            self.assertEqual(out, ",".join(map(str, tiny_llama.greedy(prompt, 12))) + "\n")
+
+    def test_logits_of_every_position_across_chunks(self):
+        prompt = np.random.default_rng(1).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
+        out = self.model_works("--prompt-ids", ",".join(map(str, prompt)), "--generate", 2, "--ignore-eos", "--logits", "l.npy", *self.FLAGS)
+        found = np.load(self.path("l.npy"))
+        self.assertEqual((found.dtype, found.shape), (np.float32, (600, tiny_llama.VOCAB)))
+        self.assertLess(np.abs(found - tiny_llama.logits(prompt)).max(), self.TOLERANCE)
+        self.assertEqual(out, ",".join(map(str, tiny_llama.greedy(prompt, 2))) + "\n")
+
+    def test_text_is_the_detokenized_ids(self):
+        flags = ["--prompt-ids", "1,2,3", "--generate", 8, "--ignore-eos"]
+        ids, text = self.model_works(*flags).strip(), self.model(*flags, "--text")[1]
+        self.assertEqual(text.encode(errors="surrogateescape").removesuffix(b"\n"), self.works("detokenize", self.package, ids).removesuffix(b"\n"))
+
+    def test_context(self):
+        self.model_fails("--prompt-ids", ",".join(["1"] * 701), says=["701 tokens", "context of 700"])
+        self.model_fails("--prompt-ids", "1", "--max-context", 701, says=["--max-context 701", "700"])
+        code, out, err = self.model("--prompt-ids", "1,2,3", "--max-context", 5, "--generate", 9, "--ignore-eos")
+        self.assertEqual((code, out), (0, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n"))
+        self.assertIn("the context of 5 is full", err)
+        self.model_fails("--prompt-ids", str(tiny_llama.VOCAB), says=[f"tok[0] is {tiny_llama.VOCAB}", "entries of tok_embeddings"])
+
+    def test_bench_and_stats(self):
+        bench = json.loads(self.model_works("--bench", "--prompt", 20, "--generate", 4, "--depth", 30, "--json"))
+        for key in ("prefill_tokens_per_s", "decode_tokens_per_s", "bytes_per_token", "open_s", "peak_resident_bytes"):
+            self.assertGreater(bench[key], 0)
+        self.model_works("--prompt-ids", "1,2,3", "--generate", 3, "--ignore-eos", "--stats", "s.json")
+        stats = json.loads(self.read("s.json"))
+        for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"):
+            self.assertGreater(stats[key], 0)
+
+    def test_check(self):
+        out = self.model_works("--check", *self.FLAGS)
+        self.assertRegex(out, r"check: \d+ nodes, \d+ values within bounds\n$")
+        self.assertRegex(out, r"\n +[0-9.e-]+ +[0-9.e-]+ +[0-9.e-]+  q = rope +llama.h:\d+ +device/rope\.(cpp|comp)\n")
+        self.assertIn("add (fused away: Wdown = matmul)", out)
+
+    def test_check_refuses_data_that_are_not_its_own(self):
+        def with_data(content, *says, package=None):
+            self.write("d.oinf", content)
+            self.model_fails("--check", "--check-data", "d.oinf", package=package, says=["d.oinf", *says])
+        data = self.read(os.path.join(self.project, "check/data.oinf"))
+        self.model_fails("--check", "--check-data", "none.oinf", says=["check data", "none.oinf", "No such file"])
+        with_data(b"x" * 5000)
+        with_data(data[:-4096])
+        half = len(data) // 2  # more than lies between two tensors
+        with_data(data[:half] + bytes(byte ^ 1 for byte in data[half:half + 128]) + data[half + 128:], "hurt")
+        with open(self.package, "rb") as package:
+            with_data(package.read(), "holds no check data")
+        other = self.path("other")
+        self.works("emit", self.package, "--device", "this-cpu", "--name", "tiny", "--max-context", 600, "--check-data", "-o", other)
+        with_data(self.read("other/check/data.oinf"), "another emission")
+        tiny_llama.write(self.path("f32.oinf"), dtypes={"final_norm": "f16"})
+        self.model_fails("--check", package=self.path("f32.oinf"), says=["f32.oinf is not the package", "final_norm is f16"])
+
+    def test_check_data_are_deterministic(self):
+        for _ in range(2):
+            self.works("emit", self.package, "--device", self.DEVICE, "--name", "tiny", "--max-context", 700, "--check-data", "-o", "again")
+            self.assertEqual(self.read("again/check/data.oinf"), self.read(os.path.join(self.project, "check/data.oinf")))
+
+    def test_cache_in_f16(self):
+        for flags, dtype in (([], "f32"), (["--kv-dtype", "f16"], "f16")):
+            self.works("emit", self.package, "--device", self.DEVICE, *flags, "-o", "q")
+            self.assertRegex(self.read("q/plan.txt").decode(), rf"\nstate +kv_keys +{dtype}\(2, slots, 2, ctx, 8\)")
+
+    def test_mixed_dtypes_take_a_kernel_each(self):
+        with open(os.path.join(self.project, "host/model.cpp"), encoding="utf-8") as file:
+            self.assertRegex(file.read(), re.compile(r'switch \("ab"\[l\]\)'))
+
+
+# Debian's names of a cross compiler and of an emulator of single programs.
+ARM_COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
+
+
+@unittest.skipUnless(platform.machine() == "x86_64", "compares with a project for x86-64-v2")
+@unittest.skipUnless(shutil.which(ARM_COMPILER) and shutil.which(EMULATOR), f"needs {ARM_COMPILER} and {EMULATOR}")
+class Arm(Case):
+    """A project for Arm, cross-compiled and emulated, gives the bits of one for x86-64-v2, which has four lanes too."""
+
+    @classmethod
+    def setUpClass(cls):
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.home, cls.package = home.name, os.path.join(home.name, "m.oinf")
+        tiny_llama.write(cls.package)
+        cross = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_CXX_COMPILER={ARM_COMPILER}",
+                 "-DCMAKE_EXE_LINKER_FLAGS=-static"]
+        for device, options in (("x86-64-v2", []), ("neoverse-n1", cross)):
+            project = os.path.join(cls.home, device)
+            subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", "tiny"], check=True, capture_output=True)
+            build(project, os.path.join(project, "b"), *options)
+
+    def model(self, emulator, device, *arguments):
+        return subprocess.run([*emulator, os.path.join(self.home, device, "b/model"), self.package, *map(str, arguments)],
+                              cwd=self.folder, capture_output=True, text=True, timeout=300, check=False)
+
+    def test_bits_of_x86(self):
+        prompt = np.random.default_rng(2).integers(0, tiny_llama.VOCAB, 37).tolist()
+        flags = ["--prompt-ids", ",".join(map(str, prompt)), "--generate", 12, "--ignore-eos", "--ids", "--threads", 2, "--logits"]
+        expected = ",".join(map(str, tiny_llama.greedy(prompt, 12))) + "\n"
+        for emulator, device in (([], "x86-64-v2"), ([EMULATOR, "-cpu", "neoverse-n1"], "neoverse-n1")):
+            done = self.model(emulator, device, *flags, f"{device}.npy")
+            self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
+        self.assertEqual(self.read("neoverse-n1.npy"), self.read("x86-64-v2.npy"))
+        self.assertLess(np.abs(np.load(self.path("neoverse-n1.npy")) - tiny_llama.logits(prompt)).max(), Rows.TOLERANCE)
+
+    def test_refuses_a_cpu_without_the_instructions(self):
+        done = self.model([EMULATOR, "-cpu", "cortex-a53"], "neoverse-n1", "--prompt-ids", "1")
+        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+        self.assertIn("no fp16", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
