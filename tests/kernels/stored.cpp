@@ -46,25 +46,24 @@ std::vector<DType> block_dtypes() {
 }
 
 Stored::Stored(DType t, std::int64_t rows, std::int64_t columns, std::uint32_t seed) : dtype(t), n(columns) {
-  values.resize(static_cast<std::size_t>(rows * columns));
-  if (!is_block(dtype)) {
-    data = Data(dtype, noise(rows * columns, seed));
+  values.resize(static_cast<std::size_t>(rows * n));
+  if (is_block(dtype)) {
+    fill_blocks(rows, seed);
+  } else {
+    data = Data(dtype, noise(rows * n, seed));
     values = data.values();
-    return;
   }
-  const std::int64_t blocks = rows * columns / info(dtype).block_size, bytes = info(dtype).block_bytes;
+  for (const double v : values) largest_ = std::max(largest_, std::abs(v));
+}
+
+void Stored::fill_blocks(std::int64_t rows, std::uint32_t seed) {
+  const std::int64_t blocks = rows * n / info(dtype).block_size, bytes = info(dtype).block_bytes;
   std::vector<std::byte> raw = random_bytes(static_cast<std::size_t>(blocks * bytes), seed);
   const std::vector<double> scales = noise(blocks, seed + 1);
   for (std::int64_t b = 0; b < blocks; ++b)
     tame(block_code(dtype).record, raw.data() + b * bytes, scales[static_cast<std::size_t>(b)]);
-  dequantize(dtype, raw.data(), values.data(), rows * columns);
+  dequantize(dtype, raw.data(), values.data(), rows * n);
   data = Data(std::move(raw));
-}
-
-double Stored::largest() const {
-  double most = 0;
-  for (const double v : values) most = std::max(most, std::abs(v));
-  return most;
 }
 
 }  // namespace openinfer::kernels

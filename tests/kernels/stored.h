@@ -17,12 +17,17 @@ struct Stored {
   Stored(DType dtype, std::int64_t rows, std::int64_t columns, std::uint32_t seed = 1);
   double at(std::int64_t row, std::int64_t column) const { return values[static_cast<std::size_t>(row * n + column)]; }
   /// The largest |element|.
-  double largest() const;
+  double largest() const { return largest_; }
 
   DType dtype;
   std::int64_t n;  // columns
   Data data;
   std::vector<double> values;  // by lib/base/dequantize.h
+
+ private:
+  void fill_blocks(std::int64_t rows, std::uint32_t seed);
+
+  double largest_ = 0;
 };
 
 }  // namespace openinfer::kernels
