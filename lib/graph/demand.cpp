@@ -52,6 +52,10 @@ class Search {
     for (; n != kNoNode && !found_.nodes[n]; n = owner(n)) {
       found_.nodes[n] = true;
       const Node& node = g_.nodes[n];
+      // What runs makes all of its results, also those that nobody asks for.
+      if (node.regions.empty())
+        for (ValueId v : node.results)
+          if (g_.values[v].state < 0) want(v);
       if (node.op == &cond_op())
         want(node.operands[0]);
       else if (node.op != &loop_op())
