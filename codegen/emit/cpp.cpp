@@ -125,7 +125,7 @@ class CppRenderer final : public Renderer {
     switch (n.type.kind) {
       case Kind::b1: return n.integer != 0 ? "true" : "false";
       case Kind::u32: return fmt::format("{}u", static_cast<std::uint32_t>(n.integer));
-      case Kind::i64: return fmt::format("std::int64_t{{{}}}", n.integer);
+      case Kind::i64: return fmt::format("std::int64_t{{{}}}", i64_text(n.integer, ""));
       case Kind::u64: return fmt::format("std::uint64_t{{{}u}}", static_cast<std::uint64_t>(n.integer));
       case Kind::f32: return cpp_real(static_cast<float>(n.number), "f");
       case Kind::f64: return cpp_real(n.number, "");

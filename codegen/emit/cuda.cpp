@@ -126,7 +126,10 @@ class CudaRenderer final : public LaneRenderer {
   }
   std::string literal(const Node& n) const override {
     if (kir::is_fragment(n.type.kind)) return type_name(n.type) + "{}";
-    if (n.type.kind == Kind::i64) return fmt::format("{}ll", n.integer);
+    if (n.type.kind == Kind::i64) {
+      const std::string number = i64_text(n.integer, "ll");
+      return n.integer == INT64_MIN ? "(" + number + ")" : number;
+    }
     if (n.type.kind == Kind::u64) return fmt::format("{}ull", static_cast<std::uint64_t>(n.integer));
     return LaneRenderer::literal(n);
   }

@@ -27,7 +27,7 @@ std::string LaneRenderer::literal(const Node& n) const {
   switch (n.type.kind) {
     case Kind::b1: return n.integer != 0 ? "true" : "false";
     case Kind::u32: return bits_or_number(static_cast<std::uint32_t>(n.integer));
-    case Kind::i64: return fmt::format("{}({}l)", type_name(n.type), n.integer);
+    case Kind::i64: return fmt::format("{}({})", type_name(n.type), i64_text(n.integer, "l"));
     case Kind::u64: return fmt::format("{}({}ul)", type_name(n.type), static_cast<std::uint64_t>(n.integer));
     case Kind::f32:
     case Kind::f64: return real(n.number, n.type.kind);

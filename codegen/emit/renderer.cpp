@@ -250,6 +250,11 @@ std::string i32_text(std::int64_t number) {
   return mask ? fmt::format("{:#010x}", number) : fmt::format("{}", number);
 }
 
+std::string i64_text(std::int64_t number, std::string_view suffix) {
+  if (number == INT64_MIN) return fmt::format("-9223372036854775807{} - 1{}", suffix, suffix);
+  return fmt::format("{}{}", number, suffix);
+}
+
 kir::Kernel with_legal_names(const kir::Kernel& kernel, std::span<const std::string_view> reserved) {
   constexpr std::array<std::string_view, 7> kCalled = {"abs", "floor", "fma", "max", "min", "round", "sqrt"};
   kir::Kernel legal = kernel;

@@ -104,6 +104,8 @@ class Renderer {
 
 /// An i32 as a decimal number; masks that are the same in each byte, as 0x0f0f0f0f.
 std::string i32_text(std::int64_t number);
+/// A number of 64 bits with its suffix, for between parentheses: the least one is no literal of any language.
+std::string i64_text(std::int64_t number, std::string_view suffix);
 
 /// The kernel with "_" behind names of buffers, parameters and fields that the language keeps for itself, and of those
 /// that would hide a function which the kernel calls.
