@@ -31,7 +31,7 @@ Tensor in_doubles(const Tensor& tensor) {
 
 /// Of a value that kernels move, count or compare only: the simulator's bits.
 Bounded exact(const ExactRun& run) {
-  Bounded same = {numbers_of(run.values.tensor(run.node.results[0])), {}};
+  Bounded same = {numbers_of(run.values.tensor(run.result)), {}};
   same.error.assign(same.value.size(), 0);
   return same;
 }
@@ -141,6 +141,19 @@ Bounded sum_or_mean(const ExactRun& run) {
   return y;
 }
 
+/// Each partial sum is off by the roundings of all sums before it, each of them at most a unit of Σ|x| so far; lanes
+/// add their pieces in another order.
+Bounded cumsum(const ExactRun& run) {
+  const Tensor x = run.operand(0);
+  if (!is_float(x.dtype())) return exact(run);
+  const std::vector<double> size = in_f64(run.node, {absolute(x)});
+  Bounded y = {in_f64(run.node, {x}), {}};
+  const std::int64_t axis = std::get<std::int64_t>(run.attribute("axis"));
+  const std::int64_t terms = x.shape()[static_cast<std::size_t>(axis < 0 ? axis + std::ssize(x.shape()) : axis)];
+  for (const double s : size) y.error.push_back((roundings_of_sum(terms) + 2) * sum_unit(x.dtype()) * s);
+  return y;
+}
+
 /// y = a·cos − b·sin of each pair: 1 ULP (two units of at most 1) for each function, two products, a sum; the angle is
 /// one product, rounded alike everywhere.
 Bounded rope(const ExactRun& run) {
@@ -220,10 +233,11 @@ struct Row {
 constexpr std::array kRows = {Row{"matmul", product_bound}, Row{"linear", product_bound}, Row{"rms_norm", rms_norm},
                               Row{"layer_norm", layer_norm}, Row{"softmax", softmax}, Row{"sum", sum_or_mean},
                               Row{"mean", sum_or_mean}, Row{"rope", rope}, Row{"cast", cast}, Row{"sdpa", attention},
-                              Row{"gather", gather},
+                              Row{"gather", gather}, Row{"cumsum", cumsum},
                               // Elements are moved, compared or counted: equal bits.
                               Row{"reduce_max", exact}, Row{"argmax", exact}, Row{"transpose", exact},
                               Row{"slice", exact}, Row{"broadcast", exact}, Row{"concat", exact}, Row{"reshape", exact},
+                              Row{"flip", exact}, Row{"top_k", exact}, Row{"sort", exact}, Row{"scatter", exact},
                               Row{"iota", exact}, Row{"kv_read", exact}, Row{"state_read", exact}, Row{"fill", exact}};
 
 }  // namespace

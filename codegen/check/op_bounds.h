@@ -17,7 +17,8 @@ struct ExactRun {
   const Node& node;
   const Values& values;
   ThreadPool& pool;
-  bool int8 = false;  // of products: the kernel multiplies 8-bit blocks of its activations
+  bool int8 = false;                 // of products: the kernel multiplies 8-bit blocks of its activations
+  ValueId result = node.results[0];  // of several, the one that is asked for
 
   const TensorType& type(std::size_t operand) const { return values.graph().values[node.operands[operand]].type; }
   bool has(std::size_t operand) const { return operand < node.operands.size() && node.operands[operand] != kNoValue; }

@@ -28,7 +28,10 @@ TemplateKernel move(const kir::Target& target, std::string name, const Move& wha
   const kir::Kind kind = bits_kind(what.dtype);
   const Mem x = k.in("x", kind), y = k.out("y", kind);
   Walk walk = over_axes(k, what.axes, [&](const std::vector<Val>& at) {
-    y[place(k, what.to_first, what.to_steps, at)] = x[place(k, what.from_first, what.from_steps, at)];
+    std::vector<Val> from = at;
+    for (std::size_t d = 0; d < what.backwards.size(); ++d)
+      if (what.backwards[d]) from[d] = value_of(k, what.axes[d]) - 1 - at[d];
+    y[place(k, what.to_first, what.to_steps, at)] = x[place(k, what.from_first, what.from_steps, from)];
   });
   return {.kernel = k.done(), .grid = std::move(walk.grid), .reason = std::move(walk.reason)};
 }

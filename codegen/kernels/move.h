@@ -16,6 +16,7 @@ struct Move {
   std::vector<Extent> from_steps = {}, to_steps = {};  // elements, one for each axis
   DType dtype = DType::f32;
   Extent from_first = {0}, to_first = {0};
+  std::vector<bool> backwards = {};  // axes that x is walked along from its end; none: no axis is
 };
 TemplateKernel move(const kir::Target& target, std::string name, const Move& what);
 

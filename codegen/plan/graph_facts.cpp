@@ -20,6 +20,7 @@ class Facts {
   GraphFacts run() {
     for (const Node& n : g_.nodes) {
       if (n.op->name == "gather") gather(n);
+      if (n.op->name == "scatter") scatter(n);
       if (n.op->name == "kv_write") cache(n);
     }
     for (const StateDecl& s : g_.states) {
@@ -61,6 +62,14 @@ class Facts {
     }
     bound(IndexBound::Of::entries, input(n, "ids"), table.type.shape[static_cast<std::size_t>(axis)],
           "entries of " + name);
+  }
+  void scatter(const Node& n) {
+    const ValueInfo& x = g_.values[n.operands[0]];
+    const Attribute* given = n.attributes.find("axis");
+    std::int64_t axis = given ? std::get<std::int64_t>(*given) : 0;
+    if (axis < 0) axis += static_cast<std::int64_t>(x.type.shape.size());
+    bound(IndexBound::Of::entries, input(n, "ids"), x.type.shape[static_cast<std::size_t>(axis)],
+          "entries of " + x.name);
   }
   void cache(const Node& n) {
     const int state = g_.values[n.operands.back()].state;

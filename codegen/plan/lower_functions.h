@@ -13,6 +13,14 @@ void lower_attention(GroupLowering& l);  // lower_attention.cpp
 /// The attribute `axis` of an operand of that rank, counted from the front.
 std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank);  // lower_rows.cpp
 
+/// A shape cut along the dimensions [first, last): what lies around them, their extents, what lies within.
+struct Cut {
+  kernels::Extent outer, axis, inner;
+};
+Cut cut(GroupLowering& l, const Shape& shape, std::size_t first, std::size_t last);  // lower_rows.cpp
+/// "softmax_probabilities": the operator and its first result.
+std::string kernel_name(const GroupLowering& l, const Node& head);  // lower_rows.cpp
+
 void lower_norm(GroupLowering& l);     // lower_rows.cpp: rms_norm, layer_norm
 void lower_softmax(GroupLowering& l);  // lower_rows.cpp
 void lower_reduce(GroupLowering& l);   // lower_rows.cpp: sum, mean, reduce_max
@@ -23,9 +31,15 @@ void lower_cast(GroupLowering& l);     // lower_rows.cpp: of tensors in blocks; 
 void lower_transpose(GroupLowering& l);  // lower_moves.cpp
 void lower_slice(GroupLowering& l);      // lower_moves.cpp
 void lower_broadcast(GroupLowering& l);  // lower_moves.cpp
+void lower_flip(GroupLowering& l);       // lower_moves.cpp
 void lower_concat(GroupLowering& l);     // lower_moves.cpp
 void lower_reshape(GroupLowering& l);    // lower_moves.cpp
 void lower_iota(GroupLowering& l);       // lower_moves.cpp
+
+void lower_top_k(GroupLowering& l);    // lower_order.cpp
+void lower_sort(GroupLowering& l);     // lower_order.cpp
+void lower_cumsum(GroupLowering& l);   // lower_order.cpp
+void lower_scatter(GroupLowering& l);  // lower_order.cpp
 
 void lower_rope(GroupLowering& l);         // lower_state.cpp
 void lower_kv_write(GroupLowering& l);     // lower_state.cpp: also behind rope

@@ -14,6 +14,7 @@ struct Strided {
   Shape axes = {};
   std::vector<Size> from = {}, to = {};
   Size from_first = Size(0), to_first = Size(0);
+  std::vector<bool> backwards = {};  // none, or for each axis
 };
 
 /// Dimensions of extent 1 are gone, and neighbours are one axis where both sides step through them as through one.
@@ -22,8 +23,9 @@ Strided merged(const Strided& s) {
   for (std::size_t d = 0; d < s.axes.size(); ++d) {
     if (s.axes[d] == Dim(1)) continue;
     const bool constant = s.axes[d].is_constant();  // a product of two symbols is no dimension
-    const bool joins = !m.axes.empty() && constant && m.from.back() == s.from[d] * Size(s.axes[d]) &&
-                       m.to.back() == s.to[d] * Size(s.axes[d]);
+    const bool back = !s.backwards.empty() && s.backwards[d], before = !m.axes.empty() && m.backwards.back();
+    const bool joins = !m.axes.empty() && constant && !back && !before &&
+                       m.from.back() == s.from[d] * Size(s.axes[d]) && m.to.back() == s.to[d] * Size(s.axes[d]);
     if (joins) {
       m.axes.back() = m.axes.back() * s.axes[d].constant();
       m.from.back() = s.from[d];
@@ -32,6 +34,7 @@ Strided merged(const Strided& s) {
       m.axes.push_back(s.axes[d]);
       m.from.push_back(s.from[d]);
       m.to.push_back(s.to[d]);
+      m.backwards.push_back(back);
     }
   }
   return m;
@@ -40,7 +43,8 @@ Strided merged(const Strided& s) {
 void dispatch_move(GroupLowering& l, const std::string& name, const Strided& strided, DType dtype, const Operand& from,
                    const Operand& to) {
   const Strided s = merged(strided);
-  kernels::Move what = {.dtype = dtype, .from_first = l.extent(s.from_first), .to_first = l.extent(s.to_first)};
+  kernels::Move what = {
+      .dtype = dtype, .from_first = l.extent(s.from_first), .to_first = l.extent(s.to_first), .backwards = s.backwards};
   for (std::size_t d = 0; d < s.axes.size(); ++d) {
     what.axes.push_back(l.extent(s.axes[d]));
     what.from_steps.push_back(l.extent(s.from[d]));
@@ -113,6 +117,17 @@ void lower_broadcast(GroupLowering& l) {
   Strided s = {.axes = m.to, .from = std::vector<Size>(m.to.size(), Size(0)), .to = dense_steps(m.to)};
   for (std::size_t d = 0; d < m.from.size(); ++d)
     if (!(m.from[d] == Dim(1))) s.from[leading + d] = dense[d];
+  m.dispatch(l, s);
+}
+
+void lower_flip(GroupLowering& l) {
+  const MoveNode m(l);
+  Strided s = {.axes = m.from, .from = dense_steps(m.from), .to = dense_steps(m.to)};
+  s.backwards.resize(m.from.size());
+  for (const Dim& axis : std::get<Shape>(l.attribute(m.node, "axes"))) {
+    const std::int64_t d = axis.constant();
+    s.backwards[static_cast<std::size_t>(d < 0 ? d + std::ssize(m.from) : d)] = true;
+  }
   m.dispatch(l, s);
 }
 

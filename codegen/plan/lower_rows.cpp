@@ -16,10 +16,6 @@
 namespace openinfer::plan {
 namespace {
 
-std::string kernel_name(const GroupLowering& l, const Node& head) {
-  return std::string(head.op->name) + "_" + identifier(l.graph().values[head.results[0]].name);
-}
-
 /// make(tail) builds the kernel whose other buffers `bind` names; the head's result is what is given to the tail.
 template <class Make>
 void with_tail(GroupLowering& l, const Node& head, Bindings bind, Make make) {
@@ -30,16 +26,6 @@ void with_tail(GroupLowering& l, const Node& head, Bindings bind, Make make) {
   l.dispatch(make(std::move(tail.pointwise)), bind);
   if (!rest) return;
   for (const NodeId n : l.group().tail) l.lower_alone(n);
-}
-
-/// Operand `x` cut along `axis`: what lies around it, its extent, what lies within.
-struct Cut {
-  kernels::Extent outer, axis, inner;
-};
-Cut cut(GroupLowering& l, const Shape& shape, std::size_t first, std::size_t last) {
-  const auto at = [&](std::size_t d) { return shape.begin() + static_cast<std::ptrdiff_t>(d); };
-  return {l.extent(Size::count({shape.begin(), at(first)})), l.extent(Size::count({at(first), at(last)})),
-          l.extent(Size::count({at(last), shape.end()}))};
 }
 
 /// Dimensions that a reduction goes over; those of extent 1 belong to either side.
@@ -67,6 +53,16 @@ std::optional<std::pair<std::size_t, std::size_t>> one_run(const std::vector<boo
 }
 
 }  // namespace
+
+std::string kernel_name(const GroupLowering& l, const Node& head) {
+  return std::string(head.op->name) + "_" + identifier(l.graph().values[head.results[0]].name);
+}
+
+Cut cut(GroupLowering& l, const Shape& shape, std::size_t first, std::size_t last) {
+  const auto at = [&](std::size_t d) { return shape.begin() + static_cast<std::ptrdiff_t>(d); };
+  return {l.extent(Size::count({shape.begin(), at(first)})), l.extent(Size::count({at(first), at(last)})),
+          l.extent(Size::count({at(last), shape.end()}))};
+}
 
 std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank) {
   const auto axis = std::get<std::int64_t>(l.attribute(n, "axis"));

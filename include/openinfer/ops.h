@@ -158,6 +158,39 @@ Value concat(const std::vector<In>& parts, std::int64_t axis = 0, At at = {});
 /// to it; invalid_argument [C2] if an extent may be negative.
 Value broadcast(const In& x, Shape shape);
 
+/// The elements in the opposite order along the axes.  Dtypes: any that has addresses.
+/// Errors: invalid_argument [C1] axis outside or named twice.
+Value flip(const In& x, std::vector<std::int64_t> axes);
+Pipe flip(std::vector<std::int64_t> axes);
+/// x, but result[i…, ids[j…], …] = updates[i…, j…, …] along `axis`; of updates with one id the last one. scatter_add
+/// adds all of them to x, in their order (f16 and bf16 in f32, rounded once).
+/// Shapes: x (A…, V, D…), ids (J…), updates (A…, J…, D…) → x's.  Dtypes: x plain, of scatter_add numbers; ids i32|i64.
+/// Errors: dtype_mismatch [C1] of ids; invalid_argument [C2] axis outside; dtype_mismatch [C3] x's, or updates differ
+/// from x; shape_mismatch [C4] updates; at run time invalid_argument for an id outside [0, V) (kernels skip it).
+Value scatter(const In& x, const In& ids, const In& updates, std::int64_t axis = 0);
+Value scatter_add(const In& x, const In& ids, const In& updates, std::int64_t axis = 0);
+
+// --- order -----------------------------------------------------------------------------------------------------------
+// A NaN counts as largest, −0 and +0 as equal; elements that are equal keep the order that they stand in.
+
+/// The k largest along `axis`, largest first, and their places (i32): (values, indices).
+/// Errors: invalid_argument [C1] axis outside; dtype_mismatch [C2]; shape_mismatch [C3] unless 1 ≤ k ≤ extent for every
+/// binding of the symbols.
+std::tuple<Value, Value> top_k(const In& x, std::int64_t k, std::int64_t axis = -1);
+struct Sort {
+  std::int64_t axis = -1;
+  bool descending = false;
+};
+/// All elements along an axis in order, smallest first or largest first, and their places (i32): (values, indices).
+/// Dtypes: floats, integers.  Errors: as top_k's [C1] [C2].
+std::tuple<Value, Value> sort(const In& x, Sort options = {});
+/// The places alone.  Errors: those of sort.
+Value argsort(const In& x, Sort options = {});
+/// y[j] = Σ_{m ≤ j} x[m] along `axis`.  Dtypes: floats (sums in f32, or f64), integers, which wrap.
+/// Errors: invalid_argument [C1] axis outside; dtype_mismatch [C2].
+Value cumsum(const In& x, std::int64_t axis = -1);
+Pipe cumsum(std::int64_t axis = -1);
+
 // --- reduction -----------------------------------------------------------------------------------------------------
 
 struct Over {
@@ -253,6 +286,17 @@ struct Attention {
 Value sdpa(const In& q, const In& k, const In& v, Attention options = {});
 Value sdpa(const In& q, const In& k, const In& v, const In& mask);
 
+// --- drawing tokens --------------------------------------------------------------------------------------------------
+
+/// result[i] = ⌊w · below[i] / 2^32⌋, a whole number in [0, below[i]) (0 for 0), where w is the first word of
+/// Philox4x32-10 under the counter (counter[i] mod 2^32, counter[i] / 2^32, 0, 0) and the key (seed[i] mod 2^32,
+/// seed[i] / 2^32): the same numbers everywhere.  Shapes: broadcast.  Dtypes: equal, unsigned; narrower than 64 bits
+/// are extended by zeros.  Errors: as arithmetic's [C1] [C2]. Source: Salmon, Moraes, Dror & Shaw 2011,
+/// doi:10.1145/2063384.2063405 (Random123).
+Value random_below(const In& counter, const In& seed, const In& below);
+/// 2^28 · 2^(x / 65536) as i32, within 2^-13 of itself and 1, the same integers everywhere; 2^28 for x > 0.
+/// Dtypes: signed integers [C1].
+Value fixed_exp2(const In& x);
 // --- state -----------------------------------------------------------------------------------------------------------
 
 /// Where kv_write puts its rows: `step` (scalar i32): row n goes to slot n, all at that position; else pos (N) and,

@@ -13,10 +13,15 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
+from emit_order_test import Order  # noqa: E402
 from emit_rows_test import Batch, Rows  # noqa: E402
 from emit_test import Tensors  # noqa: E402
 from emitted import build  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
+
+
+class VulkanOrder(Order):
+    DEVICE, FLAGS = "lavapipe", ["--validate"]
 
 
 class VulkanTensors(Tensors):

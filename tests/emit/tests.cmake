@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Emitted projects, built by CMake and run. Compiling them says nothing new under a sanitizer.
 if(TARGET openinfer_command)
-  foreach(case Tensors Rows Batch Arm VulkanTensors VulkanRows VulkanBatch)
+  foreach(case Tensors Order Rows Batch Arm VulkanTensors VulkanOrder VulkanRows VulkanBatch)
     set(file emit_rows_test.py)
     if(case MATCHES "^Vulkan")
       set(file emit_vulkan_test.py)
     elseif(case STREQUAL "Tensors")
       set(file emit_test.py)
+    elseif(case STREQUAL "Order")
+      set(file emit_order_test.py)
     endif()
     add_test(NAME emit_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/${file} ${case})
     set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900

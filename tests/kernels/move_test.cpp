@@ -72,6 +72,17 @@ TEST_CASE("a strided slice, a broadcast and a part of a concatenation") {
   }
 }
 
+TEST_CASE("axes that are walked backwards") {
+  for (const kir::Target& target : targets()) {
+    Buffers b = {{"x", Data(DType::f16, counted(24))}, {"y", Data(DType::f16, 24)}};
+    Move what = {{{2}, {64, "N"}, {4}}, {{12}, {4}, {1}}, {{12}, {4}, {1}}, DType::f16};
+    what.backwards = {false, true, true};
+    run(move(target, "flip", what), b, {{"N", 3}});
+    CHECK(b["y"].values() ==
+          std::vector<double>{11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12});
+  }
+}
+
 TEST_CASE("iota counts along an axis") {
   for (const kir::Target& target : targets())
     for (const DType dtype : {DType::i32, DType::u8, DType::f16, DType::f64, DType::i64}) {

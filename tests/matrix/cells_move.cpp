@@ -49,6 +49,15 @@ const Move kMoves[] = {
      [](const Value& x) {
        return broadcast(x, {3, 65, 5});
      }},
+    {"flip", "(N, 33) along 1", {kN, 33}, [](const Value& x) { return flip(x, {1}); }, true},
+    {"flip", "(N, 33) along 0", {kN, 33}, [](const Value& x) { return flip(x, {0}); }},
+    {"flip",
+     "(3, N, 7) along 0 2",
+     {3, kN, 7},
+     [](const Value& x) {
+       return flip(x, {0, -1});
+     }},
+    {"flip", "(5003)", {5003}, [](const Value& x) { return flip(x, {0}); }},
     {"reshape",
      "(N, 33) to (N, 3, 11)",
      {kN, 33},

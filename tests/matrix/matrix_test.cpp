@@ -107,6 +107,7 @@ TEST_CASE("all cells of comparisons and selections", "[.all][compare]") { check(
 TEST_CASE("all cells of conversions", "[.all][convert]") { check(all_cells("convert")); }
 TEST_CASE("all cells of moves", "[.all][move]") { check(all_cells("move")); }
 TEST_CASE("all cells of operators over axes", "[.all][reduce]") { check(all_cells("reduce")); }
+TEST_CASE("all cells of order and places", "[.all][order]") { check(all_cells("order")); }
 TEST_CASE("all cells of products", "[.all][product]") { check(all_cells("product")); }
 TEST_CASE("all cells of attention and states", "[.all][attention]") { check(all_cells("attention")); }
 
