@@ -6,9 +6,11 @@
 // index mod 16, added as a fixed tree; f64 stays f64. Integers wrap. Shapes broadcast as NumPy's where said.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -158,6 +160,35 @@ Value concat(const std::vector<In>& parts, std::int64_t axis = 0, At at = {});
 /// to it; invalid_argument [C2] if an extent may be negative.
 Value broadcast(const In& x, Shape shape);
 
+/// x with dimensions in that order; negative ones count from the end.
+/// Errors: invalid_argument [C1] an axis outside, or not all dimensions; those of transpose.
+Value permute(const In& x, std::vector<std::int64_t> order);
+/// x cut along `axis` into parts of those sizes, one behind the other.
+/// Errors: invalid_argument [C1] axis outside; shape_mismatch [C2] if the sizes do not add up to its extent.
+std::vector<Value> split(const In& x, const Shape& sizes, std::int64_t axis = 0);
+/// The same into `parts` equal ones.  Errors: as split's [C1]; shape_mismatch [C2] if the extent does not divide.
+std::vector<Value> chunk(const In& x, std::int64_t parts, std::int64_t axis = 0);
+/// Parts of one shape along a new dimension: result[…, i, …] = parts[i][…], i at `axis` of the result.
+/// Errors: invalid_argument [C1] axis outside the result; those of concat; invalid_argument for no parts.
+Value stack(const std::vector<In>& parts, std::int64_t axis = 0, At at = {});
+/// Without the named dimensions, which have one element.
+/// Errors: invalid_argument [C1] axis outside or named twice; shape_mismatch [C2] another extent than 1.
+Value squeeze(const In& x, const std::vector<std::int64_t>& axes);
+/// With dimensions of one element at these places of the result.  Errors: as squeeze's [C1].
+Value unsqueeze(const In& x, const std::vector<std::int64_t>& axes);
+/// x repeated along each dimension as a whole: result[i] = x[i mod extent].
+/// Errors: invalid_argument [C1] for another number of repeats than dimensions, or a negative one.
+Value tile(const In& x, const std::vector<std::int64_t>& repeats);
+struct Padding {
+  std::int64_t axis = 0;
+  Dim before = 0, after = 0;
+};
+/// x with elements of `value` around it.
+/// Errors: invalid_argument [C1] axis outside; those of fill (a negative extent, a value that does not fit).
+Value pad(const In& x, const std::vector<Padding>& sides, double value = 0);
+/// result[…, d] = ids[…] == d, as 1 and 0, for 0 ≤ d < depth; an id beyond gives zeros.
+/// Dtypes: ids i32|i64 [C1] → plain.
+Value one_hot(const In& ids, const Dim& depth, DType dtype = f32);
 /// The elements in the opposite order along the axes.  Dtypes: any that has addresses.
 /// Errors: invalid_argument [C1] axis outside or named twice.
 Value flip(const In& x, std::vector<std::int64_t> axes);
@@ -226,6 +257,54 @@ Pipe matmul(const In& w);
 /// Errors: as matmul's [C1] [C2] [C3], also if w has more than two dimensions; shape_mismatch [C4] if b is not (N).
 Value linear(const In& x, const In& w, const In& b);
 Pipe linear(const In& w, const In& b);
+
+/// Products and sums by labels, "bik,bkj->bij": result[i…] = Σ over all labels that it lacks of Π operands. Two
+/// operands at a time from the left; floats that share summed labels are a matmul, all else products and sums of
+/// elements. Dtypes: as matmul's; integers, which wrap. Errors: invalid_argument [C1] for what is no such formula:
+/// another number of operands, no ->, a label that is no letter, stands twice in one operand (no diagonals) or is in
+/// the result alone; shape_mismatch [C2] for extents that differ under one label, or another rank.
+Value einsum(std::string_view formula, const std::vector<In>& operands, At at = {});
+
+// --- convolution and pooling
+// ------------------------------------------------------------------------------------------- Made of pad, gather and
+// matmul, with what every window sees in memory: x's size times a window's.
+
+struct Conv1d {
+  std::int64_t stride = 1, padding = 0, dilation = 1, groups = 1;  // padding: zeros on either side
+  OptionalIn bias = {};
+};
+struct Conv2d {
+  std::array<std::int64_t, 2> stride = {1, 1}, padding = {0, 0}, dilation = {1, 1};  // along H, along W
+  std::int64_t groups = 1;
+  OptionalIn bias = {};
+};
+/// y[n, o, l] = Σ_{c,k} x[n, C/groups · g + c, l·stride + k·dilation − padding] · w[o, c, k] + bias[o], where g is the
+/// group of filter o; sums in f32. conv2d the same over two axes.
+/// Shapes: x (N, C, L), w (O, C/groups, K), bias (O) → (N, O, (L + 2·padding − dilation·(K − 1) − 1) / stride + 1);
+/// x (N, C, H, W), w (O, C/groups, KH, KW).  Dtypes: x and w one float dtype.
+/// Errors: dtype_mismatch [C1]; shape_mismatch [C2] ranks, or a filter of unknown extents, [C3] channels and groups;
+/// invalid_argument [C4] a negative padding, a stride or dilation below 1; shape_mismatch [C5] bias, or a filter that
+/// does not fit x; unsupported if both H and W are symbols.
+Value conv1d(const In& x, const In& w, const Conv1d& options = {});
+Value conv2d(const In& x, const In& w, const Conv2d& options = {});
+struct Pool1d {
+  std::int64_t size = 1;
+  std::int64_t stride = 0;  // 0: the window's size
+  std::int64_t padding = 0, dilation = 1;
+  bool count_padding = false;  // avg: zeros of the padding count as elements
+};
+struct Pool2d {
+  std::array<std::int64_t, 2> size = {1, 1}, stride = {0, 0}, padding = {0, 0}, dilation = {1, 1};
+  bool count_padding = false;
+};
+/// The largest, or the mean, of each window: x (N, C, L) or (N, C, H, W), sizes as conv1d's. A NaN is the largest.
+/// Dtypes: max numbers, avg floats.  Errors: dtype_mismatch [C1]; shape_mismatch [C2] the rank, or a window that does
+/// not fit; invalid_argument [C3] a padding that is negative or above half of the window, a size, stride or dilation
+/// below 1.
+Value max_pool1d(const In& x, const Pool1d& options);
+Value max_pool2d(const In& x, const Pool2d& options);
+Value avg_pool1d(const In& x, const Pool1d& options);
+Value avg_pool2d(const In& x, const Pool2d& options);
 
 // --- normalisation ---------------------------------------------------------------------------------------------------
 
@@ -297,6 +376,32 @@ Value random_below(const In& counter, const In& seed, const In& below);
 /// 2^28 · 2^(x / 65536) as i32, within 2^-13 of itself and 1, the same integers everywhere; 2^28 for x > 0.
 /// Dtypes: signed integers [C1].
 Value fixed_exp2(const In& x);
+struct Sampling {
+  double temperature = 1;  // 0: argmax
+  std::int64_t top_k = 0;  // > 0: only the k largest logits
+  double top_p = 1;        // < 1: only the largest logits whose probabilities before their own add up to less
+};
+/// A token for each row of logits, drawn with the probabilities softmax(logits / temperature), first cut by top_k, then
+/// by top_p. In whole numbers behind logit − largest: given the same bits of logits, every backend draws the same
+/// tokens. Probabilities are within 2^-12 of softmax's, and 0 below 2^-28 of the largest; top_p counts in steps of
+/// 2^-16. Row n draws random_below with the counter 2^32 · step + n and `seed`. Shapes: logits (N, V), step and seed
+/// scalars → (N) i32.  Dtypes: logits floats; step and seed integers. Errors: dtype_mismatch [C1]; shape_mismatch [C2]
+/// logits that are not (N, V) with 1 ≤ V < 2^20 known; invalid_argument [C3] unless temperature ≥ 0, 0 < top_p ≤ 1,
+/// top_k ≥ 0.
+Value sample(const In& logits, const In& step, const In& seed, const Sampling& options = {});
+
+// --- bytes with scales -----------------------------------------------------------------------------------------------
+
+/// Rows in blocks as q8_0 has them, as two tensors: (q, d) with d = max |x| of the block / 127 and q the nearest to
+/// x / d, halves away from zero. (A quotient within a few ULP of a half may go to either on devices whose division is
+/// not exact.)  Shapes: x (…, K) → q (…, K) i8, d (…, K / block) f16.
+/// Errors: dtype_mismatch [C1] x is no float; shape_mismatch [C2] K is not known or no multiple of `block`.
+std::tuple<Value, Value> quantize(const In& x, std::int64_t block = 32);
+/// q · d in `dtype`, each d for as many neighbours as there are (K / blocks).  Weights in blocks: cast.
+/// Shapes: q (…, K), d (…, K / block) → (…, K).
+/// Errors: dtype_mismatch [C1] unless q is i8 and d a float; shape_mismatch [C2].
+Value dequantize(const In& q, const In& d, DType dtype = f32);
+
 // --- state -----------------------------------------------------------------------------------------------------------
 
 /// Where kv_write puts its rows: `step` (scalar i32): row n goes to slot n, all at that position; else pos (N) and,
