@@ -6,7 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/base/codec_plain.h"
 #include "lib/base/dequantize.h"
+#include "lib/base/float8.h"
 #include "lib/ops/scalar_eval.h"
 
 namespace openinfer::check {
@@ -27,6 +29,8 @@ double rounded(DType dtype, double x) {
   if (dtype == DType::f32) return static_cast<float>(x);
   if (dtype == DType::f16) return Half(static_cast<float>(x));
   if (dtype == DType::bf16) return BFloat16(static_cast<float>(x));
+  if (dtype == DType::f8e4m3) return codec::f8e4m3_to_float(Float8E4M3(static_cast<float>(x)).bits);
+  if (dtype == DType::f8e5m2) return codec::f8e5m2_to_float(Float8E5M2(static_cast<float>(x)).bits);
   return x;
 }
 

@@ -115,8 +115,9 @@ Value select(const In& condition, const In& a, const In& b);
 // --- making and converting ------------------------------------------------------------------------------------------
 
 /// x in another dtype. Floats round to nearest, ties to even; float to integer truncates, saturates and takes NaN to
-/// 0; integer to integer wraps; to bool is x != 0. Weights of any stored format dequantise, exactly, to f32 and then
-/// round. Dtypes: from anything to plain dtypes (f64 f32 f16 bf16, i8…u64, bool) [C1]. Same dtype: x itself.
+/// 0; integer to integer wraps; to bool is x != 0. Beyond the largest, f8e5m2 is infinite and f8e4m3, which has no
+/// infinity, is NaN. Weights of any stored format dequantise, exactly, to f32 and then round. Dtypes: from anything to
+/// plain dtypes (f64 f32 f16 bf16, i8…u64, bool), f8e4m3 and f8e5m2 [C1]. Same dtype: x itself.
 Value cast(const In& x, DType dtype);
 Pipe cast(DType dtype);
 /// A tensor of one value.  Dtypes: plain [C1].  Errors: invalid_argument [C1] if the value does not fit the dtype (a

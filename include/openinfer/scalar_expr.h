@@ -25,7 +25,8 @@ namespace openinfer {
 enum class ScalarKind : std::uint8_t { literal, boolean, i32, u32, i64, u64, f32, f64 };
 
 /// The kind that elements of a plain dtype are computed in: f16 and bf16 in f32; i8 and i16 in i32, u8 and u16 in u32,
-/// of which a store keeps the low bits. Errors: unsupported for dtypes that are not plain.
+/// of which a store keeps the low bits; 8-bit floats are their bits, in u32. Errors: unsupported for other dtypes that
+/// are not plain.
 ScalarKind compute_kind(DType dtype);
 std::string_view name(ScalarKind kind);  // "f32"
 bool is_float(ScalarKind kind);

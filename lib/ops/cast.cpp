@@ -17,14 +17,14 @@ namespace {
 
 std::vector<TensorType> infer_cast(const InferContext& c) {
   const DType to = c.dtype("dtype");
-  if (!contains(kPlain, to))  // [C1]
-    c.fail(ErrorCode::dtype_mismatch, fmt::format("makes {}, not {}", dtype_names(kPlain), name(to)));
+  if (!contains(kPlain, to) && !is_float8(to))  // [C1]
+    c.fail(ErrorCode::dtype_mismatch, fmt::format("makes {}|f8e4m3|f8e5m2, not {}", dtype_names(kPlain), name(to)));
   return {{to, c.type(0).shape}};
 }
 
 /// One stored row in the result's dtype. Formats that are not plain are exact in f32.
 void convert_row(const StoredMatrix& m, const std::byte* from, DType to_dtype, std::byte* to) {
-  if (contains(kPlain, m.dtype)) return convert_elements(m.dtype, from, to_dtype, to, m.length);
+  if (contains(kPlain, m.dtype) || m.dtype == to_dtype) return convert_elements(m.dtype, from, to_dtype, to, m.length);
   if (to_dtype == DType::f32) return dequantize(m.dtype, from, reinterpret_cast<float*>(to), m.length);
   std::vector<float> exact(static_cast<std::size_t>(m.length));
   dequantize(m.dtype, from, exact.data(), m.length);
@@ -56,7 +56,7 @@ void reference_cast(OpRun& run) {
 
 Lowering lower_cast(const InferContext& c) {
   const DType from = c.type(0).dtype, to = c.dtype("dtype");
-  if (!contains(kPlain, from)) return lower_to_kernel(c);  // decodes
+  if (!contains(kPlain, from)) return lower_to_kernel(c);  // decodes, and may encode again
   return ScalarFn([from, to](std::span<const ScalarExpr> x) { return convert_expr(x[0], from, to); });
 }
 

@@ -15,12 +15,15 @@ void convert_elements(DType from_dtype, const std::byte* from, DType to_dtype, s
   }
   dispatch<kPlain>(from_dtype, [&](auto from_tag) {
     using From = typename decltype(from_tag)::Type;
-    dispatch<kPlain>(to_dtype, [&](auto to_tag) {
+    const auto each = [&](auto to_tag) {
       using To = typename decltype(to_tag)::Type;
       const auto* x = reinterpret_cast<const From*>(from);
       auto* y = reinterpret_cast<To*>(to);
       for (std::int64_t i = 0; i < count; ++i) y[i] = convert<To>(x[i]);
-    });
+    };
+    if (to_dtype == DType::f8e4m3) return each(Tag<Float8E4M3>{});
+    if (to_dtype == DType::f8e5m2) return each(Tag<Float8E5M2>{});
+    dispatch<kPlain>(to_dtype, each);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/base/float8.h"
 #include "lib/base/narrow.h"
 #include "lib/ops/dtypes.h"
 
@@ -20,11 +21,12 @@ To truncate(From value) {
   return static_cast<To>(value);
 }
 
-/// To and From are element types in memory: float, double, Half, BFloat16, integers, Byte01.
+/// To and From are element types in memory: float, double, Half, BFloat16, integers, Byte01; To also an 8-bit float.
 template <class To, class From>
 To convert(From value) {
   constexpr bool from_16 = std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>;
-  constexpr bool to_16 = std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>;
+  constexpr bool to_8 = std::is_same_v<To, Float8E4M3> || std::is_same_v<To, Float8E5M2>;
+  constexpr bool to_16 = to_8 || std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>;
   if constexpr (std::is_same_v<To, From>) {
     return value;
   } else if constexpr (from_16) {
@@ -47,7 +49,7 @@ To convert(From value) {
   }
 }
 
-/// `count` elements at `to` from `from`; both dtypes are plain.
+/// `count` elements at `to` from `from`; both dtypes are plain, `to_dtype` may be an 8-bit float.
 void convert_elements(DType from_dtype, const std::byte* from, DType to_dtype, std::byte* to, std::int64_t count);
 
 }  // namespace openinfer

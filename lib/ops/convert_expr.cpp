@@ -36,6 +36,26 @@ ScalarExpr to_16_bits(const ScalarExpr& x, DType from, DType to) {
   return sticky_expr(x, Kind::f32, 24, 8);
 }
 
+/// lib/base/float8.h: the code of an f32 that rounds as the number does.
+ScalarExpr to_8_bits(const ScalarExpr& x, DType to) {
+  const bool e4m3 = to == DType::f8e4m3;
+  const int shift = e4m3 ? 20 : 21;
+  const auto bits = [](std::uint32_t n) { return ScalarExpr::from_bits(Kind::u32, n); };
+  const auto exponent = [](int e) { return static_cast<std::uint32_t>(e) << 23; };
+  const std::uint32_t lowest = exponent(127 - (e4m3 ? 7 : 15)), unit = exponent(128 + shift - (e4m3 ? 7 : 15));
+  const ScalarExpr all = bit_cast(x, Kind::u32), magnitude = all & bits(0x7fffffffu);
+  const ScalarExpr small =
+      bit_cast(bit_cast(magnitude, Kind::f32) + ScalarExpr::from_bits(Kind::f32, unit), Kind::u32) - bits(unit);
+  const ScalarExpr odd = (magnitude >> shift) & bits(1), half = bits((1u << (shift - 1)) - 1);
+  const ScalarExpr normal = (magnitude - bits(lowest) + half + odd) >> shift;
+  const ScalarExpr finite = select(magnitude < bits(lowest + exponent(1)), small, normal);
+  const ScalarExpr special = magnitude >= bits(exponent(255));
+  const ScalarExpr over = bits(e4m3 ? 0x7fu : 0x7cu), largest = bits(e4m3 ? 0x7eu : 0x7bu);
+  const ScalarExpr code = select(special, over, select(finite > largest, over, finite));
+  const ScalarExpr nan = select(magnitude > bits(exponent(255)), bits(e4m3 ? 0x7fu : 0x7eu), code);
+  return nan | ((all >> 24) & bits(0x80));
+}
+
 /// Saturation in 32 bits, then in those of `to`.
 ScalarExpr to_small_integer(const ScalarExpr& x, DType to) {
   const Kind kind = compute_kind(to);
@@ -56,6 +76,7 @@ bool holds(DType to, DType from) {
 
 ScalarExpr convert_expr(const ScalarExpr& x, DType from, DType to) {
   if (from == to) return x;
+  if (is_float8(to)) return to_8_bits(to_16_bits(x, from, DType::bf16), to);
   if (to == DType::f16 || to == DType::bf16) return to_16_bits(x, from, to);
   if (is_float(from) && is_int(to) && info(to).bits < 32) return to_small_integer(x, to);
   const ScalarExpr y = convert(x, compute_kind(to));

@@ -9,8 +9,9 @@
 
 namespace openinfer {
 
-/// convert<to>(x), of compute_kind(to). `x` is an element of `from`, loaded; both dtypes are plain. Integers are the
-/// reference's element; f16 and bf16 become it when they are stored (or by narrow), with no rounding before that.
+/// convert<to>(x), of compute_kind(to). `x` is an element of `from`, loaded; both dtypes are plain, `to` may be an
+/// 8-bit float, whose bits the result is. Integers are the reference's element; f16 and bf16 become it when they are
+/// stored (or by narrow), with no rounding before that.
 ScalarExpr convert_expr(const ScalarExpr& x, DType from, DType to);
 
 /// An element of a plain dtype, as it lies in memory, as a constant.

@@ -25,6 +25,9 @@ inline constexpr DTypeSet kPlain = kNumbers | kBool;
 DTypeSet set_of(DType dtype);
 inline bool contains(DTypeSet set, DType dtype) { return (set & set_of(dtype)) != 0; }
 
+/// An 8-bit float: cast makes it, and it has no arithmetic. In scalar expressions it is its bits.
+inline bool is_float8(DType dtype) { return dtype == DType::f8e4m3 || dtype == DType::f8e5m2; }
+
 /// An element as it lies in memory (bool: a byte that is 0 or 1) and the type that arithmetic happens in.
 struct Byte01 {
   std::uint8_t byte = 0;

@@ -267,6 +267,7 @@ std::size_t ScalarProgram::operations() const {
 
 std::uint64_t load_element(DType dtype, const std::byte* elements, std::size_t i) {
   std::uint64_t bits = 0;
+  if (is_float8(dtype)) dtype = DType::u8;
   dispatch<kPlain>(dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
     const auto value = Element<T>::load(reinterpret_cast<const T*>(elements)[i]);
@@ -279,6 +280,7 @@ std::uint64_t load_element(DType dtype, const std::byte* elements, std::size_t i
 }
 
 void store_element(DType dtype, std::byte* elements, std::size_t i, std::uint64_t bits) {
+  if (is_float8(dtype)) dtype = DType::u8;
   dispatch<kPlain>(dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
     reinterpret_cast<T*>(elements)[i] = Element<T>::store(decode<ComputeOf<T>>(bits));

@@ -6,6 +6,7 @@
 namespace openinfer {
 
 ScalarKind compute_kind(DType dtype) {
+  if (is_float8(dtype)) return ScalarKind::u32;
   switch (set_of(dtype)) {
     case kBool: return ScalarKind::boolean;
     case kFloats: return dtype == DType::f64 ? ScalarKind::f64 : ScalarKind::f32;

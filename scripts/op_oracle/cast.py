@@ -9,6 +9,7 @@ from gguf import GGMLQuantizationType, quants
 from values import FLOATS, NUMPY, PLAIN, Typed, random, special
 
 DIGITS = {"f64": (53, -1074, 1024), "f32": (24, -149, 128), "f16": (11, -24, 16), "bf16": (8, -133, 128)}
+DIGITS_8 = {"f8e4m3": (4, -9, 448, math.nan), "f8e5m2": (3, -16, 57344, math.inf)}  # and the largest, what is beyond
 
 
 def to_float(dtype: str, q: Fraction) -> float:
@@ -40,6 +41,38 @@ def cast(value, source: str, dtype: str):
     if source in FLOATS:
         return min(max(whole, i.min), i.max)
     return (whole - int(i.min)) % 2 ** i.bits + int(i.min)
+
+
+def to_8_bits(value, source: str, dtype: str) -> float:
+    """Nearest, ties to even; what is beyond the largest once rounded, and infinities: f8e4m3 NaN, f8e5m2 infinite."""
+    digits, lowest, largest, beyond = DIGITS_8[dtype]
+    if source in FLOATS and not np.isfinite(value):
+        return math.nan if np.isnan(value) else math.copysign(beyond, value)
+    q = Fraction(int(value)) if source not in FLOATS else Fraction(float(value))
+    if q == 0:
+        return math.copysign(0.0, value) if source in FLOATS else 0.0
+    exponent = abs(q.numerator).bit_length() - q.denominator.bit_length() + 1
+    exponent -= abs(q) < Fraction(2) ** (exponent - 1)
+    unit = Fraction(2) ** max(exponent - digits, lowest)
+    rounded = round(abs(q) / unit) * unit
+    return math.copysign(float(rounded) if rounded <= largest else beyond, q)
+
+
+def case_8_bits(oracle, x: Typed, dtype: str):
+    """There and back: all 8-bit floats are elements of f32."""
+    wanted = np.array([to_8_bits(v, x.dtype, dtype) for v in x.values.ravel()]).reshape(x.shape)
+    oracle.case([f"a = cast(x0, dtype={dtype})", "y0 = cast(a, dtype=f32)"], [x], [Typed("f32", wanted)])
+
+
+def between_8_bits(dtype: str) -> np.ndarray:
+    """Every finite element, what lies halfway to the next, and the doubles beside that."""
+    digits, lowest, largest, _ = DIGITS_8[dtype]
+    values = {0.0}
+    for exponent in range(lowest, 16):
+        values |= {m * 2.0**exponent for m in range(2**digits)}
+    values = sorted(v for v in values if v <= largest) + [largest + 2.0 ** (8 - digits + 1), 1e6]
+    middle = [(a + b) / 2 for a, b in zip(values, values[1:])]
+    return np.array(values + middle + [np.nextafter(m, 0) for m in middle] + [np.nextafter(m, 1e9) for m in middle])
 
 
 def case(oracle, x: Typed, dtype: str):
@@ -106,6 +139,12 @@ def stored_formats(oracle):
     e5m2 = sign * np.where(e > 0, (4 + m) * 2.0**(e - 17.0), m * 2.0**-16)
     e5m2[e == 31] = np.where(m[e == 31] > 0, np.nan, sign[e == 31] * np.inf)
     stored(oracle, Typed("f8e5m2", byte.astype("u1").tobytes(), (16, 16)), e5m2, ("f32", "i32"))
+    for name, values in (("f8e4m3", e4m3), ("f8e5m2", e5m2)):  # from one to the other, and to itself
+        weight = Typed(name, byte.astype("u1").tobytes(), (16, 16))
+        for dtype in DIGITS_8:
+            wanted = np.array([to_8_bits(v, "f32", dtype) for v in values]).reshape(16, 16)
+            wanted = values.reshape(16, 16) if dtype == name else wanted
+            oracle.case([f"a = cast(@w, dtype={dtype})", "y0 = cast(a, dtype=f32)"], [], [Typed("f32", wanted)], weights={"w": weight})
 
 
 def cases(oracle):
@@ -114,6 +153,14 @@ def cases(oracle):
             case(oracle, special(source), dtype)
             if source != "bool":
                 case(oracle, halfway(source), dtype)
+    for dtype in DIGITS_8:
+        for source in PLAIN:
+            case_8_bits(oracle, special(source), dtype)
+            if source != "bool":
+                case_8_bits(oracle, halfway(source), dtype)
+        for source in ("f64", "f32"):
+            case_8_bits(oracle, Typed(source, between_8_bits(dtype)), dtype)
+            case_8_bits(oracle, Typed(source, -between_8_bits(dtype)), dtype)
     case(oracle, random(oracle.rng, "f32", (3, 5)), "f16")
     case(oracle, random(oracle.rng, "f32", (3, 1, 7)), "i8")
     for shape in ((), (1,), (0, 4)):

@@ -202,6 +202,14 @@ TEST_CASE("lowering_of_cast_equals_its_reference") {
     }
 }
 
+TEST_CASE("lowering_of_cast_to_8_bit_floats_equals_its_reference") {
+  for (DType from : kPlainDTypes)
+    for (DType to : {DType::f8e4m3, DType::f8e5m2}) {
+      CAPTURE(name(from), name(to));
+      CHECK(check_lowering(cast_op(), {from}, {{"dtype", to}}));
+    }
+}
+
 TEST_CASE("lowering_of_fill_equals_its_reference") {
   for (DType dtype : kPlainDTypes)
     for (double value : {0.0, 1.0, -0.0, 0.1, 100.0, -7.0, 65519.0, 0.00390625 * 1.000001}) {
