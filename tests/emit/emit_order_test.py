@@ -12,10 +12,10 @@ from emitted import Emitted, build, write_package
 # What orders and places elements; random_below and fixed_exp2 are what tokens are drawn with.
 ORDERED = """oig 1
 dim 1 <= N <= 9
-graph (x: f32[N, 300], ids: i32[2], rows: f32[2, 300], counter: u64[N, 1], seed: u64[], q: i32[N, 300]) -> (sorted: f32[N, 300], places: i32[N, 300], most: f32[N, 7], at: i32[N, 7], back: i32[N, 7], put: f32[7, N], drawn: u64[N, 1], weights: u64[N, 300]) {
+graph (x: f32[N, 300], ids: i32[2], rows: f32[2, 300], counter: u64[N, 1], seed: u64[], q: i32[N, 300]) -> (sorted: f32[N, 300], places: i32[N, 300], most: f32[N, 7], best: i32[N, 7], back: i32[N, 7], put: f32[7, N], drawn: u64[N, 1], weights: u64[N, 300]) {
   sorted, places = sort(x, descending=true)
-  most, at = top_k(x, k=7)
-  back = flip(at, axes=[0, 1])
+  most, best = top_k(x, k=7)
+  back = flip(best, axes=[0, 1])
   turned = transpose(most)
   some = slice(rows, axis=1, begin=0, end=1)
   column = broadcast(some, shape=[2, N])
@@ -25,7 +25,7 @@ graph (x: f32[N, 300], ids: i32[2], rows: f32[2, 300], counter: u64[N, 1], seed:
   weights = cumsum(wide)
   total = slice(weights, axis=1, begin=299, end=300)
   drawn = random_below(counter, seed, total)
-  return sorted, places, most, at, back, put, drawn, weights
+  return sorted, places, most, best, back, put, drawn, weights
 }
 """
 
@@ -55,7 +55,7 @@ class Order(Emitted):
         return [part for name in arrays for part in ("--input", f"{name}={name}.npy")]
 
     def test_equals_the_simulator(self):
-        names = ("sorted", "places", "most", "at", "back", "put", "drawn", "weights")
+        names = ("sorted", "places", "most", "best", "back", "put", "drawn", "weights")
         outputs = lambda to: [part for name in names for part in ("--output", f"{name}={name}{to}.npy")]
         for rows in (1, 9):
             inputs = self.arrays(rows)
