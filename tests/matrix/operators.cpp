@@ -86,6 +86,7 @@ std::vector<Cell> all_cells(std::string_view group) {
     for (const DType t : kPlainDtypes)
       if (contains(op.takes, t) && (group.empty() || op.group == group)) op.cells(op, t, cells);
   if (group.empty() || group == "fused") fused_cells(cells);
+  if (group.empty() || group == "composed") composed_cells(cells);
   return cells;
 }
 

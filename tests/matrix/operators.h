@@ -24,7 +24,8 @@ std::span<const Operator> operators();
 /// All that are plain.
 std::span<const DType> plain_dtypes();
 
-/// Cells of the operators of a group; "": of all. With those of several operators in one kernel, "fused".
+/// Cells of the operators of a group; "": of all. With those of several operators in one kernel, "fused", and
+/// functions made of several, "composed".
 std::vector<Cell> all_cells(std::string_view group = {});
 
 // One for each family of operators: cells_<family>.cpp.
@@ -51,5 +52,6 @@ void sdpa_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void kv_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void state_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void fused_cells(std::vector<Cell>& to);
+void composed_cells(std::vector<Cell>& to);
 
 }  // namespace openinfer::matrix
