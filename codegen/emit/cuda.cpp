@@ -152,7 +152,7 @@ class CudaRenderer final : public LaneRenderer {
     const Node& n = node(id);
     if (!wraps_[id]) return LaneRenderer::expression(id);
     std::vector<Text> args;
-    if (n.op == Op::neg) args.push_back({"0"});
+    if (n.op == Op::neg) args.push_back({n.type.kind == Kind::i64 ? "0ll" : "0"});
     for (const Id arg : n.args) args.push_back(value(arg));
     const std::string name = fmt::format("wrapping_{}", kir::info(n.op == Op::neg ? Op::sub : n.op).name);
     use(name, n.type.kind);
