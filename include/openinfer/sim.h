@@ -167,6 +167,17 @@ class SimSession {
   /// A session of its own with the same options and contents, without watchers and trace; costs a copy of the states.
   SimSession fork(At at = {}) const;
 
+  /// The states as a file that any session of the same package and graph takes up, on whatever backend. `note` is the
+  /// caller's: which tokens the caches hold, say. Caches are written as far as they hold anything; the file appears
+  /// whole or not at all. Errors: io_error.
+  void save_state(const std::string& path, std::string_view note = {}, At at = {}) const;
+  /// Takes up such a file and returns its note. A cache may have another capacity, if what it holds fits. On an Error
+  /// the states are as before. Errors: io_error; corrupt_package for a file that is cut, damaged or something else;
+  /// unsupported for another version; invalid_argument for another package's or graph's, or states that do not fit.
+  std::string load_state(const std::string& path, At at = {});
+  /// Its note alone, before there is a session. Errors: as load_state's but those of the session.
+  static std::string state_note(const std::string& path, At at = {});
+
   /// Writes every node run from now on as a complete event ("ph":"X") of the Trace Event Format, which Perfetto and
   /// chrome://tracing open; the file is finished by stop_trace or the destructor. Errors: io_error.
   void trace(const std::string& path, At at = {});

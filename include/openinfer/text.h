@@ -230,6 +230,10 @@ class Sampler {
   /// What next() would draw from: most probable first; probabilities sum to 1.
   std::vector<Candidate> distribution(std::span<const float> logits) const;
 
+  /// Where its generator stands: another sampler of the same options that is set there draws what this one would.
+  std::uint64_t position() const { return state_; }
+  void resume(std::uint64_t position) { state_ = position; }
+
  private:
   SamplerOptions options_;
   std::uint64_t state_ = 0;

@@ -5,6 +5,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/sim/nearest.h"
+#include "lib/sim/state_file.h"
 
 namespace openinfer {
 
@@ -73,6 +74,23 @@ void SimSession::unwatch(std::string_view name, At at) {
 StateSnapshot SimSession::save() const { return impl_->compiled_ ? impl_->compiled_->save() : impl_->states_.save(); }
 void SimSession::restore(const StateSnapshot& snapshot, At at) {
   located(at, [&] { impl_->compiled_ ? impl_->compiled_->restore(snapshot) : impl_->states_.restore(snapshot); });
+}
+void SimSession::save_state(const std::string& path, std::string_view note, At at) const {
+  located(at, [&] {
+    const Program& program = *impl_->program_;
+    write_state_file(path, state_owner(program), program.g(), save(), note);
+  });
+}
+std::string SimSession::load_state(const std::string& path, At at) {
+  return located(at, [&] {
+    const Program& program = *impl_->program_;
+    const StateFile file = read_state_file(path);
+    restore(fit_states(path, file, state_owner(program), program.g(), save()), at);
+    return file.note;
+  });
+}
+std::string SimSession::state_note(const std::string& path, At at) {
+  return located(at, [&] { return read_state_file(path).note; });
 }
 void SimSession::reset() { impl_->compiled_ ? impl_->compiled_->reset() : impl_->states_.reset(); }
 SimSession SimSession::fork(At at) const {
