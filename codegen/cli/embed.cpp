@@ -136,9 +136,9 @@ void run_embed(const EmbedOptions& options) {
   std::vector<std::string> vectors;
   for (const auto& encoding : encodings) {
     vectors.push_back(embed(session, contract, encoding, sentence, vectors.size() + 1));
-    run.stats.prompt_tokens += static_cast<std::int64_t>(encoding.ids.size());
+    run.stats.total.prompt_tokens += static_cast<std::int64_t>(encoding.ids.size());
   }
-  run.stats.prompt_s = seconds_since(start);
+  run.stats.total.prompt_s = seconds_since(start);
   print(vectors, options.json);
   run.finish(session);
 }

@@ -115,7 +115,7 @@ Tensor RowModel::feed(std::span<const TokenId> ids) {
   Tensor logits;
   while (held_.size() < ids.size()) {
     const auto left = ids.subspan(held_.size());
-    logits = step(left.first(std::min(left.size(), static_cast<std::size_t>(contract_.max_rows))), false);
+    logits = step(left.first(std::min(left.size(), static_cast<std::size_t>(contract_.max_rows))), left.size());
   }
   return logits;
 }
@@ -127,7 +127,7 @@ Tensor RowModel::feed_all(std::span<const TokenId> ids, const Chunk& chunk) {
   Tensor logits;
   while (held_.size() < ids.size()) {
     const auto left = ids.subspan(held_.size());
-    logits = step(left.first(std::min(left.size(), most)), true);
+    logits = step(left.first(std::min(left.size(), most)), 0);
     chunk(logits);
   }
   const auto all = logits.data<float>();
@@ -145,11 +145,13 @@ void RowModel::keep(std::size_t count) {
   held_.resize(std::min(held_.size(), count));  // later positions are hidden by the causal mask and written again
 }
 
-Tensor RowModel::step(std::span<const TokenId> ids, bool all_rows) {
+/// Logits of the rows from `first` on, at least of the last one.
+Tensor RowModel::step(std::span<const TokenId> ids, std::size_t first) {
   const auto n = ids.size();
-  std::vector<std::int32_t> pos(n), rows(all_rows ? n : 1, static_cast<std::int32_t>(n) - 1);
+  first = std::min(first, n - 1);
+  std::vector<std::int32_t> pos(n), rows(n - first);
   std::iota(pos.begin(), pos.end(), static_cast<std::int32_t>(held_.size()));
-  if (all_rows) std::iota(rows.begin(), rows.end(), 0);
+  std::iota(rows.begin(), rows.end(), static_cast<std::int32_t>(first));
   Inputs inputs = {{"tok", std::vector<std::int32_t>(ids.begin(), ids.end())}, {"rows", rows}};
   if (contract_.has_pos) inputs.emplace_back("pos", pos);
   if (contract_.has_slot) inputs.emplace_back("slot", std::vector<std::int32_t>(n, 0));

@@ -57,12 +57,21 @@ class RowModel {
   /// The same from the first id on, and every row's logits in order, a chunk (rows, vocab) at a time.
   using Chunk = std::function<void(const Tensor& logits)>;
   Tensor feed_all(std::span<const TokenId> ids, const Chunk& chunk);
-  /// Ids computed by feed and feed_all so far.
+  /// Feeds `ids` behind what the cache holds; logits (max(1, n − first), vocab) of those from `first` on, or of the
+  /// last. At most the rows of one step, and within the context.
+  Tensor append(std::span<const TokenId> ids, std::size_t first) { return step(ids, first); }
+  void forget() { keep(0); }
+
+  /// Ids whose rows the cache holds.
+  const std::vector<TokenId>& held() const { return held_; }
+  /// What the session's states hold, when they were loaded from a file.
+  void holds(std::vector<TokenId> ids) { held_ = std::move(ids); }
+  /// Ids computed so far.
   std::int64_t rows_run() const { return rows_run_; }
 
  private:
   void keep(std::size_t count);
-  Tensor step(std::span<const TokenId> ids, bool all_rows);
+  Tensor step(std::span<const TokenId> ids, std::size_t first);
 
   RowContract contract_;
   std::int64_t context_;

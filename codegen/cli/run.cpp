@@ -12,18 +12,12 @@
 #include "codegen/cli/options.h"
 #include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
+#include "lib/text/utf8.h"
 
 namespace openinfer::cli {
 namespace {
 
-void check_backend(const RunOptions& options) {
-  if (options.backend == "cuda")
-    fail(ErrorCode::unsupported, "[run] backend cuda is not in this version; use --backend sim, cpu or vulkan");
-  if (!options.gpu.empty() && options.backend != "vulkan")
-    throw UsageError("run: --gpu names a device of --backend vulkan");
-  if (options.numerics == "fast" && options.backend == "sim")
-    fail(ErrorCode::unsupported,
-         "[run] the simulator is the reference: --numerics fast is of --backend cpu and vulkan");
+void check_looks(const RunOptions& options) {
   const bool compiled = !options.backend.empty() && options.backend != "sim";
   if (compiled && (!options.watch.empty() || !options.trace.empty()))
     fail(ErrorCode::unsupported, "[run] --watch and --trace look into the simulator; use --backend sim");
@@ -32,7 +26,7 @@ void check_backend(const RunOptions& options) {
 /// Each file that the run writes is another one, and none is what it reads.
 void check_files(const RunOptions& options) {
   std::vector<std::string> written;
-  for (const auto& path : {options.logits, options.trace, options.stats})
+  for (const auto& path : {options.logits, options.trace, options.stats, options.save_state})
     if (!path.empty()) written.push_back(path);
   for (const auto& text : options.outputs) written.push_back(split_assignment(text).second);
   for (std::size_t i = 0; i < written.size(); ++i) {
@@ -43,20 +37,38 @@ void check_files(const RunOptions& options) {
   }
 }
 
+/// What may stand where something goes on.
+void check_load(const RunOptions& options) {
+  if (options.load_state.empty()) return;
+  if (options.system) throw UsageError("run: --system begins a conversation, and --load-state goes on with one");
+  if (!options.logits.empty())
+    throw UsageError("run: --logits needs the whole prompt, and --load-state computes the rest");
+}
+
 void check_usage(RunOptions& options) {
   check_files(options);
+  check_load(options);
   const bool tensors = !options.inputs.empty() || !options.outputs.empty();
   if (tensors && options.outputs.empty()) throw UsageError("run: --input needs --output NAME=F.npy");
   if (tensors && (options.prompt || options.prompt_ids || options.chat || !options.logits.empty()))
     throw UsageError("run: --input and --output replace the prompt and its flags");
   if (options.system && !options.chat) throw UsageError("run: --system needs --chat");
-  if (tensors || options.prompt || options.prompt_ids) return;
+  if (tensors || options.prompt || options.prompt_ids || (!options.load_state.empty() && !options.chat)) return;
   if (!isatty(STDIN_FILENO)) {
     options.prompt = read_stdin();
     if (options.chat && options.prompt->ends_with('\n')) options.prompt->pop_back();
   } else if (!options.chat) {
     throw UsageError("run: give a PROMPT, --prompt-ids, --chat, or --input and --output");
   }
+}
+
+/// UTF-8, for answers go out in whole characters; and nothing is before no text.
+CLI::Validator stop_text() {
+  return {[](std::string& stop) {
+            if (stop.empty()) return std::string("a text to stop at is empty");
+            return text::is_utf8(stop) ? std::string() : std::string("a text to stop at is not UTF-8");
+          },
+          ""};
 }
 
 /// A draw that is asked for and does not take place.
@@ -68,9 +80,11 @@ void warn_of_greedy(const SamplerOptions& sampler) {
 
 void execute(RunOptions options) {
   if (options.numerics == "fast" && options.backend.empty()) options.backend = "cpu";  // nothing simulates it
-  check_backend(options);
+  check_backend(options, "run");
+  check_looks(options);
   const bool reads_prompt = !options.prompt;
   check_usage(options);
+  if (!options.save_state.empty()) const OutputFile can_be_written(options.save_state);
   warn_of_greedy(options.sampler);
   Run run(options);
   if (options.chat && reads_prompt && options.prompt && options.prompt->empty()) {
@@ -81,7 +95,7 @@ void execute(RunOptions options) {
     run_tensors(run);
   else if (const auto encoder = encoder_contract(run.chosen.graph))
     run_encoder(run, *encoder);
-  else if (options.prompt || options.prompt_ids)
+  else if (options.prompt || !options.chat)
     run_text(run);
   else
     run_chat(run);
@@ -109,7 +123,12 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
       ->check(real_number(0, 1));
   command.add_option("--seed", o.sampler.seed, "Of the sampler")->capture_default_str()->check(whole_number(0));
   command.add_flag("--ignore-eos", o.generate.ignore_eos, "Go on behind end tokens");
-  command.add_option("--stop", o.generate.stops, "End before this text; may be repeated")->allow_extra_args(false);
+  command
+      .add_option(
+          "--stop", o.generate.stops,
+          "End before this text, which is not printed (--ids: behind the token that completes it); may be repeated")
+      ->allow_extra_args(false)
+      ->check(stop_text());
   command.add_flag("--ids", o.print_ids, "Print the generated ids, comma separated, instead of text");
   command.add_option(
       "--logits", o.logits,
@@ -117,6 +136,42 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
 }
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {
+  add_backend_flags(command, o);
+  command.add_option("--max-context", o.max_context, "Positions that the cache holds (default: what the run needs)")
+      ->check(whole_number(1));
+  command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")
+      ->allow_extra_args(false)
+      ->check(assignment());
+  command.add_option("--output", o.outputs, "NAME=F.npy: where an output goes; may be repeated")
+      ->allow_extra_args(false)
+      ->check(assignment());
+  command.add_option("--dim", o.dims, "NAME=N: a dimension that no input tells; may be repeated")
+      ->allow_extra_args(false)
+      ->check(assignment(true));
+  command
+      .add_option("--watch", o.watch, "Print values of this name to stderr as they are computed; NAME.* is a prefix")
+      ->allow_extra_args(false);
+  command.add_option("--save-state", o.save_state, "Write what the session holds at the end to this file");
+  command.add_option("--load-state", o.load_state,
+                     "Go on where the run that wrote this file ended: PROMPT or --prompt-ids stand behind what it had, "
+                     "and need not be given; with --chat the next message");
+  command.add_option("--trace", o.trace, "Write every node run as trace events (Perfetto) to F.json");
+  command.add_option("--stats", o.stats, "Write speeds, bytes read and peak memory to F.json");
+}
+
+}  // namespace
+
+void check_backend(const RunOptions& options, std::string_view command) {
+  if (options.backend == "cuda")
+    fail(ErrorCode::unsupported, "[{}] backend cuda is not in this version; use --backend sim, cpu or vulkan", command);
+  if (!options.gpu.empty() && options.backend != "vulkan")
+    throw UsageError(fmt::format("{}: --gpu names a device of --backend vulkan", command));
+  if (options.numerics == "fast" && options.backend == "sim")
+    fail(ErrorCode::unsupported, "[{}] the simulator is the reference: --numerics fast is of --backend cpu and vulkan",
+         command);
+}
+
+void add_backend_flags(CLI::App& command, RunOptions& o) {
   command
       .add_option(
           "--backend", o.backend,
@@ -131,28 +186,10 @@ void add_graph_flags(CLI::App& command, RunOptions& o) {
       ->capture_default_str()
       ->check(CLI::IsMember({"strict", "fast"}));
   command.add_option("--graph", o.graph, "Run this graph text (.oig) instead of the package's");
-  command.add_option("--max-context", o.max_context, "Positions that the cache holds (default: what the run needs)")
-      ->check(whole_number(1));
   command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
-  command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")
-      ->allow_extra_args(false)
-      ->check(assignment());
-  command.add_option("--output", o.outputs, "NAME=F.npy: where an output goes; may be repeated")
-      ->allow_extra_args(false)
-      ->check(assignment());
-  command.add_option("--dim", o.dims, "NAME=N: a dimension that no input tells; may be repeated")
-      ->allow_extra_args(false)
-      ->check(assignment(true));
   command.add_option("--threads", o.threads, "0: all processors")->check(whole_number(0, 1024));
-  command
-      .add_option("--watch", o.watch, "Print values of this name to stderr as they are computed; NAME.* is a prefix")
-      ->allow_extra_args(false);
-  command.add_option("--trace", o.trace, "Write every node run as trace events (Perfetto) to F.json");
-  command.add_option("--stats", o.stats, "Write speeds, bytes read and peak memory to F.json");
 }
-
-}  // namespace
 
 void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();

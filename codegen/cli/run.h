@@ -3,6 +3,7 @@
 // run_tensors.cpp).
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -15,6 +16,7 @@
 #include "codegen/cli/generate.h"
 #include "codegen/cli/output_file.h"
 #include "codegen/cli/row_model.h"
+#include "codegen/cli/saved_run.h"
 #include "openinfer/sim.h"
 #include "openinfer/text.h"
 
@@ -27,22 +29,35 @@ struct RunOptions {
   GenerateOptions generate;
   SamplerOptions sampler;
   bool print_ids = false;
-  std::string logits, trace, stats;  // files
-  std::string backend;               // "": compiled for this CPU where that can be, else the simulator
+  std::string logits, trace, stats;    // files
+  std::string save_state, load_state;  // files
+  std::string backend;                 // "": compiled for this CPU where that can be, else the simulator
   std::string numerics = "strict", kv_dtype, graph, gpu;
   std::optional<std::int64_t> max_context;
   std::vector<std::string> inputs, outputs, dims, watch;
   int threads = 0;
 };
 
+/// One prompt and its answer: a conversation has several. Tokens that the cache held already do not count.
+struct PromptTiming {
+  std::int64_t prompt_tokens = 0;
+  double prompt_s = 0;
+  std::int64_t generated_tokens = 0, generate_steps = 0;  // the first token comes of the prompt's step
+  double generate_s = 0;
+
+  std::string text() const;  // "prompt 3 tokens in 0.02 s, 150.0/s; generated 12 tokens in 0.30 s, 36.7/s"
+};
+
 /// Figures of a run, for --stats and the last line on stderr.
 struct RunStats {
-  double load_s = 0, prompt_s = 0, generate_s = 0;
-  std::int64_t prompt_tokens = 0, generate_steps = 0;
+  double load_s = 0;
+  PromptTiming total;
+  std::vector<PromptTiming> prompts;
   std::uint64_t bytes_read = 0;
 
   std::string backend = "sim";
 
+  void add(const PromptTiming& prompt);
   void print(const std::string& origin) const;  // one line on stderr: which graph, on what, how fast
   void write(OutputFile& file) const;           // JSON
 };
@@ -51,6 +66,11 @@ using Clock = std::chrono::steady_clock;
 inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+/// --backend, --gpu, --numerics, --graph, --kv-dtype and --threads, and what of them does not fit together.
+/// Errors: unsupported; wrong usage of `command`.
+void add_backend_flags(CLI::App& command, RunOptions& options);
+void check_backend(const RunOptions& options, std::string_view command);
 
 /// "sim (the reference interpreter)": how messages call a backend.
 std::string describe_backend(const std::string& backend);
@@ -96,8 +116,9 @@ std::int64_t choose_context(const RunOptions& options, const RowContract& contra
 /// The chat template applied, as ids.
 std::vector<TokenId> encode_chat(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages);
 
-/// Generates behind `ids` and prints text, or ids, to stdout as they come.
+/// Generates behind `ids` and prints text, or ids, to stdout as they come. `timing` has the prompt's part; stats get it
+/// all.
 Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId>& ids, const Tokenizer* tokenizer,
-                    Sampler& sampler);
+                    Sampler& sampler, PromptTiming timing);
 
 }  // namespace openinfer::cli

@@ -14,10 +14,10 @@ namespace {
 constexpr std::int64_t kChatContext = 4096;  // positions for a conversation, unless --max-context says more
 
 /// Answers one line; a turn that does not fit into the context is taken back.
-void turn(Run& run, RowModel& rows, const Tokenizer& tokenizer, std::vector<ChatMessage>& messages, Sampler& sampler) {
-  auto ids = encode_chat(tokenizer, messages);
+void turn(Run& run, RowModel& rows, const Tokenizer& tokenizer, SavedRun& conversation, Sampler& sampler) {
+  auto ids = encode_chat(tokenizer, conversation.messages);
   if (static_cast<std::int64_t>(ids.size()) > rows.context()) {
-    messages.pop_back();
+    conversation.messages.pop_back();
     fmt::print(stderr,
                "openinfer: the conversation's {} tokens do not fit into the context of {}; /reset begins anew\n",
                ids.size(), rows.context());
@@ -26,10 +26,12 @@ void turn(Run& run, RowModel& rows, const Tokenizer& tokenizer, std::vector<Chat
   const auto before = rows.rows_run();
   const auto start = Clock::now();
   Tensor logits = rows.feed(ids);
-  run.stats.prompt_s += seconds_since(start);
-  run.stats.prompt_tokens += rows.rows_run() - before;
-  const auto answer = print_answer(run, rows, std::move(logits), ids, &tokenizer, sampler);
-  messages.push_back({"assistant", answer.text, {}});
+  const PromptTiming timing = {.prompt_tokens = rows.rows_run() - before, .prompt_s = seconds_since(start)};
+  const auto answer = print_answer(run, rows, std::move(logits), ids, &tokenizer, sampler, timing);
+  fmt::print(stderr, "openinfer: {}\n", run.stats.prompts.back().text());
+  conversation.messages.push_back({"assistant", answer.text, {}});
+  conversation.ids = std::move(ids);
+  conversation.sampler = sampler.position();
 }
 
 std::vector<ChatMessage> beginning(const RunOptions& options) {
@@ -49,21 +51,26 @@ void run_chat(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
   const Tokenizer tokenizer = open_tokenizer(run.model, "run --chat");
+  const auto before = saved_run(options.load_state);
+  check_conversation(before, options.load_state);
   RowModel rows(run.chosen.graph, choose_context(options, contract, kChatContext), run.dims(),
                 [&](auto dims) { return run.session(std::move(dims)); });
+  take_up(rows, before, options.load_state);
   run.attach(rows.session());
   Sampler sampler(options.sampler);
-  auto messages = beginning(options);
+  SavedRun conversation = before.value_or(SavedRun{.ids = {}, .messages = beginning(options)});
+  if (before) sampler.resume(before->sampler);
   fmt::print(stderr, "openinfer: {}, backend {}\n", run.chosen.origin, describe_backend(run.stats.backend));
   fmt::print(stderr, "openinfer: /quit or Ctrl-D ends, /reset forgets the conversation\n");
   for (std::string line; read_line(line);) {
     if (line == "/quit") break;
-    if (line == "/reset") messages = beginning(options);
+    if (line == "/reset") conversation.messages = beginning(options);
     if (line.empty() || line == "/reset") continue;
-    messages.push_back({"user", line, {}});
-    turn(run, rows, tokenizer, messages, sampler);
+    conversation.messages.push_back({"user", line, {}});
+    turn(run, rows, tokenizer, conversation, sampler);
   }
   fmt::print(stderr, "\n");
+  if (!conversation.ids.empty()) save(rows, conversation, options.save_state);
   run.finish(rows.session());
 }
 

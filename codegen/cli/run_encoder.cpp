@@ -28,6 +28,8 @@ void run_encoder(Run& run, const EncoderContract& contract) {
          "[run] {} is an encoder, which generates no text: `openinfer embed` gives embeddings, --logits F.npy with a "
          "PROMPT the last hidden state",
          run.model.path());
+  if (!options.save_state.empty() || !options.load_state.empty())
+    fail(ErrorCode::unsupported, "[run] {} is an encoder: it keeps no state to save or load", run.model.path());
   const Encoding text = encode(run);
   const auto count = static_cast<std::int64_t>(text.ids.size());
   if (count == 0) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
@@ -39,8 +41,7 @@ void run_encoder(Run& run, const EncoderContract& contract) {
   run.attach(session);
   const auto start = Clock::now();
   const Tensor hidden = hidden_state(session, contract, text);
-  run.stats.prompt_tokens = count;
-  run.stats.prompt_s = seconds_since(start);
+  run.stats.add({.prompt_tokens = count, .prompt_s = seconds_since(start)});
   file.write(npy_header(hidden.dtype(), hidden.shape()));
   file.write(hidden.bytes());
   file.commit();

@@ -54,23 +54,47 @@ std::string describe_backend(const std::string& backend) {
   return backend == "sim" ? "sim (the reference interpreter)" : backend + " (compiled for this machine)";
 }
 
-void RunStats::print(const std::string& origin) const {
-  std::string line =
-      fmt::format("openinfer: {}, backend {}; loaded in {:.2f} s", origin, describe_backend(backend), load_s);
+std::string PromptTiming::text() const {
+  const auto speed = [](std::int64_t count, double seconds) {
+    return count > 0 && seconds > 0 ? fmt::format(", {:.1f}/s", static_cast<double>(count) / seconds) : "";
+  };
+  std::string text;
   if (prompt_tokens > 0)
-    line += fmt::format("; prompt {} tokens, {:.1f}/s", prompt_tokens, static_cast<double>(prompt_tokens) / prompt_s);
-  if (generate_steps > 0)
-    line += fmt::format("; generated at {:.1f} tokens/s", static_cast<double>(generate_steps) / generate_s);
-  fmt::print(stderr, "{}; peak memory {}\n", line, size_text(peak_resident_bytes()));
+    text = fmt::format("prompt {} tokens in {:.2f} s{}", prompt_tokens, prompt_s, speed(prompt_tokens, prompt_s));
+  if (generated_tokens > 0)
+    text += fmt::format("{}generated {} tokens in {:.2f} s{}", text.empty() ? "" : "; ", generated_tokens, generate_s,
+                        speed(generate_steps, generate_s));
+  return text;
+}
+
+void RunStats::add(const PromptTiming& prompt) {
+  prompts.push_back(prompt);
+  total.prompt_tokens += prompt.prompt_tokens;
+  total.prompt_s += prompt.prompt_s;
+  total.generated_tokens += prompt.generated_tokens;
+  total.generate_steps += prompt.generate_steps;
+  total.generate_s += prompt.generate_s;
+}
+
+void RunStats::print(const std::string& origin) const {
+  const std::string timing = total.text();
+  fmt::print(stderr, "openinfer: {}, backend {}; loaded in {:.2f} s{}{}; peak memory {}\n", origin,
+             describe_backend(backend), load_s, timing.empty() ? "" : "; ", timing, size_text(peak_resident_bytes()));
 }
 
 void RunStats::write(OutputFile& file) const {
   nlohmann::ordered_json json;
-  json["prompt_tokens_per_s"] = rate(prompt_tokens, prompt_s);
-  json["generate_tokens_per_s"] = rate(generate_steps, generate_s);
+  json["prompt_tokens_per_s"] = rate(total.prompt_tokens, total.prompt_s);
+  json["generate_tokens_per_s"] = rate(total.generate_steps, total.generate_s);
   json["load_s"] = load_s;
   json["bytes_read"] = bytes_read;
   json["peak_resident_bytes"] = peak_resident_bytes();
+  json["prompts"] = nlohmann::ordered_json::array();
+  for (const PromptTiming& prompt : prompts)
+    json["prompts"].push_back({{"prompt_tokens", prompt.prompt_tokens},
+                               {"prompt_s", prompt.prompt_s},
+                               {"generated_tokens", prompt.generated_tokens},
+                               {"generate_s", prompt.generate_s}});
   file.write(json.dump(2) + "\n");
   file.commit();
 }

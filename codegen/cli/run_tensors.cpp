@@ -46,6 +46,7 @@ void run_tensors(Run& run) {
     dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 
   SimSession session = run.session(std::move(dims), missing_input(run.chosen.graph, inputs));
+  if (!options.load_state.empty()) session.load_state(options.load_state, Location{});
   run.attach(session);
   const auto outputs = session.run_step(inputs, wanted, Location{});
   for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -54,6 +55,7 @@ void run_tensors(Run& run) {
     files[i].write(tensor.bytes());
   }
   for (auto& file : files) file.commit();
+  if (!options.save_state.empty()) session.save_state(options.save_state, {}, Location{});
   run.finish(session);
 }
 

@@ -18,22 +18,36 @@ std::string special(const Tokenizer& tokenizer, const std::optional<TokenId>& id
   return id ? std::string(tokenizer.piece(*id)) : std::string();
 }
 
-std::vector<TokenId> encode_prompt(const RunOptions& options, const Tokenizer* tokenizer) {
+std::vector<TokenId> encode_prompt(const RunOptions& options, const Tokenizer* tokenizer, bool goes_on) {
   if (options.prompt_ids) return parse_ids(*options.prompt_ids);
-  if (!options.chat) {
-    warn_of_missing_bytes(*tokenizer, *options.prompt);
-    return tokenizer->encode(*options.prompt);
-  }
-  std::vector<ChatMessage> messages;
-  if (options.system) messages.push_back({"system", *options.system, {}});
-  messages.push_back({"user", *options.prompt, {}});
-  return encode_chat(*tokenizer, messages);
+  if (!options.prompt) return {};
+  warn_of_missing_bytes(*tokenizer, *options.prompt);
+  return tokenizer->encode(*options.prompt, {.add_special = !goes_on});
+}
+
+SavedRun with_message(const RunOptions& options, const Tokenizer& tokenizer, const std::optional<SavedRun>& before) {
+  check_conversation(before, options.load_state);
+  SavedRun now = before.value_or(SavedRun{});
+  if (options.system) now.messages.push_back({"system", *options.system, {}});
+  now.messages.push_back({"user", *options.prompt, {}});
+  now.ids = encode_chat(tokenizer, now.messages);
+  return now;
+}
+
+/// What is to be answered: behind what --load-state brought, if it did.
+SavedRun with_prompt(const RunOptions& options, const Tokenizer* tokenizer, const std::optional<SavedRun>& before) {
+  if (options.chat) return with_message(options, *tokenizer, before);
+  SavedRun now = before.value_or(SavedRun{});
+  now.messages.clear();
+  const auto prompt = encode_prompt(options, tokenizer, before.has_value());
+  now.ids.insert(now.ids.end(), prompt.begin(), prompt.end());
+  return now;
 }
 
 /// Text needs the tokenizer; ids in and ids out do not, but end tokens are known by it.
 std::optional<Tokenizer> tokenizer_for(const Run& run) {
   const auto& o = run.options;
-  const bool text = !o.prompt_ids || (!o.print_ids && o.generate.max_tokens > 0) || !o.generate.stops.empty();
+  const bool text = o.prompt || (!o.print_ids && o.generate.max_tokens > 0) || !o.generate.stops.empty();
   if (!text && !run.model.has_tokenizer()) return std::nullopt;
   return open_tokenizer(run.model, "run");
 }
@@ -64,7 +78,7 @@ std::vector<TokenId> encode_chat(const Tokenizer& tokenizer, const std::vector<C
 }
 
 Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId>& ids, const Tokenizer* tokenizer,
-                    Sampler& sampler) {
+                    Sampler& sampler, PromptTiming timing) {
   bool first = true;
   const auto emit = [&](std::string_view text, std::optional<TokenId> id) {
     if (!run.options.print_ids)
@@ -76,8 +90,10 @@ Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId
   auto answer = generate(rows, std::move(logits), ids, tokenizer, sampler, run.options.generate, emit);
   print_out("\n");
   flush_out();
-  run.stats.generate_steps += answer.steps;
-  run.stats.generate_s += answer.seconds;
+  timing.generated_tokens = static_cast<std::int64_t>(answer.ids.size());
+  timing.generate_steps = answer.steps;
+  timing.generate_s = answer.seconds;
+  run.stats.add(timing);
   if (answer.end == Answer::End::context)
     fmt::print(stderr, "openinfer: the context of {} is full; {}\n", rows.context(), rows.context_remedy());
   return answer;
@@ -87,20 +103,29 @@ void run_text(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
   const auto tokenizer = tokenizer_for(run);
-  auto ids = encode_prompt(options, tokenizer ? &*tokenizer : nullptr);
+  const auto before = saved_run(options.load_state);
+  SavedRun now = with_prompt(options, tokenizer ? &*tokenizer : nullptr, before);
   const auto wanted =
-      static_cast<std::int64_t>(ids.size()) + std::min(options.generate.max_tokens, contract.max_context);
+      static_cast<std::int64_t>(now.ids.size()) + std::min(options.generate.max_tokens, contract.max_context);
   Sampler sampler(options.sampler);
+  if (before) sampler.resume(before->sampler);
   const auto context = choose_context(options, contract, std::max<std::int64_t>(1, wanted));
-  check_ids(ids, contract, context);
+  check_ids(now.ids, contract, context);
   RowModel rows(run.chosen.graph, context, run.dims(), [&](auto dims) { return run.session(std::move(dims)); });
+  take_up(rows, before, options.load_state);
   run.attach(rows.session());
   const auto start = Clock::now();
-  Tensor logits = feed_prompt(run, rows, ids);
-  run.stats.prompt_tokens = static_cast<std::int64_t>(ids.size());
-  run.stats.prompt_s = seconds_since(start);
-  if (options.generate.max_tokens > 0)
-    print_answer(run, rows, std::move(logits), ids, tokenizer ? &*tokenizer : nullptr, sampler);
+  Tensor logits = feed_prompt(run, rows, now.ids);
+  const PromptTiming timing = {.prompt_tokens = rows.rows_run(), .prompt_s = seconds_since(start)};
+  if (options.generate.max_tokens == 0) {
+    run.stats.add(timing);
+  } else {
+    const auto answer =
+        print_answer(run, rows, std::move(logits), now.ids, tokenizer ? &*tokenizer : nullptr, sampler, timing);
+    if (options.chat) now.messages.push_back({"assistant", answer.text, {}});
+  }
+  now.sampler = sampler.position();
+  save(rows, now, options.save_state);
   run.finish(rows.session());
 }
 

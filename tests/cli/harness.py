@@ -7,6 +7,8 @@ import tempfile
 import unittest
 
 COMMAND = os.environ["OPENINFER_COMMAND"]
+# Vulkan where the command was built with it: ctest says so.
+BACKENDS = ("sim", "cpu") + (("vulkan",) if os.environ.get("OPENINFER_VULKAN") == "1" else ())
 
 
 class Case(unittest.TestCase):

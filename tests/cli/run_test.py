@@ -268,8 +268,9 @@ class Run(Case):
     def test_stats(self):
         self.run_ids("-n", 4, "--ignore-eos", "--stats", "s.json")
         found = json.loads(self.read("s.json"))
-        self.assertEqual(list(found), ["prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"])
-        self.assertTrue(all(value > 0 for value in found.values()), found)
+        keys = ["prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"]
+        self.assertEqual(list(found), [*keys, "prompts"])
+        self.assertTrue(all(found[key] > 0 for key in keys), found)
         self.run_ids("-n", 4, "--ignore-eos", "--stats", "sim.json", "--backend", "sim")
         # Every layer's weights once a step. Of a table compiled code counts what a prompt of 512 ids would look up.
         table = 4 * tiny_llama.VOCAB * tiny_llama.D

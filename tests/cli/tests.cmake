@@ -3,10 +3,16 @@
 if(TARGET openinfer_command)
   add_dependencies(openinfer_unit_tests openinfer_command)
   file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_test.py)
+  # Drivers leak, which AddressSanitizer takes for the command's fault.
+  set(vulkan 0)
+  get_target_property(definitions openinfer_codegen COMPILE_DEFINITIONS)
+  if("OPENINFER_VULKAN" IN_LIST definitions AND NOT OPENINFER_SANITIZE)
+    set(vulkan 1)
+  endif()
   foreach(file ${cli_tests})
     cmake_path(GET file STEM name)
     add_test(NAME cli_${name} COMMAND ${OPENINFER_PYTHON} -B ${file})
     set_tests_properties(cli_${name} PROPERTIES LABELS unit ENVIRONMENT
-      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test_cache")
+      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test_cache;OPENINFER_VULKAN=${vulkan}")
   endforeach()
 endif()
