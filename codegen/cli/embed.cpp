@@ -26,13 +26,13 @@ struct EmbedOptions {
   std::string first;  // the first TEXT
   std::optional<std::vector<std::string>> texts;
   std::string pooling;  // "": the package's
-  bool normalize = false, json = false;
+  bool raw = false, json = false;
 };
 
 /// What the package says of its embeddings, and the flags instead.
 struct Sentence {
   Pooling pooling;
-  bool normalize;
+  bool raw;
   std::int64_t max_tokens;
 };
 
@@ -62,8 +62,7 @@ Pooling choose_pooling(const Model& model, const std::string& given) {
 Sentence sentence_of(const Model& model, const EncoderContract& contract, const EmbedOptions& options) {
   const auto most = model.find_meta<std::int64_t>("max_tokens").value_or(contract.max_tokens);
   if (most < 1) fail(ErrorCode::invalid_argument, "[embed] {} takes max_tokens = {} tokens", model.path(), most);
-  return {choose_pooling(model, options.pooling),
-          options.normalize || model.find_meta<bool>("normalize").value_or(false), std::min(most, contract.max_tokens)};
+  return {choose_pooling(model, options.pooling), options.raw, std::min(most, contract.max_tokens)};
 }
 
 /// A text that is too long loses its end, as sentence-transformers cuts it, and stderr says so.
@@ -91,7 +90,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 std::string embed(SimSession& session, const EncoderContract& contract, const Encoding& text, const Sentence& sentence,
                   std::size_t number) {
-  const auto vector = pool(hidden_state(session, contract, text), sentence.pooling, sentence.normalize);
+  const auto vector = pool(hidden_state(session, contract, text), sentence.pooling, !sentence.raw);
   for (const float value : vector)
     if (!std::isfinite(value))
       fail(ErrorCode::invalid_argument, "[embed] the embedding of text {} holds {}: see the package's weights", number,
@@ -119,6 +118,8 @@ void add_extras(std::vector<std::string>& texts, const std::vector<std::string>&
 }
 
 void run_embed(const EmbedOptions& options) {
+  if (!options.run.gpu.empty() && options.run.backend != "vulkan")
+    throw UsageError("embed: --gpu names a device of --backend vulkan");
   if (!options.texts && isatty(STDIN_FILENO))
     throw UsageError("embed: give TEXT…, or one text a line on standard input");
   const auto texts = options.texts ? *options.texts : lines_of(read_stdin());
@@ -158,12 +159,13 @@ void add_embed(CLI::App& app, Action& action) {
       ->add_option("--pooling", options->pooling,
                    "From rows to one vector: mean, cls (the first row), max, last (default: as the package says)")
       ->check(CLI::IsMember({"mean", "cls", "max", "last"}));
-  command->add_flag("--normalize", options->normalize, "To length 1, also where the package does not ask for it");
+  command->add_flag("--raw", options->raw, "As pooled, and not of length 1: for models whose lengths mean something");
   command
       ->add_option("--backend", run.backend,
                    "cpu: compiled for this machine (default, if a C++ compiler is there); sim: the reference "
                    "interpreter (default otherwise); vulkan: compiled for its GPU")
       ->check(CLI::IsMember({"sim", "cpu", "vulkan"}));
+  command->add_option("--gpu", run.gpu, "--backend vulkan: a part of the device's name (default: the first)");
   command->add_option("--graph", run.graph, "Run this graph text (.oig) instead of the package's");
   command->add_option("--threads", run.threads, "0: all processors")->check(whole_number(0, 1024));
   command->footer(

@@ -12,10 +12,9 @@ import unittest
 import numpy as np
 import tiny_bert
 import tiny_llama
-from harness import COMMAND, Case
+from harness import BACKENDS, COMMAND, Case
 
 TOLERANCE = 2e-5  # of the scale: tests/models/families/README.md
-BACKENDS = ("sim", "cpu")
 
 
 class Embed(Case):
@@ -68,14 +67,15 @@ class Embed(Case):
             np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
 
     def test_pooling(self):
-        """The package's, or the flag's."""
+        """The package's, or the flag's; of length 1 whatever the package says, but with --raw."""
         tokens = tiny_bert.ids("abc d")
         first = self.expected(tokens, lambda rows: rows[0], normalize=False)
-        self.close(self.embeddings("abc d", name="cls"), [first])
-        self.close(self.embeddings("abc d", "--normalize", name="cls"), [first / np.linalg.norm(first)])
+        self.close(self.embeddings("abc d", name="cls"), [first / np.linalg.norm(first)])
+        self.close(self.embeddings("abc d", "--raw", name="cls"), [first])
         for pooling, rows_to_one in (("cls", lambda rows: rows[0]), ("max", lambda rows: rows.max(0)), ("last", lambda rows: rows[-1]), ("mean", lambda rows: rows.mean(0))):
             self.close(self.embeddings("abc d", "--pooling", pooling), [self.expected(tokens, rows_to_one)])
-            self.close(self.embeddings("abc d", "--pooling", pooling, name="plain"), [self.expected(tokens, rows_to_one, normalize=False)])
+            self.close(self.embeddings("abc d", "--pooling", pooling, name="plain"), [self.expected(tokens, rows_to_one)])
+            self.close(self.embeddings("abc d", "--pooling", pooling, "--raw"), [self.expected(tokens, rows_to_one, normalize=False)])
 
     def test_lines_of_standard_input(self):
         expected = self.embeddings("abc d", "", "x", "--backend", "sim")
@@ -97,7 +97,7 @@ class Embed(Case):
     def test_numbers_read_back_as_the_same_floats(self):
         """In f32's digits, not f64's: the first row as it is, which --logits writes too."""
         flags = ["abc d", "--backend", "sim"]
-        found = self.embeddings(*flags, name="cls")
+        found = self.embeddings(*flags, "--raw", name="cls")
         self.works("run", self.package("cls"), *flags, "--logits", "h.npy")
         np.testing.assert_array_equal(found[0].astype("f4"), np.load(self.path("h.npy"))[0])
         self.assertLess(max(len(repr(number)) for number in found[0].tolist()), 16)
@@ -129,6 +129,7 @@ class Embed(Case):
             self.fails("embed", "absent.oinf", *arguments, says=says, code=2)
         self.fails("embed", "absent.oinf", "a", "-x", says=["embed: there is no flag -x"], code=2)
         self.fails("embed", "absent.oinf", "a", "--", "-x", says=["embed: there is no flag -x"], code=2)
+        self.fails("embed", "absent.oinf", "x", "--gpu", "y", says=["embed: --gpu", "--backend vulkan"], code=2)
         self.fails("embed", says=["embed: M"], code=2)
         self.fails("embed", "absent.oinf", "x", says=["absent.oinf", "No such file"])
 
