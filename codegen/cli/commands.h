@@ -18,6 +18,7 @@ void add_graph(CLI::App& app, Action& action);
 void add_pack(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_embed(CLI::App& app, Action& action);
+void add_eval(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, Action& action);
 void add_emit(CLI::App& app, Action& action);

@@ -237,7 +237,7 @@ class Errors(Case):
         self.works("run", "m.oinf", *IDS, "--stats", "/dev/null", "--trace", "/dev/null")
 
     def test_words_that_are_no_command(self):
-        for word, near in (("bogus", "inspect, verify, tokenize, detokenize, graph, pack, run, embed, convert"), ("inspct", "did you mean 'inspect'"),
+        for word, near in (("bogus", "inspect, verify, tokenize, detokenize, graph, pack, run, embed, eval, convert"), ("inspct", "did you mean 'inspect'"),
                            ("tokenise", "did you mean 'tokenize'")):
             self.fails(word, "m.oinf", says=[f"'{word}' is no command", near], code=2)
         self.fails("--nope", says=["no flag --nope before a command"], code=2)
