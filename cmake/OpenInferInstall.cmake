@@ -7,6 +7,12 @@ install(TARGETS openinfer EXPORT OpenInferTargets ARCHIVE DESTINATION ${CMAKE_IN
 install(DIRECTORY include/openinfer DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET openinfer_command)
   install(TARGETS openinfer_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(OPENINFER_MANUAL)
+    install(FILES ${OPENINFER_MANUAL} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${OPENINFER_COMPLETIONS}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME openinfer)
+    install(FILES ${OPENINFER_COMPLETIONS}.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _openinfer)
+    install(FILES ${OPENINFER_COMPLETIONS}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+  endif()
   # What `openinfer convert` runs; it needs Python with scripts/requirements.txt.
   set(scripts_dir ${CMAKE_INSTALL_DATADIR}/openinfer/scripts)
   install(PROGRAMS scripts/convert.py DESTINATION ${scripts_dir})

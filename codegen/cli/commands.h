@@ -23,6 +23,8 @@ void add_convert(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, Action& action);
 void add_emit(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
+void add_completion(CLI::App& app, Action& action);
+void add_man(CLI::App& app, Action& action);
 
 /// Replaces this process by scripts/convert.py with the arguments behind `convert`; returns only by an Error.
 [[noreturn]] void exec_convert(char** arguments);
