@@ -14,6 +14,7 @@
 
 #include "openinfer/error.h"
 #include "openinfer/graph.h"
+#include "openinfer/ops.h"
 
 namespace openinfer::typed {
 
