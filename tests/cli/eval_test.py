@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import tiny_llama
-from harness import COMMAND, Case
+from harness import BACKENDS, COMMAND, Case
 
 TEXT = "hello world, hello; the world or a hell of words?\n\tWorlds of words. " * 5
 # The same logits in two ways: steps of other lengths sum in another order. 1e-6 of logits up to 6, and sums of them in f64.
@@ -96,6 +96,13 @@ class Eval(Case):
     def test_against_itself_there_is_no_difference(self):
         found = self.measure("--max-context", 64, "--backend", "cpu", "--against", "cpu")["against"]
         self.assertEqual((found["backend"], found["numerics"], found["kl_mean"], found["kl_max"], found["top1_agreement"], found["logit_error_max"]), ("cpu", "strict", 0, 0, 1, 0))
+
+    def test_strict_backends_agree(self):
+        """As run_test.py holds compiled logits: 2e-4."""
+        for backend in BACKENDS:
+            found = self.measure("--max-context", 64, "--backend", backend, "--against", "sim")["against"]
+            self.assertLess(found["logit_error_max"], 2e-4, backend)
+            self.assertLess(found["kl_max"], 1e-7, backend)
 
     def test_against_another_backend(self):
         tiny_llama.write(self.path("m.oinf"), dtypes={key: "q8_0" for key in tiny_llama.matrices()})
