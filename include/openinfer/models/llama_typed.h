@@ -16,6 +16,7 @@ Graph llama_typed(const Model& model) {
   using namespace typed;
   constexpr int D = Size::width, Q = Size::heads * Size::head_dim, KV = Size::kv_heads * Size::head_dim,
                 FF = Size::hidden;
+  using X = typed::Tensor<f32, "N", D>;
   const auto n_layers = model.meta<std::int64_t>("n_layers");
   const auto eps = model.meta<double>("rms_norm_eps");
   const Rope rotary = llama_rope(model);
@@ -28,7 +29,7 @@ Graph llama_typed(const Model& model) {
     auto kv = cache<f32, "slots", Size::kv_heads, "ctx", Size::head_dim>(b, "kv", n_layers);
 
     auto x = gather<f32>(weights<Size::vocab, D>(b, model["tok_embeddings"]), tok) % hints{.name = "x"};
-    x = loop(b, "l", 0, n_layers, x, [&](Index l, typed::Tensor<f32, "N", D> x) {
+    x = loop(b, "l", 0, n_layers, x, [&](Index l, X x) {
       auto h = rms_norm(x, weights<D>(b, model("attn_norm.{}", l)), eps);
       auto q = rope(matmul(h, weights<D, Q>(b, model("Wq.{}", l))), pos, rotary) % hints{.name = "q"};
       auto k = rope(matmul(h, weights<D, KV>(b, model("Wk.{}", l))), pos, rotary) % hints{.name = "k"};
