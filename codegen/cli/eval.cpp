@@ -155,7 +155,7 @@ class Scorer {
         nll[i] = negative_log_likelihood(row(logits, i), target);
         if (!reference_) continue;
         reference_nll[i] = negative_log_likelihood(row(reference, i), target);
-        differences[i] = compare(row(reference, i), row(logits, i));
+        differences[i] = row_difference(row(reference, i), row(logits, i));
       }
     });
     for (std::size_t i = 0; i < next.size(); ++i) add(nll[i], reference_nll[i], differences[i]);

@@ -25,7 +25,7 @@ double negative_log_likelihood(std::span<const float> logits, std::size_t next) 
   return log_sum_exp(logits) - logits[next];
 }
 
-RowDifference compare(std::span<const float> reference, std::span<const float> other) {
+RowDifference row_difference(std::span<const float> reference, std::span<const float> other) {
   const double reference_sum = log_sum_exp(reference), other_sum = log_sum_exp(other);
   RowDifference difference;
   for (std::size_t i = 0; i < reference.size(); ++i) {

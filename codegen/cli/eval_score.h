@@ -19,7 +19,7 @@ struct RowDifference {
   double logit_error = 0;  // max |reference − other|
   double logit_scale = 0;  // max |reference|
 };
-RowDifference compare(std::span<const float> reference, std::span<const float> other);
+RowDifference row_difference(std::span<const float> reference, std::span<const float> other);
 
 struct MeanAndError {
   double mean = 0;
