@@ -154,20 +154,21 @@ Bounded cumsum(const ExactRun& run) {
   return y;
 }
 
-/// y = a·cos − b·sin of each pair: 1 ULP (two units of at most 1) for each function, two products, a sum; the angle is
-/// one product, rounded alike everywhere.
+/// y = (a·cos − b·sin) · factor of each pair: 1 ULP (two units of at most 1) for each function, the factor's rounding,
+/// two products, a sum; the angle is one product, rounded alike everywhere.
 Bounded rope(const ExactRun& run) {
   const Tensor x = run.operand(0);
   const std::vector<double> numbers = numbers_of(x);
   const auto head_dim = static_cast<std::size_t>(std::get<std::int64_t>(run.attribute("head_dim")));
   const auto given = static_cast<std::size_t>(std::get<std::int64_t>(run.attribute("rotary_dim")));
   const std::size_t rotary = given == 0 ? head_dim : given, half = rotary / 2;
+  const auto factor = std::get<double>(run.attribute("attention_factor"));
   Bounded y = {in_f64(run.node, operands_of(run)), std::vector<double>(numbers.size())};
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const std::size_t d = i % head_dim;
     if (d >= rotary) continue;
     const double partner = numbers[d < half ? i + half : i - half];
-    y.error[i] = 4 * sum_unit(x.dtype()) * (std::abs(numbers[i]) + std::abs(partner));
+    y.error[i] = (factor == 1 ? 4 : 6) * factor * sum_unit(x.dtype()) * (std::abs(numbers[i]) + std::abs(partner));
   }
   return y;
 }

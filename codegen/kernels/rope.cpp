@@ -17,16 +17,25 @@ void each_head(kir::Build& k, int heads, const kir::Build::LoopBody& body) {
   k.for_("h", k.subgroup(), heads, body, 1, k.target().subgroups);
 }
 
+/// Where the row of frequencies begins.
+Val first_frequency(kir::Build& k, const Rotation& r) {
+  if (r.original_context == 0) return k.constant(0);
+  return k.let("first_frequency",
+               select(value_of(k, r.context) > r.original_context, k.constant(r.rotary / 2), k.constant(0)));
+}
+
 /// store(head, i, value) for each element of a row of heads, rotated. A lane has one pair of each head, so that its
 /// sine and cosine serve them all.
 void rotate(kir::Build& k, const Rotation& r, const Mem& frequencies, const Val& position,
             const std::function<Val(Val head, Val i)>& load,
             const std::function<void(Val head, Val i, Val value)>& store) {
   const int half = r.rotary / 2;
+  const Val first = first_frequency(k, r);
+  const auto scaled = [&](const Val& v) { return r.attention_factor == 1 ? v : v * r.attention_factor; };
   k.for_lanes("i", 0, half, [&](Val i) {
-    const Val angle = k.let("angle", convert(position, Kind::f32) * frequencies[i]);
-    const Val cosine = k.let("cosine", scalar_call(k, "cos", {angle}));
-    const Val sine = k.let("sine", scalar_call(k, "sin", {angle}));
+    const Val angle = k.let("angle", convert(position, Kind::f32) * frequencies[first + i]);
+    const Val cosine = k.let("cosine", scaled(scalar_call(k, "cos", {angle})));
+    const Val sine = k.let("sine", scaled(scalar_call(k, "sin", {angle})));
     each_head(k, r.heads, [&](Val h) {
       const Val a = k.let("a", load(h, i)), b = k.let("b", load(h, i + half));
       store(h, i, a * cosine - b * sine);

@@ -9,13 +9,18 @@
 
 namespace openinfer::kernels {
 
-/// Pairs (i, i + rotary/2) of each head are turned by angle pos · frequencies[i], a product of f32.
+/// Pairs (i, i + rotary/2) of each head are turned by angle pos · frequencies[i], a product of f32; its cosine and sine
+/// are multiplied by attention_factor.
 struct Rotation {
   int heads = 1, head_dim = 2;
   int rotary = 2;  // the first elements of a head; the others stay
+  double attention_factor = 1;
+  /// Not 0: frequencies are two rows, and the second is taken where `context` is more.
+  std::int64_t original_context = 0;
+  Extent context = {};
 };
 
-/// Buffers: x (rows, heads, head_dim), pos i32 (rows), frequencies f32 (rotary/2), y like x.
+/// Buffers: x (rows, heads, head_dim), pos i32 (rows), frequencies f32 (rotary/2, or two rows of them), y like x.
 struct Rope {
   Extent rows;
   Rotation rotation;

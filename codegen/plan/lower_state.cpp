@@ -13,20 +13,22 @@
 namespace openinfer::plan {
 namespace {
 
-Rope options_of(const GroupLowering& l, const Node& n) {
-  const auto integer = [&](std::string_view name) { return std::get<std::int64_t>(l.attribute(n, name)); };
-  const auto number = [&](std::string_view name) { return std::get<double>(l.attribute(n, name)); };
-  return {.head_dim = integer("head_dim"),
-          .theta = number("theta"),
-          .rotary_dim = integer("rotary_dim"),
-          .scaling = std::get<std::string>(l.attribute(n, "scaling")),
-          .factor = number("factor"),
-          .low_freq_factor = number("low_freq_factor"),
-          .high_freq_factor = number("high_freq_factor"),
-          .original_context = integer("original_context")};
-}
+struct RopeAttributes {
+  const GroupLowering& l;
+  const Node& n;
+  std::int64_t integer(std::string_view name) const { return std::get<std::int64_t>(l.attribute(n, name)); }
+  double number(std::string_view name) const { return std::get<double>(l.attribute(n, name)); }
+  bool flag(std::string_view name) const { return std::get<bool>(l.attribute(n, name)); }
+  const Dim& dim(std::string_view name) const { return std::get<Dim>(l.attribute(n, name)); }
+  const std::string& string(std::string_view name) const { return std::get<std::string>(l.attribute(n, name)); }
+};
 
-kernels::Rotation rotation_of(const GroupLowering& l, const Node& n) {
+Rope options_of(const GroupLowering& l, const Node& n) { return rope_options(RopeAttributes{l, n}); }
+
+/// The rope's own frequencies, if it was given some.
+ValueId given_frequencies(const Node& n) { return n.operands.size() > 2 ? n.operands[2] : kNoValue; }
+
+kernels::Rotation rotation_of(GroupLowering& l, const Node& n) {
   const Rope o = options_of(l, n);
   const Shape& x = l.type(n.operands[0]).shape;
   std::int64_t width = 1;
@@ -35,17 +37,26 @@ kernels::Rotation rotation_of(const GroupLowering& l, const Node& n) {
     width *= x[d].constant();
   }
   const auto small = [](std::int64_t i) { return static_cast<int>(i); };
-  return {small(width / o.head_dim), small(o.head_dim), small(o.rotary_dim != 0 ? o.rotary_dim : o.head_dim)};
+  kernels::Rotation r = {small(width / o.head_dim), small(o.head_dim),
+                         small(o.rotary_dim != 0 ? o.rotary_dim : o.head_dim), o.attention_factor};
+  if (const ValueId f = given_frequencies(n); f != kNoValue && l.type(f).shape.size() == 2) {
+    r.original_context = o.original_context;
+    r.context = l.extent(o.context);
+  }
+  return r;
 }
 
-/// A constant that all ropes with the same options share.
+/// As given, or a constant that all ropes with the same options share.
 Operand frequencies(GroupLowering& l, const Node& n) {
+  if (const ValueId given = given_frequencies(n); given != kNoValue) return l.operand(given);
   const Rope o = options_of(l, n);
   const std::vector<float> f = rope_frequencies(o);
   std::string name = fmt::format("frequencies_{}_{}", o.rotary_dim != 0 ? o.rotary_dim : o.head_dim, o.theta);
   if (o.scaling != "none") name += fmt::format("_{}_{}", o.scaling, o.factor);
   if (o.scaling == "llama3")
     name += fmt::format("_{}_{}_{}", o.low_freq_factor, o.high_freq_factor, o.original_context);
+  if (o.scaling == "yarn")
+    name += fmt::format("_{}_{}_{}_{}", o.beta_fast, o.beta_slow, o.original_context, o.truncate);
   Tensor numbers(DType::f32, Extents{static_cast<std::int64_t>(f.size())});
   if (!f.empty()) std::memcpy(numbers.mutable_bytes().data(), f.data(), f.size() * sizeof(float));
   return l.constant(name, std::move(numbers));

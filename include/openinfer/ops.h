@@ -331,18 +331,28 @@ struct Rope {
   std::int64_t head_dim = 0;  // required
   double theta = 10000.0;
   std::int64_t rotary_dim = 0;           // the first of each head are rotated; 0: all of head_dim
-  std::string scaling = "none";          // none | linear | llama3
-  double factor = 1.0;                   // linear, llama3
+  std::string scaling = "none";          // none | linear | llama3 | yarn
+  double factor = 1.0;                   // linear, llama3, yarn
   double low_freq_factor = 1.0;          // llama3
   double high_freq_factor = 4.0;         // llama3
-  std::int64_t original_context = 8192;  // llama3
+  std::int64_t original_context = 8192;  // llama3, yarn; two rows of frequencies
+  double attention_factor = 1.0;         // of cosines and sines
+  double beta_fast = 32.0;               // yarn
+  double beta_slow = 1.0;                // yarn
+  bool truncate = true;                  // yarn: the ramp's ends are whole numbers
+  /// Given: f_i, f32 (r/2), and theta is not looked at; or (2, r/2), of which the second row holds where a sequence may
+  /// be longer than original_context: where `context` is.
+  OptionalIn frequencies = {};
+  Dim context = 0;
 };
 /// Rotates pairs (x[i], x[i + r/2]), i < r/2, of each head's first r = rotary_dim elements by pos · f_i, where
-/// f_i = theta^(−2i/r), computed in f64 and rounded to f32, then scaled; the angle is one f32 product.
+/// f_i = theta^(−2i/r), computed in f64 and rounded to f32, then scaled; the angle is one f32 product; its cosine and
+/// sine are multiplied by attention_factor.
 /// Shapes: x (N, H·head_dim) or (N, H, head_dim), pos (N) i32 → x's.  Dtypes: floats.
 /// Errors: [C1] last extent no multiple of head_dim; [C2] rotary_dim odd or above head_dim; [C3] pos not i32 (N);
-/// [C4] unknown scaling, factor ≤ 0.
-/// Source: Su et al. 2021, arXiv:2104.09864; Llama-3.1's frequency bands.
+/// [C4] unknown scaling, factor ≤ 0, yarn with theta ≤ 1; [C5] frequencies not f32 (r/2) or (2, r/2), beside a scaling,
+/// or two rows and no context.
+/// Source: Su et al. 2021, arXiv:2104.09864; Llama-3.1's frequency bands; Peng et al. 2023, arXiv:2309.00071 (yarn).
 Value rope(const In& x, const In& pos, Rope options);
 Pipe rope(const In& pos, Rope options);
 

@@ -56,6 +56,27 @@ TEST_CASE("rope turns pairs of each head") {
         }
 }
 
+TEST_CASE("rope takes its second row of frequencies where the context is longer, and scales what it turns") {
+  const auto half = [](const Data& both, std::int64_t row) {
+    return Data(DType::f32, std::vector<double>{both[2 * row], both[2 * row + 1]});
+  };
+  for (const kir::Target& target : targets())
+    for (const std::int64_t context : {16, 17}) {
+      Buffers b = {{"x", Data(DType::f32, noise(2 * kHeads * kHeadDim))},
+                   {"pos", Data(DType::i32, std::vector<double>{3, 900})},
+                   {"frequencies", Data(DType::f32, std::vector<double>{1, 0.25, 0.5, 0.125})},
+                   {"y", Data(DType::f32, 2 * kHeads * kHeadDim)}};
+      const Rotation r = {kHeads, kHeadDim, 4, 1.5, 16, {64, "C"}};
+      run(rope(target, "rope", {{2}, r}), b, {{"C", context}});
+      const auto turned = rotated(b["x"], b["pos"], half(b["frequencies"], context > 16 ? 1 : 0), 4);
+      std::vector<double> wanted = b["x"].values();
+      for (std::size_t i = 0; i < wanted.size(); ++i)
+        wanted[i] = i % kHeadDim < 4 ? turned[i] * 1.5 : wanted[i];  // what is not turned is not scaled
+      // As above, one rounding more for the factor.
+      CHECK(distance(b["y"].values(), wanted) <= 8 * 2 * 1.5 * rounding(DType::f32));
+    }
+}
+
 TEST_CASE("kv_write puts rows where they belong, k rotated on the way if asked") {
   constexpr int kCapacity = 7, kSlots = 2, kRow = kHeads * kHeadDim;
   using Places = KvWrite::Places;

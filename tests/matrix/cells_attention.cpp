@@ -27,11 +27,17 @@ Fill one_to_one() {
 }  // namespace
 
 void rope_cells(const Operator& row, DType t, std::vector<Cell>& to) {
-  const auto add = [&](const char* form, const Shape& shape, const Rope& options, bool quick) {
+  const auto add = [&](const char* form, const Shape& shape, const Rope& options, bool quick, std::int64_t given = 0) {
     const auto build = [=](CellGraph& c) {
       const Value x = c.input(t, shape), pos = c.input(i32, {shape[0]}, ids(4000));
-      // x · cos - y · sin of numbers up to 1: sin and cos are off by 1 ULP on both sides, then come three roundings.
-      c.output(rope(x, pos, options), sum_bound(6, [=, &c] { return fill(c.b(), shape, 2.0, f64); }));
+      Rope how = options;
+      if (given == 1) how.frequencies = c.input(f32, {options.head_dim / 2});
+      if (given == 2) how.frequencies = c.input(f32, {2, options.head_dim / 2});
+      // x · cos - y · sin of numbers up to 1: sin and cos are off by 1 ULP on both sides, then come three roundings,
+      // and one of the factor.
+      const double factor = options.attention_factor;
+      c.output(rope(x, pos, how),
+               sum_bound(factor == 1 ? 6 : 8 * factor, [=, &c] { return fill(c.b(), shape, 2.0, f64); }));
     };
     to.push_back(
         {.op = std::string(row.name), .dtype = std::string(name(t)), .form = form, .build = build, .quick = quick});
@@ -41,6 +47,11 @@ void rope_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   add("(N, 64), linear", {kN, 64}, {.head_dim = 64, .theta = 500000.0, .scaling = "linear", .factor = 4}, false);
   add("(7, 128), llama3", {7, 128}, {.head_dim = 64, .scaling = "llama3", .factor = 8, .original_context = 512},
       t == f32);
+  add("(N, 2*64), yarn", {kN, 128},
+      {.head_dim = 64, .scaling = "yarn", .factor = 4, .original_context = 1024, .attention_factor = 1.25}, t == f32);
+  add("(N, 48), frequencies", {kN, 48}, {.head_dim = 16}, false, 1);
+  add("(N, 48), frequencies by context", {kN, 48},
+      {.head_dim = 16, .original_context = 20, .attention_factor = 0.5, .context = kN}, t == f32, 2);
 }
 
 namespace {

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,11 +22,10 @@ import safetensors.numpy  # noqa: E402
 
 COMMAND = os.environ["OPENINFER_COMMAND"]
 FAMILIES = HERE / "families"
-GRAPHS = ("llama2", "llama3", "llama-bias-linear", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3")
-# Checkpoints whose architecture has no graph, and what it is called; those whose rope has a form that the operator has not.
+GRAPHS = ("llama2", "llama3", "llama-bias-linear", "llama-yarn", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3", "phi3-longrope")
+# Checkpoints whose architecture has no graph, and what it is called.
 NO_GRAPH = {"mixtral": "mixtral", "qwen3moe": "qwen3moe", "gpt-oss": "gpt-oss", "gpt-oss-mxfp4": "gpt-oss", "t5": "t5", "t5-gated": "t5"}
 ENCODERS = ("bert", "roberta")  # which give no logits: tests/cli/embed_test.py
-NO_ROPE = {"llama-yarn": ("llama", "yarn"), "phi3-longrope": ("phi3", "longrope")}
 # Of the scale. float32's own error is at most 2.1e-6 (families/README.md), and another order of sums has one of that size.
 TOLERANCE = 2e-5
 
@@ -44,6 +44,15 @@ class Case(unittest.TestCase):
         done = checkpoints.command(source or FAMILIES / name, "-o", path)
         self.assertEqual(done.returncode, 0, done.stderr)
         return path
+
+    def with_rope(self, name: str, **changed) -> pathlib.Path:
+        """That checkpoint with other rope parameters."""
+        source = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        config = json.loads((FAMILIES / name / "config.json").read_text())
+        config["rope_parameters"] |= changed
+        (source / "config.json").write_text(json.dumps(config))
+        shutil.copy(FAMILIES / name / "model.safetensors", source)
+        return self.package(source.name, source)
 
     def run_cli(self, *arguments):
         return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=600, check=False)
@@ -68,6 +77,9 @@ class Case(unittest.TestCase):
     def check(self, name: str):
         package, ids = self.package(name), np.load(FAMILIES / name / "tokens.npy").tolist()
         self.close(name, self.logits(package, ids), np.load(FAMILIES / name / "logits.npy"))
+        if (FAMILIES / name / "short_tokens.npy").exists():  # a session that stays within the original context
+            short = np.load(FAMILIES / name / "short_tokens.npy").tolist()
+            self.close(f"{name}, short", self.logits(package, short), np.load(FAMILIES / name / "short_logits.npy"))
         self.check_decoding(package, ids[:10])
 
     def check_decoding(self, package, prompt):
@@ -122,7 +134,7 @@ class Sim(Compiled):
         self.assertEqual([loops(n) for n in (9, 13, 31)], [1, 2, 2])
 
     def test_every_checkpoint_is_named(self):
-        self.assertEqual(sorted([*GRAPHS, *ENCODERS, *NO_GRAPH, *NO_ROPE]), conversion.names())
+        self.assertEqual(sorted([*GRAPHS, *ENCODERS, *NO_GRAPH]), conversion.names())
 
     def refused(self, package, *says):
         done = self.run_cli("run", package, "--prompt-ids", "1,2", "--ids")
@@ -136,9 +148,11 @@ class Sim(Compiled):
                 self.refused(self.package(name), f"a {architecture}, and this command has no graph for that", "it has llama, mistral", "--graph F.oig")
 
     def test_no_such_rope(self):
-        for name, (architecture, scaling) in NO_ROPE.items():
-            with self.subTest(name):
-                self.refused(self.package(name), f"a {architecture}, whose graph", f"not '{scaling}'", "--graph F.oig")
+        self.refused(self.with_rope("llama-yarn", rope_type="ntk"), "a llama, whose graph", "not 'ntk'", "--graph F.oig")
+
+    def test_dynamic_scales_nothing_within_the_checkpoint_s_context(self):
+        plain, ids = self.with_rope("llama-yarn", rope_type="default"), np.load(FAMILIES / "llama-yarn" / "tokens.npy").tolist()
+        np.testing.assert_array_equal(self.logits(self.with_rope("llama-yarn", rope_type="dynamic"), ids), self.logits(plain, ids))
 
 
 class Cpu(Compiled):

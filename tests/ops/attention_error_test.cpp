@@ -133,10 +133,24 @@ TEST_CASE_METHOD(Fixture, "rope_c3") {
         "shape_mismatch: [rope] pos must be i32[N], not 'p' i64[N]");
 }
 TEST_CASE_METHOD(Fixture, "rope_c4") {
-  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .scaling = "yarn"}); }) ==
-        "invalid_argument: [rope] scaling is none, linear or llama3, not 'yarn'");
+  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .scaling = "ntk"}); }) ==
+        "invalid_argument: [rope] scaling is none, linear, llama3 or yarn, not 'ntk'");
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .scaling = "linear", .factor = 0}); }) ==
         "invalid_argument: [rope] factor = 0 must be positive");
+  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .theta = 1, .scaling = "yarn", .factor = 2}); }) ==
+        "invalid_argument: [rope] yarn needs a theta above 1, not 1");
+  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .attention_factor = -1}); }) ==
+        "invalid_argument: [rope] attention_factor = -1 must be positive");
+}
+TEST_CASE_METHOD(Fixture, "rope_c5") {
+  const Value f = b.input("f", f32, {3}), two = b.input("two", f32, {2, 3});
+  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .rotary_dim = 4, .frequencies = f}); }) ==
+        "shape_mismatch: [rope] frequencies must be f32[2] or f32[2, 2], not 'f' f32[3]");
+  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .scaling = "linear", .factor = 2, .frequencies = f}); }) ==
+        "invalid_argument: [rope] frequencies are given, and scaling = linear would change them");
+  CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .frequencies = two}); }) ==
+        "invalid_argument: [rope] two rows of frequencies need the context that chooses between them");
+  CHECK(rope(x, i, {.head_dim = 6, .frequencies = two, .context = N}).shape() == x.shape());
 }
 
 TEST_CASE_METHOD(Fixture, "sdpa_c1") {

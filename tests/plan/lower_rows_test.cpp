@@ -141,6 +141,14 @@ TEST_CASE("rope, the cache and what is kept between steps") {
     state_write(total, now);
     b.output("total", now);
     b.output("turned", rope(x, pos, {.head_dim = 8, .theta = 500000, .scaling = "llama3", .factor = 8}));
+    const auto f = b.constant("f", Tensor(std::vector<float>{1, 0.5f, 2, 0.25f}, {2, 2}));
+    b.output("scaled", rope(x, pos,
+                            {.head_dim = 8,
+                             .rotary_dim = 4,
+                             .original_context = 6,
+                             .attention_factor = 1.5,
+                             .frequencies = f,
+                             .context = ctx}));
   });
   const auto inputs = [](std::vector<std::int32_t> pos, std::vector<std::int32_t> slot, int seed) {
     return TensorMap{{"pos", integers(pos, {3})}, {"slot", integers(slot, {3})}, {"x", numbers({3, 16}, seed)}};

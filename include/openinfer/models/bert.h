@@ -5,19 +5,9 @@
 // Source: Devlin et al. 2018, arXiv:1810.04805; Liu et al. 2019, arXiv:1907.11692.
 #pragma once
 
-#include "openinfer/openinfer.h"
+#include "openinfer/models/parts.h"
 
 namespace openinfer::models {
-
-/// What stands between the two products of a layer, by its name in the package.
-inline Pipe bert_activation(const Model& model) {
-  const auto name = model.meta<std::string>("activation");
-  if (name == "gelu") return gelu();
-  if (name == "gelu_tanh") return gelu_tanh();
-  if (name == "relu") return relu();
-  if (name == "silu") return silu();
-  throw Error(ErrorCode::unsupported, "[bert] activation '" + name + "' is none of gelu, gelu_tanh, relu, silu");
-}
 
 /// Inputs: tok, types i32[N], the tokens of one text and their segments (0, or 1 in the second of two texts).
 /// Outputs: hidden f32[N, d_model], and pooled f32[d_model] where the checkpoint has BERT's own pooler. No state.
@@ -27,7 +17,7 @@ inline Graph bert(const Model& model) {
   const auto d_model = model.meta<std::int64_t>("d_model"), ctx_len = model.meta<std::int64_t>("ctx_len");
   const auto head_dim = model.meta<std::int64_t>("head_dim");
   const auto eps = model.meta<double>("norm_eps");
-  const Pipe activation = bert_activation(model);
+  const Pipe act = activation(model);
 
   return graph(model, [&](GraphBuilder& b) {
     auto N = b.dim("N", 1, ctx_len);
@@ -48,7 +38,7 @@ inline Graph bert(const Model& model) {
       a = linear(a, model("Wo.{}", l), model("bo.{}", l));
       x = (x + a) | layer_norm(model("attn_norm.{}", l), model("attn_norm_bias.{}", l), eps);
 
-      auto up = linear(x, model("Wup.{}", l), model("bup.{}", l)) | activation % hints{.name = "up"};
+      auto up = linear(x, model("Wup.{}", l), model("bup.{}", l)) | act % hints{.name = "up"};
       auto down = linear(up, model("Wdown.{}", l), model("bdown.{}", l));
       return (x + down) | layer_norm(model("mlp_norm.{}", l), model("mlp_norm_bias.{}", l), eps);
     });

@@ -15,10 +15,10 @@ inline Value soft_capped(const Value& logits, double cap) { return cap > 0 ? tan
 inline Graph gemma2(const Model& model, DType kv_dtype = f32) {
   const auto eps = model.meta<double>("rms_norm_eps");
   const auto attn_softcap = model.meta<double>("attn_softcap"), attn_scale = model.meta<double>("attn_scale");
-  const Rope rotary = llama_rope(model);
 
   return graph(model, [&](GraphBuilder& b) {
     const Rows in = decoder_rows(b, model, kv_dtype);
+    const Rope rotary = llama_rope(b, model, in.ctx);
     auto x = gather(model["tok_embeddings"], in.tok) | cast(f32);
     x = x * model.meta<double>("embed_scale") % hints{.name = "x"};
     x = through_layers(b, layer_windows(model), x, [&](Index l, std::int64_t window, Value x) {

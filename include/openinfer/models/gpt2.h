@@ -7,16 +7,6 @@
 
 namespace openinfer::models {
 
-/// The operator that the package's `activation` names. Errors: unsupported for another name.
-inline Pipe activation(const Model& model) {
-  const auto name = model.meta<std::string>("activation");
-  if (name == "gelu") return gelu();
-  if (name == "gelu_tanh") return gelu_tanh();
-  if (name == "relu") return relu();
-  if (name == "silu") return silu();
-  throw Error(ErrorCode::unsupported, "[models] activation is gelu, gelu_tanh, relu or silu, not '" + name + "'");
-}
-
 /// Inputs, output, state, errors: as llama's.
 inline Graph gpt2(const Model& model, DType kv_dtype = f32) {
   const auto eps = model.meta<double>("norm_eps");

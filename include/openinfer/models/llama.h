@@ -7,19 +7,19 @@
 // Source: Touvron et al. 2023, arXiv:2302.13971; grouped queries: arXiv:2305.13245.
 #pragma once
 
-#include "openinfer/openinfer.h"
+#include "openinfer/models/rope.h"
 
 namespace openinfer::models {
 
-inline Rope llama_rope(const Model& model) {
-  return {.head_dim = model.meta<std::int64_t>("head_dim"),
-          .theta = model.meta<double>("rope_theta"),
-          .rotary_dim = model.find_meta<std::int64_t>("rope_dim").value_or(0),
-          .scaling = model.find_meta<std::string>("rope_scaling.type").value_or("none"),
-          .factor = model.find_meta<double>("rope_scaling.factor").value_or(1),
-          .low_freq_factor = model.find_meta<double>("rope_scaling.low_freq_factor").value_or(1),
-          .high_freq_factor = model.find_meta<double>("rope_scaling.high_freq_factor").value_or(4),
-          .original_context = model.find_meta<std::int64_t>("rope_scaling.original_ctx_len").value_or(8192)};
+/// How heads turn: pairs (i, i + r/2) of each head's first r = rope_dim elements, by rope_theta and rope_scaling, whose
+/// kinds are in rope.h. `ctx`: how long a sequence may be.
+/// Errors: not_found if the package lacks a number; `rope` refuses, with invalid_argument, a kind of scaling that it
+/// does not know.
+inline Rope llama_rope(GraphBuilder& b, const Model& model, const Dim& ctx) {
+  const Rope plain = {.head_dim = model.meta<std::int64_t>("head_dim"),
+                      .theta = model.meta<double>("rope_theta"),
+                      .rotary_dim = model.find_meta<std::int64_t>("rope_dim").value_or(0)};
+  return scaled(plain, b, model, ctx);
 }
 
 /// x · W + b of layer l, with b where the checkpoint has one: W is "Wq.{}", b is "bq.{}" for name q. Its line is the
@@ -35,9 +35,8 @@ inline Value project(const Model& model, const Value& x, const std::string& name
 inline Graph llama(const Model& model, DType kv_dtype = f32) {
   const auto n_layers = model.meta<std::int64_t>("n_layers");
   const auto n_kv_heads = model.meta<std::int64_t>("n_kv_heads");
-  const auto ctx_len = model.meta<std::int64_t>("ctx_len");
+  const auto ctx_len = model.meta<std::int64_t>("ctx_len"), head_dim = model.meta<std::int64_t>("head_dim");
   const auto eps = model.meta<double>("rms_norm_eps");
-  const Rope rotary = llama_rope(model);
 
   return graph(model, [&](GraphBuilder& b) {
     auto N = b.dim("N", 1, 512), R = b.dim("R", 1, 512), slots = b.dim("slots", 1, 16), ctx = b.dim("ctx", 1, ctx_len);
@@ -47,8 +46,9 @@ inline Graph llama(const Model& model, DType kv_dtype = f32) {
                                       .slots = slots,
                                       .capacity = ctx,
                                       .heads = n_kv_heads,
-                                      .head_dim = rotary.head_dim,
+                                      .head_dim = head_dim,
                                       .dtype = kv_dtype}));
+    const Rope rotary = llama_rope(b, model, ctx);
 
     auto x = gather(model["tok_embeddings"], tok) | cast(f32) % hints{.name = "x"};
     x = b.loop("l", 0, n_layers, x, [&](Index l, Value x) {

@@ -19,14 +19,14 @@ Graph llama_typed(const Model& model) {
   using X = typed::Tensor<f32, "N", D>;
   const auto n_layers = model.meta<std::int64_t>("n_layers");
   const auto eps = model.meta<double>("rms_norm_eps");
-  const Rope rotary = llama_rope(model);
 
   return graph(model, [&](GraphBuilder& b) {
     b.dim("N", 1, 512), b.dim("R", 1, 512), b.dim("slots", 1, 16);
-    b.dim("ctx", 1, model.meta<std::int64_t>("ctx_len"));
+    const Dim ctx = b.dim("ctx", 1, model.meta<std::int64_t>("ctx_len"));
     auto tok = input<i32, "N">(b, "tok"), pos = input<i32, "N">(b, "pos"), slot = input<i32, "N">(b, "slot");
     auto rows = input<i32, "R">(b, "rows");
     auto kv = cache<f32, "slots", Size::kv_heads, "ctx", Size::head_dim>(b, "kv", n_layers);
+    const Rope rotary = llama_rope(b, model, ctx);
 
     auto x = gather<f32>(weights<Size::vocab, D>(b, model["tok_embeddings"]), tok) % hints{.name = "x"};
     x = loop(b, "l", 0, n_layers, x, [&](Index l, X x) {

@@ -10,10 +10,10 @@ namespace openinfer::models {
 /// Inputs, output, state, errors: as llama's.
 inline Graph mistral(const Model& model, DType kv_dtype = f32) {
   const auto eps = model.meta<double>("rms_norm_eps");
-  const Rope rotary = llama_rope(model);
 
   return graph(model, [&](GraphBuilder& b) {
     const Rows in = decoder_rows(b, model, kv_dtype);
+    const Rope rotary = llama_rope(b, model, in.ctx);
     auto x = gather(model["tok_embeddings"], in.tok) | cast(f32) % hints{.name = "x"};
     x = through_layers(b, layer_windows(model), x, [&](Index l, std::int64_t window, Value x) {
       auto h = x | rms_norm(model("attn_norm.{}", l), eps);

@@ -12,9 +12,19 @@
 
 namespace openinfer::models {
 
+/// The operator that the package's `activation` names. Errors: unsupported for another name.
+inline Pipe activation(const Model& model) {
+  const auto name = model.meta<std::string>("activation");
+  if (name == "gelu") return gelu();
+  if (name == "gelu_tanh") return gelu_tanh();
+  if (name == "relu") return relu();
+  if (name == "silu") return silu();
+  throw Error(ErrorCode::unsupported, "[models] activation is gelu, gelu_tanh, relu or silu, not '" + name + "'");
+}
+
 /// The inputs of llama.h's decoder, and its cache.
 struct Rows {
-  Dim N;
+  Dim N, ctx;
   Value tok, pos, slot, rows;
   State kv;
 };
@@ -23,6 +33,7 @@ inline Rows decoder_rows(GraphBuilder& b, const Model& model, DType kv_dtype) {
   auto N = b.dim("N", 1, 512), R = b.dim("R", 1, 512), slots = b.dim("slots", 1, 16);
   auto ctx = b.dim("ctx", 1, model.meta<std::int64_t>("ctx_len"));
   return {.N = N,
+          .ctx = ctx,
           .tok = b.input("tok", i32, {N}),
           .pos = b.input("pos", i32, {N}),
           .slot = b.input("slot", i32, {N}),

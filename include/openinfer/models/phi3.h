@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Phi-3: mistral's layers. Its checkpoints fuse q, k, v and gate, up, which conversion takes apart; `rope_dim` says how
-// much of each head turns. Not here: longrope, which `rope` has not and refuses.
+// much of each head turns.
 // Source: Abdin et al. 2024, arXiv:2404.14219; transformers' modeling_phi3.py.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace openinfer::models {
 
-/// Inputs, output, state: as llama's. Errors: also invalid_argument for a rope scaling that `rope` has not.
+/// Inputs, output, state, errors: as llama's.
 inline Graph phi3(const Model& model, DType kv_dtype = f32) { return mistral(model, kv_dtype); }
 
 }  // namespace openinfer::models
