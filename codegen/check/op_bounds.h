@@ -31,6 +31,7 @@ Bounded op_bound(const ExactRun& run);
 
 /// matmul and linear.
 Bounded product_bound(const ExactRun& run);
+Bounded expert_bound(const ExactRun& run);
 
 /// Do kernels add a minimum to the scaled quants of that format?
 bool has_minimum(DType dtype);

@@ -110,6 +110,28 @@ Bounded by_weight(const ExactRun& run, const Tensor& x) {
   return times_stored(x, stored, there.transposed != transposes(run), run.pool);
 }
 
+/// Each row by its expert's matrix, in place: experts that no row chose are not looked at.
+Bounded by_experts(const ExactRun& run, const Tensor& x) {
+  const Model& model = *run.values.graph().model;
+  const std::string key = run.values.key(run.node.operands[1]);
+  const TensorInfo there = model.tensor(key);
+  const auto K = static_cast<std::size_t>(there.shape[1]), M = static_cast<std::size_t>(there.shape[2]);
+  const auto bytes = static_cast<std::size_t>(size_bytes(there.dtype, there.shape[1] * there.shape[2]));
+  const std::vector<double> a = numbers_of(x), ids = numbers_of(run.operand(2));
+  const std::size_t choices = K == 0 || a.empty() ? 1 : ids.size() / (a.size() / K);
+  Bounded all;
+  for (std::size_t row = 0; row < ids.size(); ++row) {
+    const std::byte* first = model.bytes(key).data() + static_cast<std::size_t>(ids[row]) * bytes;
+    const Matrix expert = {there.dtype, first, there.transposed ? M : K, there.transposed ? K : M};
+    const auto from = a.begin() + static_cast<std::ptrdiff_t>(row / choices * K);
+    const Tensor one(std::vector<double>(from, from + static_cast<std::ptrdiff_t>(K)), {1, there.shape[1]});
+    const Bounded y = times_stored(one, expert, there.transposed, run.pool);
+    all.value.insert(all.value.end(), y.value.begin(), y.value.end());
+    all.error.insert(all.error.end(), y.error.begin(), y.error.end());
+  }
+  return all;
+}
+
 /// A bias is added once to each column.
 void add_bias(const std::vector<double>& bias, Bounded& y) {
   for (std::size_t i = 0; i < y.value.size(); ++i) {
@@ -184,7 +206,30 @@ Bounded int8_product(const ExactRun& run, const Tensor& x_tensor) {
   return y;
 }
 
+/// Of activations: the operator itself, on sizes as well.
+Bounded by_values(const ExactRun& run) {
+  std::vector<Tensor> operands = operands_of(run);
+  Bounded y = {in_f64(run.node, operands), {}};
+  for (Tensor& o : operands)
+    if (is_float(o.dtype())) o = absolute(o);
+  y.error = in_f64(run.node, operands);
+  return y;
+}
+
+void add_roundings(const Tensor& x, Bounded& y) {
+  const double u = x.dtype() == DType::f64 ? 2 * unit(DType::f64) : unit(DType::f32);
+  const double units = (roundings_of_sum(x.shape().back()) + kPerTerm) * u;
+  for (double& error : y.error) error *= units;
+}
+
 }  // namespace
+
+Bounded expert_bound(const ExactRun& run) {
+  const Tensor x = run.operand(0);
+  Bounded y = run.values.is_weight(run.node.operands[1]) ? by_experts(run, x) : by_values(run);
+  add_roundings(x, y);
+  return y;
+}
 
 Bounded product_bound(const ExactRun& run) {
   const Tensor x = run.operand(0);
@@ -204,14 +249,9 @@ Bounded product_bound(const ExactRun& run) {
     y = by_weight(run, x);
     if (run.node.op->name == "linear") add_bias(numbers_of(run.operand(2)), y);
   } else {
-    std::vector<Tensor> operands = operands_of(run);
-    y.value = in_f64(run.node, operands);
-    for (Tensor& o : operands) o = absolute(o);
-    y.error = in_f64(run.node, operands);
+    y = by_values(run);
   }
-  const double u = x.dtype() == DType::f64 ? 2 * unit(DType::f64) : unit(DType::f32);
-  const double units = (roundings_of_sum(x.shape().back()) + kPerTerm) * u;
-  for (double& error : y.error) error *= units;
+  add_roundings(x, y);
   return y;
 }
 

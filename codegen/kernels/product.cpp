@@ -82,6 +82,7 @@ void add_blocks(const ProductParts& p, std::size_t weight, Val column, const Til
 Sum column_sums(const ProductParts& p, std::size_t weight, Val column) {
   Build& k = p.k();
   const Tile sum = k.tile("sum", p.tile(), p.kind());
+  column = p.stored_row(weight, column);
   if (p.what().int8)
     add_bytes(p, weight, column, sum);
   else if (p.weight(weight).in_blocks())
@@ -165,11 +166,16 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
-  if (all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
+  if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
     return outer(target, what, what.int8 ? int8_products() : f32_products());
-  const std::string no_mma = target.mma ? why_no_mma(target, what) : "";
-  if (target.mma && no_mma.empty()) return mma_product(target, what);
+  const std::string no_mma = target.mma && !what.experts ? why_no_mma(target, what) : "";
+  if (target.mma && !what.experts && no_mma.empty()) return mma_product(target, what);
   const bool by_rows = all([](const Product::Weight& w) { return w.by_rows; });
+  if (what.experts) {
+    TemplateKernel made = by_rows ? matvec(target, what) : product_by_columns(target, what);
+    made.reason += "; each row by the expert that it chose, no other is read";
+    return made;
+  }
   TemplateKernel made = by_rows ? matvec(target, what) : product_by_columns(target, what);
   if (!no_mma.empty()) made.reason += "; not by matrix units: " + no_mma;
   return made;

@@ -4,6 +4,7 @@
 // once.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,13 @@ struct Product {
   Extent inner;  // K, known
   std::vector<Weight> weights = {};
   Siblings siblings = Siblings::one;
+  /// Each row of the result has a matrix of its own: weights are `count` matrices one behind the other, and ids i32
+  /// (rows), a buffer behind x, says which. Row r reads row r / choices of x.
+  struct Experts {
+    std::int64_t count = 1;
+    Extent choices = {1};
+  };
+  std::optional<Experts> experts = {};
   /// x lies in blocks of 8 bits (int8_rows.h), and quants of W are multiplied as bytes: all W by rows, with byte codes.
   bool int8 = false;
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
@@ -46,7 +54,7 @@ TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
 /// The one that fits: outer (outer.h) where all weights are panels, else one of the two above; with Target::mma, matrix
-/// units where they serve (product_mma.h).
+/// units where they serve (product_mma.h). Of experts one of the two above: a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m] of activations, with broadcast leading dimensions: strides of 0.

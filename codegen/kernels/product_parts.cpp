@@ -22,8 +22,9 @@ Val parts_of(Build& k, const Extent& extent, int divide) {
 ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, const kir::Record& x)
     : k_(k),
       what_(what),
-      tile_(static_cast<int>(std::min(tile, std::max<std::int64_t>(what.rows.value, 1)))),
+      tile_(what.experts ? 1 : static_cast<int>(std::min(tile, std::max<std::int64_t>(what.rows.value, 1)))),
       x_(x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K / 32)")) {
+  if (what.experts) ids_ = k.in("ids", kir::Kind::i32, "(N)");
   for (const Product::Weight& w : what.weights) {
     weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.layout, w.by_rows ? "(M, K)" : "(K, M)"));
     biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
@@ -31,9 +32,14 @@ ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, con
   for (const Pointwise& tail : what.tails) tails_.push_back(std::make_unique<PointwiseCode>(k, tail));
 }
 
+Val ProductParts::stored_row(std::size_t i, Val column) const {
+  return what_.experts ? expert_ * value_of(k_, what_.weights[i].columns) + column : column;
+}
+
 Val ProductParts::weight_at(std::size_t i, Val at, Val column) const {
   const Product::Weight& w = what_.weights[i];
-  if (w.by_rows) return as(weights_[i]->element(column, k_.constant(K()), at), kind());
+  if (w.by_rows) return as(weights_[i]->element(stored_row(i, column), k_.constant(K()), at), kind());
+  if (what_.experts) at = expert_ * K() + at;
   return as(weights_[i]->element(at, value_of(k_, w.columns), column), kind());
 }
 
@@ -47,6 +53,11 @@ std::vector<std::size_t> ProductParts::weights_at(std::size_t place) const {
 void ProductParts::start_rows(Val tile) {
   first_row_ = k_.let("first_row", tile * tile_);
   n_rows_ = value_of(k_, what_.rows);
+  if (!what_.experts) return;
+  const Val last = k_.constant(what_.experts->count - 1);  // ids are the host's to check: nothing outside is read
+  expert_ = k_.let("expert", max(min(ids_[first_row_], last), 0));
+  const Extent& choices = what_.experts->choices;
+  x_row_ = choices.is(1) ? first_row_ : k_.let("x_row", first_row_ / value_of(k_, choices));
 }
 
 void ProductParts::share_columns(int divide, const std::function<void(std::size_t place, Val first)>& f) {

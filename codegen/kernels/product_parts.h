@@ -30,6 +30,8 @@ class ProductParts {
   std::int64_t K() const { return what_.inner.value; }
   const Product& what() const { return what_; }
   const StoredMatrix& weight(std::size_t i) const { return *weights_[i]; }
+  /// The stored row that is that column of W, of a weight by rows.
+  kir::Val stored_row(std::size_t i, kir::Val column) const;
   /// W[at, column] however it is stored, for any lane.
   kir::Val weight_at(std::size_t i, kir::Val at, kir::Val column) const;
   /// Weights with columns, and a tail, of their own.
@@ -43,7 +45,9 @@ class ProductParts {
   const kir::Val& n_rows() const { return n_rows_; }
   /// Row m of the tile; behind the last row the last once more, whose results are not stored.
   kir::Val row(kir::Val m) const { return tile_ == 1 ? first_row_ : min(first_row_ + m, n_rows_ - 1); }
-  kir::Val x(kir::Val m, kir::Val at) const { return as(x_[k_.let("x_at", row(m) * K() + at)], kind()); }
+  kir::Val x(kir::Val m, kir::Val at) const {
+    return as(x_[k_.let("x_at", (what_.experts ? x_row_ : row(m)) * K() + at)], kind());
+  }
   const kir::Mem& x_memory() const { return x_; }
 
   /// Workgroups count through the columns, `divide` at a time (of stacked weights one behind the other), then through
@@ -60,8 +64,9 @@ class ProductParts {
   kir::Build& k_;
   const Product& what_;
   int tile_;
-  kir::Mem x_;
+  kir::Mem x_, ids_;
   kir::Val first_row_, n_rows_;
+  kir::Val expert_, x_row_;  // with experts: of the one row
   std::vector<std::unique_ptr<StoredMatrix>> weights_;
   std::vector<kir::Mem> biases_;
   std::vector<std::unique_ptr<PointwiseCode>> tails_;

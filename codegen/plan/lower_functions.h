@@ -6,9 +6,10 @@
 
 namespace openinfer::plan {
 
-void lower_pointwise(GroupLowering& l);  // lower_elementwise.cpp
-void lower_product(GroupLowering& l);    // lower_product.cpp
-void lower_attention(GroupLowering& l);  // lower_attention.cpp
+void lower_pointwise(GroupLowering& l);      // lower_elementwise.cpp
+void lower_product(GroupLowering& l);        // lower_product.cpp
+void lower_expert_matmul(GroupLowering& l);  // lower_experts.cpp
+void lower_attention(GroupLowering& l);      // lower_attention.cpp
 
 /// The attribute `axis` of an operand of that rank, counted from the front.
 std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank);  // lower_rows.cpp

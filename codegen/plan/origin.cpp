@@ -22,11 +22,15 @@ bool is_view(const Node& n) { return n.op->traits.view || n.op->traits.state == 
 
 }  // namespace
 
-/// What one run of the node reads of an operand: of a table the rows that are looked up, of a cache a slot for each
-/// row.
+/// What one run of the node reads of an operand: of a table the rows that are looked up, of experts those that may be
+/// chosen, of a cache a slot for each row.
 double EntryLowering::elements_read(const Node& n, std::size_t operand) const {
   const Shape& shape = type(n.operands[operand]).shape;
   if (n.op->name == "gather" && operand == 0) return std::min(elements(shape), elements(type(n.results[0]).shape));
+  if (n.op->name == "expert_matmul" && operand == 1) {
+    const double experts = std::min(elements({shape[0]}), elements(type(n.operands[2]).shape));
+    return experts * elements({shape[1], shape[2]});
+  }
   const Shape& x = type(n.operands[0]).shape;
   const bool cache = n.op->name == "sdpa" && x.size() == 2 && (operand == 1 || operand == 2);
   if (!cache) return elements(shape);

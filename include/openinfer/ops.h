@@ -258,6 +258,14 @@ Pipe matmul(const In& w);
 /// Errors: as matmul's [C1] [C2] [C3], also if w has more than two dimensions; shape_mismatch [C4] if b is not (N).
 Value linear(const In& x, const In& w, const In& b);
 Pipe linear(const In& w, const In& b);
+/// y[n,j,m] = Σ_k x[n,k] · w[ids[n,j],k,m], or of x[n,j,k]: each row by the experts that it chose. Experts that no row
+/// chose are not read. Sums as matmul's.
+/// Shapes: x (N, K) or (N, J, K), w (E, K, M), ids (N, J) i32 → (N, J, M).  Dtypes: as matmul's.
+/// Errors: shape_mismatch [C1] for other forms, [C2] if the K differ; dtype_mismatch [C3], [C4] ids; at run time
+/// invalid_argument for an id outside [0, E), with its place.
+/// Source: Shazeer et al. 2017, arXiv:1701.06538.
+Value expert_matmul(const In& x, const In& w, const In& ids);
+Pipe expert_matmul(const In& w, const In& ids);
 
 /// Products and sums by labels, "bik,bkj->bij": result[i…] = Σ over all labels that it lacks of Π operands. Two
 /// operands at a time from the left; floats that share summed labels are a matmul, all else products and sums of

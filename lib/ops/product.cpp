@@ -155,7 +155,39 @@ void run_in(OpRun& run, const Problem& p, std::size_t bias) {
   });
 }
 
+template <class Acc>
+void run_experts_in(OpRun& run, const Problem& p, const ExpertRows& experts, std::int64_t sharing) {
+  const TensorSpan y = run.out(0);
+  if (y.count() == 0) return;
+  const PaddedRows<Acc> padded(run, run.in(0), p.K);
+  std::vector<std::int64_t> chosen;
+  for (std::size_t e = 0; e < experts.size(); ++e)
+    if (!experts[e].empty()) chosen.push_back(static_cast<std::int64_t>(e));
+  const std::int64_t width = WeightTile<Acc>::width(p), tiles = (p.N + width - 1) / width;
+  run.parallel_for(std::ssize(chosen) * tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+    WeightTile<Acc> tile(run, p);
+    std::vector<Acc> sums(static_cast<std::size_t>(width));
+    for (std::int64_t unit = begin; unit < end; ++unit) {
+      const std::int64_t expert = chosen[static_cast<std::size_t>(unit / tiles)];
+      const std::int64_t n = unit % tiles * width, count = std::min(width, p.N - n);
+      const Rows<Acc> w = tile.load(expert, n, count);
+      for (const std::int64_t row : experts[static_cast<std::size_t>(expert)]) {
+        dot_tile(padded.rows(row / sharing, 1), w, padded16(p.K), sums.data(), width);
+        store_row<Acc>(y, row * p.N + n, 1, {sums.data(), static_cast<std::size_t>(count)});
+      }
+    }
+  });
+}
+
 }  // namespace
+
+void check_product_dtypes(const InferContext& c) {
+  const TensorType &x = c.type(0), &w = c.type(1);
+  check_dtype(c, 0, kFloats);
+  if (!is_weight_dtype(w.dtype) || (w.dtype == f64 && x.dtype != f64))
+    c.fail(ErrorCode::dtype_mismatch, fmt::format("{} {} cannot be multiplied with {} {}; cast it", c.describe(1),
+                                                  w.to_string(), c.describe(0), x.to_string()));
+}
 
 TensorType infer_product(const InferContext& c, bool transpose_w) {
   const TensorType &x = c.type(0), &w = c.type(1);
@@ -168,10 +200,7 @@ TensorType infer_product(const InferContext& c, bool transpose_w) {
   if (x.shape.back() != K)  // [C1]
     c.fail(ErrorCode::shape_mismatch, fmt::format("K differs: lhs {} vs rhs {}{} {}", to_string(x.shape),
                                                   to_string(w.shape), transpose_w ? " transposed" : "", c.describe(1)));
-  check_dtype(c, 0, kFloats);                                           // [C2]
-  if (!is_weight_dtype(w.dtype) || (w.dtype == f64 && x.dtype != f64))  // [C2]
-    c.fail(ErrorCode::dtype_mismatch, fmt::format("{} {} cannot be multiplied with {} {}; cast it", c.describe(1),
-                                                  w.to_string(), c.describe(0), x.to_string()));
+  check_product_dtypes(c);  // [C2]
   const bool has_rows = x.shape.size() > 1;
   Shape leading(x.shape.begin(), x.shape.end() - (has_rows ? 2 : 1));
   const Shape w_leading(w.shape.begin(), w.shape.end() - 2);
@@ -187,6 +216,15 @@ TensorType infer_product(const InferContext& c, bool transpose_w) {
 void run_product(OpRun& run, bool transpose_w, std::size_t bias) {
   const Problem p = problem_of(run, transpose_w);
   with_sum_type(run.in(0).dtype, [&](auto tag) { run_in<typename decltype(tag)::Type>(run, p, bias); });
+}
+
+void run_expert_product(OpRun& run, const ExpertRows& rows, std::int64_t sharing) {
+  const TensorView w = run.in(1);
+  Problem p;
+  p.K = w.shape[1], p.N = w.shape[2];
+  p.w_rows_are_columns = w.transposed;
+  with_sum_type(run.in(0).dtype,
+                [&](auto tag) { run_experts_in<typename decltype(tag)::Type>(run, p, rows, sharing); });
 }
 
 Cost product_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value, bool transpose_w) {

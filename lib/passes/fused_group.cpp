@@ -243,7 +243,7 @@ bool is_product(const Node& node) { return node.op == &matmul_op() || node.op ==
 bool is_norm(const Node& node) { return node.op == &rms_norm_op() || node.op == &layer_norm_op(); }
 bool is_reduction(const Node& node) {
   return (node.op->traits.reduction && node.results.size() == 1) || is_norm(node) || node.op == &softmax_op() ||
-         node.op == &gather_op();
+         node.op == &gather_op() || node.op == &expert_matmul_op();
 }
 
 std::string_view name(FusedGroup::Kind kind) {

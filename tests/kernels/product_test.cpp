@@ -76,6 +76,30 @@ void check_one(const kir::Target& target, const Case& c) {
     for (std::int64_t m = 0; m < c.M; ++m) check(b["y"], n * c.M + m, expected(x, w, c.by_rows, n, m, c.x));
 }
 
+/// Two choices a row of four experts, x once for a row or once for a choice.
+void check_experts(const kir::Target& target, DType x_dtype, DType w_dtype, std::int64_t K, bool shared, bool by_rows) {
+  constexpr std::int64_t kExperts = 4, N = 3, J = 2;
+  const std::int64_t M = by_rows ? 5 : is_block(w_dtype) ? block_code(w_dtype).size : 5;
+  INFO(name(x_dtype) << " x " << name(w_dtype) << (shared ? ", shared" : "") << (by_rows ? "" : ", by columns"));
+  const std::vector<double> ids = {3, 0, 1, 1, 2, 3};
+  const Stored x(x_dtype, shared ? N : N * J, K, 11);
+  const Stored w = by_rows ? Stored(w_dtype, kExperts * M, K, 12) : Stored(w_dtype, kExperts * K, M, 12);
+  Product p = {.name = "p", .x = x_dtype, .rows = {1 << 16, "R"}, .inner = {K}};
+  p.weights = {{.name = "w", .dtype = w_dtype, .columns = {M}, .by_rows = by_rows}};
+  p.tails = {{.axes = {p.rows, {M}}, .given = {x_dtype}, .outputs = {{"y", x_dtype, 0}}}};
+  p.experts = {.count = kExperts, .choices = {shared ? J : 1}};
+  Buffers b = {{"x", x.data}, {"ids", Data(DType::i32, ids)}, {"w", w.data}, {"y", Data(x_dtype, N * J * M)}};
+  run(product(target, p), b, {{"R", N * J}});
+  for (std::int64_t r = 0; r < N * J; ++r) {
+    // The expert's matrix alone.
+    Stored own = w;
+    const auto e = static_cast<std::int64_t>(ids[static_cast<std::size_t>(r)]);
+    own.values.erase(own.values.begin(), own.values.begin() + e * K * M);
+    for (std::int64_t m = 0; m < M; ++m)
+      check(b["y"], r * M + m, expected(x, own, by_rows, shared ? r / J : r, m, x_dtype));
+  }
+}
+
 double silu(double x) { return x / (1 + std::exp(-x)); }
 
 }  // namespace
@@ -110,6 +134,31 @@ TEST_CASE("products of weights that lie by columns") {
     for (const DType w : {DType::q8_0, DType::q5_1, DType::q6_k, DType::iq4_xs})
       check_one(target, {DType::f32, w, 2, 7, block_code(w).size * 2, false});
     check_one(target, {DType::f64, DType::f64, 2, 7, 9, false});
+  }
+}
+
+TEST_CASE("products of rows with the experts that they chose") {
+  for (const kir::Target& target : some_targets())
+    for (const bool shared : {true, false}) {
+      for (const DType w : kPlain) check_experts(target, DType::f32, w, 21, shared, true);
+      for (const DType w : block_dtypes()) check_experts(target, DType::f32, w, 2 * block_code(w).size, shared, true);
+      for (const DType w : {DType::f32, DType::q8_0}) check_experts(target, DType::f16, w, 7, shared, false);
+      check_experts(target, DType::f64, DType::f32, 5, shared, true);
+    }
+}
+
+TEST_CASE("an id that is no expert reads none of what lies outside") {
+  for (const kir::Target& target : some_targets()) {
+    const Stored x(DType::f32, 2, 8, 1), w(DType::f32, 3 * 4, 8, 2);
+    Product p = {.name = "p", .rows = {2}, .inner = {8}};
+    p.weights = {{.name = "w", .dtype = DType::f32, .columns = {4}}};
+    p.tails = {{.axes = {p.rows, {4}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+    p.experts = {.count = 3};
+    Buffers b = {{"x", x.data},
+                 {"ids", Data(DType::i32, std::vector<double>{-7, 3})},
+                 {"w", w.data},
+                 {"y", Data(DType::f32, 8)}};
+    run(product(target, p), b);  // fails of itself at an access outside
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul and linear: every dtype of x with every format of w, stored either way.
+// matmul, linear and expert_matmul: every dtype of x with every format of w, stored either way.
 #include <fmt/format.h>
 
 #include "openinfer/ops.h"
@@ -132,6 +132,35 @@ void linear_cells(const Operator& row, DType t, std::vector<Cell>& to) {
     if (is_block(format) || is_float(format))
       cells.add(t, format, "(N, 256) with (256, 33) by rows", biased(format, t, {kN, 256}, {256, 33}, true),
                 t == f16 && (format == DType::q4_k || format == DType::q8_0), {{format, {256, 33}, true}});
+}
+
+void expert_matmul_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  ProductCells cells(row, to);
+  constexpr std::int64_t kExperts = 5;
+  const auto build = [=](DType w, double K, Shape x, Shape shape, bool stored) {
+    return [=](CellGraph& c) {
+      const Value v = c.input(t, x), chosen = c.input(i32, {kN, 2}, ids(kExperts));
+      const Value weight = stored ? c.weight(0) : c.input(w, shape);
+      c.output(expert_matmul(v, weight, chosen), product_bound(t, w, K, [=](bool parts) {
+                 const Value size = size_of(weight);
+                 return expert_matmul(size_of(v), parts ? size * 0.0 + max(size, Over{}) * 4.0 : size, chosen);
+               }));
+    };
+  };
+  for (const DType w : {f32, f16, bf16, f64}) {
+    if (w == f64 && t != f64) continue;
+    cells.add(t, w, "(N, 33) with (5, 33, 65)", build(w, 33, {kN, 33}, {kExperts, 33, 65}, false), w == f32);
+    cells.add(t, w, "(N, 2, 33) with weight (5, 33, 7) by rows", build(w, 33, {kN, 2, 33}, {}, true), w == f32,
+              {{w, {kExperts, 33, 7}, true}});
+    cells.add(t, w, "(N, 33) with weight (5, 33, 65) by columns", build(w, 33, {kN, 33}, {}, true), false,
+              {{w, {kExperts, 33, 65}}});
+  }
+  cells.add(t, f32, "(N, 2, N) with (5, N, 7)", build(f32, 65, {kN, 2, kN}, {kExperts, kN, 7}, false), false);
+  for (const DType format : stored_formats())
+    if (is_block(format) || is_float(format))
+      cells.add(t, format, "(N, 256) with weight (5, 256, 33) by rows", build(format, 256, {kN, 256}, {}, true),
+                t == f32 && (format == DType::q4_k || format == DType::q8_0 || format == DType::mxfp4),
+                {{format, {kExperts, 256, 33}, true}});
 }
 
 }  // namespace openinfer::matrix

@@ -23,6 +23,7 @@ const std::array kOperators = {
     Operator{"eq", "compare", kPlain, elementwise_cells},
     Operator{"erf", "elementwise", kFloats, elementwise_cells},
     Operator{"exp", "elementwise", kFloats, elementwise_cells},
+    Operator{"expert_matmul", "product", kFloats, expert_matmul_cells},
     Operator{"fill", "convert", kPlain, fill_cells},
     Operator{"fixed_exp2", "elementwise", kSigned, elementwise_cells},
     Operator{"flip", "move", kPlain, move_cells},

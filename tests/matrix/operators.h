@@ -47,6 +47,7 @@ void cumsum_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void scatter_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void matmul_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void linear_cells(const Operator& op, DType t, std::vector<Cell>& to);
+void expert_matmul_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void rope_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void sdpa_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void kv_cells(const Operator& op, DType t, std::vector<Cell>& to);

@@ -23,11 +23,12 @@ std::vector<Refusal> all() {
       {"rope", "f64", "", "devices have no sin and cos of f64"},
       {"kv_write", "f64", "behind rope", "devices have no sin and cos of f64"},
       {"matmul", "", "(7, N) with (N, 5)", "a product over a dimension that is not known has no kernel yet"},
+      {"expert_matmul", "", "(N, 2, N)", "experts of a size or number that is not known have no kernel"},
       {"matmul", "", "a batch of blocks", "a batch of matrices stored in blocks has no kernel yet"},
       {"gather", "", "stored transposed, at (N), in blocks", "a transposed table in blocks"},
   };
   for (const std::string_view f : kFunctions) rows.push_back({f, "f64", "", kNoF64});
-  for (const std::string_view op : {"matmul", "linear"}) {
+  for (const std::string_view op : {"matmul", "linear", "expert_matmul"}) {
     for (const std::string_view w : kUnreadBlocks) rows.push_back({op, w, "", "no kernel reads blocks of"});
     for (const std::string_view w : kSmallFloats) rows.push_back({op, w, "", "have no address and no arithmetic"});
   }
