@@ -195,6 +195,7 @@ std::vector<double> score_sizes(const Tensor& q, const Tensor& k, double scale) 
   return sizes;
 }
 
+/// What is added to scores, or stands beside them: masks, slopes and sinks.
 double largest_finite(const Tensor& mask) {
   if (!is_float(mask.dtype())) return 0;
   double largest = 0;
@@ -216,7 +217,12 @@ Bounded attention(const ExactRun& run) {
   const std::int64_t D = k.shape()[3], keys = k.shape()[2];
   const double given = std::get<double>(run.attribute("scale"));
   const std::vector<double> scores = score_sizes(q, k, given > 0 ? given : 1 / std::sqrt(static_cast<double>(D)));
-  const double mask = run.has(3) ? largest_finite(operands[3]) : 0, u = unit(DType::f32);
+  // A sink is one key more, whose value is 0; slopes are multiplied with a distance and added, a rounding each.
+  double mask = 0;
+  if (run.has(3)) mask += largest_finite(operands[3]);
+  if (run.has(6)) mask += largest_finite(operands[6]);
+  if (run.has(7)) mask += 2 * largest_finite(operands[7]) * static_cast<double>(keys);
+  const double u = unit(DType::f32);
   const double capped = std::get<double>(run.attribute("softcap")) > 0 ? 5 : 0;
   for (std::size_t i = 0; i < y.value.size(); ++i) {
     const double S = scores[i / static_cast<std::size_t>(D)];

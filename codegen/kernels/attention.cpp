@@ -62,6 +62,8 @@ class AttentionCode {
     if (what.mask) mask_ = k.in("mask", memory_kind(what.mask->dtype));
     if (what.has_pos) pos_ = k.in("pos", Kind::i32, "(N)");
     if (what.has_slot) slot_ = k.in("slot", Kind::i32, "(N)");
+    if (what.sinks) sinks_ = k.in("sinks", memory_kind(*what.sinks), "(H)");
+    if (what.slopes) slopes_ = k.in("slopes", memory_kind(*what.slopes), "(H)");
     y_ = k.out("y", memory_kind(what.q), q_shape());
   }
 
@@ -71,6 +73,8 @@ class AttentionCode {
     query.update([&](Val, Val d) { return f32_of(q_[first_ + d]); });
     const Reg largest = k_.var("largest", Kind::f32, Rate::subgroup, kLowest);
     const Reg total = k_.var("total", Kind::f32);
+    if (what_.sinks) begin_with_sink(largest, total);
+    if (what_.slopes) slope_ = k_.let("slope", f32_of(slopes_[head_]));
     const int lanes = k_.lanes();
     const Val n_tiles = k_.let("n_tiles", (end_ - begin_ + (lanes - 1)) / lanes);
     k_.for_subgroups("tile", 0, n_tiles, [&](Val tile) {
@@ -97,6 +101,14 @@ class AttentionCode {
   const char* kv_shape() const { return what_.dense ? "(B, Hk, Tk, D)" : "(slots, Hk, C, D)"; }
   Val exp(Val x) const { return scalar_call(k_, "exp", {x}); }
 
+  /// The sink is one key more, seen by one lane, whose value is 0.
+  void begin_with_sink(const Reg& largest, const Reg& total) const {
+    const Val sink = k_.let("sink", f32_of(sinks_[head_]));
+    largest = max(sink, k_.constant(kLowest));
+    const Val first = k_.target().subgroups == 1 ? k_.lane() == 0 : k_.lane() == 0 && k_.subgroup() == 0;
+    total = select(first, exp(sink - largest), k_.constant(0.0));
+  }
+
   /// From the workgroup's number: row, head and query, which keys it sees, and where everything begins.
   void locate() {
     const Val T = value_of(k_, what_.queries), H = k_.constant(what_.heads), C = value_of(k_, what_.keys);
@@ -108,6 +120,7 @@ class AttentionCode {
     if (what_.dense) own = k_.let("own_key", query_ + C - T);
     if (what_.has_pos) own = k_.let("position", pos_[row_]), block = k_.constant(0);
     if (what_.has_slot) block = k_.let("slot_of_row", max(min(slot_[row_], value_of(k_, what_.slots) - 1), 0));
+    own_ = own;
     const bool whole = what_.dense ? !what_.causal && what_.window == 0 : !what_.has_pos;
     end_ = whole ? C : k_.let("end_key", max(min(own + 1, C), 0));
     begin_ = what_.window > 0 ? k_.let("first_key", max(own + 1 - what_.window, 0)) : k_.constant(0);
@@ -129,7 +142,7 @@ class AttentionCode {
     // One turn: lane j has key + j.
     const Reg seen = k_.var("seen", Kind::f32, Rate::lane, kLowest);
     k_.for_lanes("at", key, key + count, [&](Val at) {
-      const auto [may, value] = masked(at, capped(score * what_.scale));
+      const auto [may, value] = masked(at, sloped(at, capped(score * what_.scale)));
       seen = select(may, value, k_.constant(kLowest));
       open = select(may, k_.constant(1.0), k_.constant(0.0));
     });
@@ -140,6 +153,8 @@ class AttentionCode {
     if (what_.softcap <= 0) return s;
     return scalar_call(k_, "tanh", {s / what_.softcap}) * what_.softcap;
   }
+
+  Val sloped(Val at, Val s) const { return what_.slopes ? s + slope_ * convert(at - own_, Kind::f32) : s; }
 
   /// May the row attend to key `at`, and its score with the mask.
   std::pair<Val, Val> masked(Val at, Val s) const {
@@ -205,9 +220,10 @@ class AttentionCode {
   Build& k_;
   const Attention& what_;
   int D_;
-  Mem q_, keys_, values_, mask_, pos_, slot_, y_;
+  Mem q_, keys_, values_, mask_, pos_, slot_, sinks_, slopes_, y_;
   Val row_, head_, query_, first_;  // of the workgroup; `first`: its place in q and y
   Val begin_, end_, kv_first_;      // keys that it sees; its kv head's place in k and v
+  Val own_, slope_;
 };
 
 }  // namespace

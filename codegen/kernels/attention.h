@@ -34,13 +34,15 @@ struct Attention {
   double softcap = 0;                      // > 0: s becomes softcap · tanh(s / softcap), before the mask
   double scale = 1;
   std::optional<Mask> mask = {};
+  std::optional<DType> sinks = {};   // (H): a score that joins the denominator
+  std::optional<DType> slopes = {};  // (H): times how far a key is behind the row's own, added before the mask
 };
 
-/// Buffers: q, k, v, [mask], [pos], [slot], y. Subgroups take tiles of as many keys as they have lanes: a dot product
-/// for each key over the lanes, then the tile's weights at once (lane j: key j), then its values. The softmax is
-/// online: sums follow the largest score so far. Sums are f32; nothing but y is written. A row that may attend to
-/// nothing gives zeros. What a position or slot points outside of the cache reads inside of it: hosts refuse it before.
-/// Errors: unsupported for f64 queries.
+/// Buffers: q, k, v, [mask], [pos], [slot], [sinks], [slopes], y. Subgroups take tiles of as many keys as they have
+/// lanes: a dot product for each key over the lanes, then the tile's weights at once (lane j: key j), then its values.
+/// The softmax is online: sums follow the largest score so far. Sums are f32; nothing but y is written. A row that may
+/// attend to nothing gives zeros. What a position or slot points outside of the cache reads inside of it: hosts refuse
+/// it before. Errors: unsupported for f64 queries.
 TemplateKernel attention(const kir::Target& target, const Attention& what);
 
 }  // namespace openinfer::kernels

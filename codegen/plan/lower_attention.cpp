@@ -9,7 +9,7 @@
 namespace openinfer::plan {
 namespace {
 
-enum SdpaOperand : std::size_t { kQuery, kKeys, kValues, kMask, kPos, kSlot };
+enum SdpaOperand : std::size_t { kQuery, kKeys, kValues, kMask, kPos, kSlot, kSinks, kSlopes };
 
 bool has(const Node& n, SdpaOperand i) { return n.operands.size() > i && n.operands[i] != kNoValue; }
 
@@ -41,6 +41,8 @@ kernels::Attention attention_of(GroupLowering& l, const Node& n) {
   a.softcap = number("softcap");
   a.scale = number("scale") > 0 ? number("scale") : 1 / std::sqrt(static_cast<double>(D));
   if (has(n, kMask)) a.mask = mask_of(l, n.operands[kMask]);
+  if (has(n, kSinks)) a.sinks = l.dtype(n.operands[kSinks]);
+  if (has(n, kSlopes)) a.slopes = l.dtype(n.operands[kSlopes]);
   return a;
 }
 
@@ -58,6 +60,8 @@ void lower_attention(GroupLowering& l) {
   if (has(n, kMask)) bind["mask"] = l.operand(n.operands[kMask]);
   if (has(n, kPos)) bind["pos"] = l.operand(n.operands[kPos]);
   if (has(n, kSlot)) bind["slot"] = l.operand(n.operands[kSlot]);
+  if (has(n, kSinks)) bind["sinks"] = l.operand(n.operands[kSinks]);
+  if (has(n, kSlopes)) bind["slopes"] = l.operand(n.operands[kSlopes]);
   l.dispatch(kernels::attention(l.target(), attention_of(l, n)), bind);
 }
 

@@ -372,15 +372,22 @@ struct Attention {
   std::int64_t window = 0;  // > 0: only the last `window` keys up to the row's own position
   double softcap = 0;       // > 0: scores s become softcap · tanh(s / softcap), before the mask
   double scale = 0;         // 0: 1 / sqrt(head_dim)
+  OptionalIn sinks = {};    // floats (H): exp(sinks[h]) joins the softmax's denominator
+  OptionalIn slopes =
+      {};  // floats (H): slopes[h] · (j − own) is added to scores behind softcap, own the row's position
 };
 /// softmax(scale · q·kᵀ, masked) · v with H query heads on Hk key heads, H a multiple of Hk (grouped-query attention).
 /// Dense form: q (B, H, T, D), k and v (B, Hk, Tk, D) → (B, H, T, D); mask broadcasts to (B, H, T, Tk).
 /// Rows form, over a cache: q (N, H·D), k and v (S, Hk, C, D) as kv_read gives them → (N, H·D). With pos, row n sees
 /// positions 0 … pos[n] of slot[n] (without slot: slot 0); without pos, all C positions of slot n (n < S). The mask
 /// broadcasts to (N, H, 1, C). A row that may attend to nothing gives zeros.
+/// A row's own position is pos[n], C − 1 without pos, i + (Tk − T) in the dense form.
 /// Dtypes: q, k, v equal floats, or k and v another float dtype than q in rows form; sums in f32. Result: q's dtype.
 /// Errors: [C1] ranks or forms; [C2] head_dim differs; [C3] H no multiple of Hk; [C4] mask shape or dtype; [C5] pos,
-/// slot not i32 (N), or given in the dense form; [C6] window, softcap or scale negative; run time: pos ≥ C, slot ≥ S.
+/// slot not i32 (N), or given in the dense form; [C6] window, softcap or scale negative; [C7] sinks, slopes not floats
+/// (H); run time: pos ≥ C, slot ≥ S.
+/// Source: Vaswani et al. 2017, arXiv:1706.03762; slopes: Press et al. 2022, arXiv:2108.12409; sinks: Agarwal et al.
+/// 2025, arXiv:2508.10925.
 Value sdpa(const In& q, const In& k, const In& v, Attention options = {});
 Value sdpa(const In& q, const In& k, const In& v, const In& mask);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One row of one head at a time, the same whether alone or among others. In the type of the sums (f32, or f64 for f64
 // queries), over the keys j that the row may attend to:
-//   s_j = scale · dot16(q, k_j), capped: softcap · tanh(s_j / softcap), + mask_j      −∞: may not attend
-//   e_j = exp(s_j − max s);  Z = Σ16_j e_j;  y[d] = (Σ16_j e_j · v_j[d]) / Z
+//   s_j = scale · dot16(q, k_j), capped: softcap · tanh(s_j / softcap), + slope · (j − own), + mask_j
+//         −∞: may not attend
+//   e_j = exp(s_j − top);  Z = Σ16_j e_j + exp(sink − top);  y[d] = (Σ16_j e_j · v_j[d]) / Z,  top = max(s, sink)
 // Σ16 is the sum of lib/base/dot.h by the key's index j among all keys, so a key left out changes no other's place.
 #include <fmt/format.h>
 
@@ -23,7 +24,7 @@
 namespace openinfer {
 namespace {
 
-enum Operand : std::size_t { kQuery, kKeys, kValues, kMask, kPos, kSlot };
+enum Operand : std::size_t { kQuery, kKeys, kValues, kMask, kPos, kSlot, kSinks, kSlopes };
 constexpr std::int64_t kChunk = 64;  // keys at once; a multiple of sixteen
 
 [[noreturn]] void refuse_forms(const InferContext& c) {
@@ -70,7 +71,15 @@ void check_mask(const InferContext& c, const Shape& scores) {
                                                   c.describe(kMask), mask.to_string()));
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
+void check_of_heads(const InferContext& c, std::size_t operand, const char* name, const Dim& heads) {
+  if (!c.has(operand)) return;
+  const TensorType& given = c.type(operand);
+  if (!contains(kFloats, given.dtype) || given.shape != Shape{heads})  // [C7]
+    c.fail(ErrorCode::shape_mismatch, fmt::format("{} must be floats ({}), one for each query head, not {} {}", name,
+                                                  heads.to_string(), c.describe(operand), given.to_string()));
+}
+
+std::vector<TensorType> infer_sdpa(const InferContext& c) {
   const Shape scores = scores_shape(c);  // [C1] [C2] [C3]
   const bool dense = c.type(kQuery).shape.size() == 4;
   check_dtypes(c, dense);
@@ -84,6 +93,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   for (const char* name : {"softcap", "scale"})  // [C6]
     if (!(c.number(name) >= 0) || std::isinf(c.number(name)))
       c.fail(ErrorCode::invalid_argument, fmt::format("{} = {} is negative or not finite", name, c.number(name)));
+  check_of_heads(c, kSinks, "sinks", scores[1]);    // [C7]
+  check_of_heads(c, kSlopes, "slopes", scores[1]);  // [C7]
   return {c.type(kQuery)};
 }
 
@@ -114,11 +125,12 @@ Problem problem_of(const OpRun& run) {
 /// What one row may look at: keys [begin, end) of block `block`.
 struct Reach {
   std::int64_t block, begin, end;
+  std::int64_t own;  // the row's own key
 };
 
 Reach reach_of(const OpRun& run, const Problem& p, std::int64_t row) {
-  Reach reach{row / p.T, 0, p.keys};
-  std::int64_t own = p.keys - 1;
+  Reach reach{row / p.T, 0, p.keys, p.keys - 1};
+  std::int64_t& own = reach.own;
   if (p.dense) {
     own = row % p.T + p.keys - p.T;
     if (p.causal || p.window > 0) reach.end = std::clamp<std::int64_t>(own + 1, 0, p.keys);
@@ -198,7 +210,7 @@ class Attend {
         p_.dense ? ((row / p_.T * p_.H + head) * p_.T + row % p_.T) * p_.D : (row * p_.H + head) * p_.D;
     load_row<C>(q_, at, 1, {query_.data(), static_cast<std::size_t>(p_.D)});
     score(reach, block, row, head);
-    const C total = weigh(reach);
+    const C total = weigh(reach, head);
     std::vector<C> y = weighted_values(reach, block);
     for (C& value : y) value = total == 0 ? C(0) : value / total;
     store_row<C>(y_, at, 1, y);
@@ -223,12 +235,24 @@ class Attend {
       x *= scale;
       if (softcap > 0) x = softcap * std::tanh(x / softcap);
     }
+    if (run_.has(kSlopes)) {
+      const C slope = of_head(kSlopes, head);
+      for (std::size_t j = 0; j < s.size(); ++j)
+        s[j] += slope * static_cast<C>(reach.begin + static_cast<std::int64_t>(j) - reach.own);
+    }
     if (run_.has(kMask)) apply_mask<C>(MaskRow(run_.in(kMask), p_, row, head), reach.begin, s);
   }
 
-  /// Scores become weights e_j; returns their sum, 0 if the row may attend to nothing.
-  C weigh(const Reach& reach) {
-    C largest = kMasked<C>;
+  C of_head(Operand operand, std::int64_t head) const {
+    C value = 0;
+    load_row<C>(run_.in(operand), head, 1, {&value, 1});
+    return value;
+  }
+
+  /// Scores become weights e_j; returns their sum with the sink, 0 if the row may attend to nothing.
+  C weigh(const Reach& reach, std::int64_t head) {
+    const C sink = run_.has(kSinks) ? of_head(kSinks, head) : kMasked<C>;
+    C largest = sink;
     for (C s : seen(reach)) largest = s > largest ? s : largest;
     for (std::int64_t j = reach.begin; j < reach.end; ++j) {
       C& s = scores_[static_cast<std::size_t>(j)];
@@ -238,7 +262,8 @@ class Attend {
     C partial[kPartialSums] = {};
     for (std::int64_t j = reach.begin; j < reach.end; ++j)
       partial[j % kPartialSums] += scores_[static_cast<std::size_t>(j)];
-    return add_partial_sums(partial);
+    const C sum = add_partial_sums(partial);
+    return sink == kMasked<C> ? sum : sum + std::exp(sink - largest);
   }
 
   std::vector<C> weighted_values(const Reach& reach, std::int64_t block) {
@@ -272,7 +297,7 @@ class Attend {
   std::vector<C> partial_;  // (sixteen, D)
 };
 
-void reference(OpRun& run) {
+void reference_sdpa(OpRun& run) {
   const Problem p = problem_of(run);
   if (run.out(0).count() == 0) return;
   for (std::int64_t row = 0; row < p.rows; ++row) reach_of(run, p, row);  // errors before work, lowest row first
@@ -287,7 +312,7 @@ void reference(OpRun& run) {
 
 /// Two products over the keys that may be seen, if all of them are; the softmax between them is not counted. A row of
 /// the rows form reads its own slot of the cache.
-Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
+Cost cost_sdpa(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   const auto elements = [&](const Shape& shape) {
     double n = 1;
     for (const Dim& d : shape) n *= static_cast<double>(value(d));
@@ -298,7 +323,7 @@ Cost cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& 
   const double read = q.size() == 4 ? slots : std::min(slots, static_cast<double>(value(q[0])));
   double bytes = 2 * elements(q) * info(c.type(kQuery).dtype).block_bytes +
                  2 * read / std::max(1.0, slots) * elements(k) * info(c.type(kKeys).dtype).block_bytes;
-  for (const Operand i : {kMask, kPos, kSlot})
+  for (const Operand i : {kMask, kPos, kSlot, kSinks, kSlopes})
     if (c.has(i)) bytes += elements(c.type(i).shape) * info(c.type(i).dtype).block_bytes;
   return {bytes, 4 * elements(q) * static_cast<double>(value(k[2]))};
 }
@@ -314,15 +339,17 @@ const OpDef& sdpa_op() {
                    {.name = "v"},
                    {.name = "mask", .presence = kOptional, .keyword = true, .shares_dtype = false},
                    {.name = "pos", .presence = kOptional, .keyword = true, .shares_dtype = false},
-                   {.name = "slot", .presence = kOptional, .keyword = true, .shares_dtype = false}},
+                   {.name = "slot", .presence = kOptional, .keyword = true, .shares_dtype = false},
+                   {.name = "sinks", .presence = kOptional, .keyword = true, .shares_dtype = false},
+                   {.name = "slopes", .presence = kOptional, .keyword = true, .shares_dtype = false}},
       .attributes = {{"causal", AttributeKind::boolean, false},
                      {"window", AttributeKind::integer, std::int64_t{0}},
                      {"softcap", AttributeKind::number, 0.0},
                      {"scale", AttributeKind::number, 0.0}},
-      .infer = infer,
-      .reference = reference,
+      .infer = infer_sdpa,
+      .reference = reference_sdpa,
       .lower = lower_to_kernel,
-      .cost = cost};
+      .cost = cost_sdpa};
   return op;
 }
 
@@ -332,7 +359,8 @@ Value sdpa(const In& q, const In& k, const In& v, Attention options) {
   if (options.window != 0) attributes.set("window", options.window);
   if (options.softcap != 0) attributes.set("softcap", options.softcap);
   if (options.scale != 0) attributes.set("scale", options.scale);
-  return call(sdpa_op(), {q, k, v, options.mask, options.pos, options.slot}, std::move(attributes));
+  return call(sdpa_op(), {q, k, v, options.mask, options.pos, options.slot, options.sinks, options.slopes},
+              std::move(attributes));
 }
 Value sdpa(const In& q, const In& k, const In& v, const In& mask) { return sdpa(q, k, v, Attention{.mask = mask}); }
 

@@ -8,7 +8,7 @@ from values import FLOATS, Typed, random
 L = np.longdouble
 
 
-def row(q, k, v, allowed, added, scale, softcap):
+def row(q, k, v, allowed, added, scale, softcap, sink=-np.inf):
     """One query over keys (n, D): the result and what its error is proportional to."""
     s = scale * (k @ q)
     size = scale * (np.abs(k) @ np.abs(q))
@@ -19,9 +19,10 @@ def row(q, k, v, allowed, added, scale, softcap):
     if not allowed.any():
         return np.zeros(v.shape[1], L), np.zeros(v.shape[1], L)
     s, v, size = s[allowed], v[allowed], size[allowed]
-    lost = size + 4 * np.abs(s) + np.abs(s - s.max())  # in eps: of the scores, softcap's and the mask's roundings
-    p = np.exp(s - s.max())
-    p = p / p.sum()
+    top = max(s.max(), sink)  # a sink is one key more, of the value 0
+    lost = size + 4 * np.abs(s) + np.abs(s - top)  # in eps: of the scores, softcap's and the mask's roundings
+    p = np.exp(s - top)
+    p = p / (p.sum() + np.exp(sink - top))
     y = p @ v
     return y, (p * (1 + lost)) @ np.abs(v) + np.abs(y) * (1 + p @ lost)
 
@@ -45,26 +46,49 @@ def text(options):
     return "".join(f", {k}={str(v).lower()}" for k, v in options.items())
 
 
-def dense(oracle, q, k, v, mask=None, causal=False, window=0, softcap=0.0, scale=0.0, **more):
+def sloped(slopes, distance, shape):
+    """What is added to scores of heads × distances."""
+    if slopes is None:
+        return np.zeros(shape, L)
+    heads = slopes.values.astype(L)
+    return np.broadcast_to(heads[:, None, None] * distance if distance.ndim == 2 else heads[:, None] * distance, shape)
+
+
+def sink_of(sinks, head):
+    return L(-np.inf) if sinks is None else sinks.values.astype(L)[head]
+
+
+def with_operands(inputs, **named):
+    """Keyword operands that are there, as inputs and as text."""
+    words = ""
+    for name, value in named.items():
+        if value is not None:
+            words += f", {name}=x{len(inputs)}"
+            inputs.append(value if isinstance(value, Typed) else np.array(value, "i4"))
+    return inputs, words
+
+
+def dense(oracle, q, k, v, mask=None, causal=False, window=0, softcap=0.0, scale=0.0, sinks=None, slopes=None, **more):
     B, H, T, D = q.shape
     Hk, n = k.shape[1], k.shape[2]
     Q, K, V = (t.values.astype(L) for t in (q, k, v))
     allowed, added = broadcast(mask, (B, H, T, n))
     i, j = np.arange(T)[:, None] + n - T, np.arange(n)[None, :]
     allowed = allowed & ((j <= i) | (not (causal or window))) & ((j > i - window) | (not window))
+    added = added + sloped(slopes, j - i, (B, H, T, n))
     y, size = np.zeros(q.shape, L), np.zeros(q.shape, L)
     for b in range(B):
         for h in range(H):
             for t in range(T):
                 g = h * Hk // H
                 y[b, h, t], size[b, h, t] = row(Q[b, h, t], K[b, g], V[b, g], allowed[b, h, t], added[b, h, t],
-                                                L(scale) if scale else 1 / np.sqrt(L(D)), L(softcap))
+                                                L(scale) if scale else 1 / np.sqrt(L(D)), L(softcap), sink_of(sinks, h))
     options = {k: v for k, v in dict(causal=causal, window=window, softcap=softcap, scale=scale).items() if v}
-    if not window and not softcap and y.size and (mask is None or mask.dtype == "bool") and not (causal and T != n) \
+    if sinks is None and slopes is None and not window and not softcap and y.size and (mask is None or mask.dtype == "bool") and not (causal and T != n) \
             and np.isfinite(V).all():  # torch multiplies masked values by zero, we leave them out
         as_torch(q, k, v, mask, causal, scale, y)
-    inputs = [q, k, v] + ([mask] if mask else [])
-    oracle.case(f"y0 = sdpa(x0, x1, x2{', mask=x3' if mask else ''}{text(options)})", inputs,
+    inputs, words = with_operands([q, k, v], mask=mask, sinks=sinks, slopes=slopes)
+    oracle.case(f"y0 = sdpa(x0, x1, x2{words}{text(options)})", inputs,
                 [Typed(q.dtype, y.astype("f8"))], rule(D, n), scale=[np.nan_to_num(size.astype("f8"))], **more)
 
 
@@ -82,7 +106,7 @@ def as_torch(q, k, v, mask, causal, scale, y):
     assert np.allclose(out, y.astype("f8"), rtol=1e-10, atol=1e-12, equal_nan=True), "not what torch computes"
 
 
-def rows(oracle, q, k, v, pos=None, slot=None, mask=None, window=0, softcap=0.0, **more):
+def rows(oracle, q, k, v, pos=None, slot=None, mask=None, window=0, softcap=0.0, sinks=None, slopes=None, **more):
     S, Hk, C, D = k.shape
     N, H = q.shape[0], q.shape[1] // D
     Q, K, V = (t.values.astype(L) for t in (q, k, v))
@@ -92,16 +116,13 @@ def rows(oracle, q, k, v, pos=None, slot=None, mask=None, window=0, softcap=0.0,
         own = C - 1 if pos is None else pos[n]
         s = slot[n] if slot is not None else n if pos is None else 0
         keys = (np.arange(C) <= own) & ((np.arange(C) > own - window) | (not window))
+        back = sloped(slopes, np.arange(C) - own, (H, C))
         for h in range(H):
             seen = np.flatnonzero(keys)
             g = h * Hk // H
             y[n, h], size[n, h] = row(Q[n].reshape(H, D)[h], K[s, g, seen], V[s, g, seen], allowed[n, h, 0, seen],
-                                      added[n, h, 0, seen], 1 / np.sqrt(L(D)), L(softcap))
-    inputs, words = [q, k, v], ""
-    for name, value in (("mask", mask), ("pos", pos), ("slot", slot)):
-        if value is not None:
-            words += f", {name}=x{len(inputs)}"
-            inputs.append(value if name == "mask" else np.array(value, "i4"))
+                                      added[n, h, 0, seen] + back[h, seen], 1 / np.sqrt(L(D)), L(softcap), sink_of(sinks, h))
+    inputs, words = with_operands([q, k, v], mask=mask, pos=pos, slot=slot, sinks=sinks, slopes=slopes)
     options = {k: v for k, v in dict(window=window, softcap=softcap).items() if v}
     oracle.case(f"y0 = sdpa(x0, x1, x2{words}{text(options)})", inputs, [Typed(q.dtype, y.reshape(N, H * D).astype("f8"))],
                 rule(D, C), scale=[np.nan_to_num(size.reshape(N, H * D).astype("f8"))], **more)
@@ -138,6 +159,7 @@ def cases(oracle):
                                          Typed("f32", np.zeros((0, 1, 5, 4)))], [np.zeros((0, 2, 3, 4), "f4")])
     cache_rows(oracle)
     special(oracle)
+    sinks_and_slopes(oracle)
 
 
 def cache_rows(oracle):
@@ -157,6 +179,20 @@ def cache_rows(oracle):
     rows(oracle, q, Typed("f32", unwritten), v, [8, 3, 0])
     rows(oracle, q, k, v, [5, 6, 7], [0, 1, 2], dims=["N"], shapes=[("N", 16), k.shape, v.shape, ("N",), ("N",)],
          out_shapes=[("N", 16)])
+
+
+def sinks_and_slopes(oracle):
+    rng = oracle.rng
+    for dtype in FLOATS:
+        q, k, v = (random(rng, "f32", (2, 4, 5, 8)), random(rng, "f32", (2, 2, 7, 8)), random(rng, "f32", (2, 2, 7, 8)))
+        dense(oracle, q, k, v, causal=True, sinks=random(rng, dtype, 4))
+        dense(oracle, q, k, v, slopes=random(rng, dtype, 4, 0.5))
+    k, v, q = random(rng, "f32", (3, 2, 19, 4)), random(rng, "f32", (3, 2, 19, 4)), random(rng, "f32", (3, 16))
+    sinks, slopes = Typed("f32", [30.0, -30.0, 0.0, -np.inf]), Typed("f32", [0.25, 0.0, -0.5, 2.0])
+    rows(oracle, q, k, v, sinks=sinks, slopes=slopes)
+    rows(oracle, q, k, v, [17, 2, 18], [0, 0, 2], window=5, softcap=1.5, sinks=sinks, slopes=slopes)
+    rows(oracle, q, k, v, [17, 2, 18], [0, 0, 2], Typed("bool", np.zeros((3, 1, 1, 19), bool)), sinks=sinks)  # nothing but the sink
+    rows(oracle, q, k, v, [17, 2, 18], [0, 0, 2], random(rng, "f32", (4, 1, 19)), slopes=slopes)
 
 
 def special(oracle):

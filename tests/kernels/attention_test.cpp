@@ -18,8 +18,9 @@ struct Problem {
   Attention what;
   std::int64_t N = 1, T = 1, C = 1, S = 1;  // rows, queries, keys, slots
   std::vector<double> pos = {}, slot = {};
-  std::vector<double> mask = {};  // of its own shape
-  bool known = true;              // extents in the kernel, or parameters
+  std::vector<double> mask = {};                // of its own shape
+  std::vector<double> sinks = {}, slopes = {};  // (H), as what.sinks and what.slopes say
+  bool known = true;                            // extents in the kernel, or parameters
 };
 
 struct Result {
@@ -55,6 +56,10 @@ Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, c
       }
       s *= a.scale, size *= a.scale;
       if (a.softcap > 0) s = a.softcap * std::tanh(s / a.softcap);
+      if (a.slopes) {
+        const double added = p.slopes[static_cast<std::size_t>(h)] * static_cast<double>(j - own);
+        s += added, size += 2 * std::abs(added);
+      }
       if (a.mask) {
         const std::int64_t place[] = {n, h, t, j}, extents[] = {p.N, H, p.T, p.C};
         std::int64_t at = 0;
@@ -70,6 +75,11 @@ Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, c
       if (s == -INFINITY) continue;
       top = std::max(top, s);
       delta = std::max(delta, static_cast<double>(D + 8) * eps * size);
+    }
+    if (a.sinks) {
+      const double sink = p.sinks[static_cast<std::size_t>(h)];
+      top = std::max(top, sink), total = std::exp(sink - top);
+      delta = std::max(delta, eps * std::abs(sink));
     }
     double largest = 0;
     std::vector<double> y(static_cast<std::size_t>(D));
@@ -119,6 +129,8 @@ Data run_kernel(const kir::Target& target, const Problem& p, const Operands& o) 
   if (a.mask) b["mask"] = o.mask;
   if (a.has_pos) b["pos"] = Data(DType::i32, p.pos);
   if (a.has_slot) b["slot"] = Data(DType::i32, p.slot);
+  if (a.sinks) b["sinks"] = Data(*a.sinks, p.sinks);
+  if (a.slopes) b["slopes"] = Data(*a.slopes, p.slopes);
   run(attention(target, a), b, {{"N", p.N}, {"C", p.C}, {"S", p.S}, {"T", p.T}});
   return b["y"];
 }
@@ -194,6 +206,33 @@ TEST_CASE("window, softcap and scale") {
   }
   Problem p = three_rows(2, 2, 8, 20);
   p.what.softcap = 1.5, p.what.scale = 0.7;
+  check(p);
+}
+
+TEST_CASE("sinks join the denominator, slopes fall with the distance") {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Problem p = three_rows(4, 2, 8, 41);
+    p.what.sinks = dtype, p.sinks = {0.5, -3, 8, 0};
+    check(p);
+    p.what.window = 5;
+    check(p);
+    p.what.slopes = dtype, p.slopes = {0.5, 0.25, 0, -0.125};
+    check(p);
+    p.what.sinks = {};
+    check(p);
+  }
+  Problem p = {.what = rows_form(2, 1, 8), .N = 2, .T = 5, .C = 7};
+  p.what.dense = true, p.what.causal = true;
+  p.what.sinks = DType::f32, p.sinks = {1, -1};
+  p.what.slopes = DType::f32, p.slopes = {1, 0.5};
+  check(p);
+}
+
+TEST_CASE("a row of nothing but its sink gives zeros") {
+  Problem p = three_rows(2, 2, 4, 6);
+  p.what.mask = Attention::Mask{DType::boolean, {false, false, false, false}};
+  p.mask = {0};
+  p.what.sinks = DType::f32, p.sinks = {-5, 7};
   check(p);
 }
 

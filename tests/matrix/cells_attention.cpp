@@ -63,6 +63,7 @@ struct Form {
   std::optional<DType> mask = {};
   Shape mask_shape = {};
   bool quick = false;
+  bool sinks = false, slopes = false;
 };
 
 /// The error of scores is at most δ = (D + 8) eps Σ|q·k| / √D ≤ (D + 8) √D eps for numbers up to 1 (a mask's are as
@@ -77,6 +78,8 @@ Attention with_mask(CellGraph& c, const Form& f) {
   Attention options = f.options;
   if (f.mask)
     options.mask = c.input(*f.mask, f.mask_shape, *f.mask == u8 ? ids(2) : is_float(*f.mask) ? noise() : every_value());
+  if (f.sinks) options.sinks = c.input(f16, {f.H});
+  if (f.slopes) options.slopes = c.input(f32, {f.H}, noise(1.0 / 64));  // what they add is as small as a mask
   return options;
 }
 
@@ -135,6 +138,20 @@ void sdpa_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   for (const DType cache : {f32, f16, bf16}) add_rows(row, t, cache, plain, to);
   add_rows(row, t, f32, {.name = "window 9", .H = 4, .Hk = 2, .D = 16, .options = {.window = 9}, .quick = true}, to);
   add_rows(row, t, f16, {.name = "softcap", .H = 9, .Hk = 3, .D = 64, .options = {.softcap = 3}}, to);
+  add_dense(row, t,
+            {.name = "causal, sinks, slopes",
+             .H = 4,
+             .Hk = 2,
+             .D = 16,
+             .options = {.causal = true},
+             .sinks = true,
+             .slopes = true},
+            65, to);
+  add_rows(
+      row, t, f32,
+      {.name = "window 9, sinks", .H = 4, .Hk = 2, .D = 16, .options = {.window = 9}, .quick = true, .sinks = true},
+      to);
+  add_rows(row, t, f16, {.name = "slopes", .H = 4, .Hk = 1, .D = 16, .slopes = true}, to);
   add_rows(row, t, f32,
            {.name = "mask bool", .H = 2, .Hk = 1, .D = 8, .mask = boolean, .mask_shape = {kN, 1, 1, kCapacity}}, to);
 }

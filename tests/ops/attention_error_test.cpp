@@ -193,6 +193,14 @@ TEST_CASE_METHOD(Fixture, "sdpa_c6") {
   CHECK(error_of([&] { (void)sdpa(q, k, k, {.scale = NAN}); }) ==
         "invalid_argument: [sdpa] scale = nan is negative or not finite");
 }
+TEST_CASE_METHOD(Fixture, "sdpa_c7") {
+  const Value three = b.input("three", f32, {3}), whole = b.input("whole", i32, {4}), four = b.input("four", f16, {4});
+  CHECK(error_of([&] { (void)sdpa(q, k, k, {.sinks = three}); }) ==
+        "shape_mismatch: [sdpa] sinks must be floats (4), one for each query head, not 'three' f32[3]");
+  CHECK(error_of([&] { (void)sdpa(row, cache, cache, {.pos = i, .slopes = whole}); }) ==
+        "shape_mismatch: [sdpa] slopes must be floats (4), one for each query head, not 'whole' i32[4]");
+  CHECK(sdpa(q, k, k, {.sinks = four, .slopes = four}).shape() == q.shape());
+}
 TEST_CASE_METHOD(Fixture, "sdpa takes one dtype, or a cache of its own") {
   const Value half = b.input("half", f16, {2, 2, 5, 8});
   CHECK(error_of([&] { (void)sdpa(q, half, half); }).find("dtypes differ: 'q'") != std::string::npos);
