@@ -21,8 +21,11 @@ class Facts {
     for (const Node& n : g_.nodes) {
       if (n.op->name == "gather") gather(n);
       if (n.op->name == "scatter") scatter(n);
+      if (n.op->name == "expert_matmul") experts(n);
       if (n.op->name == "kv_write") cache(n);
     }
+    for (const Node& n : g_.nodes)
+      if (n.op->name == "sdpa") attention(n);
     for (const StateDecl& s : g_.states) {
       if (s.spec.kind != StateSpec::Kind::kv_cache) continue;
       facts_.context = s.spec.shape[3];
@@ -71,6 +74,23 @@ class Facts {
     bound(IndexBound::Of::entries, input(n, "ids"), x.type.shape[static_cast<std::size_t>(axis)],
           "entries of " + x.name);
   }
+  void experts(const Node& n) {
+    bound(IndexBound::Of::entries, input(n, "ids"), g_.values[n.operands[1]].type.shape[0],
+          "experts of " + result_name(n));
+  }
+  /// What positions reach in a cache that other positions write: a cross attention's.
+  void attention(const Node& n) {
+    const Shape& keys = g_.values[n.operands[1]].type.shape;
+    const auto reach = [&](std::string_view operand, const Dim& below, const char* what) {
+      const std::string name = input(n, operand);
+      const auto same = [&](const IndexBound& b) { return b.input == name; };
+      if (std::none_of(facts_.index_bounds.begin(), facts_.index_bounds.end(), same))
+        bound(IndexBound::Of::entries, name, below, what + result_name(n));
+    };
+    reach("pos", keys[2], "keys of ");
+    reach("slot", keys[0], "slots of ");
+  }
+  std::string result_name(const Node& n) const { return g_.values[n.results[0]].name; }
   void cache(const Node& n) {
     const int state = g_.values[n.operands.back()].state;
     if (state < 0) return;

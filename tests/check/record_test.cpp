@@ -88,6 +88,26 @@ TEST_CASE("rows of a cache lie at their places, rotated keys within bounds, valu
   CHECK(elements<float>(data, "1.2.0")[2 * 8] == 0.5f);
 }
 
+TEST_CASE("rows by the experts that they chose are within bounds of their own matrix") {
+  // One expert is 1000 times as large as the others: rows of the others feel nothing of it.
+  std::vector<float> weights(3 * 16 * 4, 0.25f);
+  for (std::size_t i = 0; i < 16 * 4; ++i) weights[16 * 4 + i] = 250;
+  const opnf::Reader data = open(record(graph([&](GraphBuilder& b) {
+    const auto x = b.input("x", f32, {4, 16});
+    const auto ids = b.input("ids", i32, {4, 2});
+    b.output("y", expert_matmul(x, b.constant("w", Tensor(weights, {3, 16, 4})), ids));
+  })));
+  const auto ids = elements<std::int32_t>(data, "0.in.ids");
+  const auto bounds = elements<BFloat16>(data, "0.0.0.bound");
+  REQUIRE(bounds.size() == ids.size() * 4);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    REQUIRE((ids[i] >= 0 && ids[i] < 3));
+    const auto bound = static_cast<float>(bounds[4 * i]);
+    CHECK(bound > 0);
+    CHECK(bound < (ids[i] == 1 ? 1e-1f : 1e-4f));
+  }
+}
+
 TEST_CASE("both branches of a condition are recorded, in a step each") {
   const opnf::Reader data = open(record(graph([](GraphBuilder& b) {
     const auto x = b.input("x", f32, {4});
