@@ -13,11 +13,15 @@
 #include "openinfer/models/gemma2.h"
 #include "openinfer/models/gemma3.h"
 #include "openinfer/models/gpt2.h"
+#include "openinfer/models/gpt_oss.h"
 #include "openinfer/models/llama.h"
 #include "openinfer/models/mistral.h"
+#include "openinfer/models/mixtral.h"
 #include "openinfer/models/phi3.h"
 #include "openinfer/models/qwen2.h"
 #include "openinfer/models/qwen3.h"
+#include "openinfer/models/qwen3moe.h"
+#include "openinfer/models/t5.h"
 
 namespace openinfer::cli {
 namespace {
@@ -25,11 +29,14 @@ namespace {
 /// Encoders have no cache, so there is nothing of that dtype.
 Graph encoder(const Model& model, DType) { return models::bert(model); }
 
-constexpr std::array kArchitectures = {Architecture{"llama", models::llama},   Architecture{"mistral", models::mistral},
-                                       Architecture{"qwen2", models::qwen2},   Architecture{"qwen3", models::qwen3},
-                                       Architecture{"gemma2", models::gemma2}, Architecture{"gemma3", models::gemma3},
-                                       Architecture{"gpt2", models::gpt2},     Architecture{"phi3", models::phi3},
-                                       Architecture{"bert", encoder},          Architecture{"roberta", encoder}};
+constexpr std::array kArchitectures = {
+    Architecture{"llama", models::llama},     Architecture{"mistral", models::mistral},
+    Architecture{"qwen2", models::qwen2},     Architecture{"qwen3", models::qwen3},
+    Architecture{"gemma2", models::gemma2},   Architecture{"gemma3", models::gemma3},
+    Architecture{"gpt2", models::gpt2},       Architecture{"phi3", models::phi3},
+    Architecture{"mixtral", models::mixtral}, Architecture{"qwen3moe", models::qwen3moe},
+    Architecture{"gpt-oss", models::gpt_oss}, Architecture{"bert", encoder},
+    Architecture{"roberta", encoder},         Architecture{"t5", models::t5}};
 
 /// A text says itself which dtype its caches have.
 ChosenGraph from_text(Graph graph, std::string origin, std::optional<DType> kv_dtype) {

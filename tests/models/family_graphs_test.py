@@ -22,9 +22,8 @@ import safetensors.numpy  # noqa: E402
 
 COMMAND = os.environ["OPENINFER_COMMAND"]
 FAMILIES = HERE / "families"
-GRAPHS = ("llama2", "llama3", "llama-bias-linear", "llama-yarn", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3", "phi3-longrope")
-# Checkpoints whose architecture has no graph, and what it is called.
-NO_GRAPH = {"mixtral": "mixtral", "qwen3moe": "qwen3moe", "gpt-oss": "gpt-oss", "gpt-oss-mxfp4": "gpt-oss", "t5": "t5", "t5-gated": "t5"}
+GRAPHS = ("llama2", "llama3", "llama-bias-linear", "llama-yarn", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3", "phi3-longrope", "mixtral", "qwen3moe", "gpt-oss", "gpt-oss-mxfp4")
+T5 = ("t5", "t5-gated")  # two texts in: tensors by name
 ENCODERS = ("bert", "roberta")  # which give no logits: tests/cli/embed_test.py
 # Of the scale. float32's own error is at most 2.1e-6 (families/README.md), and another order of sums has one of that size.
 TOLERANCE = 2e-5
@@ -82,6 +81,23 @@ class Case(unittest.TestCase):
             self.close(f"{name}, short", self.logits(package, short), np.load(FAMILIES / name / "short_logits.npy"))
         self.check_decoding(package, ids[:10])
 
+    def check_t5(self, name: str):
+        """One step of both texts: the encoder's last hidden state and every logit of the decoder."""
+        tokens, source = (np.load(FAMILIES / name / f"{n}.npy") for n in ("tokens", "source"))
+        N, S = len(tokens), len(source)
+        inputs = {"tok": tokens, "pos": np.arange(N), "slot": np.zeros(N), "rows": np.arange(N), "source": source, "source_slot": np.array(0),
+                  "source_end": np.full(N, S - 1)}
+        arguments = ["--dim", f"ctx={N}", "--dim", f"src={S}", "--dim", "slots=1"]
+        for key, value in inputs.items():
+            np.save(self.folder / f"{key}.npy", value.astype("<i4"))
+            arguments += ["--input", f"{key}={self.folder / key}.npy"]
+        outputs = ("logits", "hidden")
+        for key in outputs:
+            arguments += ["--output", f"{key}={self.folder / key}.npy"]
+        self.works("run", self.package(name), "--backend", self.BACKEND, *arguments)
+        for key in outputs:
+            self.close(f"{name}, {key}", np.load(self.folder / f"{key}.npy"), np.load(FAMILIES / name / f"{key}.npy"))
+
     def check_decoding(self, package, prompt):
         """One token at a time, past the windows: each is the best one behind what is before it, but for twice the error."""
         out = self.works("run", package, "--backend", self.BACKEND, "-n", 12, "--prompt-ids", ",".join(map(str, prompt)), "--ignore-eos", "--ids")
@@ -96,7 +112,7 @@ class Compiled(Case):
     def check_all(self, names):
         for name in names:
             with self.subTest(name):
-                self.check(name)
+                self.check_t5(name) if name in T5 else self.check(name)
 
     def deep(self, n_layers: int, full: int) -> tuple:
         """gemma3's layers again and again, each `full`-th one without a window: package and float64's logits by its keys (what
@@ -126,7 +142,7 @@ class Sim(Compiled):
     BACKEND = "sim"
 
     def test_logits(self):
-        self.check_all(GRAPHS)
+        self.check_all((*GRAPHS, *T5))
 
     def test_windows_that_repeat_are_one_loop(self):
         self.check_deep()
@@ -134,7 +150,7 @@ class Sim(Compiled):
         self.assertEqual([loops(n) for n in (9, 13, 31)], [1, 2, 2])
 
     def test_every_checkpoint_is_named(self):
-        self.assertEqual(sorted([*GRAPHS, *ENCODERS, *NO_GRAPH]), conversion.names())
+        self.assertEqual(sorted([*GRAPHS, *ENCODERS, *T5]), conversion.names())
 
     def refused(self, package, *says):
         done = self.run_cli("run", package, "--prompt-ids", "1,2", "--ids")
@@ -142,10 +158,11 @@ class Sim(Compiled):
         for part in (str(package), *says):
             self.assertIn(part, done.stderr)
 
-    def test_no_graph(self):
-        for name, architecture in NO_GRAPH.items():
-            with self.subTest(name):
-                self.refused(self.package(name), f"a {architecture}, and this command has no graph for that", "it has llama, mistral", "--graph F.oig")
+    def test_t5_takes_no_prompt(self):
+        done = self.run_cli("run", self.package("t5"), "--prompt-ids", "1,2", "--ids")
+        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+        for part in ("text and token ids need a graph", "source: i32[S]", "--input NAME=F.npy"):
+            self.assertIn(part, done.stderr)
 
     def test_no_such_rope(self):
         self.refused(self.with_rope("llama-yarn", rope_type="ntk"), "a llama, whose graph", "not 'ntk'", "--graph F.oig")
@@ -159,7 +176,7 @@ class Cpu(Compiled):
     BACKEND = "cpu"
 
     def test_logits(self):
-        self.check_all(GRAPHS)
+        self.check_all((*GRAPHS, *T5))
 
     def test_windows_that_repeat(self):
         self.check_deep()
@@ -169,7 +186,7 @@ class Vulkan(Compiled):
     BACKEND = "vulkan"
 
     def test_logits(self):
-        self.check_all(("gemma3", "gpt2"))
+        self.check_all(("gemma3", "gpt2", "phi3-longrope", "mixtral", "qwen3moe", "gpt-oss", "gpt-oss-mxfp4", "t5-gated"))
 
     def test_windows_that_repeat(self):
         self.check_deep()
