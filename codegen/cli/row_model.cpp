@@ -86,6 +86,8 @@ RowContract row_contract(const Graph& graph) {
   RowContract contract;
   contract.max_rows = bound(data, tok->shape[0]);
   contract.max_logit_rows = bound(data, rows->shape[0]);
+  contract.rows_symbol = symbol(tok->shape[0]);
+  contract.logit_rows_symbol = symbol(rows->shape[0]);
   contract.vocab_size = vocab.constant();
   contract.has_pos = find(inputs, "pos") != nullptr;
   contract.has_slot = find(inputs, "slot") != nullptr;
@@ -106,7 +108,14 @@ void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::i
 RowModel::RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open)
     : contract_(row_contract(graph)),
       context_(context),
-      session_(open(session_dims(contract_, context, std::move(dims)))) {}
+      session_(open(session_dims(contract_, context, std::move(dims)))) {
+  const auto limits = session_.limits();
+  const auto at_most = [&](std::int64_t& rows, const std::string& symbol) {
+    if (const auto limit = limits.find(symbol); limit != limits.end()) rows = std::min(rows, limit->second);
+  };
+  at_most(contract_.max_rows, contract_.rows_symbol);
+  at_most(contract_.max_logit_rows, contract_.logit_rows_symbol);
+}
 
 Tensor RowModel::feed(std::span<const TokenId> ids) {
   check(ids);

@@ -18,13 +18,15 @@ namespace openinfer::cli {
 
 /// What the graph says of its rows.
 struct RowContract {
-  std::int64_t max_rows = 0;        // bound of N
-  std::int64_t max_logit_rows = 0;  // bound of R
-  std::int64_t vocab_size = 0;      // columns of logits
-  std::int64_t max_context = 0;     // bound of the caches' capacity
-  std::string context_symbol = {};  // empty: the capacity is fixed, or there is no cache
-  std::string slots_symbol = {};    // empty: fixed
-  bool caches_only = true;          // every state is a cache by position, so that a prefix can be kept
+  std::int64_t max_rows = 0;           // bound of N
+  std::int64_t max_logit_rows = 0;     // bound of R
+  std::int64_t vocab_size = 0;         // columns of logits
+  std::int64_t max_context = 0;        // bound of the caches' capacity
+  std::string rows_symbol = {};        // N
+  std::string logit_rows_symbol = {};  // R
+  std::string context_symbol = {};     // empty: the capacity is fixed, or there is no cache
+  std::string slots_symbol = {};       // empty: fixed
+  bool caches_only = true;             // every state is a cache by position, so that a prefix can be kept
   bool has_pos = false;
   bool has_slot = false;
 };
@@ -40,6 +42,7 @@ void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::i
 class RowModel {
  public:
   /// `context`: positions to hold. `open` makes the session; it is given `dims` and the sizes of the graph's caches.
+  /// Under a memory budget prompts go in chunks that fit it.
   /// Errors: invalid_argument if the context is beyond the graph's bound; those of `open`.
   using Dims = std::map<std::string, std::int64_t>;
   RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open);

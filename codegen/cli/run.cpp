@@ -137,6 +137,12 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {
   add_backend_flags(command, o);
+  command
+      .add_option(
+          "--memory-budget", o.memory_budget,
+          "SIZE (64MiB) that weights, values and cache may take together: weights are read from the file as they "
+          "are needed; with sim and cpu")
+      ->transform(size_in_bytes());
   command.add_option("--max-context", o.max_context, "Positions that the cache holds (default: what the run needs)")
       ->check(whole_number(1));
   command.add_option("--input", o.inputs, "NAME=F.npy: any graph, one step; may be repeated")

@@ -34,6 +34,7 @@ struct RunOptions {
   std::string backend;                 // "": compiled for this CPU where that can be, else the simulator
   std::string numerics = "strict", kv_dtype, graph, gpu;
   std::optional<std::int64_t> max_context;
+  std::int64_t memory_budget = 0;  // bytes; 0: none
   std::vector<std::string> inputs, outputs, dims, watch;
   int threads = 0;
 };

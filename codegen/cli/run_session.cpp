@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every way of running shares: opening, recording, figures.
 #include <fmt/format.h>
+#include <malloc.h>
+
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -46,6 +48,13 @@ std::string simulator_only(const RunOptions& options) try {
 /// What says of the graph or the machine, and not of what the user gave, that compiled code cannot be had.
 bool is_refusal(ErrorCode code) {
   return code == ErrorCode::unsupported || code == ErrorCode::device_error || code == ErrorCode::io_error;
+}
+
+/// Large blocks go back to the system when they are freed: what the program holds is what it uses.
+void return_large_blocks() {
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);  // as it is at first, and from now on not raised
+#endif
 }
 
 }  // namespace
@@ -115,10 +124,12 @@ std::map<std::string, std::int64_t> Run::dims() const {
 }
 
 SimSession Run::session(std::map<std::string, std::int64_t> dims, std::string why_not) {
+  if (options.memory_budget > 0) return_large_blocks();
   const SimOptions how = {.threads = options.threads,
                           .dims = std::move(dims),
                           .gpu = options.gpu,
-                          .numerics = numerics_from_name(options.numerics)};
+                          .numerics = numerics_from_name(options.numerics),
+                          .memory_budget = options.memory_budget};
   const auto on = [&](Backend backend) { return SimSession(model, chosen.graph, backend, how, Location{}); };
   if (!options.backend.empty()) {
     if (options.backend != "sim" && !why_not.empty())

@@ -27,6 +27,9 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most = INT64_MAX);
 CLI::Validator real_number(double least, double most);
 CLI::Validator assignment(bool integer = false);
 
+/// "64MiB", "1.5GiB" or a number of bytes, at least 1: the option's value is the number of bytes.
+CLI::Validator size_in_bytes();
+
 /// What parse_ids (options.h) takes; none at all only if `may_be_none`.
 CLI::Validator token_ids(bool may_be_none = false);
 

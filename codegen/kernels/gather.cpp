@@ -27,7 +27,10 @@ TemplateKernel gather(const kir::Target& target, std::string name, const Gather&
     else
       results.store(row, at[2], table.memory()[at[0] * step(0) + entry * step(1) + at[2] * step(2)]);
   });
-  return {.kernel = k.done(), .grid = walk.grid, .reason = "lanes along a row: " + walk.reason};
+  TemplateKernel made = {.kernel = k.done(), .grid = walk.grid, .reason = "lanes along a row: " + walk.reason};
+  const bool whole_entries = what.outer.is(1) && what.entries.known() && what.inner.known() && what.steps.empty();
+  if (whole_entries) made.lookup = {"table", "ids", what.entries.value, what.inner.value};
+  return made;
 }
 
 TemplateKernel decode(const kir::Target& target, std::string name, const Decode& what) {

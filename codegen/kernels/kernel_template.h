@@ -29,10 +29,30 @@ struct GridFactor {
   std::int64_t divide = 1;
 };
 
+/// How a product's workgroups share its columns where each reads whole stored rows of W:
+/// workgroup = tile of x's rows · parts + part.
+struct ColumnParts {
+  struct Weight {
+    std::string buffer;
+    std::int64_t first = 0, count = 0;  // of the parts: those that read it
+    std::int64_t rows_each = 0;         // stored rows that one part reads, from (part − first) · rows_each on
+  };
+  std::int64_t parts = 0;  // 0: nothing is known
+  std::vector<Weight> weights = {};
+};
+
+/// A table of which a kernel reads one entry for each id, and no other.
+struct RowLookup {
+  std::string table = {}, ids = {};  // buffers; empty: there is none
+  std::int64_t entries = 0, entry_elements = 0;
+};
+
 struct TemplateKernel {
   kir::Kernel kernel;
   std::vector<GridFactor> grid;
   std::string reason;  // why this algorithm and schedule: for plan.txt
+  ColumnParts columns = {};
+  RowLookup lookup = {};
 };
 
 /// How an element of that dtype lies in memory: f16 -> Kind::f16, bool -> b1. Errors: unsupported for block formats.

@@ -220,7 +220,7 @@ TemplateKernel outer(const kir::Target& target, const Product& what, const Produ
     reason += fmt::format("tiles of {} rows in chunks of {}", fmt::join(heights, ", "), p.tile());
   else
     reason += fmt::format("fetched {} B ahead", ahead);
-  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason)};
+  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason), .columns = p.parts(columns)};
 }
 
 }  // namespace openinfer::kernels

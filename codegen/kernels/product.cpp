@@ -138,7 +138,7 @@ TemplateKernel matvec(const kir::Target& target, const Product& what) {
   std::string reason = "a column's weights lie together: lanes along them";
   if (what.int8) reason += "; four products of bytes at a time";
   if (p.tile() > 1) reason += fmt::format("; {} rows share each decoded weight", p.tile());
-  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason)};
+  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason), .columns = p.parts(columns)};
 }
 
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {

@@ -89,6 +89,17 @@ std::vector<GridFactor> ProductParts::grid(int divide) const {
   return {{Extent{parts}, 1}, tiles};
 }
 
+ColumnParts ProductParts::parts(int divide) const {
+  ColumnParts all;
+  for (const Product::Weight& w : what_.weights) {
+    if (!w.by_rows || !w.columns.known()) return {};
+    const std::int64_t count = (w.columns.value + divide - 1) / divide;
+    all.weights.push_back({w.name, is_stacked() ? all.parts : 0, count, divide});
+    all.parts = is_stacked() ? all.parts + count : count;
+  }
+  return all;
+}
+
 void ProductParts::store(std::size_t place, const Sums& sums, const Val& row, const Val& column) const {
   std::vector<Val> given;
   for (const auto& [weight, sum] : sums) {

@@ -54,6 +54,8 @@ class ProductParts {
   /// the tiles of rows. f(place, first column): `place` counts stacked weights, and is 0 for others.
   void share_columns(int divide, const std::function<void(std::size_t place, kir::Val first)>& f);
   std::vector<GridFactor> grid(int divide) const;
+  /// Of workgroups that read the stored rows of their columns alone: nothing where weights lie otherwise.
+  ColumnParts parts(int divide) const;
   /// Bias, tail and stores of one element.
   void store(std::size_t place, const Sums& sums, const kir::Val& row, const kir::Val& column) const;
 

@@ -359,6 +359,21 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
   for (const std::string& param : code.params) d.params.push_back(size_of(param));
   for (const kernels::GridFactor& f : made.grid)
     d.grid.push_back({f.extent.known() ? Size(f.extent.value) : size_of(f.extent.param), f.divide});
+  const auto operand_of = [&](const std::string& buffer) {
+    int i = 0;
+    for (const kir::Buffer& b : code.buffers) {
+      if (b.space == kir::Space::shared) continue;
+      if (b.name == buffer) return i;
+      ++i;
+    }
+    fail(ErrorCode::internal, "[plan] kernel {} has no buffer '{}'", code.name, buffer);
+  };
+  d.columns.parts = made.columns.parts;
+  for (const kernels::ColumnParts::Weight& w : made.columns.weights)
+    d.columns.weights.push_back({static_cast<std::size_t>(operand_of(w.buffer)), w.first, w.count, w.rows_each});
+  if (!made.lookup.table.empty())
+    d.lookup = {operand_of(made.lookup.table), operand_of(made.lookup.ids), made.lookup.entries,
+                made.lookup.entry_elements};
   d.results = results_of(code, d.operands);
   d.origin = origin(made.reason);
   d.kernels = {kernel_number(std::move(made.kernel))};

@@ -236,7 +236,11 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
     }
     if (steps.size() != now.size()) unsupported(node, "weights of different dtypes that need different dispatches");
     for (std::size_t i = 0; i < steps.size(); ++i)
-      if (auto* d = std::get_if<Dispatch>(&steps[i])) d->kernels.push_back(std::get<Dispatch>(now[i]).kernels.front());
+      if (auto* d = std::get_if<Dispatch>(&steps[i])) {
+        const Dispatch& other = std::get<Dispatch>(now[i]);
+        d->kernels.push_back(other.kernels.front());
+        if (!(d->columns == other.columns)) d->columns = {};
+      }
   }
   for (Step& step : steps) {
     if (auto* d = std::get_if<Dispatch>(&step); d && all.size() > 1) d->variant = variant;

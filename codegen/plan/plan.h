@@ -42,6 +42,7 @@ struct Buffer {
   kernels::Layout layout = kernels::Layout::rows;                  // weight: as kernels read it
   std::string why_layout = {};                                     // where there was a choice
   int constant = -1;                                               // GraphData::constants
+  bool resident = false;       // weight, under a budget: read when the program opens, and kept
   std::int64_t max_bytes = 0;  // with every symbol at its upper bound; of a family the largest member
   std::int64_t offset = -1;    // scratch: in the arena, set by the memory pass
   int entry = -1;              // scratch: its entry point
@@ -83,6 +84,32 @@ struct Result {
   Size elements;
 };
 
+/// kernels::ColumnParts of a dispatch: its weights are operands.
+struct ColumnParts {
+  struct Weight {
+    std::size_t operand = 0;
+    std::int64_t first = 0, count = 0, rows_each = 0;
+    bool operator==(const Weight&) const = default;
+  };
+  std::int64_t parts = 0;
+  std::vector<Weight> weights = {};
+  bool operator==(const ColumnParts&) const = default;
+};
+/// kernels::RowLookup: no operand is −1.
+struct RowLookup {
+  int table = -1, ids = -1;  // operands
+  std::int64_t entries = 0, entry_elements = 0;
+  bool operator==(const RowLookup&) const = default;
+};
+
+/// How a dispatch's weights come into memory under a budget (budget.h).
+struct Streaming {
+  ColumnParts tiles = {};  // read for it, `at_once` parts at a time; of one that has no parts the whole is one
+  std::int64_t at_once = 0;
+  std::int64_t tile_bytes = 0;  // of the largest tile
+  RowLookup lookup = {};        // of a table the entries that are looked up
+};
+
 struct Dispatch {
   /// Kernels by variant: families whose members differ in dtype take a kernel for each signature.
   std::vector<int> kernels = {};
@@ -93,6 +120,9 @@ struct Dispatch {
   std::vector<GridFactor> grid = {};   // workgroups = Π ceil(size / divide)
   std::vector<Result> results = {};
   Origin origin = {};
+  ColumnParts columns = {};  // parts = 0: none are known
+  RowLookup lookup = {};
+  Streaming streaming = {};
 };
 
 struct Copy {
@@ -142,6 +172,15 @@ struct Tap {
   std::vector<int> earlier = {};           // kernels whose work is not seen before: of dispatches without a tap
 };
 
+/// What memory a plan takes (budget.h), where it has to keep to some.
+struct MemoryBudget {
+  std::int64_t bytes = 0;  // 0: no budget
+  std::int64_t states = 0, values = 0, resident = 0, looked_up = 0;
+  int buffers = 0;  // for tiles of weights: one is computed with while the others are read
+  std::int64_t buffer_bytes = 0;
+  std::int64_t total() const { return states + values + resident + looked_up + buffers * buffer_bytes; }
+};
+
 struct Plan {
   std::string name;                                    // target and namespace of what is emitted
   std::vector<std::string> inputs = {}, outputs = {};  // names of the graph, in order
@@ -153,6 +192,7 @@ struct Plan {
   std::vector<std::pair<std::string, Tensor>> constants = {};  // by Buffer::constant
   /// Products that multiply 8-bit blocks of their activations: by what they compute, in the graph that was lowered.
   std::set<ValueId> int8_products = {};
+  MemoryBudget budget = {};
   std::vector<std::string> notes = {};  // fused away, rewritten for lack of a feature, …
 };
 

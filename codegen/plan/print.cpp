@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "codegen/plan/budget.h"
 #include "codegen/plan/layout.h"
 
 namespace openinfer::plan {
@@ -34,6 +35,7 @@ class Printer {
   std::string run() {
     line("plan {}", plan_.name);
     for (const std::string& note : plan_.notes) line("note: {}", note);
+    budget();
     line("");
     buffers(-1);
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) entry(e);
@@ -61,6 +63,14 @@ class Printer {
     text_ += now + '\n';
   }
 
+  void budget() {
+    const MemoryBudget& b = plan_.budget;
+    if (b.bytes == 0) return;
+    line(
+        "memory budget {} B, of which {} B are taken: states {}, values {}, resident weights {}, rows looked up {}, {} "
+        "buffers of {} for weights that are streamed",
+        b.bytes, b.total(), b.states, b.values, b.resident, b.looked_up, b.buffers, b.buffer_bytes);
+  }
   void buffers(int entry) {
     for (const Buffer& b : plan_.buffers) {
       if ((b.role == Role::scratch) != (entry >= 0) || (entry >= 0 && b.entry != entry)) continue;
@@ -69,7 +79,8 @@ class Printer {
         line("{:<20} {:<28} {:>11}  at {:>9}  alive {}-{}", b.name, type, bytes_text(static_cast<double>(b.max_bytes)),
              b.offset, b.first, b.last);
       else
-        line("{:<9} {:<20} {:<28} {}{}", kRoles[static_cast<std::size_t>(b.role)], b.name, type, b.key, layout(b));
+        line("{:<9} {:<20} {:<28} {}{}", kRoles[static_cast<std::size_t>(b.role)], b.name, type, b.key,
+             layout(b) + (b.resident ? "  resident" : ""));
     }
   }
   /// "  panel16: lanes are its rows"; nothing where there was no choice.
@@ -123,6 +134,7 @@ class Printer {
     for (std::size_t p = 0; p < code.params.size(); ++p)
       bound.push_back(fmt::format("{} = {}", code.params[p], d.params[p].text()));
     line("      {}", fmt::join(bound, ", "));
+    if (const std::string text = streaming_text(plan_, d); !text.empty()) line("      {}", text);
     if (!d.variant.empty()) line("      kernel by turn: {}", fmt::join(d.variant, ""));
     origin(d.origin);
   }

@@ -6,8 +6,8 @@
 
 #include "codegen/devices/this_cpu.h"
 #include "codegen/emit/project.h"
+#include "codegen/plan/budget.h"
 #include "codegen/plan/lower.h"
-#include "codegen/plan/pipeline.h"
 #include "codegen/run/cpu_executor.h"
 #include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
@@ -55,7 +55,8 @@ Device device_of(Backend backend, const RunOptions& options) {
 }  // namespace
 
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name,
-                     const std::map<std::string, std::int64_t, std::less<>>& at_most, Numerics numerics) {
+                     const std::map<std::string, std::int64_t, std::less<>>& at_most, Numerics numerics,
+                     std::int64_t memory_budget) {
   plan::PlanOptions options = {.name = std::move(name), .target = target, .numerics = numerics, .entries = {}};
   const std::string n = row_symbol(graph, "tok"), r = row_symbol(graph, "rows");
   if (!n.empty() && !r.empty() && n != r)
@@ -68,15 +69,17 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
       if (limit != at_most.end() && d.min <= limit->second && limit->second <= d.max)
         entry.dims.try_emplace(d.name, d.min, limit->second);
     }
-  plan::Plan plan = plan::lower(openinfer::run_passes(graph, compilation_passes()).graph, options);
-  plan::run_passes(plan);
-  return plan;
+  return plan::lower_within(openinfer::run_passes(graph, compilation_passes()).graph, std::move(options),
+                            memory_budget);
 }
 
 CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options)
     : model_(model),
       device_(device_of(backend, options)),
-      plan_(make_plan(plan::over(graph, model), emit::target_of(device_), "model", options.dims, options.numerics)) {
+      plan_(make_plan(plan::over(graph, model), emit::target_of(device_), "model", options.dims, options.numerics,
+                      options.memory_budget)) {
+  if (options.memory_budget != 0 && backend != Backend::cpu)
+    fail(ErrorCode::unsupported, "[run] backend {} takes no memory budget; sim and cpu do", name(backend));
   std::vector<plan::IndexBound> bounds = plan::graph_facts(graph).index_bounds;
   if (backend == Backend::vulkan) {
     executor_ = std::make_unique<VulkanExecutor>(plan_, model_, device_,
@@ -92,6 +95,14 @@ CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend bac
       CpuOptions{.threads = options.threads, .dims = std::move(options.dims), .index_bounds = std::move(bounds)});
   compile_s_ = cpu->library().compile_s();
   executor_ = std::move(cpu);
+}
+
+std::int64_t CompiledGraph::limit(std::string_view symbol) const {
+  std::int64_t most = 0;
+  for (const plan::EntryPoint& e : plan_.entries)
+    for (const plan::Symbol& s : e.symbols)
+      if (s.name == symbol) most = std::max(most, s.max);
+  return most;
 }
 
 Outputs CompiledGraph::step(const Inputs& inputs) {

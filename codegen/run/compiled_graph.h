@@ -24,9 +24,10 @@ namespace openinfer::run {
 /// `at_most`: lower upper bounds of symbols, as a session's sizes.
 /// `numerics`: fast rounds what products of blocks read to 8 bits where the target has integer dot products.
 /// Errors: unsupported, with the user's line, for an operator or a form that no kernel serves.
+/// `memory_budget`: bytes that it keeps to (plan/budget.h), 0: none; a graph over a package.
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name = "model",
                      const std::map<std::string, std::int64_t, std::less<>>& at_most = {},
-                     Numerics numerics = Numerics::strict);
+                     Numerics numerics = Numerics::strict, std::int64_t memory_budget = 0);
 
 /// How a graph runs in this process.
 struct RunOptions {
@@ -35,6 +36,7 @@ struct RunOptions {
   bool validate = false;  // of Vulkan: with the validation layer
   Sizes dims = {};        // symbols that inputs do not bind; else upper bounds
   Numerics numerics = Numerics::strict;
+  std::int64_t memory_budget = 0;  // bytes, of a CPU; 0: none
 };
 
 class CompiledGraph {
@@ -49,6 +51,8 @@ class CompiledGraph {
   std::uint64_t bytes_read() const { return executor_->bytes_read(); }
   std::vector<Tensor> save() { return executor_->save(); }
   void restore(const std::vector<Tensor>& states) { executor_->restore(states); }
+  /// The most that a step's symbol may be.
+  std::int64_t limit(std::string_view symbol) const;
   const plan::Plan& plan() const { return plan_; }
   /// Seconds in the C++ compiler; 0: nothing was to be compiled.
   double compile_s() const { return compile_s_; }

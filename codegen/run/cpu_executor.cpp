@@ -26,7 +26,8 @@ CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& mod
     : plan_(plan),
       library_(plan, device),
       pool_(options.threads),
-      weights_(plan, model, pool_),
+      weights_(plan.budget.bytes == 0 ? std::make_unique<PlacedWeights>(plan, model, pool_) : nullptr),
+      streamed_(plan.budget.bytes == 0 ? nullptr : std::make_unique<StreamedWeights>(plan, model.value())),
       binding_(plan, options.dims),
       arena_(arena_bytes(plan)) {
   binding_.check_indices(std::move(options.index_bounds));
@@ -51,8 +52,12 @@ std::byte* CpuExecutor::place(const Operand& operand) {
   const Buffer& b = plan_.buffers[i];
   const auto offset = binding_.value(operand.offset) * info(b.dtype).block_bytes;
   if (b.role != Role::weight) return memory_[i] + offset;
+  if (streamed_) {
+    std::byte* const bytes = streamed_->place(member(operand));
+    return bytes ? bytes + offset : nullptr;
+  }
   // Kernels never write to what they have as input: the package stays as it is mapped.
-  return const_cast<std::byte*>(weights_.members(i)[binding_.member(operand)].data()) + offset;
+  return const_cast<std::byte*>(weights_->members(i)[binding_.member(operand)].data()) + offset;
 }
 
 Tensors CpuExecutor::step(const Tensors& inputs) {
@@ -62,6 +67,7 @@ Tensors CpuExecutor::step(const Tensors& inputs) {
     const auto bytes = inputs.find(plan_.buffers[i].key)->second.bytes();
     if (!bytes.empty()) std::memcpy(own_[i].bytes().data(), bytes.data(), bytes.size());
   }
+  if (streamed_) streamed_->begin_step();
   steps(entry.steps);
   Tensors outputs;
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
@@ -104,21 +110,60 @@ void CpuExecutor::steps(const std::vector<plan::Step>& list) {
   for (const plan::Step& s : list) std::visit([&](const auto& one) { run(one); }, s);
 }
 
+StreamedWeights::Member CpuExecutor::member(const Operand& operand) const {
+  return {static_cast<std::size_t>(operand.buffer), binding_.member(operand)};
+}
+
+/// Bytes of weights that the dispatch reads: of a table the rows that are looked up.
+void CpuExecutor::count_weights(const plan::Dispatch& d) {
+  for (const Operand& o : d.operands) {
+    const auto i = static_cast<std::size_t>(o.buffer);
+    if (plan_.buffers[i].role != Role::weight) continue;
+    const std::uint64_t whole =
+        streamed_ ? streamed_->size_bytes(member(o)) : weights_->members(i)[binding_.member(o)].size();
+    bytes_read_ += std::min(whole, static_cast<std::uint64_t>(d.origin.bytes));
+  }
+}
+
 void CpuExecutor::run(const plan::Dispatch& d) {
   const std::size_t variant = d.variant.empty() ? 0 : d.variant[static_cast<std::size_t>(turn_)];
   const KernelFunction function = library_.function(d.kernels[variant]);
-  std::vector<void*> buffers;
-  for (const Operand& o : d.operands) {
-    buffers.push_back(place(o));
-    const Buffer& b = plan_.buffers[static_cast<std::size_t>(o.buffer)];
-    if (b.role != Role::weight) continue;
-    const auto whole = weights_.members(static_cast<std::size_t>(o.buffer))[binding_.member(o)].size();
-    bytes_read_ += std::min(whole, static_cast<std::size_t>(d.origin.bytes));  // of a table the rows that are looked up
+  const plan::RowLookup& lookup = d.streaming.lookup;
+  if (lookup.table >= 0) {
+    const Operand& ids = d.operands[static_cast<std::size_t>(lookup.ids)];
+    const Buffer& b = plan_.buffers[static_cast<std::size_t>(ids.buffer)];
+    streamed_->look_up(lookup, member(d.operands[static_cast<std::size_t>(lookup.table)]), place(ids), b.dtype,
+                       binding_.value(plan::Size::count(b.shape)));
   }
+  std::vector<void*> buffers;
+  for (const Operand& o : d.operands) buffers.push_back(place(o));
+  count_weights(d);
   std::vector<std::int32_t> params;
   for (const plan::Size& p : d.params) params.push_back(static_cast<std::int32_t>(binding_.value(p)));
+  if (d.streaming.tiles.parts > 0) return run_tiles(d, params, buffers, function);
   pool_.parallel_for(binding_.groups(d), 1, [&](std::int64_t first, std::int64_t last) {
     function(buffers.data(), params.data(), static_cast<int>(first), static_cast<int>(last));
+  });
+  if (lookup.table >= 0) streamed_->forget(member(d.operands[static_cast<std::size_t>(lookup.table)]));
+}
+
+void CpuExecutor::run_tiles(const plan::Dispatch& d, const std::vector<std::int32_t>& params,
+                            std::vector<void*>& buffers, KernelFunction function) {
+  const plan::ColumnParts& tiles = d.streaming.tiles;
+  const std::int64_t rows = binding_.groups(d) / tiles.parts;  // tiles of x's rows
+  std::vector<StreamedWeights::Member> members;
+  for (const plan::ColumnParts::Weight& w : tiles.weights) members.push_back(member(d.operands[w.operand]));
+  streamed_->each_tile(d.streaming, members, [&](std::int64_t from, std::int64_t to, std::span<std::byte* const> at) {
+    for (std::size_t w = 0; w < members.size(); ++w) buffers[tiles.weights[w].operand] = at[w];
+    const std::int64_t parts = to - from;
+    pool_.parallel_for(rows * parts, 1, [&](std::int64_t first, std::int64_t last) {
+      while (first < last) {  // the parts of one tile of rows are workgroups one behind the other
+        const std::int64_t row = first / parts, end = std::min(last, (row + 1) * parts);
+        const std::int64_t group = row * tiles.parts + from + first - row * parts;
+        function(buffers.data(), params.data(), static_cast<int>(group), static_cast<int>(group + end - first));
+        first = end;
+      }
+    });
   });
 }
 

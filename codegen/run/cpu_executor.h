@@ -18,6 +18,7 @@
 #include "codegen/run/executor.h"
 #include "codegen/run/placed_weights.h"
 #include "codegen/run/plan_binding.h"
+#include "codegen/run/streamed_weights.h"
 #include "lib/sim/thread_pool.h"
 #include "lib/sim/zero_pages.h"
 #include "openinfer/model.h"
@@ -40,13 +41,18 @@ class CpuExecutor final : public Executor {
   Tensors step(const Tensors& inputs) override;
   void reset() override;
   std::uint64_t bytes_read() const override { return bytes_read_; }
-  std::int64_t repacked_bytes() const { return weights_.repacked_bytes(); }
+  std::int64_t repacked_bytes() const { return weights_ ? weights_->repacked_bytes() : 0; }
   std::vector<Tensor> save() override;
   void restore(const std::vector<Tensor>& states) override;
   const CpuLibrary& library() const { return library_; }
 
  private:
   std::byte* place(const plan::Operand& operand);
+  StreamedWeights::Member member(const plan::Operand& operand) const;
+  void count_weights(const plan::Dispatch& d);
+  /// Workgroups of a dispatch that streams weights, tile after tile.
+  void run_tiles(const plan::Dispatch& d, const std::vector<std::int32_t>& params, std::vector<void*>& buffers,
+                 KernelFunction function);
   void steps(const std::vector<plan::Step>& list);
   void run(const plan::Dispatch& d);
   void run(const plan::Copy& c);
@@ -59,7 +65,8 @@ class CpuExecutor final : public Executor {
   const plan::Plan& plan_;
   CpuLibrary library_;
   ThreadPool pool_;
-  PlacedWeights weights_;
+  std::unique_ptr<PlacedWeights> weights_;     // without a memory budget
+  std::unique_ptr<StreamedWeights> streamed_;  // with one
   PlanBinding binding_;
   std::vector<std::byte*> memory_;  // by buffer; of weights null
   std::vector<ZeroPages> own_;      // by buffer: inputs, outputs, constants, states

@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
 #include "codegen/plan/members.h"
 #include "formats/opnf/panel16.h"
 #include "lib/base/fail.h"
@@ -16,30 +18,49 @@ std::string tensor_key(const TensorInfo& tensor) {
   return std::string(tensor.alias_of.empty() ? tensor.key : tensor.alias_of);
 }
 
-bool in_place(const TensorInfo& tensor, Layout layout) {
-  const bool panels = tensor.layout == "panel16" && !tensor.splat;  // a splat is made in rows
-  return panels == (layout == Layout::panel16);
+std::uint64_t panel_bytes(const TensorInfo& tensor, std::uint64_t width) {
+  const opnf::DTypeInfo& dtype = *opnf::find_dtype(static_cast<std::uint8_t>(tensor.dtype));
+  return opnf::kPanelRows * (width / dtype.block_size) * dtype.block_bytes;
 }
 
 void lay_out(const Model& model, const TensorInfo& tensor, Layout layout, std::byte* to, ThreadPool& pool) {
   constexpr std::int64_t kAtOnce = 8;  // panels of sixteen rows
-  const opnf::DTypeInfo& dtype = *opnf::find_dtype(static_cast<std::uint8_t>(tensor.dtype));
   const auto width = static_cast<std::uint64_t>(tensor.shape[tensor.shape.size() - (tensor.transposed ? 2 : 1)]);
-  const std::uint64_t blocks = width / dtype.block_size, size = opnf::kPanelRows * blocks * dtype.block_bytes;
+  const std::uint64_t size = panel_bytes(tensor, width);
   const std::int64_t panels = size == 0 ? 0 : static_cast<std::int64_t>(tensor.size_bytes / size);
   pool.parallel_for(panels, kAtOnce, [&](std::int64_t first, std::int64_t last) {
-    std::vector<std::byte> from(size);
-    for (auto panel = static_cast<std::uint64_t>(first); panel < static_cast<std::uint64_t>(last); ++panel) {
-      model.read(tensor.key, panel * size, from);
-      if (layout == Layout::panel16)
-        opnf::to_panel16(dtype, blocks, from.data(), to + panel * size);
-      else
-        opnf::from_panel16(dtype, blocks, from.data(), 0, opnf::kPanelRows, to + panel * size);
-    }
+    const std::uint64_t from = static_cast<std::uint64_t>(first) * size;
+    read_laid_out(model, tensor, layout, from, {to + from, static_cast<std::uint64_t>(last - first) * size});
   });
 }
 
 }  // namespace
+
+bool is_laid_out_anew(const TensorInfo& tensor, Layout layout) {
+  const bool panels = tensor.layout == "panel16" && !tensor.splat;  // a splat is made in rows
+  return panels != (layout == Layout::panel16);
+}
+
+void read_laid_out(const Model& model, const TensorInfo& tensor, Layout layout, std::uint64_t first,
+                   std::span<std::byte> to) {
+  if (!is_laid_out_anew(tensor, layout)) return model.read(tensor.key, first, to);
+  constexpr std::uint64_t kReadBytes = 128 << 10;
+  const opnf::DTypeInfo& dtype = *opnf::find_dtype(static_cast<std::uint8_t>(tensor.dtype));
+  const auto width = static_cast<std::uint64_t>(tensor.shape[tensor.shape.size() - (tensor.transposed ? 2 : 1)]);
+  const std::uint64_t blocks = width / dtype.block_size, size = panel_bytes(tensor, width);
+  if (size == 0) return;
+  const std::uint64_t panels = to.size() / size, at_once = std::max<std::uint64_t>(1, kReadBytes / size);
+  std::vector<std::byte> from(std::min(panels, at_once) * size);
+  for (std::uint64_t panel = 0; panel < panels; ++panel) {
+    const std::uint64_t in_piece = panel % at_once;
+    if (in_piece == 0)
+      model.read(tensor.key, first + panel * size, std::span(from).first(std::min(at_once, panels - panel) * size));
+    if (layout == Layout::panel16)
+      opnf::to_panel16(dtype, blocks, from.data() + in_piece * size, to.data() + panel * size);
+    else
+      opnf::from_panel16(dtype, blocks, from.data() + in_piece * size, 0, opnf::kPanelRows, to.data() + panel * size);
+  }
+}
 
 PlacedWeights::PlacedWeights(const plan::Plan& plan, const std::optional<Model>& model, ThreadPool& pool) {
   const auto each = [&](const auto& f) {
@@ -55,7 +76,7 @@ PlacedWeights::PlacedWeights(const plan::Plan& plan, const std::optional<Model>&
   Places places;
   std::size_t size = 0;
   each([&](std::size_t, Layout layout, const TensorInfo& tensor) {
-    if (!in_place(tensor, layout) && places.emplace(std::pair(tensor_key(tensor), layout), size).second)
+    if (is_laid_out_anew(tensor, layout) && places.emplace(std::pair(tensor_key(tensor), layout), size).second)
       size += tensor.size_bytes;
   });
   own_ = ZeroPages(size);
@@ -64,7 +85,7 @@ PlacedWeights::PlacedWeights(const plan::Plan& plan, const std::optional<Model>&
   Places done;
   members_.resize(plan.buffers.size());
   each([&](std::size_t buffer, Layout layout, const TensorInfo& tensor) {
-    if (in_place(tensor, layout)) return members_[buffer].push_back(model->bytes(tensor.key));
+    if (!is_laid_out_anew(tensor, layout)) return members_[buffer].push_back(model->bytes(tensor.key));
     const auto place = places.find({tensor_key(tensor), layout});
     std::byte* const to = own_.bytes().data() + place->second;
     if (done.insert(*place).second) lay_out(*model, tensor, layout, to, pool);

@@ -19,6 +19,13 @@
 
 namespace openinfer::run {
 
+/// "panel16 in the package, rows wanted" and its like: are the bytes other than kernels read them?
+bool is_laid_out_anew(const TensorInfo& tensor, kernels::Layout layout);
+/// Bytes [first, first + to.size()) of the tensor in that layout, out of the file; where it is laid out anew whole
+/// panels. Any thread may call it. Errors: io_error.
+void read_laid_out(const Model& model, const TensorInfo& tensor, kernels::Layout layout, std::uint64_t first,
+                   std::span<std::byte> to);
+
 class PlacedWeights {
  public:
   /// What is laid out anew is read from the file: mapped pages of it stay untouched.

@@ -86,6 +86,13 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
   }
   std::string sizes;
   for (const auto& [name, n] : bound) sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", name, n);
+  if (plan_.budget.bytes != 0) {
+    std::string limits;
+    for (const auto& [name, n] : bound)
+      limits += fmt::format("{} {} = {}", limits.empty() ? "" : ",", name, most_.at(name));
+    fail(ErrorCode::out_of_memory, "[budget] this step has {}, the memory budget is {}; what fits:{}", sizes,
+         plan_.budget.bytes, limits);
+  }
   fail(ErrorCode::invalid_argument, "[run] {}: outside the bounds of every entry point", sizes);
 }
 

@@ -38,6 +38,12 @@ class CompiledSession final : public SessionExecutor {
     for (State& s : states_) s.zero_unused();
   }
   std::uint64_t bytes_read() const override { return compiled_.bytes_read(); }
+  std::map<std::string, std::int64_t> limits() const override {
+    std::map<std::string, std::int64_t> most;
+    for (const DimDecl& d : graph_.data().dims)
+      if (waits_for_inputs(d.name)) most.emplace(d.name, compiled_.limit(d.name));
+    return most;
+  }
   StateSnapshot save() override {
     const std::vector<Tensor> tensors = compiled_.save();
     StateSnapshot snapshot;
@@ -143,6 +149,7 @@ class CompiledSession final : public SessionExecutor {
 SimSession::SimSession(const Model& model, const Graph& graph, Backend backend, SimOptions options, At at)
     : impl_(located(at, [&] {
         SimOptions simulated = options;
+        if (backend != Backend::sim) simulated.memory_budget = 0;
         if (backend != Backend::sim) simulated.numerics = Numerics::strict;  // it holds the states and the names
         return make(&model, graph, std::move(simulated));
       })) {
@@ -156,7 +163,8 @@ SimSession::SimSession(const Model& model, const Graph& graph, Backend backend, 
                                           run::RunOptions{.threads = options.threads,
                                                           .gpu = options.gpu,
                                                           .dims = run::Sizes(options.dims.begin(), options.dims.end()),
-                                                          .numerics = options.numerics});
+                                                          .numerics = options.numerics,
+                                                          .memory_budget = options.memory_budget});
   });
 }
 

@@ -131,8 +131,17 @@ struct Cost {
   double flops = 0;
 };
 
+/// Bytes that one run of a reference implementation takes besides its operands and results, at most.
+struct Workspace {
+  std::int64_t shared_bytes = 0;       // once
+  std::int64_t per_thread_bytes = 0;   // by each thread of parallel_for
+  std::int64_t stored_rows_bytes = 0;  // asked of stored_rows at once
+};
+
 using InferFn = std::vector<TensorType> (*)(const InferContext&);
 using ReferenceFn = void (*)(OpRun&);
+/// The run has types, attributes and sizes, and no data.
+using WorkspaceFn = Workspace (*)(const OpRun&);
 using CostFn = Cost (*)(const InferContext&, const std::function<std::int64_t(const Dim&)>& value);
 /// Vector-Jacobian product as graph: gradients of the results in, gradients of the operands out (empty: none).
 using GradientFn = std::vector<Value> (*)(const std::vector<Value>& operands, const std::vector<Value>& results,
@@ -156,12 +165,15 @@ struct OpDef {
   std::vector<OperandSpec> operands = {};
   std::vector<AttributeSpec> attributes = {};
   Traits traits = {};
-  InferFn infer = nullptr;                      // operand types + attributes -> result types; throws Error
-  ReferenceFn reference = nullptr;              // naive loops: the meaning of the op
-  GradientFn gradient = nullptr;                // null: not differentiable
-  DecomposeFn decompose = nullptr;              // null: primitive
-  LowerFn lower = nullptr;                      // null: must decompose, or runs only in the simulator
-  CostFn cost = nullptr;                        // null: operands read once, results written once, no FLOPs
+  InferFn infer = nullptr;          // operand types + attributes -> result types; throws Error
+  ReferenceFn reference = nullptr;  // naive loops: the meaning of the op
+  GradientFn gradient = nullptr;    // null: not differentiable
+  DecomposeFn decompose = nullptr;  // null: primitive
+  LowerFn lower = nullptr;          // null: must decompose, or runs only in the simulator
+  CostFn cost = nullptr;            // null: operands read once, results written once, no FLOPs
+  /// For sessions with a memory budget. null: an elementwise op takes nothing of size; of any other, copies of all that
+  /// is dense in 8 bytes an element and whole stored operands in each thread are reckoned with.
+  WorkspaceFn workspace = nullptr;
   std::string_view symbol = {};                 // infix spelling in the text: "+"
   std::vector<std::string_view> variants = {};  // kernel variants that a hint may name
 };

@@ -95,6 +95,11 @@ struct SimOptions {
   bool find_nonfinite = false;           // a NaN or infinity in any float result is an Error that names its node
   std::string gpu = {};                  // Backend::vulkan: a part of the device's name; empty: the first
   Numerics numerics = Numerics::strict;  // of compiled backends; fast with Backend::sim is an Error (unsupported)
+  /// Bytes that weights, values of a step and states may take together; 0: no bound. With one, weights are read from
+  /// the file in tiles, not through its mapping. Proven when the session is made: an Error (out_of_memory) names the
+  /// smallest budget that works with these dims, which is one for the smallest steps; SimSession::limits() says how
+  /// large steps may be. Snapshots and forks are beyond it. Backend::vulkan: an Error (unsupported).
+  std::int64_t memory_budget = 0;
 };
 
 /// The contents of every state of a session.
@@ -184,6 +189,10 @@ class SimSession {
   void stop_trace(At at = {});
 
   SimStats stats() const;
+
+  /// The most that each symbol may be that inputs bind: its upper bound, or, with a memory budget, what fits it: the
+  /// symbol that costs least goes first. A larger step is an Error (out_of_memory) before anything of it runs.
+  std::map<std::string, std::int64_t> limits() const;
 
  private:
   struct Impl;

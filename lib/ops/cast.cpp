@@ -54,6 +54,12 @@ void reference_cast(OpRun& run) {
   });
 }
 
+/// A row exactly, and one to be turned.
+Workspace workspace_cast(const OpRun& run) {
+  const StoredMatrix m(run.in(0));
+  return {.per_thread_bytes = m.length * 12, .stored_rows_bytes = m.row_bytes};
+}
+
 Lowering lower_cast(const InferContext& c) {
   const DType from = c.type(0).dtype, to = c.dtype("dtype");
   if (!contains(kPlain, from)) return lower_to_kernel(c);  // decodes, and may encode again
@@ -69,7 +75,8 @@ const OpDef& cast_op() {
                            .traits = {.elementwise = true},
                            .infer = infer_cast,
                            .reference = reference_cast,
-                           .lower = lower_cast};
+                           .lower = lower_cast,
+                           .workspace = workspace_cast};
   return op;
 }
 

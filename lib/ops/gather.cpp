@@ -106,6 +106,23 @@ void reference_gather(OpRun& run) {
     gather_plain(run, table, axis, ids);
 }
 
+/// The ids; rows that follow one another for one id, or, of a packed table that is transposed, those of a column.
+Workspace workspace_gather(const OpRun& run) {
+  const TensorView table = run.in(0);
+  const StoredMatrix m(table);
+  const std::int64_t ids = run.in(1).count() * 8;
+  if (is_packed(table.dtype)) {
+    const std::int64_t some = std::min(m.rows, table.transposed ? kRowsAtOnce : 1);
+    return {ids, 2 * info(table.dtype).block_size * 4, some * m.row_bytes};
+  }
+  const std::int64_t given = run.integer("axis"), rank = std::ssize(table.shape);
+  std::int64_t inner = 1;
+  for (std::int64_t d = (given < 0 ? given + rank : given) + 1; d < rank; ++d)
+    inner *= table.shape[static_cast<std::size_t>(d)];
+  const std::int64_t rows = m.length == 0 ? 0 : std::max<std::int64_t>(1, inner / m.length);
+  return {ids, 0, rows * m.row_bytes};
+}
+
 }  // namespace
 
 const OpDef& gather_op() {
@@ -114,7 +131,8 @@ const OpDef& gather_op() {
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}},
                            .infer = infer_gather,
                            .reference = reference_gather,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = workspace_gather};
   return op;
 }
 

@@ -33,7 +33,8 @@ const OpDef& kv_read_op() {
                            .traits = {.view = true, .state = StateUse::read},
                            .infer = infer_kv_read,
                            .reference = reference_kv_read,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = [](const OpRun&) { return Workspace{}; }};
   return op;
 }
 

@@ -101,7 +101,10 @@ const OpDef& kv_write_op() {
       .traits = {.state = StateUse::write},
       .infer = infer_kv_write,
       .reference = reference_kv_write,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = [](const OpRun& run) {
+        return Workspace{.shared_bytes = run.in(kKeys).shape[0] * static_cast<std::int64_t>(sizeof(Place))};
+      }};
   return op;
 }
 

@@ -44,7 +44,8 @@ const OpDef& layer_norm_op() {
                            .infer = infer_layer_norm,
                            .reference = reference_layer_norm,
                            .lower = lower_to_kernel,
-                           .cost = norm_cost};
+                           .cost = norm_cost,
+                           .workspace = norm_workspace};
   return op;
 }
 

@@ -45,7 +45,8 @@ const OpDef& linear_op() {
       .decompose = decompose,
       .lower = lower_to_kernel,
       .cost = [](const InferContext& c,
-                 const std::function<std::int64_t(const Dim&)>& value) { return product_cost(c, value, false); }};
+                 const std::function<std::int64_t(const Dim&)>& value) { return product_cost(c, value, false); },
+      .workspace = [](const OpRun& run) { return product_workspace(run, false, 2); }};
   return op;
 }
 

@@ -19,6 +19,7 @@ const OpDef& matmul_op() {
           [](const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
             return product_cost(c, value, c.flag("transpose_w"));
           },
+      .workspace = [](const OpRun& run) { return product_workspace(run, run.flag("transpose_w"), 0); },
   };
   return op;
 }

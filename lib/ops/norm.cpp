@@ -17,6 +17,11 @@ void check_norm(const InferContext& c) {
   for (std::size_t i = 0; i < c.operand_count(); ++i) check_dtype(c, i, kFloats);  // [C2]
 }
 
+Workspace norm_workspace(const OpRun& run) {
+  const std::int64_t row = run.in(0).shape.back() * 8;
+  return {.shared_bytes = row * static_cast<std::int64_t>(run.operand_count() - 1), .per_thread_bytes = row};
+}
+
 Cost norm_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   double elements = 1;
   for (const Dim& d : c.type(0).shape) elements *= static_cast<double>(value(d));

@@ -13,6 +13,9 @@ namespace openinfer {
 void check_norm(const InferContext& c);
 Cost norm_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value);
 
+/// A row in each thread, and operands 1 and on.
+Workspace norm_workspace(const OpRun& run);
+
 /// Loads each row of operand 0, lets f change it in place, and stores it as the result's row.
 template <class C, class F>
 void for_each_norm_row(OpRun& run, F f) {

@@ -179,6 +179,24 @@ void run_experts_in(OpRun& run, const Problem& p, const ExpertRows& experts, std
   });
 }
 
+template <class Acc>
+Workspace workspace_in(const OpRun& run, const Problem& p, std::size_t bias) {
+  constexpr auto kSize = static_cast<std::int64_t>(sizeof(Acc));
+  const TensorView x = run.in(0);
+  const StoredMatrix m(run.in(1));
+  const std::int64_t rows = p.K == 0 ? 0 : x.count() / p.K, stride = padded16(p.K), width = WeightTile<Acc>::width(p);
+  Workspace space;
+  space.shared_bytes = (rows * stride + (bias ? p.N : 0)) * kSize;
+  space.per_thread_bytes = (width * stride + p.M * width) * kSize;
+  if (p.w_rows_are_columns) {
+    space.stored_rows_bytes = std::min(width, p.N) * m.row_bytes;
+    return space;
+  }
+  space.per_thread_bytes += (width + 2 * info(m.dtype).block_size) * kSize;
+  space.stored_rows_bytes = std::min(kRowsAtOnce, p.K) * m.row_bytes;
+  return space;
+}
+
 }  // namespace
 
 void check_product_dtypes(const InferContext& c) {
@@ -187,6 +205,13 @@ void check_product_dtypes(const InferContext& c) {
   if (!is_weight_dtype(w.dtype) || (w.dtype == f64 && x.dtype != f64))
     c.fail(ErrorCode::dtype_mismatch, fmt::format("{} {} cannot be multiplied with {} {}; cast it", c.describe(1),
                                                   w.to_string(), c.describe(0), x.to_string()));
+}
+
+Workspace product_workspace(const OpRun& run, bool transpose_w, std::size_t bias) {
+  const Problem p = problem_of(run, transpose_w);
+  Workspace space;
+  with_sum_type(run.in(0).dtype, [&](auto tag) { space = workspace_in<typename decltype(tag)::Type>(run, p, bias); });
+  return space;
 }
 
 TensorType infer_product(const InferContext& c, bool transpose_w) {

@@ -41,7 +41,8 @@ const OpDef& rms_norm_op() {
                            .infer = infer_rms_norm,
                            .reference = reference_rms_norm,
                            .lower = lower_to_kernel,
-                           .cost = norm_cost};
+                           .cost = norm_cost,
+                           .workspace = norm_workspace};
   return op;
 }
 

@@ -117,6 +117,12 @@ void reference_rope(OpRun& run) {
   });
 }
 
+Workspace workspace_rope(const OpRun& run) {
+  const TensorView x = run.in(0);
+  const std::int64_t width = x.shape[0] == 0 ? 0 : x.count() / x.shape[0];
+  return {.shared_bytes = run.integer("head_dim") * 4, .per_thread_bytes = width * 8};
+}
+
 /// Of a pair that is turned: four products and two sums; sine and cosine are not counted.
 Cost cost_rope(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   const auto elements = [&](const Shape& shape) {
@@ -159,7 +165,8 @@ const OpDef& rope_op() {
                            .infer = infer_rope,
                            .reference = reference_rope,
                            .lower = lower_to_kernel,
-                           .cost = cost_rope};
+                           .cost = cost_rope,
+                           .workspace = workspace_rope};
   return op;
 }
 

@@ -310,6 +310,14 @@ void reference_sdpa(OpRun& run) {
   });
 }
 
+/// A thread's Attend: query, keys or values of a chunk, scores, which to skip, the mask's values, partial sums, y.
+Workspace workspace_sdpa(const OpRun& run) {
+  const Problem p = problem_of(run);
+  const std::int64_t stride = padded16(p.D),
+                     elements = stride + kChunk * stride + 2 * p.keys + (kPartialSums + 1) * p.D;
+  return {.per_thread_bytes = elements * (run.in(kQuery).dtype == f64 ? 8 : 4) + p.keys};
+}
+
 /// Two products over the keys that may be seen, if all of them are; the softmax between them is not counted. A row of
 /// the rows form reads its own slot of the cache.
 Cost cost_sdpa(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
@@ -349,7 +357,8 @@ const OpDef& sdpa_op() {
       .infer = infer_sdpa,
       .reference = reference_sdpa,
       .lower = lower_to_kernel,
-      .cost = cost_sdpa};
+      .cost = cost_sdpa,
+      .workspace = workspace_sdpa};
   return op;
 }
 

@@ -45,6 +45,12 @@ void reference_softmax(OpRun& run) {
   });
 }
 
+Workspace workspace_softmax(const OpRun& run) {
+  const std::int64_t axis = run.integer("axis");
+  const Extents& shape = run.in(0).shape;
+  return {.per_thread_bytes = shape[static_cast<std::size_t>(axis < 0 ? axis + std::ssize(shape) : axis)] * 8};
+}
+
 }  // namespace
 
 const OpDef& softmax_op() {
@@ -53,7 +59,8 @@ const OpDef& softmax_op() {
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}},
                            .infer = infer_softmax,
                            .reference = reference_softmax,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = workspace_softmax};
   return op;
 }
 

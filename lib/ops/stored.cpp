@@ -31,7 +31,6 @@ void decode_rows(const OpRun& run, std::size_t operand, const StoredMatrix& m, s
 template <class T>
 void decode_columns(const OpRun& run, std::size_t operand, const StoredMatrix& m, std::int64_t first,
                     std::int64_t count, std::int64_t begin, std::int64_t end, T* to, std::int64_t stride) {
-  constexpr std::int64_t kRowsAtOnce = 16;
   const DTypeInfo& row = info(m.dtype);
   const std::int64_t from = begin / row.block_size * row.block_size;
   const std::int64_t until = std::min((end + row.block_size - 1) / row.block_size * row.block_size, m.length);

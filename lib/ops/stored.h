@@ -24,6 +24,9 @@ template <class T>
 void decode_rows(const OpRun& run, std::size_t operand, const StoredMatrix& m, std::int64_t first, std::int64_t count,
                  T* to, std::int64_t stride);
 
+/// That decode_columns asks for at once.
+inline constexpr std::int64_t kRowsAtOnce = 16;
+
 /// Decodes elements [begin, end) of `count` stored rows from `first` on, transposed: element (row, e) goes to
 /// to[(e − begin) · stride + row − first]. Elements are taken from whole blocks around them.
 template <class T>

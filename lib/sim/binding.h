@@ -33,6 +33,9 @@ class Binding {
   /// Keeps the current values of the symbols in `shape` for all later steps: states made with them cannot change size.
   void fix(const Shape& shape, std::string_view why);
 
+  /// Has the symbol one value for all steps?
+  bool is_fixed(std::size_t symbol) const { return fixed_[symbol].has_value(); }
+
   void take_fixed(const Binding& other) {  // of the same graph
     fixed_ = other.fixed_;
     fixed_source_ = other.fixed_source_;

@@ -33,8 +33,11 @@ void unpack_panels(DType dtype, std::int64_t row_bytes, const std::byte* panels,
                      static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count), rows);
 }
 
-Cells::Cells(std::shared_ptr<const Program> program)
-    : program_(std::move(program)), cells_(program_->g().values.size()), turned_(program_->weights.tensors().size()) {}
+Cells::Cells(std::shared_ptr<const Program> program, bool from_file)
+    : program_(std::move(program)),
+      from_file_(from_file),
+      cells_(program_->g().values.size()),
+      turned_(program_->weights.tensors().size()) {}
 
 void Cells::set(ValueId v, Tensor tensor) {
   Cell& cell = cells_[v];
@@ -63,13 +66,46 @@ const std::byte* Cells::stored_bytes(std::uint32_t weight) const {
   return bytes.data();
 }
 
-TensorView Cells::dense_weight(std::uint32_t weight) {
-  const StoredTensor& t = program_->weights.tensors()[weight];
+void Cells::read(std::uint32_t weight, std::int64_t offset, std::span<std::byte> to) const {
+  program_->model->read(program_->weights.tensors()[weight].key, static_cast<std::uint64_t>(offset), to);
+}
+
+/// Are its bytes other than dense ones? Errors: unsupported where nothing makes them dense.
+bool Cells::is_turned(const StoredTensor& t) {
   const bool transposed = t.transposed && t.shape.size() >= 2;
-  if (!transposed && !t.panels) return {t.dtype, t.shape, stored_bytes(weight), false};
+  if (!transposed && !t.panels) return false;
   if (info(t.dtype).block_size != 1)  // no operator takes blocks other than through stored_rows
     fail(ErrorCode::unsupported, "[model] \"{}\" is stored as {}{} and wanted dense; cast it to f32 first", t.key,
          transposed ? "transposed " : "panels of ", name(t.dtype));
+  return true;
+}
+
+Tensor Cells::weight_from_file(std::uint32_t weight) const {
+  const StoredTensor& t = program_->weights.tensors()[weight];
+  if (!is_turned(t)) {
+    Tensor tensor(t.dtype, t.shape, Location{});
+    read(weight, 0, tensor.mutable_bytes());
+    return tensor;
+  }
+  std::vector<std::byte> stored(static_cast<std::size_t>(t.size_bytes));
+  read(weight, 0, stored);
+  return turn(t, stored.data());
+}
+
+void Cells::make_dense(Cell& cell) {
+  if (cell.weight == Cell::kNoWeight || cell.view.data) return;
+  if (!from_file_) {
+    cell.view = dense_weight(cell.weight);
+    return;
+  }
+  cell.owner = weight_from_file(cell.weight);
+  cell.view = cell.owner.view();
+  cell.owned = true;
+}
+
+TensorView Cells::dense_weight(std::uint32_t weight) {
+  const StoredTensor& t = program_->weights.tensors()[weight];
+  if (!is_turned(t)) return {t.dtype, t.shape, stored_bytes(weight), false};
   std::optional<Tensor>& turned = turned_[weight];
   if (!turned) turned = turn(t, stored_bytes(weight));
   return turned->view();
@@ -84,7 +120,8 @@ OperandBytes Cells::operand(ValueId v, bool stored) {
     const StoredTensor& t = program_->weights.tensors()[cell.weight];
     operand.counts = true;
     if (stored) {
-      operand.data = stored_bytes(cell.weight);
+      operand.weight = cell.weight;
+      if (!from_file_) operand.data = stored_bytes(cell.weight);
       operand.dtype = t.dtype;
       operand.shape = &t.shape;
       operand.transposed = t.transposed;
@@ -93,7 +130,7 @@ OperandBytes Cells::operand(ValueId v, bool stored) {
       operand.panels = t.panels;
       return operand;
     }
-    if (!cell.view.data) cell.view = dense_weight(cell.weight);
+    make_dense(cell);
     bytes_read.fetch_add(static_cast<std::uint64_t>(t.size_bytes), std::memory_order_relaxed);
   }
   operand.data = cell.view.data;
@@ -109,7 +146,7 @@ OperandBytes Cells::operand(ValueId v, bool stored) {
 
 TensorView Cells::dense(ValueId v) {
   Cell& cell = cells_[v];
-  if (cell.weight != Cell::kNoWeight && !cell.view.data) cell.view = dense_weight(cell.weight);
+  make_dense(cell);
   return cell.view;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "lib/sim/program.h"
@@ -31,9 +32,10 @@ struct OperandBytes {
   bool transposed = false;
   const std::byte* data = nullptr;
   std::int64_t rows = 0;
-  std::int64_t row_bytes = 0;  // 0: only all rows at once
-  bool counts = false;         // bytes of the package
-  bool panels = false;         // data is panels of rows
+  std::int64_t row_bytes = 0;              // 0: only all rows at once
+  bool counts = false;                     // bytes of the package
+  bool panels = false;                     // data is panels of rows
+  std::uint32_t weight = Cell::kNoWeight;  // the tensor to read rows of, where data is null
 };
 
 /// Stored rows [first, first + count) of a weight whose bytes are panels.
@@ -42,7 +44,9 @@ void unpack_panels(DType dtype, std::int64_t row_bytes, const std::byte* panels,
 
 class Cells {
  public:
-  explicit Cells(std::shared_ptr<const Program> program);
+  /// `from_file`: bytes of weights are read when they are needed and go with their cells; nothing of the package's
+  /// mapping is touched.
+  Cells(std::shared_ptr<const Program> program, bool from_file);
 
   Cell& operator[](ValueId v) { return cells_[v]; }
   void set(ValueId v, Tensor tensor);
@@ -57,14 +61,21 @@ class Cells {
   TensorView dense(ValueId v);
   /// The same as a tensor that outlives the step.
   Tensor tensor(ValueId v);
+  /// Stored bytes of a weight out of the file, from any thread.
+  void read(std::uint32_t weight, std::int64_t offset, std::span<std::byte> to) const;
+  std::int64_t stored_size(std::uint32_t weight) const { return program_->weights.tensors()[weight].size_bytes; }
   /// Bytes of package tensors that were asked for; counted by nodes' threads.
   std::atomic<std::uint64_t> bytes_read{0};
 
  private:
+  static bool is_turned(const StoredTensor& t);
   const std::byte* stored_bytes(std::uint32_t weight) const;
   TensorView dense_weight(std::uint32_t weight);
+  Tensor weight_from_file(std::uint32_t weight) const;
+  void make_dense(Cell& cell);
 
   std::shared_ptr<const Program> program_;
+  const bool from_file_;
   std::vector<Cell> cells_;
   std::vector<std::optional<Tensor>> turned_;  // by weight: the dense form of a transposed one that somebody needed
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,8 @@ class SessionExecutor {
   virtual void reset() = 0;
   /// Bytes of package tensors that all steps together have read.
   virtual std::uint64_t bytes_read() const = 0;
+  /// SimSession::limits.
+  virtual std::map<std::string, std::int64_t> limits() const = 0;
   virtual StateSnapshot save() = 0;
   virtual void restore(const StateSnapshot& snapshot) = 0;
   /// Another one with the same contents.

@@ -22,13 +22,14 @@ Location line_of(const GraphData& g, ValueId v) {
 
 }  // namespace
 
-Machine::Machine(std::shared_ptr<const Program> program, StateStore& states, const Binding& binding, ThreadPool& pool)
+Machine::Machine(std::shared_ptr<const Program> program, StateStore& states, const Binding& binding, ThreadPool& pool,
+                 const Budget* budget)
     : program_(std::move(program)),
       g_(program_->g()),
       binding_(binding),
-      cells_(program_),
+      cells_(program_, budget != nullptr),
       extents_(g_.values.size()),
-      node_run_({g_, cells_, states, binding, pool, extents_}) {}
+      node_run_({g_, cells_, states, binding, pool, extents_, budget}) {}
 
 void Machine::begin(std::shared_ptr<const Schedule> schedule, std::vector<std::optional<Tensor>> inputs,
                     Listener listener) {

@@ -23,7 +23,9 @@ class Machine {
     std::function<void(NodeId)> after;  // before `made` of its results
   };
 
-  Machine(std::shared_ptr<const Program> program, StateStore& states, const Binding& binding, ThreadPool& pool);
+  /// `budget` (null: none) and what else is given by reference outlive it.
+  Machine(std::shared_ptr<const Program> program, StateStore& states, const Binding& binding, ThreadPool& pool,
+          const Budget* budget);
 
   /// Starts a step over `inputs` (by the graph's order). Errors: not_found for an input that the schedule needs.
   void begin(std::shared_ptr<const Schedule> schedule, std::vector<std::optional<Tensor>> inputs, Listener listener);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/sim/node_run.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "formats/opnf/panel16.h"
 #include "lib/base/fail.h"
 
 namespace openinfer {
@@ -19,6 +21,7 @@ Tensor copy_of(const TensorView& view) {
 
 void NodeRun::run(const Node& node, const std::vector<bool>& escapes) {
   node_ = &node;
+  ++runs_;
   take_operands();
   results_.clear();
   for (ValueId v : node.results)
@@ -58,17 +61,68 @@ const std::byte* NodeRun::stored_rows(std::size_t i, std::int64_t first, std::in
          fmt::format("a row of operand {} is no whole number of {} bytes or blocks", i, name(operand.dtype)));
   if (operand.counts)
     s_.cells.bytes_read.fetch_add(static_cast<std::uint64_t>(count * operand.row_bytes), std::memory_order_relaxed);
+  if (!operand.data && operand.weight != Cell::kNoWeight) return rows_from_file(i, first, count);
   return operand.panels ? unpacked_rows(i, first, count) : operand.data + first * operand.row_bytes;
+}
+
+NodeRun::Rows& NodeRun::rows_of_thread(std::size_t i) const {
+  const std::lock_guard lock(rows_mutex_);
+  return rows_[{std::this_thread::get_id(), i}];  // elements of a map stay where they are, and this is the thread's own
 }
 
 const std::byte* NodeRun::unpacked_rows(std::size_t i, std::int64_t first, std::int64_t count) const {
   const OperandBytes& operand = operands_[i];
-  std::unique_lock lock(unpacked_mutex_);
-  std::vector<std::byte>& rows = unpacked_[{std::this_thread::get_id(), i}];
-  lock.unlock();  // elements of a map stay where they are, and this one is this thread's
+  std::vector<std::byte>& rows = rows_of_thread(i).bytes;
   rows.resize(static_cast<std::size_t>(count * operand.row_bytes));
   unpack_panels(operand.dtype, operand.row_bytes, operand.data, first, count, rows.data());
   return rows.data();
+}
+
+/// Who goes on where it stopped gets some more rows with the next ones; a table's rows, looked up here and there, come
+/// alone.
+const std::byte* NodeRun::rows_from_file(std::size_t i, std::int64_t first, std::int64_t count) const {
+  const OperandBytes& operand = operands_[i];
+  if (operand.row_bytes == 0 || count == 0) {
+    Rows& all = rows_of_thread(i);
+    all.run = 0;
+    all.bytes.resize(static_cast<std::size_t>(count == 0 ? 0 : s_.cells.stored_size(operand.weight)));
+    check_most(static_cast<std::int64_t>(all.bytes.size()));
+    s_.cells.read(operand.weight, 0, all.bytes);
+    return all.bytes.data();
+  }
+  Rows& rows = rows_of_thread(i);
+  const bool same = rows.run == runs_;
+  if (!same || first < rows.first || first + count > rows.first + rows.count) {
+    const bool goes_on = same && first == rows.first + rows.count;
+    check_most(count * operand.row_bytes);
+    const std::int64_t some = goes_on ? std::max(count, kReadBytes / operand.row_bytes) : count;
+    read_rows(operand, rows, first, std::min(some, operand.rows - first));
+  }
+  return rows.bytes.data() + (first - rows.first) * operand.row_bytes;
+}
+
+void NodeRun::check_most(std::int64_t bytes) const {
+  if (bytes > s_.budget->most_row_bytes())
+    fail(ErrorCode::internal, fmt::format("asks for {} bytes of stored rows at once; its workspace says {}", bytes,
+                                          s_.budget->most_row_bytes()));
+}
+
+void NodeRun::read_rows(const OperandBytes& operand, Rows& rows, std::int64_t first, std::int64_t count) const {
+  rows.run = 0;
+  rows.bytes.resize(static_cast<std::size_t>(count * operand.row_bytes));
+  if (!operand.panels) {
+    s_.cells.read(operand.weight, first * operand.row_bytes, rows.bytes);
+  } else {
+    constexpr auto kRows = static_cast<std::int64_t>(opnf::kPanelRows);
+    const std::int64_t panel = first / kRows, panels = (first + count + kRows - 1) / kRows - panel;
+    rows.panels.resize(static_cast<std::size_t>(panels * kRows * operand.row_bytes));
+    s_.cells.read(operand.weight, panel * kRows * operand.row_bytes, rows.panels);
+    unpack_panels(operand.dtype, operand.row_bytes, rows.panels.data(), first - panel * kRows, count,
+                  rows.bytes.data());
+  }
+  rows.run = runs_;
+  rows.first = first;
+  rows.count = count;
 }
 
 TensorSpan NodeRun::out(std::size_t i) {

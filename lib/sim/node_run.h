@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/sim/binding.h"
+#include "lib/sim/budget.h"
 #include "lib/sim/cells.h"
 #include "lib/sim/schedule.h"
 #include "lib/sim/state_store.h"
@@ -19,6 +20,10 @@ namespace openinfer {
 
 class NodeRun final : public OpRun {
  public:
+  /// Rows of a weight are read from the file in pieces of this size at least where they are asked for one after
+  /// another.
+  static constexpr std::int64_t kReadBytes = 32 << 10;
+
   struct Session {
     const GraphData& g;
     Cells& cells;
@@ -26,6 +31,7 @@ class NodeRun final : public OpRun {
     const Binding& binding;
     ThreadPool& pool;
     const std::vector<Extents>& extents;  // by value, under the current binding
+    const Budget* budget;                 // bounds what is read from the file at once; null: nothing is
   };
   explicit NodeRun(const Session& session) : s_(session) {}
 
@@ -56,6 +62,18 @@ class NodeRun final : public OpRun {
     enum class Made { nothing, tensor, view } made = Made::nothing;
   };
 
+  /// Rows that a thread has of a stored operand: made from panels, or read from the file.
+  struct Rows {
+    std::uint64_t run = 0;  // they are of that run of a node
+    std::int64_t first = 0, count = 0;
+    std::vector<std::byte> bytes = {};
+    std::vector<std::byte> panels = {};  // those that bytes were made from
+  };
+
+  Rows& rows_of_thread(std::size_t i) const;
+  const std::byte* rows_from_file(std::size_t i, std::int64_t first, std::int64_t count) const;
+  void check_most(std::int64_t bytes) const;
+  void read_rows(const OperandBytes& operand, Rows& rows, std::int64_t first, std::int64_t count) const;
   const std::byte* unpacked_rows(std::size_t i, std::int64_t first, std::int64_t count) const;
   void take_operands();
   void finish_result(std::size_t i, bool escapes);
@@ -66,9 +84,10 @@ class NodeRun final : public OpRun {
   std::vector<OperandBytes> operands_;
   std::vector<Result> results_;
   std::mutex results_mutex_;  // out() may be first called from inside a parallel loop
-  // Rows made from panels, by thread and operand: what stored_rows returned last.
-  mutable std::mutex unpacked_mutex_;
-  mutable std::map<std::pair<std::thread::id, std::size_t>, std::vector<std::byte>> unpacked_;
+  std::uint64_t runs_ = 0;
+  // By thread and operand: what stored_rows returned last, where that is no place in memory anyway.
+  mutable std::mutex rows_mutex_;
+  mutable std::map<std::pair<std::thread::id, std::size_t>, Rows> rows_;
 };
 
 }  // namespace openinfer

@@ -107,6 +107,8 @@ void SimSession::stop_trace(At at) {
   if (trace) located(at, [&] { trace->finish(); });
 }
 
+std::map<std::string, std::int64_t> SimSession::limits() const { return impl_->limits(); }
+
 SimStats SimSession::stats() const {
   SimStats stats = impl_->stats_;
   if (!impl_->compiled_) stats.bytes_read = impl_->machine_.cells().bytes_read.load(std::memory_order_relaxed);

@@ -27,6 +27,7 @@ struct SimSession::Impl {
   std::unique_ptr<Impl> fork() const;
   /// Errors: unsupported in a session that runs compiled.
   void only_simulated(std::string_view what) const;
+  std::map<std::string, std::int64_t> limits() const;
   Outputs run_compiled(const Inputs& inputs, const std::vector<std::string>& wanted);
 
   std::shared_ptr<const Program> program_;
@@ -34,6 +35,7 @@ struct SimSession::Impl {
   Binding binding_;
   StateStore states_;
   ThreadPool pool_;
+  std::unique_ptr<Budget> budget_;  // null: none
   Machine machine_;
   Watches watches_;
   std::unique_ptr<TraceWriter> trace_;

@@ -32,7 +32,10 @@ SimSession::Impl::Impl(std::shared_ptr<const Program> program, SimOptions option
       binding_(program_->g(), options_.dims),
       states_(program_->g()),
       pool_(options_.threads),
-      machine_(program_, states_, binding_, pool_),
+      budget_(options_.memory_budget == 0
+                  ? nullptr
+                  : std::make_unique<Budget>(program_, options_.dims, options_.memory_budget, pool_.threads())),
+      machine_(program_, states_, binding_, pool_, budget_.get()),
       watches_(program_->g()) {
   states_.allocate(binding_);
 }
@@ -46,6 +49,15 @@ std::unique_ptr<SimSession::Impl> SimSession::Impl::fork() const {
   copy->binding_.take_fixed(binding_);
   copy->states_.copy_from(states_);
   return copy;
+}
+
+std::map<std::string, std::int64_t> SimSession::Impl::limits() const {
+  if (budget_) return budget_->limits();
+  if (compiled_) return compiled_->limits();
+  std::map<std::string, std::int64_t> limits;
+  for (std::size_t i = 0; i < program_->g().dims.size(); ++i)
+    if (!binding_.is_fixed(i)) limits.emplace(program_->g().dims[i].name, program_->g().dims[i].max);
+  return limits;
 }
 
 void SimSession::Impl::only_simulated(std::string_view what) const {
@@ -78,8 +90,10 @@ void SimSession::Impl::begin(const Inputs& inputs, const std::vector<std::string
   wanted_ = find_outputs(wanted);
   const auto watched = watches_.table();
   auto tensors = take_inputs(program_->g(), binding_, inputs);
+  const auto steps = schedule(wanted_, *watched);
+  if (budget_) budget_->check(steps, binding_);
   states_.allocate(binding_);
-  machine_.begin(schedule(wanted_, *watched), std::move(tensors), listener(watched));
+  machine_.begin(steps, std::move(tensors), listener(watched));
   stepping_ = true;
 }
 

@@ -41,6 +41,8 @@ class Weights {
       at = at * static_cast<std::size_t>(loop.count) + static_cast<std::size_t>(loop_index(loop.index) - loop.from);
     return table.members[at];
   }
+  /// All that the leaf can mean.
+  const std::vector<std::uint32_t>& members(NodeId leaf) const { return leaves_[leaf].members; }
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
 
  private:

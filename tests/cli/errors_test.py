@@ -199,8 +199,7 @@ class Errors(Case):
 
     def test_wrong_usage(self):
         self.package()
-        for flags in (["x", "--prompt-ids", "1"], ["--input", "x=x.npy"], ["x", "--output", "y=y.npy"], ["x", "--system", "s"],
-                      ["x", "--memory-budget", "64MiB"]):
+        for flags in (["x", "--prompt-ids", "1"], ["--input", "x=x.npy"], ["x", "--output", "y=y.npy"], ["x", "--system", "s"]):
             self.fails("run", "m.oinf", *flags, says=["run: "], code=2)
 
     def test_values_that_no_flag_takes(self):

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What steps take from the heap, measured, stays within the budget that was proven, and the proof is no wild guess.
+#include <catch2/catch.hpp>
+
+#include <random>
+#include <regex>
+
+#include "heap.h"
+#include "openinfer/models/llama.h"
+#include "tests/sim/test_package.h"
+
+using namespace openinfer;
+
+namespace {
+
+constexpr std::int64_t kVocab = 3000, kWidth = 256, kHidden = 1024, kLayers = 2, kContext = 256;
+// The session's own tables: of schedules, cells, shapes. None of them grows with a tensor.
+constexpr std::int64_t kTables = 96 << 10;
+
+void fill(sim_test::TestPackage& package) {
+  std::mt19937 random(3);
+  auto& w = package.writer();
+  w.meta("n_layers", kLayers);
+  w.meta("n_kv_heads", std::int64_t{2});
+  w.meta("ctx_len", kContext);
+  w.meta("head_dim", std::int64_t{64});
+  w.meta("rms_norm_eps", 1e-5);
+  w.meta("rope_theta", 10000.0);
+  const auto add = [&](const std::string& key, std::uint64_t in, std::uint64_t out, bool transposed) {
+    std::vector<float> values(in * out);
+    for (float& v : values) v = static_cast<float>(static_cast<std::int32_t>(random() % 2001) - 1000) * 5e-5f;
+    package.add(key, in == 1 ? std::vector{out} : std::vector{in, out}, values, transposed);
+  };
+  add("tok_embeddings", kVocab, kWidth, false);
+  for (std::int64_t l = 0; l < kLayers; ++l) {
+    const std::string n = "." + std::to_string(l);
+    add("attn_norm" + n, 1, kWidth, false);
+    add("mlp_norm" + n, 1, kWidth, false);
+    add("Wq" + n, kWidth, kWidth, true);
+    add("Wk" + n, kWidth, 128, true);
+    add("Wv" + n, kWidth, 128, true);
+    add("Wo" + n, kWidth, kWidth, true);
+    add("Wgate" + n, kWidth, kHidden, true);
+    add("Wup" + n, kWidth, kHidden, true);
+    add("Wdown" + n, kHidden, kWidth, true);
+  }
+  add("final_norm", 1, kWidth, false);
+  add("lm_head", kWidth, kVocab, true);
+}
+
+Outputs step(SimSession& sim, std::int64_t n, std::int64_t first) {
+  std::vector<std::int32_t> tok, pos;
+  for (std::int64_t i = 0; i < n; ++i) {
+    tok.push_back(static_cast<std::int32_t>(i * 37 % kVocab));
+    pos.push_back(static_cast<std::int32_t>(first + i));
+  }
+  return sim.run_step({{"tok", tok},
+                       {"pos", pos},
+                       {"slot", std::vector<std::int32_t>(tok.size(), 0)},
+                       {"rows", std::vector<std::int32_t>{static_cast<std::int32_t>(n - 1)}}});
+}
+
+std::int64_t smallest(const Model& model, const Graph& g, SimOptions options) {
+  options.memory_budget = 1;
+  try {
+    SimSession(model, g, options);
+  } catch (const Error& e) {
+    std::smatch number;
+    const std::string message = e.message();
+    REQUIRE(std::regex_search(message, number, std::regex("that works is ([0-9]+) ")));
+    return std::stoll(number[1]);
+  }
+  FAIL("a budget of one byte was taken");
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("what a step takes stays within the memory budget") {
+  if (!heap::counts()) return;
+  sim_test::TestPackage package("sim_budget_heap");
+  fill(package);
+  const Model model = package.open();
+  const Graph g = models::llama(model);
+  for (const int threads : {1, 3})
+    for (const std::int64_t more : {std::int64_t{0}, std::int64_t{300} << 10, std::int64_t{3} << 20}) {
+      SimOptions options = {.threads = threads, .dims = {{"ctx", kContext}, {"slots", 1}}};
+      options.memory_budget = smallest(model, g, options) + more;
+      const std::int64_t before = heap::now();
+      SimSession sim(model, g, options);
+      const std::int64_t n = std::min(sim.limits().at("N"), kContext - 2);
+      heap::reset_peak();
+      Outputs held = step(sim, n, 0);
+      held = step(sim, 1, n);  // the caller still has the outputs of the step before
+      const auto states = static_cast<std::int64_t>(sim.stats().state_bytes);
+      const std::int64_t taken = heap::peak() - before + states;
+      INFO(threads << " threads, N = " << n << ", budget " << options.memory_budget << ", taken " << taken);
+      CHECK(taken <= options.memory_budget + kTables);
+      if (n < kContext - 2) CHECK(taken - states >= (options.memory_budget - states) / 3);  // what was proven is used
+    }
+}
