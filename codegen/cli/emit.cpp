@@ -21,6 +21,7 @@
 #include "codegen/devices/devices.h"
 #include "codegen/emit/matrix_units.h"
 #include "codegen/emit/project.h"
+#include "codegen/plan/budget.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/pipeline.h"
 #include "codegen/plan/tail.h"
@@ -35,6 +36,7 @@ namespace {
 struct EmitOptions {
   std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype, lang = "cpp";
   std::optional<std::int64_t> max_context, batch;
+  std::int64_t memory_budget = 0;  // bytes; 0: none
   std::vector<std::string> dump;
   bool no_fuse = false, check_data = false, no_cubins = false;
 };
@@ -80,7 +82,9 @@ std::vector<plan::EntrySpec> entries(const Graph& graph, const EmitOptions& opti
   RowContract states;
   read_states(graph, states);
   bound_dim(dims, g, states.context_symbol, "--max-context", options.max_context);
-  bound_dim(dims, g, states.slots_symbol, "--batch", options.batch);
+  // Caches of as many sequences as the graph allows are no part of a budget that nobody asked for.
+  const bool one = options.memory_budget != 0 && !options.batch && !states.slots_symbol.empty();
+  bound_dim(dims, g, states.slots_symbol, "--batch", one ? std::optional<std::int64_t>(1) : options.batch);
   if (!takes_rows(graph)) return {{"step", dims}};
   std::vector<plan::EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
   for (const auto& [input, type] : graph.inputs()) {
@@ -124,6 +128,10 @@ Device device_for(const EmitOptions& options) {
     fail(ErrorCode::unsupported,
          "[emit] {}: --check-data needs a host program, which CUDA has not in this version; give --api vulkan",
          device.name);
+  if (device.api != Api::cpu && options.memory_budget != 0)
+    fail(ErrorCode::unsupported,
+         "[emit] {}: --memory-budget is for CPUs, whose weights can be streamed; a program for {} has --memory-limit",
+         device.name, openinfer::name(device.api));
   return device;
 }
 
@@ -158,9 +166,10 @@ void run_emit(const EmitOptions& options) {
                            .taps = options.check_data};
   const emit::MatrixUnits units = units_for(device, options);
   how.target.mma = units.shape;
-  plan::Plan plan = plan::lower(graph, how);
-  if (!units.why_not.empty()) plan.notes.push_back("no matrix units: " + units.why_not);
-  plan::run_passes(plan, dumped.plan, print_dump);
+  plan::Plan plan = plan::lower_within(graph, how, options.memory_budget, [&](plan::Plan& lowered) {
+    if (!units.why_not.empty()) lowered.notes.push_back("no matrix units: " + units.why_not);
+    plan::run_passes(lowered, dumped.plan, print_dump);
+  });
   const plan::GraphFacts facts = plan::graph_facts(graph);
   const std::string check_data = options.check_data
                                      ? check::record(graph, plan, facts, emit::emission(plan, model, device),
@@ -194,6 +203,11 @@ void add_emit(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")
       ->check(whole_number(1));
+  command
+      ->add_option("--memory-budget", options->memory_budget,
+                   "SIZE (64MiB) that weights, values and cache may take together: weights are streamed from the file; "
+                   "for CPUs, and one sequence unless --batch says more")
+      ->transform(size_in_bytes());
   command->add_option("--batch", options->batch, "Sequences that the cache holds, and rows of a decoding step")
       ->check(whole_number(1));
   command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")

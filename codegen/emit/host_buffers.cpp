@@ -12,17 +12,18 @@ namespace {
 
 // C++'s keywords and what model.cpp itself calls things.
 constexpr auto kHostReserved = std::to_array<std::string_view>(
-    {"alignas",     "alignof", "and",      "asm",      "auto",    "bitand",   "bitor",     "bool",     "break",
-     "case",        "catch",   "char",     "class",    "compl",   "concept",  "const",     "continue", "default",
-     "delete",      "do",      "double",   "else",     "enum",    "explicit", "export",    "extern",   "false",
-     "float",       "for",     "friend",   "goto",     "if",      "inline",   "int",       "long",     "mutable",
-     "namespace",   "new",     "not",      "operator", "or",      "private",  "protected", "public",   "register",
-     "requires",    "return",  "short",    "signed",   "sizeof",  "static",   "struct",    "switch",   "template",
-     "this",        "throw",   "true",     "try",      "typedef", "typename", "union",     "unsigned", "using",
-     "virtual",     "void",    "volatile", "while",    "xor",     "pool",     "sizes",     "weights",  "state",
-     "constants",   "check",   "kernel",   "group",    "scratch", "in",       "out",       "std",      "ceil_div",
-     "entry",       "run",     "place",    "value",    "text",    "reset",    "stats",     "main",     "opnf",
-     "description", "r",       "input",    "output",   "kernels", "constant"});
+    {"alignas",     "alignof",   "and",      "asm",      "auto",    "bitand",   "bitor",     "bool",     "break",
+     "case",        "catch",     "char",     "class",    "compl",   "concept",  "const",     "continue", "default",
+     "delete",      "do",        "double",   "else",     "enum",    "explicit", "export",    "extern",   "false",
+     "float",       "for",       "friend",   "goto",     "if",      "inline",   "int",       "long",     "mutable",
+     "namespace",   "new",       "not",      "operator", "or",      "private",  "protected", "public",   "register",
+     "requires",    "return",    "short",    "signed",   "sizeof",  "static",   "struct",    "switch",   "template",
+     "this",        "throw",     "true",     "try",      "typedef", "typename", "union",     "unsigned", "using",
+     "virtual",     "void",      "volatile", "while",    "xor",     "pool",     "sizes",     "weights",  "state",
+     "constants",   "check",     "kernel",   "group",    "scratch", "in",       "out",       "std",      "ceil_div",
+     "entry",       "run",       "place",    "value",    "text",    "reset",    "stats",     "main",     "opnf",
+     "description", "r",         "input",    "output",   "kernels", "constant", "stream",    "look_up",  "forget",
+     "tile",        "begin_step"});
 
 std::string kind_type(kir::Kind kind) {
   switch (kind) {

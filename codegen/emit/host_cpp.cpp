@@ -4,6 +4,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_steps.h"
@@ -18,7 +20,15 @@ class CpuModel final : public HostModel {
   using HostModel::HostModel;
 
  private:
-  std::string_view base_header() const override { return "cpu_program.h"; }
+  bool streams() const { return plan_.budget.bytes != 0; }
+  std::string_view base_header() const override { return streams() ? "streamed_program.h" : "cpu_program.h"; }
+  std::string_view base() const { return streams() ? "StreamedProgram" : "CpuProgram"; }
+  /// Weights that have a place: not those that only pass by.
+  std::vector<int> placed_weights() const {
+    std::vector<int> all = of_role(Role::weight);
+    if (streams()) std::erase_if(all, [&](int b) { return fetch(b) == "streamed"; });
+    return all;
+  }
 
   void declarations() override {
     const std::string constants = constant_arrays();
@@ -28,9 +38,10 @@ class CpuModel final : public HostModel {
     ceil_div();
   }
   void weights() {
-    const std::vector<int> all = of_role(Role::weight);
+    const std::vector<int> all = placed_weights();
     if (all.empty()) return;
-    line("/// Where the package's tensors lie; shapes as stored.\nstruct Weights {{");
+    line("/// Where {} lie; shapes as stored.\nstruct Weights {{",
+         streams() ? "resident tensors, and the rows that are looked up of others," : "the package's tensors");
     for (const int b : all)
       line("  const {}* {}{};  // {}", buffers_.type(b), buffers_.name(b),
            buffers_[b].ranges.empty() ? "" : fmt::format("[{}]", members(buffers_[b])), comment_of(buffers_[b]));
@@ -45,14 +56,15 @@ class CpuModel final : public HostModel {
   }
 
   void steps() override {
-    const std::vector<int> weights = of_role(Role::weight), states = of_role(Role::state);
-    line("class Steps final : public CpuProgram {{\n public:");
+    const std::vector<int> all = of_role(Role::weight), weights = placed_weights(), states = of_role(Role::state);
+    line("class Steps final : public {} {{\n public:", base());
     line(
-        "  Steps(const std::string& package, const Options& options) : CpuProgram({}::description(), package, "
+        "  Steps(const std::string& package, const Options& options) : {}({}::description(), package, "
         "options){} "
         "{{",
-        plan_.name, plan_.taps.empty() ? "" : ", check(options.check)");
-    for (std::size_t w = 0; w < weights.size(); ++w) line("    place({}, weights.{});", w, buffers_.name(weights[w]));
+        base(), plan_.name, plan_.taps.empty() ? "" : ", check(options.check)");
+    for (const int w : weights)
+      line("    place({}, weights.{});", std::find(all.begin(), all.end(), w) - all.begin(), buffers_.name(w));
     for (const int b : states) line("    state.{} = new_state<{}>({});", buffers_.name(b), buffers_.type(b), count(b));
     line("  }}\n\n private:");
     run_function();
@@ -72,6 +84,7 @@ class CpuModel final : public HostModel {
       arguments.push_back(
           fmt::format("static_cast<{}*>(out[{}])", buffers_.type(buffers_.number(Role::output, plan_.outputs[o])), o));
     line("  void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {{");
+    if (streams()) line("    begin_step();");
     line("    switch (entry) {{");
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
       const std::string start = fmt::format("      case {}: return {}(", e, entry_function(plan_.entries[e]));

@@ -177,9 +177,28 @@ std::string HostModel::family(int number) const {
   const bool panels = b.layout == kernels::Layout::panel16;
   return fmt::format("{{{}, {}, {}, {}, {}, {}{}}}", quoted(b.key), joined(ranges), joined(extents), first.transposed,
                      joined(dtypes), dtypes.size() > 1 ? quoted(dtype_of) : "{}",
-                     panels   ? fmt::format(", {}, true", looked)
-                     : looked ? ", true"
-                              : "");
+                     plan_.budget.bytes != 0 ? fmt::format(", {}, {}, Fetch::{}", looked, panels, fetch(number))
+                     : panels                ? fmt::format(", {}, true", looked)
+                     : looked                ? ", true"
+                                             : "");
+}
+
+std::string_view HostModel::fetch(int weight) const {
+  if (buffers_[weight].resident) return "resident";
+  const auto looks_up = [&](const auto& self, const std::vector<plan::Step>& list) -> bool {
+    return std::any_of(list.begin(), list.end(), [&](const plan::Step& step) {
+      if (const auto* d = std::get_if<plan::Dispatch>(&step)) {
+        const int table = d->streaming.lookup.table;
+        return table >= 0 && d->operands[static_cast<std::size_t>(table)].buffer == weight;
+      }
+      if (const auto* l = std::get_if<plan::Loop>(&step)) return self(self, l->body);
+      if (const auto* b = std::get_if<plan::Branch>(&step)) return self(self, b->then) || self(self, b->otherwise);
+      return false;
+    });
+  };
+  const bool table = std::any_of(plan_.entries.begin(), plan_.entries.end(),
+                                 [&](const plan::EntryPoint& e) { return looks_up(looks_up, e.steps); });
+  return table ? "looked_up" : "streamed";
 }
 
 void HostModel::field(std::string_view field, const std::vector<std::string>& items) {
@@ -223,11 +242,16 @@ void HostModel::description() {
   rows("index_inputs", indices);
   line(
       "      // Key, range of each {{}}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, "
-      "in panels?");
+      "in panels?{}",
+      plan_.budget.bytes != 0 ? ", how it is read" : "");
   rows("families", families);
   line("      .arena_bytes = {},", arena);
   line("      .cache = {{{}, {}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),
        most(source_.facts.context), most(source_.facts.slots));
+  if (plan_.budget.bytes != 0) {
+    line("      .stream = {{{}, {}}},", plan_.budget.buffer_bytes, plan_.budget.buffers);
+    line("      .maps = false,");
+  }
   line("  }};\n  return all;\n}}\n");
 }
 

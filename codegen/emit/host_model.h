@@ -59,6 +59,8 @@ class HostModel {
   std::string count(int state) const;               // elements, as C++
   void ceil_div();                                  // the function, if the steps use it
   static std::int64_t members(const plan::Buffer& family);
+  /// With a memory budget: how the host comes by the weight, as program.h calls it.
+  std::string_view fetch(int weight) const;
 
   const HostSource& source_;
   const plan::Plan& plan_;

@@ -100,6 +100,11 @@ std::string HostSteps::expression(const Size& size) {
   return size.text([&](std::string_view s) { return symbol(s); });
 }
 
+std::string HostSteps::member(const plan::Operand& o) {
+  if (o.member.empty()) return "0";
+  return member_index(buffers_[o.buffer], o.member, [&](std::string_view s) { return symbol(s); });
+}
+
 std::string HostSteps::place(const plan::Operand& o) {
   const plan::Buffer& b = buffers_[o.buffer];
   used_.insert(o.buffer);
@@ -107,8 +112,7 @@ std::string HostSteps::place(const plan::Operand& o) {
   switch (b.role) {
     case Role::weight:
       base = "weights." + base;
-      if (!o.member.empty())
-        base += fmt::format("[{}]", member_index(b, o.member, [&](std::string_view s) { return symbol(s); }));
+      if (!o.member.empty()) base += fmt::format("[{}]", member(o));
       break;
     case Role::constant: base = constant(base); break;
     case Role::state: base = "state." + base; break;

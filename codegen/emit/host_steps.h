@@ -50,6 +50,8 @@ class HostSteps {
   std::string groups(const plan::Dispatch& d);
   /// "weights.Wq[l]", "state.kv_keys + l * 196608".
   std::string place(const plan::Operand& o);
+  /// Which member of its family: "l"; "0" of a single tensor.
+  std::string member(const plan::Operand& o);
   std::string local(int buffer) const { return locals_.at(buffer); }
   bool used(int buffer) const { return used_.contains(buffer); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/emit/host_steps.h"
+#include "codegen/plan/budget.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -47,15 +48,56 @@ class CpuSteps final : public HostSteps {
                        type, text);
   }
 
+  /// The place that a weight's family has in the description.
+  std::int64_t family(const plan::Operand& o) const {
+    const auto& all = buffers_.plan().buffers;
+    return std::count_if(all.begin(), all.begin() + o.buffer,
+                         [](const plan::Buffer& b) { return b.role == Role::weight; });
+  }
+
   void call(const plan::Dispatch& d, const kir::Kernel& code) override {
+    if (const std::string text = plan::streaming_text(buffers_.plan(), d); !text.empty()) line("// " + text);
+    const plan::RowLookup& lookup = d.streaming.lookup;
+    if (lookup.table < 0) return call_kernel(d, code);
+    const plan::Operand &table = d.operands[static_cast<std::size_t>(lookup.table)],
+                        &ids = d.operands[static_cast<std::size_t>(lookup.ids)];
+    line(fmt::format("look_up({}, {}, {}, {}, {});", family(table), member(table), lookup.entries, place(ids),
+                     expression(Size::count(buffers_[ids.buffer].shape))));
+    call_kernel(d, code);
+    line(fmt::format("forget({}, {});", family(table), member(table)));
+  }
+
+  /// "pool.run(groups, [&](int group) {", or over tiles of what is streamed.
+  std::string loop_head(const plan::Dispatch& d) {
+    const plan::ColumnParts& tiles = d.streaming.tiles;
+    if (tiles.parts == 0) return fmt::format("pool.run({}, [&](int group) {{", groups(d));
+    std::vector<std::string> shares;
+    for (const plan::ColumnParts::Weight& w : tiles.weights) {
+      const plan::Operand& o = d.operands[w.operand];
+      shares.push_back(fmt::format("{{{}, {}, {}, {}, {}}}", family(o), member(o), w.first, w.count, w.rows_each));
+    }
+    list("stream(",
+         {fmt::format("{}", tiles.parts), fmt::format("{}", d.streaming.at_once),
+          fmt::format("{{{}}}", fmt::join(shares, ", ")), groups(d)},
+         ",", 7);
+    return "       [&](const Tile& tile, int group) {";
+  }
+
+  void call_kernel(const plan::Dispatch& d, const kir::Kernel& code) {
     std::vector<std::string> arguments;
     std::size_t i = 0;
-    for (const kir::Buffer& b : code.buffers)
-      if (b.space == kir::Space::global)
-        arguments.push_back(argument(d.operands[i++], host_type(element_type(code, b))));
+    for (const kir::Buffer& b : code.buffers) {
+      if (b.space != kir::Space::global) continue;
+      const std::string type = host_type(element_type(code, b));
+      const auto& streamed = d.streaming.tiles.weights;
+      const auto tile = std::find_if(streamed.begin(), streamed.end(), [&](const auto& w) { return w.operand == i; });
+      arguments.push_back(tile == streamed.end() ? argument(d.operands[i], type)
+                                                 : fmt::format("tile.at<{}>({})", type, tile - streamed.begin()));
+      ++i;
+    }
     for (const Size& p : d.params) arguments.push_back(expression(p));
     arguments.push_back("group");
-    const std::string head = fmt::format("pool.run({}, [&](int group) {{", groups(d));
+    const std::string head = loop_head(d);
     const std::string inside = fmt::format("kernel::{}({});", code.name, fmt::join(arguments, ", "));
     if (static_cast<std::size_t>(depth_) * 2 + head.size() + inside.size() + 6 <= 120)
       return line(fmt::format("{} {} }});", head, inside));

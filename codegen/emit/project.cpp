@@ -106,6 +106,26 @@ std::vector<Fixed> check_files() {
           }};
 }
 
+/// What projects with a memory budget have besides.
+std::vector<Fixed> stream_files() {
+  return {{
+              "host/streamed_program.cpp",
+#include "host_streamed_program_cpp.inc"
+          },
+          {
+              "host/streamed_program.h",
+#include "host_streamed_program_h.inc"
+          },
+          {
+              "host/weight_stream.cpp",
+#include "host_weight_stream_cpp.inc"
+          },
+          {
+              "host/weight_stream.h",
+#include "host_weight_stream_h.inc"
+          }};
+}
+
 /// What projects for CPUs have besides.
 std::vector<Fixed> cpu_files() {
   return {{
@@ -222,6 +242,23 @@ std::string command(const plan::Plan& plan, const std::string& package) {
   return text;
 }
 
+/// What is only in projects with a memory budget.
+std::vector<std::pair<std::string, std::string>> stream_values(const plan::Plan& plan) {
+  const plan::MemoryBudget& b = plan.budget;
+  if (b.bytes == 0) return {{"MODEL_STREAM_SOURCES", ""}};
+  return {
+      {"MODEL_STREAM_SOURCES", " host/streamed_program.cpp host/weight_stream.cpp"},
+      {"MODEL_WEIGHTS", "which is read as the steps go through it, and never mapped"},
+      {"MODEL_MEMORY_README",
+       fmt::format("\nMemory: weights, values and states take {} bytes at most, of the {} that were allowed. Weights "
+                   "pass through {} buffers of {} bytes:\nwhile one is computed with, the others are read "
+                   "(`host/weight_stream.h`), past the page cache where the file system can. `plan.txt`\nsays which "
+                   "weights are resident, which are streamed and in which tiles. Weights that plan.txt has in panel16 "
+                   "are laid out as they\nare read if the package has them in rows: `openinfer pack --layout panel16` "
+                   "makes one that needs none of that.\n",
+                   b.total(), b.bytes, b.buffers, b.buffer_bytes)}};
+}
+
 /// What is only in projects with check data.
 std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& plan, const Model& model,
                                                               const Device& device) {
@@ -318,7 +355,7 @@ bool is_taken(const std::string& name) {
                                                            "kernels", "opnf", "package", "rebuild_cache", "test"});
   if (std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end()) return true;
   if (std::find(kCppReserved.begin(), kCppReserved.end(), name) != kCppReserved.end()) return true;
-  for (const auto& files : {common_files(), check_files(), cpu_files(), vulkan_files()})
+  for (const auto& files : {common_files(), check_files(), cpu_files(), stream_files(), vulkan_files()})
     for (const Fixed& f : files)
       if (f.path.starts_with("host/") && std::filesystem::path(f.path).stem() == name) return true;
   return false;
@@ -359,6 +396,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   check_name(plan);
   Files files;
   auto filled_in = check_values(plan, model, device);
+  for (auto& value : stream_values(plan)) filled_in.push_back(std::move(value));
   for (auto& value : values(plan, model, device)) filled_in.push_back(std::move(value));
   const auto add = [&](const std::vector<Fixed>& fixed) {
     for (const Fixed& f : fixed)
@@ -389,6 +427,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
       "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
   if (device.api == Api::cpu) {
     add(cpu_files());
+    if (plan.budget.bytes != 0) add(stream_files());
     source.features = device.isa;
     files["device/kernel.h"] = in_namespace(cpp_prelude(device.lanes), plan.name);
     files["device/kernels.h"] = kernels_h(plan);

@@ -14,6 +14,9 @@ if(TARGET openinfer_command)
   set_tests_properties(models_Vulkan PROPERTIES LABELS matrix)
 endif()
 if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
+  add_test(NAME models_budget COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/budget_test.py)
+  set_tests_properties(models_budget PROPERTIES LABELS model TIMEOUT 2400 COST 50
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   foreach(case tokens embed)
     add_test(NAME models_minilm_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/minilm_${case}_test.py)
     set_tests_properties(models_minilm_${case} PROPERTIES LABELS model SKIP_RETURN_CODE 77 TIMEOUT 1200

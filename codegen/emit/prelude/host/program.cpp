@@ -56,8 +56,8 @@ std::uint64_t checksum(const opnf::Tensor& tensor) {
   fail(path, " is not the package that this program was emitted for: ", difference, "; emit again for it");
 }
 
-opnf::Reader open_package(const std::string& path) try {
-  return opnf::Reader::open(path);
+opnf::Reader open_package(const std::string& path, bool map) try {
+  return opnf::Reader::open(path, map ? opnf::Reader::Mode::map : opnf::Reader::Mode::pread);
 } catch (const opnf::Error& error) {
   throw Error(error.what());
 }
@@ -109,7 +109,7 @@ std::size_t element_bytes(std::string_view dtype) {
 
 Program::Program(const Description& description, const std::string& package, const Options& options)
     : description_(description),
-      package_(open_package(package)),
+      package_(open_package(package, description.maps)),
       in_(description.inputs.size()),
       out_(description.outputs.size()) {
   open_sizes(options);
@@ -141,6 +141,7 @@ void Program::check_package(const std::string& path) {
   std::vector<std::uint64_t> checksums;
   for (const Family& family : description_.families) {
     tensors.emplace_back();
+    rows.emplace_back();
     for (std::size_t m = 0; m < member_count(family); ++m) {
       const std::string key = member_key(family, m);
       const auto row = package_.find(key);
@@ -153,8 +154,10 @@ void Program::check_package(const std::string& path) {
         another_package(path, key + " is " + described(there.dtype->name, there.shape, there.transposed) + ", not " +
                                   described(dtype, family.shape, family.transposed));
       checksums.push_back(checksum(there));
-      tensors.back().push_back(bytes_of(*row));
-      note_layout(family, m, there);
+      rows.back().push_back(*row);
+      const bool mapped = family.fetch == Fetch::mapped;
+      tensors.back().push_back(mapped ? bytes_of(*row) : std::span<const std::byte>());
+      if (const auto other = other_layout(tensors.size() - 1, m, there); mapped && other) relaid.push_back(*other);
       if (!family.looked_up) counts.weight_bytes += static_cast<std::int64_t>(there.nbytes);
     }
   }
@@ -179,14 +182,15 @@ void Program::check_contents(const std::string& path, std::span<const std::uint6
                         hex(weights) + ", not " + hex(description_.weights_checksum));
 }
 
-void Program::note_layout(const Family& family, std::size_t member, const opnf::Tensor& there) {
+std::optional<Program::Relaid> Program::other_layout(std::size_t family, std::size_t member,
+                                                     const opnf::Tensor& there) const {
   const bool panels = there.layout == opnf::Layout::panel16 && there.pattern.empty();  // a splat is made in rows
-  if (panels == family.panels) return;
+  if (panels == description_.families[family].panels) return std::nullopt;
   const std::size_t last = there.shape.size() - 1;
   const std::uint64_t blocks = there.shape[there.transposed ? last - 1 : last] / there.dtype->block_size;
   const auto panel_bytes = static_cast<std::int64_t>(opnf::kPanelRows * blocks * there.dtype->block_bytes);
-  relaid.push_back({tensors.size() - 1, member, there.target,
-                    panel_bytes == 0 ? 0 : static_cast<std::int64_t>(there.nbytes) / panel_bytes, panel_bytes});
+  return Relaid{family, member, there.target,
+                panel_bytes == 0 ? 0 : static_cast<std::int64_t>(there.nbytes) / panel_bytes, panel_bytes};
 }
 
 void Program::lay_out(const Relaid& what, std::int64_t first, std::int64_t last, std::byte* to) const try {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,10 @@
 #include "reader.h"
 
 namespace MODEL_NAME {
+
+/// How a program comes by a weight: in place in the mapped package, or, with a memory budget, read when it is opened;
+/// the rows of a table that are looked up; or tile by tile through buffers.
+enum class Fetch { mapped, resident, looked_up, streamed };
 
 /// A tensor of the package, or one for each number that takes the place of {}: "Wq.{}".
 struct Family {
@@ -27,6 +32,13 @@ struct Family {
   std::string_view dtype_of;  // which of them each member has, a letter from 'a' on; empty: all the first
   bool looked_up = false;     // a step reads a few rows of it
   bool panels = false;        // kernels read it in the layout panel16, else in rows
+  Fetch fetch = Fetch::mapped;
+};
+
+/// Of a program with a memory budget: the buffers that weights pass through.
+struct StreamBuffers {
+  std::int64_t buffer_bytes = 0;
+  int buffers = 0;
 };
 
 /// An input whose elements say where something lies.
@@ -49,6 +61,8 @@ struct Description {
   std::vector<Family> families;
   std::int64_t arena_bytes;
   Cache cache;
+  StreamBuffers stream = {};
+  bool maps = true;  // does it map the package? With a memory budget it only reads
 };
 
 class Program {
@@ -80,16 +94,20 @@ class Program {
   /// A tensor that the package has in another layout than kernels read: `tensors` has it as it is there.
   struct Relaid {
     std::size_t family, member;
-    std::size_t tensor;    // of the package, an alias's target
-    std::int64_t panels;   // of sixteen rows
+    std::size_t tensor;   // of the package, an alias's target
+    std::int64_t panels;  // of sixteen rows
     std::int64_t panel_bytes;
   };
+  /// Of a member that kernels read in another layout than the package has it in.
+  std::optional<Relaid> other_layout(std::size_t family, std::size_t member, const opnf::Tensor& there) const;
+  const opnf::Reader& reader() const { return package_; }
   /// Panels [first, last) as kernels read them. They are read from the file, so that its mapped pages stay untouched.
   void lay_out(const Relaid& what, std::int64_t first, std::int64_t last, std::byte* to) const;
 
   std::vector<std::int64_t> sizes;  // of the symbols, in this step
   std::vector<std::vector<std::span<const std::byte>>>
-      tensors;  // of the package, by family and member, last {} fastest
+      tensors;                                 // of the package, by family and member, last {} fastest
+  std::vector<std::vector<std::size_t>> rows;  // of the package's index, the same
   std::vector<Relaid> relaid;
   Stats counts;
 
@@ -98,7 +116,6 @@ class Program {
   void check_package(const std::string& path);
   void check_contents(const std::string& path, std::span<const std::uint64_t> checksums) const;
   std::span<const std::byte> bytes_of(std::size_t row);
-  void note_layout(const Family& family, std::size_t member, const opnf::Tensor& there);
   void order(std::span<const Input> inputs, std::span<const Input*> in) const;
   void check_shape(const Input& input, const Tensor& wanted, std::span<const std::int64_t> now) const;
   void check_index(const IndexInput& index, const Input& input, std::span<const std::int64_t> now) const;
