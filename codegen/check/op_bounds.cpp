@@ -241,6 +241,7 @@ constexpr std::array kRows = {Row{"matmul", product_bound}, Row{"linear", produc
                               Row{"layer_norm", layer_norm}, Row{"softmax", softmax}, Row{"sum", sum_or_mean},
                               Row{"mean", sum_or_mean}, Row{"rope", rope}, Row{"cast", cast}, Row{"sdpa", attention},
                               Row{"gather", gather}, Row{"cumsum", cumsum}, Row{"expert_matmul", expert_bound},
+                              Row{"affine", exact},
                               // Elements are moved, compared or counted: equal bits.
                               Row{"reduce_max", exact}, Row{"argmax", exact}, Row{"transpose", exact},
                               Row{"slice", exact}, Row{"broadcast", exact}, Row{"concat", exact}, Row{"reshape", exact},

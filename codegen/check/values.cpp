@@ -84,7 +84,7 @@ Tensor Values::leaf(const Node& node) const {
   Extents stored = there.shape;
   if (there.transposed) std::swap(stored[stored.size() - 1], stored[stored.size() - 2]);
   Tensor dense;
-  if (is_block(there.dtype)) {
+  if (info(there.dtype).block_size != 1) {
     dense = Tensor(DType::f32, stored, Location{});
     dequantize(there.dtype, bytes.data(), reinterpret_cast<float*>(dense.mutable_bytes().data()), dense.count());
   } else {

@@ -78,6 +78,8 @@ std::string element_type(DType dtype, std::string_view what) {
                              {DType::bf16, kir::Kind::bf16},
                              {DType::i8, kir::Kind::i8},
                              {DType::u8, kir::Kind::u8},
+                             {DType::f8e4m3, kir::Kind::u8},
+                             {DType::f8e5m2, kir::Kind::u8},
                              {DType::i16, kir::Kind::i16},
                              {DType::u16, kir::Kind::u16},
                              {DType::i32, kir::Kind::i32},

@@ -238,7 +238,8 @@ std::string comment_of(const plan::Buffer& buffer) {
   for (const Dim& d : buffer.shape) extents.push_back(d.to_string());
   const std::string shape = fmt::format("({}{})", fmt::join(extents, ", "), extents.size() == 1 ? "," : "");
   if (buffer.layout == kernels::Layout::panel16) return shape + " in panels";
-  if (buffer.role == plan::Role::weight) return shape + (is_block(buffer.dtype) ? " in blocks" : "");
+  if (buffer.role == plan::Role::weight)
+    return shape + (is_block(buffer.dtype) ? " in blocks" : info(buffer.dtype).block_size != 1 ? " packed" : "");
   return shape;
 }
 

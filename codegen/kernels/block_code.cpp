@@ -334,12 +334,19 @@ BlockCode tq2_0() {
                 .zero = 1}};
 }
 
+std::map<DType, BlockCode> all_codes() {
+  std::map<DType, BlockCode> all = {{DType::q4_0, q4_0()},     {DType::q4_1, q4_1()},       {DType::q5_0, q5_0()},
+                                    {DType::q5_1, q5_1()},     {DType::q8_0, q8_0()},       {DType::q8_1, q8_1()},
+                                    {DType::q8_k, q8_k()},     {DType::iq4_nl, iq4_nl()},   {DType::mxfp4, mxfp4()},
+                                    {DType::iq4_xs, iq4_xs()}, {DType::q2_k, q2_k()},       {DType::q3_k, q3_k()},
+                                    {DType::q4_k, q4_k()},     {DType::q5_k, q5_k()},       {DType::q6_k, q6_k()},
+                                    {DType::tq2_0, tq2_0()},   {DType::tq1_0, tq1_0_code()}};
+  all.merge(codebook_codes());
+  return all;
+}
+
 const std::map<DType, BlockCode>& block_codes() {
-  static const std::map<DType, BlockCode> all = {
-      {DType::q4_0, q4_0()},   {DType::q4_1, q4_1()},     {DType::q5_0, q5_0()}, {DType::q5_1, q5_1()},
-      {DType::q8_0, q8_0()},   {DType::q8_1, q8_1()},     {DType::q8_k, q8_k()}, {DType::iq4_nl, iq4_nl()},
-      {DType::mxfp4, mxfp4()}, {DType::iq4_xs, iq4_xs()}, {DType::q2_k, q2_k()}, {DType::q3_k, q3_k()},
-      {DType::q4_k, q4_k()},   {DType::q5_k, q5_k()},     {DType::q6_k, q6_k()}, {DType::tq2_0, tq2_0()}};
+  static const std::map<DType, BlockCode> all = all_codes();
   return all;
 }
 
@@ -355,27 +362,47 @@ bool has_byte_code(DType dtype) { return has_block_code(dtype) && block_code(dty
 
 const BlockCode& block_code(DType dtype) {
   const auto code = block_codes().find(dtype);
-  if (code == block_codes().end())
-    fail(ErrorCode::unsupported, "[kernel] no kernel reads blocks of {} yet", name(dtype));
+  if (code == block_codes().end()) fail(ErrorCode::unsupported, "[kernel] {} is no block format", name(dtype));
   return code->second;
 }
+bool needs_codebooks(DType dtype) { return has_block_code(dtype) && block_code(dtype).codebook; }
 
-StoredMatrix::StoredMatrix(Build& k, std::string_view name, DType dtype, Layout layout, std::string_view comment)
-    : k_(&k) {
+StoredMatrix::StoredMatrix(Build& k, std::string_view name, DType dtype, Layout layout, std::string_view comment,
+                           const std::optional<AffineCode>& affine)
+    : k_(&k), affine_(affine) {
   if (layout == Layout::panel16) {
     panel_ = &panel_code(dtype);
     memory_ = k.in(name, panel_->record, comment);
   } else if (is_block(dtype)) {
     code_ = &block_code(dtype);
     memory_ = k.in(name, code_->record, comment);
+    if (code_->codebook) codebooks(k);
+  } else if ((packed_ = packed_code(dtype))) {
+    memory_ = k.in(name, Kind::u8, comment);
   } else {
     memory_ = k.in(name, memory_kind(dtype), comment);
   }
+  if (!affine_) return;
+  scale_ = std::make_shared<StoredMatrix>(k, std::string(name) + "_scale", affine_->scale);
+  if (affine_->zero) zero_ = std::make_shared<StoredMatrix>(k, std::string(name) + "_zero", *affine_->zero);
+}
+
+Val StoredMatrix::number(Val stored, Val row, Val at) const {
+  if (!affine_) return stored;
+  const auto f32_of = [](const Val& v) { return v.kind() == Kind::f32 ? v : convert(v, Kind::f32); };
+  const Val none = k_->constant(0), place = k_->let("place", affine_->places.of(row, at, none));
+  const Val scale = f32_of(scale_->element(none, none, place)), q = f32_of(stored);
+  return zero_ ? (q - f32_of(zero_->element(none, none, place))) * scale : q * scale;
 }
 
 Val StoredMatrix::element(Val row, Val columns, Val at) const {
   if (panel_) return panel_->element(*k_, memory_, row, columns, at);
-  if (!code_) return memory_[row * columns + at];
+  if (packed_) {
+    const int n = packed_->per_byte;
+    const Val byte = k_->let("byte", integer(memory_[n == 1 ? row * columns + at : row * (columns / n) + at / n]));
+    return number(packed_->value(*k_, byte, n == 1 ? k_->constant(0) : at % n), row, at);
+  }
+  if (!code_) return number(memory_[row * columns + at], row, at);
   const BlockCode& c = *code_;
   const Val block = k_->let("block", row * (columns / c.size) + at / c.size);
   const Slot b = memory_.block(block);

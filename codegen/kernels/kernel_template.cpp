@@ -28,7 +28,7 @@ kir::Kind memory_kind(DType dtype) {
   if (dtype == DType::u64) return Kind::u64;
   if (dtype == DType::u32) return Kind::u32;
   if (dtype == DType::u16) return Kind::u16;
-  if (dtype == DType::u8) return Kind::u8;
+  if (dtype == DType::u8 || dtype == DType::f8e4m3 || dtype == DType::f8e5m2) return Kind::u8;
   fail(ErrorCode::unsupported, "[kernel] elements of {} have no address and no arithmetic of their own; cast them",
        name(dtype));
 }

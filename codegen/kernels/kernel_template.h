@@ -55,7 +55,8 @@ struct TemplateKernel {
   RowLookup lookup = {};
 };
 
-/// How an element of that dtype lies in memory: f16 -> Kind::f16, bool -> b1. Errors: unsupported for block formats.
+/// How an element of that dtype lies in memory: f16 -> Kind::f16, bool -> b1, 8-bit floats as the bytes that they are.
+/// Errors: unsupported for block formats and packed elements.
 kir::Kind memory_kind(DType dtype);
 
 }  // namespace openinfer::kernels

@@ -35,8 +35,25 @@ using Sum = std::function<Val(Val m)>;
 void add_plain(const ProductParts& p, std::size_t weight, Val column, const Tile& sum) {
   Build& k = p.k();
   k.for_lanes("k", 0, p.K(), [&](Val at) {
-    const Val w = k.let("w_k", as(p.weight(weight).memory()[column * p.K() + at], p.kind()));
+    const Val stored = p.weight(weight).memory()[column * p.K() + at];
+    const Val w = k.let("w_k", as(p.weight(weight).number(stored, column, at), p.kind()));
     k.each("m", p.tile(), [&](Val m) { sum[m] += w * p.x(m, at); });
+  });
+}
+
+/// The same for elements that share bytes: a lane takes all of a byte.
+void add_packed(const ProductParts& p, std::size_t weight, Val column, const Tile& sum) {
+  Build& k = p.k();
+  const StoredMatrix& w = p.weight(weight);
+  const int each = w.packed()->per_byte;
+  const std::int64_t bytes = p.K() / each;
+  k.for_lanes("b", 0, bytes, [&](Val b) {
+    const Val byte = k.let("byte", convert(w.memory()[column * bytes + b], Kind::i32));
+    k.each("h", each, [&](Val h) {
+      const Val at = k.let("k", b * each + h);
+      const Val w_k = k.let("w_k", as(w.number(w.packed()->value(k, byte, h), column, at), p.kind()));
+      k.each("m", p.tile(), [&](Val m) { sum[m] += w_k * p.x(m, at); });
+    });
   });
 }
 
@@ -87,6 +104,8 @@ Sum column_sums(const ProductParts& p, std::size_t weight, Val column) {
     add_bytes(p, weight, column, sum);
   else if (p.weight(weight).in_blocks())
     add_blocks(p, weight, column, sum);
+  else if (p.weight(weight).packed())
+    add_packed(p, weight, column, sum);
   else
     add_plain(p, weight, column, sum);
   if (p.tile() == 1) {
@@ -184,8 +203,9 @@ TemplateKernel product(const kir::Target& target, const Product& what) {
 TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& what) {
   Build k(what.name, target);
   const Kind kind = sum_kind(what.x);
-  const Mem x = k.in("x", memory_kind(what.x), "(…, N, K)"),
-            w = k.in("w", memory_kind(what.w), what.w_by_rows ? "(…, M, K)" : "(…, K, M)");
+  const Mem x = k.in("x", memory_kind(what.x), "(…, N, K)");
+  if (what.codebooks) codebooks(k);
+  const StoredMatrix w(k, "w", what.w, Layout::rows, what.w_by_rows ? "(…, M, K)" : "(…, K, M)", what.affine);
   const PointwiseCode tail(k, what.tail);
   const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
   const Val n = value_of(k, what.rows), K = value_of(k, what.inner), m = value_of(k, what.columns);
@@ -208,13 +228,15 @@ TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& 
     return place;
   };
   const Val x_row = k.let("x_row", (start(what.x_moves) * n + row) * K);
-  const Val w_start = k.let("w_start", start(what.w_moves) * K * m);
+  const Val w_matrix = start(what.w_moves);
+  const Val w_start = w.is_plain() ? k.let("w_start", w_matrix * K * m) : Val();
+  const auto weight = [&](const Val& i, const Val& column) -> Val {
+    if (w.is_plain()) return w.memory()[w_start + (what.w_by_rows ? column * K + i : i * m + column)];
+    return what.w_by_rows ? w.element(w_matrix * m + column, K, i) : w.element(w_matrix * K + i, m, column);
+  };
   k.for_group("column", first, k.let("end_column", min(first + columns, m)), [&](Val column) {
     const kir::Reg sum = k.var("sum", kind);
-    k.for_("k", 0, K, [&](Val i) {
-      const Val w_at = what.w_by_rows ? column * K + i : i * m + column;
-      sum += as(x[x_row + i], kind) * as(w[w_start + w_at], kind);
-    });
+    k.for_("k", 0, K, [&](Val i) { sum += as(x[x_row + i], kind) * as(weight(i, column), kind); });
     std::vector<Val> place = at;
     place.push_back(row);
     place.push_back(column);

@@ -22,7 +22,8 @@ struct Product {
     bool by_rows = true;    // stored (M, K): a column of W lies in one piece. Else (K, M).
     std::string bias = {};  // of a buffer of M floats; "": none
     DType bias_dtype = DType::f32;
-    Layout layout = Layout::rows;  // panel16: by_rows, M a multiple of 16, a dtype with a PanelCode
+    Layout layout = Layout::rows;           // panel16: by_rows, M a multiple of 16, a dtype with a PanelCode
+    std::optional<AffineCode> affine = {};  // of integers
   };
   /// How several W share a dispatch. stacked: their columns lie one behind the other, each with a tail of its own.
   /// zipped: equal M, one tail sees the same column of all.
@@ -44,6 +45,7 @@ struct Product {
   std::optional<Experts> experts = {};
   /// x lies in blocks of 8 bits (int8_rows.h), and quants of W are multiplied as bytes: all W by rows, with byte codes.
   bool int8 = false;
+  bool codebooks = false;  // binds those (block_code.h): some variant of the dispatch reads iq1, iq2 or iq3
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
   std::vector<Pointwise> tails = {};
 };
@@ -57,7 +59,8 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 /// units where they serve (product_mma.h). Of experts one of the two above: a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);
 
-/// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m] of activations, with broadcast leading dimensions: strides of 0.
+/// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m], with broadcast leading dimensions: strides of 0. Of activations, or with
+/// matrices of a weight, in any stored format.
 struct BatchedProduct {
   std::string name;
   DType x = DType::f32, w = DType::f32;
@@ -65,6 +68,8 @@ struct BatchedProduct {
   std::vector<bool> x_moves = {}, w_moves = {};  // does the operand have that extent, or is it 1 there?
   Extent rows = {}, inner = {}, columns = {};    // N, K, M
   bool w_by_rows = false;                        // w is (…, M, K)
+  bool codebooks = false;                        // as Product's
+  std::optional<AffineCode> affine = {};         // of w
   Pointwise tail = {};                           // over axes (batch…, N, M)
 };
 TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& what);

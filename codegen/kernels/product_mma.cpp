@@ -59,6 +59,7 @@ class MmaProduct {
   MmaProduct(const kir::Target& target, const Product& what)
       : k_(what.name, target), what_(what), shape_(*target.mma), d_(*division_of(target, what)) {
     x_ = k_.in(what.of, memory_kind(what.x), "(N, K)");
+    if (what.codebooks) codebooks(k_);
     for (const Product::Weight& w : what.weights) {
       weights_.push_back(std::make_unique<StoredMatrix>(k_, w.name, w.dtype, Layout::rows, "(M, K)"));
       biases_.push_back(w.bias.empty() ? Mem() : k_.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
@@ -244,6 +245,7 @@ std::string why_no_mma(const kir::Target& target, const Product& what) {
   if (what.int8) return "x lies in 8-bit blocks";
   if (!is_rounded_by_f16(what.x) || is_block(what.x)) return fmt::format("x is {}", name(what.x));
   for (const Product::Weight& w : what.weights) {
+    if (w.affine) return fmt::format("{} is quantised with scales of its own", w.name);
     if (w.layout != Layout::rows) return fmt::format("{} lies in panels", w.name);
     if (!w.by_rows) return fmt::format("{} lies by columns", w.name);
     if (!w.columns.known()) return fmt::format("the width of {} is not known", w.name);

@@ -25,8 +25,10 @@ ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, con
       tile_(what.experts ? 1 : static_cast<int>(std::min(tile, std::max<std::int64_t>(what.rows.value, 1)))),
       x_(x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K / 32)")) {
   if (what.experts) ids_ = k.in("ids", kir::Kind::i32, "(N)");
+  if (what.codebooks) codebooks(k);
   for (const Product::Weight& w : what.weights) {
-    weights_.push_back(std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.layout, w.by_rows ? "(M, K)" : "(K, M)"));
+    weights_.push_back(
+        std::make_unique<StoredMatrix>(k, w.name, w.dtype, w.layout, w.by_rows ? "(M, K)" : "(K, M)", w.affine));
     biases_.push_back(w.bias.empty() ? Mem() : k.in(w.bias, memory_kind(w.bias_dtype), "(M)"));
   }
   for (const Pointwise& tail : what.tails) tails_.push_back(std::make_unique<PointwiseCode>(k, tail));

@@ -30,6 +30,7 @@ class EntryLowering final : public GroupLowering {
   Operand operand(ValueId value) override;
   DType dtype(ValueId value) const override;
   bool transposed(ValueId value) const override;
+  bool is_read_through(ValueId value) const override;
   kernels::Layout layout(ValueId value) const override;
   std::optional<Dim> scalar(ValueId value) const override;
   std::pair<std::int64_t, std::int64_t> range(const Dim& dim) const override;

@@ -212,6 +212,24 @@ bool EntryLowering::transposed(ValueId value) const {
   return g_.model->tensor(key(g_.nodes[node], first)).transposed;
 }
 
+/// Products read it as w, gathers as a table of rows. Members of a family that differ in dtype want variants of a
+/// kernel, which are made by the node's own operands.
+bool EntryLowering::is_read_through(ValueId value) const {
+  const NodeId id = g_.values[value].node;
+  if (id == kNoNode || g_.nodes[id].op->name != "affine" || all_uses_.leaves(value)) return false;
+  for (const ValueId v : g_.nodes[id].operands)
+    if (v != kNoValue && g_.values[v].dtypes.size() > 1) return false;
+  const auto reads = [&](NodeId user) {
+    const Node& n = g_.nodes[user];
+    const auto once = std::count(n.operands.begin(), n.operands.end(), value) == 1;
+    if (is_product(n)) return once && n.operands[1] == value;
+    if (n.op->name != "gather" || !once || n.operands[0] != value) return false;
+    return g_.values[value].type.shape.size() == 2 && std::get<std::int64_t>(attribute(n, "axis")) == 0;
+  };
+  const auto& users = all_uses_.of(value);
+  return !users.empty() && std::all_of(users.begin(), users.end(), reads);
+}
+
 kernels::Layout EntryLowering::layout(ValueId value) const {
   const NodeId node = g_.values[value].node;
   if (node == kNoNode || g_.nodes[node].op != &weight_op()) return kernels::Layout::rows;

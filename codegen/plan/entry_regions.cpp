@@ -156,6 +156,7 @@ void EntryLowering::lower_item(const Item& item) {
   const Node& node = g_.nodes[item.nodes.front()];
   if (node.op == &loop_op()) return lower_loop(node);
   if (node.op == &cond_op()) return lower_cond(node);
+  if (item.nodes.size() == 1 && !node.results.empty() && is_read_through(node.results[0])) return;
   if (!is_number(item)) lower_group(item);
 }
 

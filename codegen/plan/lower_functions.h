@@ -11,6 +11,20 @@ void lower_product(GroupLowering& l);        // lower_product.cpp
 void lower_expert_matmul(GroupLowering& l);  // lower_experts.cpp
 void lower_attention(GroupLowering& l);      // lower_attention.cpp
 
+/// Does a kernel for `value`, in one of the dtypes that its family has, read codebooks? Then `bind` has them.
+bool bind_codebooks(GroupLowering& l, ValueId value, std::map<std::string, Operand>& bind);  // lower_product.cpp
+
+/// What kernels read of a value: itself, or, of one that is read through, integers and what makes numbers of them.
+struct ReadAs {
+  ValueId stored = kNoValue;
+  std::optional<kernels::AffineCode> affine = {};
+};
+ReadAs read_as(GroupLowering& l, ValueId value);  // lower_affine.cpp
+/// Binds the buffers that StoredMatrix declares for `name`; `value` is what read_as was asked for.
+void bind_stored(GroupLowering& l, ValueId value, const std::string& name, std::map<std::string, Operand>& bind);
+
+void lower_affine(GroupLowering& l);  // lower_affine.cpp
+
 /// The attribute `axis` of an operand of that rank, counted from the front.
 std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank);  // lower_rows.cpp
 

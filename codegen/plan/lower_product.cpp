@@ -20,19 +20,20 @@ bool transposes(const GroupLowering& l, const Node& n) {
 }
 
 Product::Weight weight_of(GroupLowering& l, const Node& n, Bindings& bind) {
-  const ValueId w = n.operands[1];
-  const bool by_rows = transposes(l, n) != l.transposed(w);
-  const Shape& shape = l.type(w).shape;
-  const std::string wanted = name_of(l, w);
+  const ReadAs w = read_as(l, n.operands[1]);
+  const bool by_rows = transposes(l, n) != l.transposed(w.stored);
+  const Shape& shape = l.type(w.stored).shape;
+  const std::string wanted = name_of(l, w.stored);
   std::string name = wanted;
   for (int i = 2; bind.contains(name); ++i) name = wanted + "_" + std::to_string(i);
-  bind[name] = l.operand(w);
+  bind_stored(l, n.operands[1], name, bind);
   Product::Weight weight = {.name = name,
-                            .dtype = l.dtype(w),
+                            .dtype = l.dtype(w.stored),
                             .columns = l.extent(shape[transposes(l, n) ? 0 : 1]),
                             .by_rows = by_rows,
                             .bias = {},
-                            .layout = l.layout(w)};
+                            .layout = l.layout(w.stored),
+                            .affine = w.affine};
   if (n.op->name == "linear") {
     weight.bias = name + "_bias";
     weight.bias_dtype = l.dtype(n.operands[2]);
@@ -89,13 +90,13 @@ void lower_batched(GroupLowering& l, NodeId id) {
   const Node& n = l.node(id);
   const ValueId y = n.results[0];
   const Shape &x = l.type(n.operands[0]).shape, &w = l.type(n.operands[1]).shape, &shape = l.type(y).shape;
-  if (is_block(l.dtype(n.operands[1])))
-    l.unsupported(n, "a batch of matrices stored in blocks has no kernel yet; cast it first");
   kernels::BatchedProduct p;
+  const ReadAs stored = read_as(l, n.operands[1]);
   p.name = "matmul_" + identifier(l.graph().values[y].name);
   p.x = l.dtype(n.operands[0]);
-  p.w = l.dtype(n.operands[1]);
-  p.w_by_rows = transposes(l, n) != l.transposed(n.operands[1]);
+  p.w = l.dtype(stored.stored);
+  p.affine = stored.affine;
+  p.w_by_rows = transposes(l, n) != l.transposed(stored.stored);
   const bool vector = x.size() == 1;
   const std::size_t batch = shape.size() - (vector ? 1 : 2);
   const auto moves = [&](const Shape& own, std::size_t own_leading, std::size_t d) {
@@ -116,11 +117,23 @@ void lower_batched(GroupLowering& l, NodeId id) {
   p.tail.axes.push_back(p.columns);
   p.tail.given = {l.dtype(y)};
   p.tail.outputs = {{"y", l.dtype(y), 0}};
-  l.dispatch(kernels::batched_product(l.target(), p),
-             {{"x", l.operand(n.operands[0])}, {"w", l.operand(n.operands[1])}, {"y", l.operand(y)}});
+  Bindings bind = {{"x", l.operand(n.operands[0])}, {"y", l.operand(y)}};
+  bind_stored(l, n.operands[1], "w", bind);
+  p.codebooks = bind_codebooks(l, n.operands[1], bind);
+  l.dispatch(kernels::batched_product(l.target(), p), bind);
 }
 
 }  // namespace
+
+bool bind_codebooks(GroupLowering& l, ValueId value, std::map<std::string, Operand>& bind) {
+  std::vector<DType> dtypes = l.graph().values[value].dtypes;
+  dtypes.push_back(l.dtype(value));
+  if (std::none_of(dtypes.begin(), dtypes.end(), kernels::needs_codebooks)) return false;
+  const std::vector<std::uint16_t> entries = kernels::codebook_entries();
+  bind[std::string(kernels::kCodebooks)] =
+      l.constant(kernels::kCodebooks, Tensor(entries, {static_cast<std::int64_t>(entries.size())}));
+  return true;
+}
 
 void lower_product(GroupLowering& l) {
   const FusedGroup& group = l.group();
@@ -152,6 +165,8 @@ void lower_product(GroupLowering& l) {
   Bindings bind = {{what.of, int8 ? l.int8_rows(first.operands[0]) : l.operand(first.operands[0])}};
   std::vector<std::vector<ValueId>> given(what.siblings == Product::Siblings::stacked ? group.products.size() : 1);
   std::vector<std::vector<NodeId>> tails(given.size());
+  for (const NodeId p : group.products)
+    what.codebooks = bind_codebooks(l, l.node(p).operands[1], bind) || what.codebooks;
   for (std::size_t i = 0; i < group.products.size(); ++i) {
     const Node& n = l.node(group.products[i]);
     what.weights.push_back(weight_of(l, n, bind));

@@ -151,46 +151,47 @@ void lower_gather(GroupLowering& l) {
   const Shape& shape = l.type(n.operands[0]).shape;
   const std::size_t axis = axis_of(l, n, shape.size());
   const Cut c = cut(l, shape, axis, axis + 1);
+  const ReadAs table = read_as(l, n.operands[0]);
   kernels::Gather what = {.outer = c.outer,
                           .entries = c.axis,
                           .count = l.extent(Size::count(l.type(n.operands[1]).shape)),
                           .inner = c.inner,
-                          .table = l.dtype(n.operands[0]),
-                          .layout = l.layout(n.operands[0]),
+                          .table = l.dtype(table.stored),
+                          .layout = l.layout(table.stored),
                           .ids = l.dtype(n.operands[1])};
-  const bool packed = info(what.table).block_size > 1;
-  if (packed && !kernels::has_block_code(what.table))
-    l.unsupported(n, fmt::format("no kernel reads elements of {}; cast the table", name(what.table)));
-  if (l.transposed(n.operands[0])) {
-    if (shape.size() != 2 || packed)
-      l.unsupported(n, "a transposed table in blocks, or of other than two dimensions, has no kernel; cast it");
+  const bool decodes = info(what.table).block_size > 1 || table.affine;  // of two dimensions then
+  what.affine = table.affine;
+  if (decodes) what.transposed = l.transposed(table.stored);
+  if (l.transposed(table.stored) && !decodes) {
+    if (shape.size() != 2) l.unsupported(n, "a transposed table of other than two dimensions has no kernel; cast it");
     const kernels::Extent rows = l.extent(shape[0]);  // it lies as (columns, rows)
     what.steps =
         axis == 0 ? std::vector<kernels::Extent>{{1}, {1}, rows} : std::vector<kernels::Extent>{{1}, rows, {1}};
   }
-  with_tail(l, n, {{"table", l.operand(n.operands[0])}, {"ids", l.operand(n.operands[1])}},
-            [&](kernels::Pointwise tail) {
-              what.tail = std::move(tail);
-              return kernels::gather(l.target(), kernel_name(l, n), what);
-            });
+  Bindings bind = {{"ids", l.operand(n.operands[1])}};
+  bind_stored(l, n.operands[0], "table", bind);
+  what.codebooks = bind_codebooks(l, n.operands[0], bind);
+  with_tail(l, n, bind, [&](kernels::Pointwise tail) {
+    what.tail = std::move(tail);
+    return kernels::gather(l.target(), kernel_name(l, n), what);
+  });
 }
 
 void lower_cast(GroupLowering& l) {
   const Node& n = l.node(l.group().head);
   const Shape& shape = l.type(n.operands[0]).shape;
   const DType stored = l.dtype(n.operands[0]);
-  if (!kernels::has_block_code(stored))
-    l.unsupported(n, fmt::format("no kernel reads elements of {} yet", name(stored)));
-  const std::size_t first = shape.size() < 2 ? 0 : shape.size() - 2;
-  const Cut c = cut(l, shape, first, shape.size() - 1);
+  const std::size_t rank = shape.size();  // 0: an 8-bit float alone
+  const Cut c = cut(l, shape, rank < 2 ? 0 : rank - 2, rank < 1 ? 0 : rank - 1);
+  Bindings bind = {{"x", l.operand(n.operands[0])}, {"y", l.operand(n.results[0])}};
   const kernels::Decode what = {.outer = c.outer,
                                 .rows = c.axis,
                                 .columns = c.inner,
                                 .stored = stored,
                                 .result = l.dtype(n.results[0]),
-                                .transposed = l.transposed(n.operands[0])};
-  l.dispatch(kernels::decode(l.target(), kernel_name(l, n), what),
-             {{"x", l.operand(n.operands[0])}, {"y", l.operand(n.results[0])}});
+                                .transposed = l.transposed(n.operands[0]),
+                                .codebooks = bind_codebooks(l, n.operands[0], bind)};
+  l.dispatch(kernels::decode(l.target(), kernel_name(l, n), what), bind);
 }
 
 }  // namespace openinfer::plan

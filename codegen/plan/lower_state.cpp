@@ -87,7 +87,7 @@ std::vector<Operand> cache_from(GroupLowering& l, const Node& n, ValueId layer) 
   return places;
 }
 
-enum KvOperand : std::size_t { kKeys, kValues, kLayer, kStep, kPos, kSlot };
+enum KvOperand : std::size_t { kWriteKeys, kWriteValues, kWriteLayer, kWriteStep, kWritePos, kWriteSlot };
 
 void dispatch_kv_write(GroupLowering& l, const Node& n, const Node* rope) {
   using Places = kernels::KvWrite::Places;
@@ -95,25 +95,25 @@ void dispatch_kv_write(GroupLowering& l, const Node& n, const Node* rope) {
   const auto given = [&](KvOperand i) { return n.operands.size() > i && n.operands[i] != kNoValue; };
   if (!spec.shape[2].is_constant() || !spec.shape[4].is_constant())
     l.unsupported(n, "heads and head_dim of the cache must be numbers");
-  const ValueId keys = rope ? rope->operands[0] : n.operands[kKeys];
-  const std::vector<Operand> cache = cache_from(l, n, n.operands[kLayer]);
+  const ValueId keys = rope ? rope->operands[0] : n.operands[kWriteKeys];
+  const std::vector<Operand> cache = cache_from(l, n, n.operands[kWriteLayer]);
   Bindings bind = {{"k", l.operand(keys)},
-                   {"v", l.operand(n.operands[kValues])},
-                   {"pos", l.operand(n.operands[given(kStep) ? kStep : kPos])},
+                   {"v", l.operand(n.operands[kWriteValues])},
+                   {"pos", l.operand(n.operands[given(kWriteStep) ? kWriteStep : kWritePos])},
                    {"k_cache", cache[0]},
                    {"v_cache", cache[1]}};
   kernels::KvWrite what = {.rows = l.extent(l.type(keys).shape[0]),
                            .slots = l.extent(spec.shape[1]),
                            .capacity = l.extent(spec.shape[3]),
-                           .places = given(kStep)   ? Places::step
-                                     : given(kSlot) ? Places::pos_slot
-                                                    : Places::pos,
+                           .places = given(kWriteStep)   ? Places::step
+                                     : given(kWriteSlot) ? Places::pos_slot
+                                                         : Places::pos,
                            .heads = static_cast<int>(spec.shape[2].constant()),
                            .head_dim = static_cast<int>(spec.shape[4].constant()),
                            .k = l.dtype(keys),
-                           .v = l.dtype(n.operands[kValues]),
+                           .v = l.dtype(n.operands[kWriteValues]),
                            .cache = spec.dtype};
-  if (given(kSlot)) bind["slot"] = l.operand(n.operands[kSlot]);
+  if (given(kWriteSlot)) bind["slot"] = l.operand(n.operands[kWriteSlot]);
   if (rope) {
     what.rope = rotation_of(l, *rope);
     bind["rope_pos"] = l.operand(rope->operands[1]);

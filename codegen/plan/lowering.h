@@ -43,6 +43,8 @@ class GroupLowering {
   virtual DType dtype(ValueId value) const = 0;
   /// Does the weight lie transposed to its logical shape?
   virtual bool transposed(ValueId value) const = 0;
+  /// Is the value an affine one that all its readers take from what is stored, so that it is nowhere itself?
+  virtual bool is_read_through(ValueId value) const = 0;
   /// How the weight lies when kernels read it (layout.h); rows for all other values.
   virtual kernels::Layout layout(ValueId value) const = 0;
   /// The value as an affine expression: an integer literal, a loop's index, sums and products of those.

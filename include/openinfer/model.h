@@ -33,6 +33,13 @@ struct Weight {
   Location at;
 };
 
+/// Affine quantisation of an integer tensor: value = (q − zero) · scale.
+struct Quantisation {
+  std::string_view scale, zero;  // keys; zero may be empty
+  std::int64_t axis = 0;         // of the stored dimensions
+  std::int64_t group = 0;        // neighbours along the axis that share a scale; 0: per index along it, or for all
+};
+
 /// What the index of the package says of one tensor.
 struct TensorInfo {
   std::string_view key;
@@ -45,6 +52,7 @@ struct TensorInfo {
   std::uint64_t size_bytes = 0;
   std::uint64_t offset = 0;  // within its file
   std::uint32_t shard = 0;   // 0 is the main file
+  std::optional<Quantisation> quantisation = {};
 };
 
 struct MetaEntry {

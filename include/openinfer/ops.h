@@ -120,6 +120,19 @@ Value select(const In& condition, const In& a, const In& b);
 /// plain dtypes (f64 f32 f16 bf16, i8…u64, bool), f8e4m3 and f8e5m2 [C1]. Same dtype: x itself.
 Value cast(const In& x, DType dtype);
 Pipe cast(DType dtype);
+/// y[…] = (q[…] − zero) · scale, what an affine quantised tensor stands for; both operations round to f32.
+/// Shapes: q any → q's. scale and zero are () for all of q, or (d) for the d indices along `axis`, or, for groups of
+/// `group` neighbours along it, q's with d / group in place of d. `axis` and these shapes are those of q as it lies in
+/// its package, where the last two dimensions may be swapped.
+/// Dtypes: q integers, packed ones too; scale any float; zero integers or floats [C1]. Result: f32.
+/// Errors: invalid_argument [C2] axis or group negative; shape_mismatch [C3] scale or zero does not fit q.
+/// A package tensor with a quantisation becomes this where an operator takes it; products and gathers read through it.
+struct AffineOptions {
+  std::int64_t axis = 0;
+  std::int64_t group = 0;  // 0: per channel
+};
+Value affine(const In& q, const In& scale, const OptionalIn& zero = {}, AffineOptions options = {});
+
 /// A tensor of one value.  Dtypes: plain [C1].  Errors: invalid_argument [C1] if the value does not fit the dtype (a
 /// fraction or out of range for integers, finite but infinite once rounded for floats), [C2] if an extent may be
 /// negative.
@@ -247,7 +260,8 @@ Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false);
 /// y[…,n] = Σ_k x[…,k] · w[…,k,n], sums in f32 (f64 for f64).
 /// Shapes: x (…, M, K) or (K), w (…, K, N) → (…, M, N); leading dimensions broadcast; a two-dimensional w serves every
 /// leading dimension of x. `transpose_w`: w is (…, N, K).
-/// Dtypes: x f16|bf16|f32|f64; w any float or block format, f64 only with x f64 [C2]. Result: x's dtype.
+/// Dtypes: x f16|bf16|f32|f64; w any float, block format, ternary digits or integers of at most 8 bits, f64 only with x
+/// f64 [C2]. Result: x's dtype.
 /// Errors: shape_mismatch [C1] if the K differ, [C3] if leading dimensions do not broadcast or w has less than two.
 struct MatmulOptions {
   bool transpose_w = false;

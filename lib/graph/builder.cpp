@@ -94,15 +94,68 @@ WeightDecl declare_family(const Weight& weight, const Family& family) {
   return decl;
 }
 
+/// The key pattern of what belongs to each member of a family: the member's key in the name, or one for all.
+std::string pattern_beside(const Weight& weight, const Family& family, const std::string& key,
+                           std::string_view beside) {
+  std::string pattern(beside);
+  if (family.ranges.empty()) return pattern;
+  const std::size_t place = pattern.find(key);
+  if (place == pattern.npos)
+    fail_at(weight.at, ErrorCode::unsupported,
+            "[weight] \"{}\" is quantised by \"{}\": in a family the name of a scale has that of its tensor in it", key,
+            beside);
+  return pattern.replace(place, key.size(), family.pattern);
+}
+
+/// The quantisation of the weight with patterns for keys, the same for all members; nothing if it has none.
+struct FamilyQuantisation {
+  std::string scale, zero;  // zero may be empty
+  std::int64_t axis = 0, group = 0;
+  bool operator==(const FamilyQuantisation&) const = default;
+};
+std::optional<FamilyQuantisation> quantisation_of(const Weight& weight, const Family& family) {
+  std::optional<FamilyQuantisation> all;
+  std::string first;
+  for_each_key(family, "", 0, 0, [&](const std::string& key) {
+    std::optional<FamilyQuantisation> own;
+    if (const auto q = weight.model->tensor({key, At(weight.at.file, weight.at.line)}).quantisation)
+      own = {pattern_beside(weight, family, key, q->scale),
+             q->zero.empty() ? std::string() : pattern_beside(weight, family, key, q->zero), q->axis, q->group};
+    if (first.empty()) first = key, all = own;
+    if (own != all)
+      fail_at(weight.at, ErrorCode::unsupported, "[weight] a family is quantised in one way: \"{}\" and \"{}\" differ",
+              first, key);
+  });
+  return all;
+}
+
+ValueId add_family(Draft& draft, const Weight& weight, Family family) {
+  const int decl = draft.declare_weight(declare_family(weight, family), weight.at);
+  return draft.add_weight(decl, std::move(family.loop_indices), std::move(family.index), weight.at);
+}
+
 ValueId add_weight(Draft& draft, Weight weight, Location at) {
   weight.at = at;
   if (!weight.model) fail_at(weight.at, kInvalid, "[weight] \"{}\" belongs to no model", weight.pattern);
   if (!draft.g.model) draft.g.model = *weight.model;
   if (!(*draft.g.model == *weight.model))
     fail_at(weight.at, kInvalid, "[weight] \"{}\" belongs to another model than the graph", weight.pattern);
-  Family family = resolve_pattern(draft, weight);
-  const int decl = draft.declare_weight(declare_family(weight, family), weight.at);
-  return draft.add_weight(decl, std::move(family.loop_indices), std::move(family.index), weight.at);
+  const Family family = resolve_pattern(draft, weight);
+  const ValueId stored = add_family(draft, weight, family);
+  const std::optional<FamilyQuantisation> q = quantisation_of(weight, family);
+  if (!q) return stored;
+  const auto beside = [&](const std::string& pattern) {
+    if (pattern.empty()) return kNoValue;
+    Family own = family;
+    own.pattern = pattern;
+    if (pattern.find("{}") == pattern.npos) own.loop_indices = {}, own.index = {}, own.ranges = {}, own.steps = {};
+    return add_family(draft, weight, std::move(own));
+  };
+  const ValueId scale = beside(q->scale), zero = beside(q->zero);
+  Attributes attributes;
+  if (q->axis != 0) attributes.set("axis", q->axis);
+  if (q->group != 0) attributes.set("group", q->group);
+  return draft.add_node(*OpSet::builtin().find("affine"), {stored, scale, zero}, std::move(attributes), -1, {}, at)[0];
 }
 
 /// scale·l + offset as nodes on i32 scalars.

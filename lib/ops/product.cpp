@@ -13,7 +13,11 @@
 namespace openinfer {
 namespace {
 
-bool is_weight_dtype(DType d) { return is_float(d) || is_block(d); }
+/// What is exact in f32, or a float.
+bool is_weight_dtype(DType d) {
+  const DTypeInfo& row = info(d);
+  return is_float(d) || is_block(d) || row.kind == DTypeKind::ternary || (is_int(d) && row.bits <= 8);
+}
 
 /// The extents of one run. Matrices of x and w are picked per batch by their own leading dimensions.
 struct Problem {

@@ -23,6 +23,13 @@ TensorInfo describe(const opnf::Reader& reader, std::size_t row) {
   info.size_bytes = t.nbytes;
   info.offset = t.offset;
   info.shard = t.shard;
+  if (const auto q = reader.quantisation(row)) {
+    Quantisation& quantisation = info.quantisation.emplace();
+    quantisation.scale = reader.tensor(q->scale).key;
+    if (q->zero_point) quantisation.zero = reader.tensor(*q->zero_point).key;
+    quantisation.axis = q->axis;
+    quantisation.group = static_cast<std::int64_t>(q->group_size);
+  }
   return info;
 }
 

@@ -96,7 +96,8 @@ Example matvec(const kir::Target& target, DType weights, std::int64_t N, std::in
                .buffers = {{"w", w.data},
                            {"x", Data(DType::f32, noise(N * K))},
                            {"residual", Data(DType::f32, noise(N * M, 3))},
-                           {"y", Data(DType::f32, N * M)}},
+                           {"y", Data(DType::f32, N * M)},
+                           {"iq_codebooks", codebook_data()}},
                .params = {{"N", N}},
                .results = {}};
   std::vector<double> y;

@@ -7,6 +7,7 @@
 
 #include "codegen/kernels/gather.h"
 #include "lib/base/dequantize.h"
+#include "stored.h"
 #include "template_run.h"
 
 using namespace openinfer;
@@ -117,10 +118,11 @@ TEST_CASE("gather takes rows by number and touches nothing beyond the table") {
 }
 
 TEST_CASE("gather decodes blocks as the library does") {
-  const DType formats[] = {DType::q4_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q6_k};
+  const DType formats[] = {DType::q4_0, DType::q5_1, DType::q8_0, DType::q4_k,  DType::q6_k,
+                           DType::i4,   DType::u1,   DType::t1,   DType::iq3_s, DType::tq1_0};
   for (const DType dtype : formats) {
     const DTypeInfo& format = info(dtype);
-    const std::int64_t width = 2 * format.block_size, row_bytes = 2 * format.block_bytes;
+    const std::int64_t width = 8 * format.block_size, row_bytes = 8 * format.block_bytes;
     std::vector<std::byte> table(static_cast<std::size_t>(5 * row_bytes));
     std::vector<float> decoded(static_cast<std::size_t>(5 * width));
     const std::vector<double> bytes = noise(5 * row_bytes);
@@ -132,7 +134,8 @@ TEST_CASE("gather decodes blocks as the library does") {
       const Gather what = {.outer = {1}, .entries = {5}, .count = {3}, .inner = {width}, .table = dtype};
       Buffers b = {{"table", Data(table)},
                    {"ids", Data(DType::i32, std::vector<double>{4, 0, 2})},
-                   {"y", Data(DType::f32, 3 * width)}};
+                   {"y", Data(DType::f32, 3 * width)},
+                   {"iq_codebooks", codebook_data()}};
       run(gather(target, "gather", what), b);
       std::vector<double> expected;
       for (const std::int64_t id : {4, 0, 2})

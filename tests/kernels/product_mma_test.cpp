@@ -57,7 +57,7 @@ void check_one(const kir::Target& target, const Case& c) {
   Product p = {.name = "p", .x = c.x, .rows = {512, "N"}, .inner = {c.K}};
   p.weights = {{.name = "w", .dtype = c.w, .columns = {c.M}}};
   p.tails = {{.axes = {p.rows, {c.M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
-  Buffers b = {{"x", x.data}, {"w", w.data}, {"y", Data(DType::f32, c.N * c.M)}};
+  Buffers b = {{"x", x.data}, {"w", w.data}, {"y", Data(DType::f32, c.N * c.M)}, {"iq_codebooks", codebook_data()}};
   REQUIRE(why_no_mma(target, p).empty());
   run(mma_product(target, p), b, {{"N", c.N}});
   for (std::int64_t n = 0; n < c.N; ++n)

@@ -70,7 +70,7 @@ void check_one(const kir::Target& target, const Case& c) {
   Product p = {.name = "p", .x = c.x, .rows = extent_of(c.N, c.known), .inner = {c.K}};
   p.weights = {{.name = "w", .dtype = c.w, .columns = {c.M}, .by_rows = c.by_rows}};
   p.tails = {{.axes = {p.rows, {c.M}}, .given = {c.x}, .outputs = {{"y", c.x, 0}}}};
-  Buffers b = {{"x", x.data}, {"w", w.data}, {"y", Data(c.x, c.N * c.M)}};
+  Buffers b = {{"x", x.data}, {"w", w.data}, {"y", Data(c.x, c.N * c.M)}, {"iq_codebooks", codebook_data()}};
   run(product(target, p), b, {{"N", c.N}});
   for (std::int64_t n = 0; n < c.N; ++n)
     for (std::int64_t m = 0; m < c.M; ++m) check(b["y"], n * c.M + m, expected(x, w, c.by_rows, n, m, c.x));
@@ -125,6 +125,15 @@ TEST_CASE("products of blocks, each format, one block and several") {
     for (const std::int64_t N : {8, 9, 17}) check_one(target, {DType::f32, DType::q4_1, N, 96, 9, true, false});
     for (const DType x : {DType::f16, DType::bf16, DType::f64}) check_one(target, {x, DType::q4_k, 2, 256, 3});
   }
+}
+
+TEST_CASE("products of weights whose elements share bytes, and of 8-bit floats") {
+  for (const kir::Target& target : some_targets())
+    for (const DType w : packed_dtypes()) {
+      check_one(target, {DType::f32, w, 1, 40, 5});
+      check_one(target, {DType::f16, w, 9, 520, 3, true, false});
+      check_one(target, {DType::f64, w, 3, 5, 80, false});
+    }
 }
 
 TEST_CASE("products of weights that lie by columns") {

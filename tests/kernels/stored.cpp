@@ -31,6 +31,13 @@ void tame(const kir::Record& record, std::byte* block, double x) {
     }
     const auto single = static_cast<float>(scale);
     if (f.kind == kir::Kind::f32) std::memcpy(block + at, &single, 4);
+    if (record.name == "iq1_m" && f.name == "scales") {  // d's bits are the highest four of each
+      const std::uint16_t half = float_to_half(static_cast<float>(scale));
+      for (std::size_t i = 0; i < 4; ++i) {
+        std::byte& high = block[at + 2 * i + 1];
+        high = (high & std::byte{15}) | static_cast<std::byte>((half >> (4 * i) & 15) << 4);
+      }
+    }
     if (f.name == "e") block[at] = static_cast<std::byte>(124 + static_cast<int>(4 * x));
     at += static_cast<std::size_t>(f.count * info(f.kind).bytes);
   }
@@ -45,15 +52,38 @@ std::vector<DType> block_dtypes() {
   return all;
 }
 
+std::vector<DType> packed_dtypes() {
+  std::vector<DType> all;
+  for (int code = 0; code < 64; ++code)
+    if (packed_code(static_cast<DType>(code))) all.push_back(static_cast<DType>(code));
+  return all;
+}
+
+Data codebook_data() {
+  const std::vector<std::uint16_t> entries = codebook_entries();
+  return {DType::u16, std::vector<double>(entries.begin(), entries.end())};
+}
+
 Stored::Stored(DType t, std::int64_t rows, std::int64_t columns, std::uint32_t seed) : dtype(t), n(columns) {
   values.resize(static_cast<std::size_t>(rows * n));
   if (is_block(dtype)) {
     fill_blocks(rows, seed);
+  } else if (packed_code(dtype)) {
+    fill_packed(seed);
   } else {
     data = Data(dtype, noise(rows * n, seed));
     values = data.values();
   }
   for (const double v : values) largest_ = std::max(largest_, std::abs(v));
+}
+
+void Stored::fill_packed(std::uint32_t seed) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<std::byte> raw = random_bytes(static_cast<std::size_t>(size_bytes(dtype, count)), seed);
+  for (std::byte& byte : raw)
+    if (is_float(dtype)) byte = (byte & std::byte{0x9f}) | std::byte{0x20};
+  dequantize(dtype, raw.data(), values.data(), count);
+  data = Data(std::move(raw));
 }
 
 void Stored::fill_blocks(std::int64_t rows, std::uint32_t seed) {

@@ -10,9 +10,14 @@ namespace openinfer::kernels {
 
 /// Block formats with a BlockCode.
 std::vector<DType> block_dtypes();
+/// Dtypes with a PackedCode.
+std::vector<DType> packed_dtypes();
+
+/// The buffer that kernels over codebook formats are bound to besides.
+Data codebook_data();
 
 /// (rows, columns) elements, row-major; blocks lie along the rows. Of block formats every byte is random but for the
-/// scales, which are numbers near 1/64.
+/// scales, which are numbers near 1/64; of packed ones too, but for exponents of 8-bit floats, which are ordinary.
 struct Stored {
   Stored(DType dtype, std::int64_t rows, std::int64_t columns, std::uint32_t seed = 1);
   double at(std::int64_t row, std::int64_t column) const { return values[static_cast<std::size_t>(row * n + column)]; }
@@ -26,6 +31,7 @@ struct Stored {
 
  private:
   void fill_blocks(std::int64_t rows, std::uint32_t seed);
+  void fill_packed(std::uint32_t seed);
 
   double largest_ = 0;
 };

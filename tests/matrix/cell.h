@@ -38,7 +38,15 @@ struct StoredTensor {
   DType dtype;
   Extents shape;  // logical
   bool transposed = false;
-  Fill fill = noise();  // of plain dtypes
+  Fill fill = noise();      // of plain dtypes
+  bool every_code = false;  // of 8-bit floats: NaN, infinities and denormals too
+  /// Of a quantised one: weights of the cell by number (none: -1), the stored axis, and a group or 0.
+  struct Affine {
+    int scale = -1, zero = -1;
+    int axis = 0;
+    std::int64_t group = 0;
+  };
+  Affine affine = {};
 };
 
 class CellGraph;

@@ -128,7 +128,7 @@ void concat_cells(const Operator& row, DType t, std::vector<Cell>& to) {
 }
 
 void gather_cells(const Operator& row, DType t, std::vector<Cell>& to) {
-  const auto add = [&](const std::string& dtype, const char* form, const std::function<void(CellGraph&)>& build,
+  const auto add = [&](const std::string& dtype, const std::string& form, const std::function<void(CellGraph&)>& build,
                        bool quick, std::vector<StoredTensor> weights = {}) {
     to.push_back({.op = std::string(row.name),
                   .dtype = dtype,
@@ -164,12 +164,20 @@ void gather_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   add(dtype, "weight (40, 33), stored transposed, at (N)", stored, t == f32, {{t, {40, 33}, true, every_value()}});
   if (t != f32) return;
   for (const DType format : stored_formats()) {
-    if (is_float(format)) continue;  // of f8 a gather gives f8, which no output is
-    add(std::string(name(format)), "weight (40, 1280) at (N)", stored, format == DType::q4_k, {{format, {40, 1280}}});
+    const auto rows_of = [format](std::int64_t entries) {
+      return [=](CellGraph& c) {
+        const Value y = gather(c.weight(0), c.input(i32, {kN}, ids(entries)));
+        c.output(is_float(format) ? cast(y, f32) : y);  // 8-bit floats stay what they are
+      };
+    };
+    const std::string of(name(format));
+    add(of, "weight (40, 1280) at (N)", rows_of(40), true, {{format, {40, 1280}, false, {}, is_float(format)}});
+    if (format == DType::i4)
+      for (const QuantisedForm& form : quantised_forms(format, 40, 80))
+        add(of, "affine " + form.name, rows_of(40), true, form.weights);
+    add(of, "weight (1280, 40), stored transposed, at (N)", rows_of(1280), format == DType::q4_k,
+        {{format, {1280, 40}, true}});
   }
-  add("q4_k", "weight (512, 40), stored transposed, at (N), in blocks",
-      [](CellGraph& c) { c.output(gather(c.weight(0), c.input(i32, {kN}, ids(512)))); }, true,
-      {{DType::q4_k, {512, 40}, true}});
 }
 
 }  // namespace openinfer::matrix

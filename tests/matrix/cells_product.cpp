@@ -69,14 +69,40 @@ std::function<void(CellGraph&)> with_values(DType t, DType u, Shape x, Shape w, 
   };
 }
 
+/// Of blocks; of elements that share bytes (five of t1), with whole bytes a row and no whole vectors.
+std::int64_t stored_width(DType w, std::int64_t of_blocks) {
+  return is_block(w) ? of_blocks : (of_blocks / 40 + 1) * 40;
+}
+
 void add_block_products(ProductCells& cells, DType t, DType w) {
   const bool quick = t == f32;
-  cells.add(t, w, "(N, 512) with (512, 33) by rows", with_weight(t, w, {kN, 512}, {512, 33}), quick,
-            {{w, {512, 33}, true}});
-  cells.add(t, w, "(512) with (512, 7) by rows", with_weight(t, w, {512}, {512, 7}), false, {{w, {512, 7}, true}});
-  cells.add(t, w, "(N, 33) with (33, 512) by columns", with_weight(t, w, {kN, 33}, {33, 512}), false, {{w, {33, 512}}});
-  cells.add(t, w, "(3, 5, 256) with (65, 256) transposed", with_weight(t, w, {3, 5, 256}, {256, 65}, true), false,
-            {{w, {65, 256}}});
+  const Fill fill = is_int(w) ? every_value() : noise();  // of plain dtypes
+  const std::int64_t K = stored_width(w, 512), L = stored_width(w, 256);
+  cells.add(t, w, "(N, K) with (K, 33) by rows", with_weight(t, w, {kN, K}, {K, 33}), quick,
+            {{w, {K, 33}, true, fill}});
+  cells.add(t, w, "(K) with (K, 7) by rows", with_weight(t, w, {K}, {K, 7}), false, {{w, {K, 7}, true, fill}});
+  cells.add(t, w, "(N, 33) with (33, M) by columns", with_weight(t, w, {kN, 33}, {33, K}), false,
+            {{w, {33, K}, false, fill}});
+  cells.add(t, w, "(3, 5, K) with (65, K) transposed", with_weight(t, w, {3, 5, L}, {L, 65}, true), false,
+            {{w, {65, L}, false, fill}});
+  cells.add(t, w, "(N, K) with (2, K, 7) by rows", with_weight(t, w, {kN, L}, {L, 7}), quick,
+            {{w, {2, L, 7}, true, fill}});
+  cells.add(t, w, "(5, 7) with (2, 7, M) by columns", with_weight(t, w, {5, 7}, {7, L}), false,
+            {{w, {2, 7, L}, false, fill}});
+}
+
+/// Affine weights (K, M), read through: what they stand for has the same bits on both sides.
+void add_affine_products(ProductCells& cells, DType t, DType q) {
+  constexpr std::int64_t K = 80, M = 40;
+  for (const QuantisedForm& form : quantised_forms(q, K, M))
+    cells.add(
+        t, q, "(N, K) with affine (K, M) " + form.name,
+        [=](CellGraph& c) {
+          const Value x = c.input(t, {kN, K}), w = c.weight(0);
+          c.output(matmul(x, w), product_bound(t, f32, static_cast<double>(K),
+                                               [=](bool) { return product_scale(x, w, false, false); }));
+        },
+        t == f32 && q == DType::u4, form.weights);
 }
 
 }  // namespace
@@ -103,10 +129,16 @@ void matmul_cells(const Operator& row, DType t, std::vector<Cell>& to) {
     cells.add(t, u, "(N, 7) with weight (2, 7, 33) stored transposed", with_weight(t, u, {kN, 7}, {7, 33}), false,
               {{u, {2, 7, 33}, true}});
   }
-  for (const DType format : stored_formats())
-    if (is_block(format) || is_float(format)) add_block_products(cells, t, format);
-  cells.add(t, DType::q8_0, "(N, 32) with weight (2, 32, 7), a batch of blocks",
-            with_weight(t, DType::q8_0, {kN, 32}, {32, 7}), t == f32, {{DType::q8_0, {2, 32, 7}, true}});
+  for (const DType format : stored_formats()) add_block_products(cells, t, format);
+  for (const DType integer : {i8, u8}) add_block_products(cells, t, integer);
+  if (t == f32 || t == f64)
+    for (const DType q : {i8, DType::i4, DType::u4, DType::i2}) add_affine_products(cells, t, q);
+  cells.add(t, DType::i4, "(N, K) with affine (2, K, 7), a batch per channel",
+            [=](CellGraph& c) {
+              const Value x = c.input(t, {kN, 8}), w = c.weight(0);
+              c.output(matmul(x, w), product_bound(t, f32, 8, [=](bool) { return product_scale(x, w, false, false); }));
+            },
+            t == f32, {{DType::i4, {2, 8, 7}, true, {}, false, {1, -1, 1, 0}}, {f32, {7}}});
 }
 
 void linear_cells(const Operator& row, DType t, std::vector<Cell>& to) {
@@ -128,10 +160,11 @@ void linear_cells(const Operator& row, DType t, std::vector<Cell>& to) {
     cells.add(t, w, "(2, N, 33) with weight (33, 65) by rows", biased(w, f32, {2, kN, 33}, {33, 65}, true), false,
               {{w, {33, 65}, true}});
   }
-  for (const DType format : stored_formats())
-    if (is_block(format) || is_float(format))
-      cells.add(t, format, "(N, 256) with (256, 33) by rows", biased(format, t, {kN, 256}, {256, 33}, true),
-                t == f16 && (format == DType::q4_k || format == DType::q8_0), {{format, {256, 33}, true}});
+  for (const DType format : stored_formats()) {
+    const std::int64_t K = stored_width(format, 256);
+    cells.add(t, format, "(N, K) with (K, 33) by rows", biased(format, t, {kN, K}, {K, 33}, true),
+              t == f16 && (format == DType::q4_k || format == DType::q8_0), {{format, {K, 33}, true}});
+  }
 }
 
 void expert_matmul_cells(const Operator& row, DType t, std::vector<Cell>& to) {

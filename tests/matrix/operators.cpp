@@ -12,6 +12,7 @@ constexpr DTypeSet kLogic = kIntegers | kBool, kNegatable = kFloats | kSigned;
 const std::array kOperators = {
     Operator{"abs", "elementwise", kNegatable, elementwise_cells},
     Operator{"add", "elementwise", kNumbers, elementwise_cells},
+    Operator{"affine", "convert", kIntegers, affine_cells},
     Operator{"and", "elementwise", kLogic, elementwise_cells},
     Operator{"argmax", "reduce", kNumbers, argmax_cells},
     Operator{"broadcast", "move", kPlain, move_cells},

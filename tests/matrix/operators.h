@@ -32,6 +32,14 @@ std::vector<Cell> all_cells(std::string_view group = {});
 void elementwise_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void select_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void cast_cells(const Operator& op, DType t, std::vector<Cell>& to);
+void affine_cells(const Operator& op, DType t, std::vector<Cell>& to);
+/// Quantised weights (K, M) of that dtype: per tensor, channel and group, with and without zero point, stored either
+/// way. The first is the tensor.
+struct QuantisedForm {
+  std::string name;
+  std::vector<StoredTensor> weights;
+};
+std::vector<QuantisedForm> quantised_forms(DType dtype, std::int64_t rows, std::int64_t columns);
 void fill_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void iota_cells(const Operator& op, DType t, std::vector<Cell>& to);
 void gather_cells(const Operator& op, DType t, std::vector<Cell>& to);

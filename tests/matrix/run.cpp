@@ -31,7 +31,12 @@ std::vector<std::byte> bytes_of(const StoredTensor& w, std::uint32_t seed) {
     w.fill(t, seed);
     return {t.bytes().begin(), t.bytes().end()};
   }
-  if (kernels::has_block_code(w.dtype))
+  if (w.every_code) {
+    std::vector<std::byte> codes(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::byte>(i);
+    return codes;
+  }
+  if (kernels::has_block_code(w.dtype) || kernels::packed_code(w.dtype))
     return kernels::Stored(w.dtype, count / stored.back(), stored.back(), seed).data.bytes();
   return std::vector<std::byte>(static_cast<std::size_t>(size_bytes(w.dtype, count)));
 }
@@ -46,6 +51,17 @@ void add_weights(opnf::Writer& writer, const Cells& cells) {
       spec.dtype = std::string(name(w.dtype));
       spec.shape.assign(w.shape.begin(), w.shape.end());
       spec.transposed = w.transposed;
+      if (w.affine.scale >= 0) {
+        const auto key = [&](int weight) {
+          return weight < 0 ? std::string() : CellGraph::weight_key(i, static_cast<std::size_t>(weight));
+        };
+        const bool of_all = cells[i]->weights[static_cast<std::size_t>(w.affine.scale)].shape.empty();
+        const auto granularity = of_all               ? opnf::Granularity::tensor
+                                 : w.affine.group > 0 ? opnf::Granularity::group
+                                                      : opnf::Granularity::channel;
+        spec.quantisation = {key(w.affine.scale), key(w.affine.zero), granularity,
+                             static_cast<std::uint8_t>(w.affine.axis), static_cast<std::uint64_t>(w.affine.group)};
+      }
       writer.tensor(std::move(spec), bytes_of(w, seed_of(cells[i]->name()) + static_cast<std::uint32_t>(k)));
     }
 }
