@@ -204,6 +204,20 @@ std::vector<std::string> failures_of(const std::vector<Cell>& cells, const Runne
   return failures;
 }
 
+bool accepts(const std::vector<const Cell*>& cells, const Runner& runner) {
+  sim_test::TestPackage package("matrix");
+  add_weights(package.writer(), cells);
+  const Model model = package.open();
+  const Whole whole(cells, model, runner.promise, false);
+  try {
+    static_cast<void>(runner.make(model, whole.graph));
+    return true;
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::unsupported) throw;
+    return false;
+  }
+}
+
 std::string refusal(const Cell& cell, const Runner& runner, std::string& why) {
   try {
     sim_test::TestPackage package("matrix");
