@@ -297,6 +297,8 @@ class CppRenderer final : public Renderer {
     const std::string_view packed = is_packed(n) ? "_i8x4" : "";
     if (lanes == Lanes::row)
       return {fmt::format("load{}{}<{}>(&{}{})", packed, first, type, first_place(n, index), limit)};
+    if (const auto& stride = ramps_[n.args[0]]; n.field < 0 && stride && !is_packed(n) && !in_tail_)
+      return {fmt::format("load_strided<{}>(&{}, {})", type, first_place(n, index), *stride)};
     if (n.field < 0 && is_packed(n))
       return {fmt::format("gather_i8x4<{}>({}, {}{})", type, buffer(n).name, text(n.args[0]), limit)};
     if (n.field < 0)
@@ -513,7 +515,8 @@ class CppRenderer final : public Renderer {
     }
     ++depth_;
     for (const kir::Buffer& b : k_.buffers)
-      if (b.space == kir::Space::shared) line(fmt::format("{} {}[{}];", memory_type(b.kind), b.name, b.count));
+      if (b.space == kir::Space::shared)
+        line(fmt::format("alignas(64) {} {}[{}];", memory_type(b.kind), b.name, b.count));
   }
   void close_kernel() override { close(); }
 

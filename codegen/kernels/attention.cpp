@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <vector>
 
 #include "codegen/kernels/pointwise.h"
@@ -19,11 +18,6 @@ using kir::Rate;
 using kir::Reg;
 using kir::Tile;
 using kir::Val;
-
-/// Below every score: where maxima start. Finite, so that no difference of two is NaN.
-constexpr double kLowest = std::numeric_limits<float>::lowest();
-
-Val f32_of(Val v) { return v.kind() == Kind::f32 ? v : convert(v, Kind::f32); }
 
 /// A vector of head_dim numbers dealt to the lanes of a subgroup: whole rounds of all lanes as a tile, the rest in one
 /// more register of the first lanes.
@@ -231,6 +225,7 @@ class AttentionCode {
 TemplateKernel attention(const kir::Target& target, const Attention& what) {
   if (what.q == DType::f64)
     fail(ErrorCode::unsupported, "[sdpa] devices compute it in f32 only, not in f64; cast the queries");
+  if (has_attention_tiles(target, what)) return attention_tiles(target, what);
   Build k(what.name, target);
   AttentionCode(k, what).run();
   std::vector<GridFactor> grid = {{what.rows, 1}, {Extent{what.heads}, 1}};

@@ -45,4 +45,14 @@ struct Attention {
 /// it before. Errors: unsupported for f64 queries.
 TemplateKernel attention(const kir::Target& target, const Attention& what);
 
+/// Another schedule, for CPUs: a workgroup takes neighbouring rows and all query heads of one kv head, stages keys
+/// (turned, so that lanes are keys) and values once for all of them, and keeps sums of several heads and rows in
+/// registers. attention() takes it where has_attention_tiles(): the rows form with positions, without a mask, sinks and
+/// slopes, of four queries or more to a key. Asks the target for (tune.NAME of a device's row):
+///   attention_rows  rows of a workgroup
+///   outer_rows      vectors of sums in registers
+bool has_attention_tiles(const kir::Target& target, const Attention& what);
+TemplateKernel attention_tiles(const kir::Target& target, const Attention& what);
+int attention_tile_rows(const kir::Target& target, const Attention& what);
+
 }  // namespace openinfer::kernels

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,5 +59,10 @@ struct TemplateKernel {
 /// How an element of that dtype lies in memory: f16 -> Kind::f16, bool -> b1, 8-bit floats as the bytes that they are.
 /// Errors: unsupported for block formats and packed elements.
 kir::Kind memory_kind(DType dtype);
+
+/// Below every number but -infinity: where maxima start. Finite, so that no difference of two is NaN.
+inline constexpr double kLowest = std::numeric_limits<float>::lowest();
+
+inline kir::Val f32_of(kir::Val v) { return v.kind() == kir::Kind::f32 ? v : convert(v, kir::Kind::f32); }
 
 }  // namespace openinfer::kernels

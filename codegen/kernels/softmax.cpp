@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/softmax.h"
 
-#include <limits>
-
 #include "codegen/kernels/over_axes.h"
 #include "codegen/kernels/rows.h"
 
@@ -11,9 +9,6 @@ namespace {
 
 using kir::Mem;
 using kir::Val;
-
-// Below every number but -infinity: a row of those alone is 0 / 0, which is NaN, as it should.
-constexpr double kLowest = -static_cast<double>(std::numeric_limits<float>::max());
 
 /// The axis is the last: lanes along it.
 TemplateKernel softmax_of_rows(kir::Build& k, const Softmax& what) {

@@ -181,6 +181,61 @@ TEST_CASE("rows at different positions and slots, grouped queries, any head_dim"
   }
 }
 
+/// `rows` neighbours of slot 1, from position 3 on; rows from `other` on are of slot 0.
+Problem prompt(std::int64_t rows, std::int64_t head_dim, std::int64_t other = 1000) {
+  Problem p = {.what = rows_form(4, 2, head_dim), .N = rows, .C = rows + 9, .S = 2};
+  p.what.has_pos = p.what.has_slot = true;
+  for (std::int64_t n = 0; n < rows; ++n) {
+    p.pos.push_back(static_cast<double>(n < other ? n + 3 : n - other));
+    p.slot.push_back(n < other ? 1 : 0);
+  }
+  return p;
+}
+
+TEST_CASE("prompts: whole tiles of rows and parts of one, keys behind several tiles, caches in f16") {
+  for (const auto& [rows, head_dim] : {std::pair{16, 16}, {33, 32}, {70, 16}, {95, 64}}) {
+    Problem p = prompt(rows, head_dim);
+    p.known = rows == 33;
+    check(p);
+    p.what.kv = DType::f16;
+    check(p);
+  }
+}
+
+TEST_CASE("prompts of two slots in one tile, without slots, with window and softcap") {
+  for (const std::int64_t other : {1, 20, 32, 39}) check(prompt(40, 16, other));
+  Problem p = prompt(40, 16);
+  p.what.has_slot = false;
+  check(p);
+  for (const std::int64_t window : {1, 7, 33}) {
+    p = prompt(50, 16);
+    p.what.window = window;
+    check(p);
+  }
+  p = prompt(20, 16);
+  p.what.softcap = 1.5, p.what.scale = 0.7;
+  check(p);
+}
+
+TEST_CASE("what lies beyond a prompt's row counts for nothing, whatever it is") {
+  Problem p = prompt(40, 16);
+  const Operands clean = operands_of(p);
+  Operands o = clean;
+  for (const double odd : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    // The last row's own key and value: no other row sees them.
+    for (std::int64_t h = 0; h < 2; ++h)
+      for (std::int64_t d = 0; d < 16; ++d) {
+        const std::int64_t at = ((2 + h) * p.C + 42) * 16 + d;
+        o.k.set(at, odd), o.v.set(at, odd);
+      }
+    for (const kir::Target& target : targets()) {
+      const Data y = run_kernel(target, p, o), wanted = run_kernel(target, p, clean);
+      for (std::int64_t i = 0; i < 39 * 4 * 16; ++i) CHECK(y[i] == wanted[i]);
+      CHECK(std::isnan(y[39 * 4 * 16]));
+    }
+  }
+}
+
 TEST_CASE("every dtype of queries and caches") {
   for (const DType q : {DType::f32, DType::f16, DType::bf16})
     for (const DType kv : {DType::f32, DType::f16, DType::bf16}) {

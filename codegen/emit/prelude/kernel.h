@@ -306,6 +306,13 @@ inline V load_first(const T* from, int count) {
   for (int i = 0; i < count; ++i) v[i] = widen(from[i]);
   return v;
 }
+/// Lane i from from[i · stride].
+template <class V, class T>
+inline V load_strided(const T* from, int stride) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = widen(from[i * stride]);
+  return v;
+}
 template <class V, class T, class I>
 inline V gather(const T* from, I at) {
   V v;

@@ -36,6 +36,10 @@ inline u32x16 load<u32x16, std::uint16_t>(const std::uint16_t* from) {
   return (u32x16)_mm512_cvtepu16_epi32(bytes_at<__m256i>(from));
 }
 template <>
+inline f32x16 load_strided<f32x16, float>(const float* from, int stride) {
+  return (f32x16)_mm512_i32gather_ps((__m512i)ramp<i32x16>(0, stride), from, 4);
+}
+template <>
 inline void store<f16, f32x16>(f16* to, f32x16 v) {
   const __m256i halves = _mm512_cvtps_ph((__m512)v, 0);
   std::memcpy(to, &halves, sizeof halves);
@@ -111,6 +115,10 @@ inline i32x8 load<i32x8, std::int16_t>(const std::int16_t* from) {
 template <>
 inline u32x8 load<u32x8, std::uint16_t>(const std::uint16_t* from) {
   return (u32x8)_mm256_cvtepu16_epi32(bytes_at<__m128i>(from));
+}
+template <>
+inline f32x8 load_strided<f32x8, float>(const float* from, int stride) {
+  return (f32x8)_mm256_i32gather_ps(from, (__m256i)ramp<i32x8>(0, stride), 4);
 }
 template <>
 inline void store<f16, f32x8>(f16* to, f32x8 v) {

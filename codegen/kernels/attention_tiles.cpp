@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention on CPUs: a workgroup takes neighbouring rows and all query heads of one key/value head. Keys are
+// turned so that lanes are keys, once for all of them, and a key's values serve them all.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codegen/kernels/attention.h"
+#include "codegen/kernels/pointwise.h"
+#include "codegen/kernels/product_parts.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Kind;
+using kir::Mem;
+using kir::Rate;
+using kir::Reg;
+using kir::Tile;
+using kir::Val;
+
+constexpr std::int32_t kInfinityBits = 0x7f800000;
+/// Lines (a row's query head each) whose sums are in registers together.
+constexpr int kLines = 4;
+
+/// Smaller differences weigh as this one, e^-80 of the largest, which no sum in f32 sees: denormal weights would take a
+/// hundred times as long.
+constexpr double kLeast = -80;
+
+/// Vectors of keys, or of a value, that meet kLines lines in registers: what the device holds for products.
+int vectors_of(const kir::Target& target) { return std::max(1, target.tuned_or("outer_rows", 4) / kLines); }
+
+class TiledAttention {
+ public:
+  TiledAttention(Build& k, const Attention& what)
+      : k_(k),
+        what_(what),
+        D_(static_cast<int>(what.head_dim)),
+        group_(static_cast<int>(what.heads / what.kv_heads)),
+        keys_(vectors_of(k.target()) * k.lanes()),
+        most_lines_((attention_tile_rows(k.target(), what) * group_ + kLines - 1) / kLines * kLines) {
+    q_ = k.in("q", memory_kind(what.q), "(N, H * D)");
+    keys_memory_ = k.in("k", memory_kind(what.kv), "(slots, Hk, C, D)");
+    values_memory_ = k.in("v", memory_kind(what.kv), "(slots, Hk, C, D)");
+    pos_ = k.in("pos", Kind::i32, "(N)");
+    if (what.has_slot) slot_ = k.in("slot", Kind::i32, "(N)");
+    y_ = k.out("y", memory_kind(what.q), "(N, H * D)");
+    queries_ = k.shared("queries", Kind::f32, most_lines_ * D_);
+    sums_ = k.shared("sums", Kind::f32, most_lines_ * D_);
+    largest_ = k.shared("largest", Kind::f32, most_lines_);
+    totals_ = k.shared("totals", Kind::f32, most_lines_);
+    begins_ = k.shared("begins", Kind::i32, most_lines_);
+    ends_ = k.shared("ends", Kind::i32, most_lines_);
+    turned_ = k.shared("turned_keys", Kind::f32, D_ * keys_);
+    keys_as_stored_ = k.shared("staged_keys", Kind::f32, keys_ * D_);
+    values_ = k.shared("values", Kind::f32, keys_ * D_);
+    weights_ = k.shared("weights", Kind::f32, kLines * keys_);
+  }
+
+  /// Rows of one slot go together; where slots mix, each row alone.
+  void run() {
+    const int height = attention_tile_rows(k_.target(), what_);
+    const Val N = value_of(k_, what_.rows);
+    const Val tiles = k_.let("n_tiles", (N + (height - 1)) / height);
+    kv_head_ = k_.let("kv_head", k_.group() / tiles);
+    // First, last, second, last but one, …: threads take neighbours, and later rows see more keys.
+    const Val i = k_.let("i", k_.group() % tiles);
+    const Val tile = k_.let("tile", select(i % 2 == 0, i / 2, tiles - 1 - i / 2));
+    const Val first = k_.let("first_row", tile * height), count = k_.let("n_rows", min(N - first, height));
+    if (!what_.has_slot) return rows(first, count);
+    const Reg mixed = k_.var("mixed", Kind::i32, Rate::group);
+    k_.for_("m", 1, count, [&](Val m) { mixed = select(slot_[first + m].load() == slot_[first], Val(mixed), 1); });
+    const Val parts = k_.let("parts", select(mixed == 0, 1, count)),
+              size = k_.let("size", select(mixed == 0, count, 1));
+    k_.for_("part", 0, parts, [&](Val part) { rows(k_.let("row", first + part * size), size); });
+  }
+
+ private:
+  /// Rows [row, row + count): one slot, in whose cache each sees keys of its own.
+  void rows(const Val& row, const Val& count) {
+    const Val C = value_of(k_, what_.keys);
+    lines_ = k_.let("n_lines", count * group_);
+    blocks_ = k_.let("n_blocks", (lines_ + (kLines - 1)) / kLines);
+    Val block = k_.constant(0);
+    if (what_.has_slot) block = k_.let("slot_of_rows", max(min(slot_[row].load(), value_of(k_, what_.slots) - 1), 0));
+    kv_first_ = k_.let("kv_first", (block * what_.kv_heads + kv_head_) * C * D_);
+    const Reg begin = k_.var("begin", Kind::i32, Rate::group, C), end = k_.var("end", Kind::i32, Rate::group);
+    k_.for_("line", 0, blocks_ * kLines, [&](Val line) {
+      const Val from = k_.let("from", row + min(line, lines_ - 1) / group_);
+      const Val own = k_.let("own", pos_[from]);
+      const Val own_end = k_.let("own_end", max(min(own + 1, C), 0));
+      const Val own_begin = what_.window > 0 ? k_.let("own_begin", max(own + 1 - what_.window, 0)) : k_.constant(0);
+      begin = min(Val(begin), own_begin), end = max(Val(end), own_end);
+      begins_[line] = own_begin, ends_[line] = own_end;
+      largest_[line] = k_.constant(kLowest), totals_[line] = k_.constant(0.0);
+      const Val at = k_.let("q_at", query(from, min(line, lines_ - 1)));
+      k_.for_lanes("d", 0, D_, [&](Val d) {
+        queries_[line * D_ + d] = f32_of(q_[at + d]) * what_.scale;
+        sums_[line * D_ + d] = k_.constant(0.0);
+      });
+    });
+    k_.for_(
+        "key", begin, end,
+        [&](Val key) {
+          const Val n = k_.let("n_keys", min(end - key, keys_));
+          const Val finite = stage(key, n);
+          k_.for_("block", 0, blocks_, [&](Val b) { lines(k_.let("first_line", b * kLines), key, n, finite); });
+        },
+        1, keys_);
+    k_.barrier();
+    k_.for_("line", 0, lines_, [&](Val line) {
+      const Val at = k_.let("y_at", query(row + line / group_, line));
+      const Val total = k_.let("total", totals_[line]);
+      const Val divisor = k_.let("divisor", select(total == 0.0, k_.constant(1.0), total));
+      k_.for_lanes("d", 0, D_, [&](Val d) { y_[at + d] = sums_[line * D_ + d] / divisor; });
+    });
+    k_.barrier();  // the next rows use the same memory
+  }
+
+  /// Where the query of a line of that row begins.
+  Val query(const Val& row, const Val& line) const {
+    return (row * what_.heads + kv_head_ * group_ + line % group_) * D_;
+  }
+
+  /// Copies keys, turned, and values from `key` on, as f32; behind the last of n keys that one again. Are all values
+  /// finite?
+  Val stage(const Val& key, const Val& n) {
+    k_.barrier();
+    const Reg peak = k_.var("peak", Kind::i32);
+    k_.for_("j", 0, keys_, [&](Val j) {
+      const Val from = k_.let("kv_at", kv_first_ + (key + min(j, n - 1)) * D_);
+      fetch(keys_memory_, from);
+      fetch(values_memory_, from);
+      k_.for_lanes("d", 0, D_, [&](Val d) {
+        keys_as_stored_[j * D_ + d] = f32_of(keys_memory_[from + d]);
+        const Val v = k_.let("value", f32_of(values_memory_[from + d]));
+        peak = max(Val(peak), bitcast(abs(v), Kind::i32));
+        values_[j * D_ + d] = v;
+      });
+    });
+    k_.barrier();
+    k_.for_("d", 0, D_, [&](Val d) {
+      k_.each("v", vectors(), [&](Val v) {
+        const Val j = v * k_.lanes() + k_.lane();
+        turned_[d * keys_ + j] = keys_as_stored_[j * D_ + d].load();
+      });
+    });
+    k_.barrier();
+    return k_.let("finite", k_.let("peak_of_all", k_.lane_max(peak)) < kInfinityBits);
+  }
+
+  /// The row that is staged as many keys later, so that it is there by then.
+  void fetch(const Mem& rows, const Val& from) const {
+    constexpr int kLine = 64;
+    const int size = kir::info(memory_kind(what_.kv)).bytes;
+    k_.each("part_of_row", (D_ * size + kLine - 1) / kLine,
+            [&](Val i) { k_.prefetch(rows[from + i * (kLine / size)], keys_ * D_ * size); });
+  }
+
+  /// kLines lines meet the staged keys.
+  void lines(const Val& first, const Val& key, const Val& n, const Val& finite) {
+    Val last = ends_[first];
+    for (int i = 1; i < kLines; ++i) last = max(last, ends_[first + i]);
+    k_.if_(key < last, [&] {
+      const Weighed now = weigh(first, key, scores(first));
+      k_.barrier();
+      k_.each("m", kLines, [&](Val m) {
+        largest_[first + m] = now.top[m];
+        totals_[first + m] = now.total[m];
+      });
+      add_values(first, key, n, finite, now.fade);
+      k_.barrier();
+    });
+  }
+
+  int vectors() const { return keys_ / k_.lanes(); }
+
+  Tile scores(const Val& first) {
+    const Tile score = k_.tile("score", kLines * vectors(), Kind::f32);
+    const Val at = k_.let("query_at", first * D_);
+    k_.for_(
+        "d", 0, D_,
+        [&](Val d) {
+          const Val from = k_.let("line_d", at + d);
+          k_.each("v", vectors(), [&](Val v) {
+            const Val keys = k_.let("keys_d", turned_[d * keys_ + v * k_.lanes() + k_.lane()]);
+            k_.each("m", kLines, [&](Val m) {
+              const Val place = m * vectors() + v;
+              score[place] = mul_add(k_, queries_[from + m * D_], keys, score[place]);
+            });
+          });
+        },
+        1);
+    return score;
+  }
+
+  Val capped(const Val& s) const {
+    if (what_.softcap <= 0) return s;
+    return scalar_call(k_, "tanh", {s / what_.softcap}) * what_.softcap;
+  }
+  /// Does line `line` see key `at`?
+  Val sees(const Val& line, const Val& at) const {
+    const Val before_end = at < ends_[line];
+    return what_.window > 0 ? before_end && at >= begins_[line] : before_end;
+  }
+
+  /// Of each line: its largest score so far, the sum of its weights, and what its older sums are worth.
+  struct Weighed {
+    Tile top, total, fade;
+  };
+  /// From scores to weights, relative to the largest score so far.
+  Weighed weigh(const Val& first, const Val& key, const Tile& score) {
+    const Weighed now = {k_.tile("top", kLines, Kind::f32, Rate::group),
+                         k_.tile("total", kLines, Kind::f32, Rate::group),
+                         k_.tile("fade", kLines, Kind::f32, Rate::group)};
+    k_.each("m", kLines, [&](Val m) {
+      const Val line = k_.let("line", first + m);
+      const auto at = [&](const Val& v) { return key + v * k_.lanes() + k_.lane(); };
+      const Reg top_here = k_.var("top_here", Kind::f32, Rate::lane, kLowest);
+      k_.each("v", vectors(), [&](Val v) {
+        const Val place = m * vectors() + v;
+        score[place] = select(sees(line, at(v)), capped(score[place]), k_.constant(kLowest));
+        top_here = max(Val(top_here), Val(score[place]));
+      });
+      const Val before = k_.let("before", largest_[line]);
+      const Val top = k_.let("new_top", max(before, k_.let("tile_top", k_.lane_max(top_here))));
+      now.top[m] = top;
+      now.fade[m] = scalar_call(k_, "exp", {before - top});
+      const Reg total = k_.var("total_here", Kind::f32);
+      k_.each("v", vectors(), [&](Val v) {
+        const Val e = scalar_call(k_, "exp", {max(score[m * vectors() + v] - top, k_.constant(kLeast))});
+        const Val weight = k_.let("weight", select(sees(line, at(v)), e, k_.constant(0.0)));
+        weights_[m * keys_ + v * k_.lanes() + k_.lane()] = weight;
+        total += weight;
+      });
+      const Val all = k_.let("total_of_lanes", k_.lane_sum(total));
+      now.total[m] = totals_[line] * now.fade[m] + all;
+    });
+    return now;
+  }
+
+  /// sums = sums · fade + Σ_j weight_j · v[j]. What a line does not see counts for nothing even if it is no number.
+  void add_values(const Val& first, const Val& key, const Val& n, const Val& finite, const Tile& fade) {
+    const int lanes = k_.lanes(), all = D_ / lanes;
+    int width = std::min(vectors(), all);
+    while (all % width != 0) --width;
+    k_.for_("part", 0, all / width, [&](Val part) {
+      const Val start = k_.let("first_d", part * (width * lanes));
+      const Tile sum = k_.tile("sum", kLines * width, Kind::f32);
+      const auto each = [&](const auto& f) {
+        k_.each("m", kLines, [&](Val m) {
+          k_.each("t", width, [&](Val t) { f(m, t, (first + m) * D_ + start + t * lanes + k_.lane()); });
+        });
+      };
+      each([&](Val m, Val t, Val at) { sum[m * width + t] = sums_[at] * fade[m]; });
+      const auto value = [&](const Val& j, const Val& t) {
+        return k_.let("value", values_[j * D_ + start + t * lanes + k_.lane()]);
+      };
+      const auto fast = [&] {
+        k_.for_("j", 0, n, [&](Val j) {
+          k_.each("t", width, [&](Val t) {
+            const Val v = value(j, t);
+            k_.each("m", kLines,
+                    [&](Val m) { sum[m * width + t] = mul_add(k_, weights_[j + m * keys_], v, sum[m * width + t]); });
+          });
+        });
+      };
+      const auto careful = [&] {
+        k_.for_("j", 0, n, [&](Val j) {
+          k_.each("m", kLines, [&](Val m) {
+            k_.if_(sees(first + m, key + j), [&] {
+              k_.each("t", width, [&](Val t) {
+                sum[m * width + t] = mul_add(k_, weights_[j + m * keys_], value(j, t), sum[m * width + t]);
+              });
+            });
+          });
+        });
+      };
+      k_.if_(finite, fast, careful);
+      each([&](Val m, Val t, Val at) { sums_[at] = sum[m * width + t]; });
+    });
+  }
+
+  Build& k_;
+  const Attention& what_;
+  int D_, group_, keys_, most_lines_;
+  Mem q_, keys_memory_, values_memory_, pos_, slot_, y_;
+  Mem queries_, sums_, largest_, totals_, begins_, ends_, turned_, keys_as_stored_, values_, weights_;
+  Val kv_head_, lines_, blocks_, kv_first_;
+};
+
+}  // namespace
+
+int attention_tile_rows(const kir::Target& target, const Attention& what) {
+  return static_cast<int>(std::clamp<std::int64_t>(what.rows.value, 1, target.tuned_or("attention_rows", 32)));
+}
+
+/// Turning keys pays where they meet as many lines as registers hold.
+bool has_attention_tiles(const kir::Target& target, const Attention& what) {
+  return target.subgroups == 1 && target.lanes > 1 && !what.dense && !what.mask && !what.sinks && !what.slopes &&
+         what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines && what.head_dim % target.lanes == 0;
+}
+
+TemplateKernel attention_tiles(const kir::Target& target, const Attention& what) {
+  Build k(what.name, target);
+  TiledAttention(k, what).run();
+  return {.kernel = k.done(),
+          .grid = {{Extent{what.kv_heads}, 1}, {what.rows, attention_tile_rows(target, what)}},
+          .reason = fmt::format("{} rows and the heads of a kv head together; keys turned, {} at a time",
+                                attention_tile_rows(target, what), vectors_of(target) * target.lanes)};
+}
+
+}  // namespace openinfer::kernels
