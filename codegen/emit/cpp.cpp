@@ -273,10 +273,15 @@ class CppRenderer final : public Renderer {
   /// widened to 64 bits anew, while this is one address and numbers known when the loops are unrolled.
   std::string element_place(const Node& n) {
     const Node& sum = node(n.args[0]);
-    const bool apart = n.field < 0 && sum.op == Op::add && names_.values[n.args[0]].empty() &&
-                       !names_.values[sum.args[0]].empty() && is_unrolled(sum.args[1]);
+    const bool apart = sum.op == Op::add && names_.values[n.args[0]].empty() && !names_.values[sum.args[0]].empty() &&
+                       is_unrolled(sum.args[1]);
     if (!apart) return place(n);
-    return fmt::format("({} + {})[{}]", buffer(n).name, names_.values[sum.args[0]], text(sum.args[1]));
+    const kir::Buffer& b = buffer(n);
+    const std::string element = fmt::format("({} + {})[{}]", b.name, names_.values[sum.args[0]], text(sum.args[1]));
+    if (n.field < 0) return element;
+    const auto& field = k_.records[static_cast<std::size_t>(b.record)].fields[static_cast<std::size_t>(n.field)];
+    const std::string of_record = element + "." + field.name;
+    return field.count == 1 ? of_record : fmt::format("{}[{}]", of_record, text(n.args[1]));
   }
 
   Text load(Id id) override {

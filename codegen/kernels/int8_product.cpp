@@ -45,9 +45,9 @@ void add_panel(const PanelStep& s) {
   const PanelCode& code = s.code;
   const ByteProduct product(code.parts == 1, code.zero, k.target().dot4);
   const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
-  const auto x_block = [&](const Val& m) {
-    return s.x.block(k.let("x_at", (s.first_row + m) * (s.K / kInt8Block) + s.block));
-  };
+  // The rows of x lie apart by a number that is known: one address serves them all.
+  const Val x_at = k.let("x_at", s.first_row * (s.K / kInt8Block) + s.block);
+  const auto x_block = [&](const Val& m) { return s.x.block(x_at + m * (s.K / kInt8Block)); };
   for (int v = 0; v < vectors; ++v) {
     const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
     const Val fifth = code.fifth_bits(k, block);
@@ -66,13 +66,16 @@ void add_panel(const PanelStep& s) {
     });
     const Val scale = k.let("scale", code.scale(block));
     const Val low = code.has_minimum ? k.let("low", code.minimum(block)) : Val();
+    if (product.zero != 0)
+      k.each("m", s.rows, [&](Val m) { dot[m * chains] = dot[m * chains] - Val(x_block(m)["sum"]) * product.zero; });
     k.each("m", s.rows, [&](Val m) {
-      const Slot x = x_block(m);
-      Val total = chains == 1 ? Val(dot[m]) : dot[m * chains] + dot[m * chains + 1];
-      if (product.zero != 0) total = total - Val(x["sum"]) * product.zero;
-      const Val sum = mul_add(k, convert(total, Kind::f32), scale * Val(x["d"]), s.sum[m * vectors + v]);
-      s.sum[m * vectors + v] = code.has_minimum ? mul_add(k, low, x["d_sum"], sum) : sum;
+      const Val total = chains == 1 ? Val(dot[m]) : dot[m * chains] + dot[m * chains + 1];
+      const Val sum = s.sum[m * vectors + v];
+      s.sum[m * vectors + v] = mul_add(k, convert(total, Kind::f32), scale * Val(x_block(m)["d"]), sum);
     });
+    if (code.has_minimum)
+      k.each("m", s.rows,
+             [&](Val m) { s.sum[m * vectors + v] = mul_add(k, low, x_block(m)["d_sum"], s.sum[m * vectors + v]); });
   }
 }
 

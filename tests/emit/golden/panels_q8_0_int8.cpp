@@ -58,22 +58,24 @@ extern "C" void panels_q8_0_int8(
     for (int b = 0; b < 18; ++b) {
       i32x16 dot[16]{};
       const int at = first_block + b;
+      const int x_at = row * 18 + b;
       UNROLL(8)
       for (int i = 0; i < 8; ++i) {
         const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[i * 64]);
         const i32x16 q = plus_128(quants);
         UNROLL(16)
         for (int m = 0; m < 16; ++m) {
-          const int x_at = (row + m) * 18 + b;
-          dot[m] = dot4_us(q, splat<i32x16>(x_int8[x_at].qs[i]), dot[m]);
+          dot[m] = dot4_us(q, splat<i32x16>((x_int8 + x_at)[m * 18].qs[i]), dot[m]);
         }
       }
       const f32x16 scale = load<f32x16>(&w[at].d[0]);
       UNROLL(16)
       for (int m = 0; m < 16; ++m) {
-        const int x_at = (row + m) * 18 + b;
-        sum[m] = fma(convert<f32x16>(dot[m] - x_int8[x_at].sum * 128), scale * x_int8[x_at].d,
-            sum[m]);
+        dot[m] = dot[m] - (x_int8 + x_at)[m * 18].sum * 128;
+      }
+      UNROLL(16)
+      for (int m = 0; m < 16; ++m) {
+        sum[m] = fma(convert<f32x16>(dot[m]), scale * (x_int8 + x_at)[m * 18].d, sum[m]);
       }
     }
     UNROLL(16)
@@ -88,6 +90,7 @@ extern "C" void panels_q8_0_int8(
     for (int b = 0; b < 18; ++b) {
       i32x16 dot[8]{};
       const int at = first_block + b;
+      const int x_at = row * 18 + b;
       UNROLL(4)
       for (int i = 0; i < 4; ++i) {
         UNROLL(2)
@@ -97,9 +100,8 @@ extern "C" void panels_q8_0_int8(
           const i32x16 q = plus_128(quants);
           UNROLL(4)
           for (int m = 0; m < 4; ++m) {
-            const int x_at = (row + m) * 18 + b;
             const int at_3 = m * 2 + c;
-            dot[at_3] = dot4_us(q, splat<i32x16>(x_int8[x_at].qs[at_2]), dot[at_3]);
+            dot[at_3] = dot4_us(q, splat<i32x16>((x_int8 + x_at)[m * 18].qs[at_2]), dot[at_3]);
           }
         }
       }
@@ -107,9 +109,13 @@ extern "C" void panels_q8_0_int8(
       UNROLL(4)
       for (int m = 0; m < 4; ++m) {
         const int at_2 = m * 2;
-        const int x_at = (row + m) * 18 + b;
-        sum[m] = fma(convert<f32x16>(dot[at_2] + dot[at_2 + 1] - x_int8[x_at].sum * 128), scale *
-            x_int8[x_at].d, sum[m]);
+        dot[at_2] = dot[at_2] - (x_int8 + x_at)[m * 18].sum * 128;
+      }
+      UNROLL(4)
+      for (int m = 0; m < 4; ++m) {
+        const int at_2 = m * 2;
+        sum[m] = fma(convert<f32x16>(dot[at_2] + dot[at_2 + 1]), scale * (x_int8 + x_at)[m * 18].d,
+            sum[m]);
       }
     }
     UNROLL(4)
@@ -128,21 +134,20 @@ extern "C" void panels_q8_0_int8(
       }
       __builtin_prefetch(reinterpret_cast<const char*>(&w[at].d[0]) + 4096);
       i32x16 dot[2]{};
+      const int x_at = row * 18 + b;
       UNROLL(4)
       for (int i = 0; i < 4; ++i) {
         UNROLL(2)
         for (int c = 0; c < 2; ++c) {
           const int at_2 = i * 2 + c;
-          const int x_at = row * 18 + b;
           const i32x16 quants = load_i8x4<i32x16>(&w[at].qs[at_2 * 64]);
           const i32x16 q = plus_128(quants);
           dot[c] = dot4_us(q, splat<i32x16>(x_int8[x_at].qs[at_2]), dot[c]);
         }
       }
-      const int x_at = row * 18 + b;
       const f32x16 scale = load<f32x16>(&w[at].d[0]);
-      sum = fma(convert<f32x16>(dot[0] + dot[1] - x_int8[x_at].sum * 128), scale * x_int8[x_at].d,
-          sum);
+      dot[0] = dot[0] - x_int8[x_at].sum * 128;
+      sum = fma(convert<f32x16>(dot[0] + dot[1]), scale * x_int8[x_at].d, sum);
     }
     store(&y[row * 192 + first_column], sum);
   }
