@@ -13,7 +13,7 @@ import re
 import sys
 
 OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
-RENAMED = {"and_": "and", "or_": "or", "not_": "not"}
+RENAMED = {"and_": "and", "or_": "or", "not_": "not", "xor_": "xor"}
 
 FUNCTION = re.compile(r"^(?:requires\(.*?\) )?(?:Value|void|std::tuple<.*?>) (operator.|\w+)\((.*)$")
 CHECK = re.compile(r"\[C(\d+)\]")
@@ -25,8 +25,8 @@ def operator_of(function, parameters):
     """The operator that a function of ops.h makes."""
     if function.startswith("operator"):
         return "neg" if "," not in parameters else OPERATORS[function[-1]]
-    if function == "max" and "Over" in parameters:
-        return "reduce_max"
+    if function in ("max", "min") and "Over" in parameters:
+        return f"reduce_{function}"
     return RENAMED.get(function, function)
 
 

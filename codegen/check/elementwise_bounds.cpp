@@ -47,6 +47,18 @@ Number monotone(const Number& a, const F& f, double pending) {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
+/// a^b: for positive a its extremes are at the corners.
+Number power(const Number& a, const Number& b, double pending) {
+  const double middle = std::pow(a.value, b.value);
+  if (a.error == 0 && b.error == 0) return {middle, 0, pending};
+  if (!(a.value > a.error)) return {middle, kAnything, pending};
+  double error = 0;
+  for (const double x : {a.value - a.error, a.value + a.error})
+    for (const double y : {b.value - b.error, b.value + b.error})
+      error = std::max(error, limited(std::abs(std::pow(x, y) - middle)));
+  return {middle, error, pending};
+}
+
 /// A function's stated ULP; one ULP is at most two units.
 Number called(const ScalarExpr& e, const std::vector<Number>& o) {
   const kernels::ScalarFunction* known = kernels::definition(e.name());
@@ -59,6 +71,9 @@ Number called(const ScalarExpr& e, const std::vector<Number>& o) {
   if (e.name() == "tanh") return bounded_by([](double x) { return std::tanh(x); });
   if (e.name() == "erf") return bounded_by([](double x) { return std::erf(x); });
   if (e.name() == "sigmoid") return bounded_by(sigmoid);
+  if (e.name() == "log1p") return bounded_by([](double x) { return std::log1p(x); });
+  if (e.name() == "expm1") return bounded_by([](double x) { return std::expm1(x); });
+  if (e.name() == "pow") return power(o[0], o[1], pending);
   // Their slope is at most 1.
   if (e.name() == "sin") return {std::sin(o[0].value), o[0].error, pending};
   if (e.name() == "cos") return {std::cos(o[0].value), o[0].error, pending};
@@ -78,6 +93,10 @@ Number quotient(const Number& a, const Number& b) {
   if (a.error == 0 && b.error == 0) return {value, 0, kRoundings};
   if (b.error >= std::abs(b.value)) return {value, kAnything, 0};
   return {value, limited((a.error + std::abs(value) * b.error) / (std::abs(b.value) - b.error)), kRoundings};
+}
+
+Number whole_quotient(const Number& a, const Number& b) {
+  return {std::trunc(a.value / b.value), a.error == 0 && b.error == 0 ? 0 : kAnything, 0};
 }
 
 /// A comparison of numbers that are closer than their errors may come out either way.
@@ -139,7 +158,7 @@ Number made_by(const ScalarExpr& e, const std::vector<Number>& o) {
     case ScalarOp::add: return sum(o[0], o[1]);
     case ScalarOp::sub: return sum(o[0], negative(o[1]));
     case ScalarOp::mul: return product(o[0], o[1]);
-    case ScalarOp::div: return quotient(o[0], o[1]);
+    case ScalarOp::div: return is_float(e.kind()) ? quotient(o[0], o[1]) : whole_quotient(o[0], o[1]);
     case ScalarOp::eq:
     case ScalarOp::ne:
     case ScalarOp::lt:

@@ -237,16 +237,18 @@ struct Row {
   std::string_view op;
   Bounded (*bound)(const ExactRun&);
 };
-constexpr std::array kRows = {Row{"matmul", product_bound}, Row{"linear", product_bound}, Row{"rms_norm", rms_norm},
-                              Row{"layer_norm", layer_norm}, Row{"softmax", softmax}, Row{"sum", sum_or_mean},
-                              Row{"mean", sum_or_mean}, Row{"rope", rope}, Row{"cast", cast}, Row{"sdpa", attention},
-                              Row{"gather", gather}, Row{"cumsum", cumsum}, Row{"expert_matmul", expert_bound},
-                              Row{"affine", exact},
-                              // Elements are moved, compared or counted: equal bits.
-                              Row{"reduce_max", exact}, Row{"argmax", exact}, Row{"transpose", exact},
-                              Row{"slice", exact}, Row{"broadcast", exact}, Row{"concat", exact}, Row{"reshape", exact},
-                              Row{"flip", exact}, Row{"top_k", exact}, Row{"sort", exact}, Row{"scatter", exact},
-                              Row{"iota", exact}, Row{"kv_read", exact}, Row{"state_read", exact}, Row{"fill", exact}};
+constexpr std::array kRows = {
+    Row{"matmul", product_bound}, Row{"linear", product_bound}, Row{"rms_norm", rms_norm},
+    Row{"layer_norm", layer_norm}, Row{"softmax", softmax}, Row{"sum", sum_or_mean}, Row{"mean", sum_or_mean},
+    Row{"rope", rope}, Row{"cast", cast}, Row{"sdpa", attention}, Row{"gather", gather}, Row{"cumsum", cumsum},
+    Row{"expert_matmul", expert_bound}, Row{"affine", exact},
+    // Elements are moved, compared or counted: equal bits.
+    Row{"reduce_max", exact}, Row{"reduce_min", exact}, Row{"argmax", exact}, Row{"argmin", exact},
+    Row{"transpose", exact},
+    // One factor after the other, everywhere: each rounding is the same.
+    Row{"prod", exact}, Row{"slice", exact}, Row{"broadcast", exact}, Row{"concat", exact}, Row{"reshape", exact},
+    Row{"flip", exact}, Row{"top_k", exact}, Row{"sort", exact}, Row{"scatter", exact}, Row{"iota", exact},
+    Row{"kv_read", exact}, Row{"state_read", exact}, Row{"fill", exact}};
 
 }  // namespace
 

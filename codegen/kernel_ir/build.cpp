@@ -326,8 +326,8 @@ void Build::mma_store(const Mem& to, Val at, Val stride, Val c) {
 }
 
 Val Build::group_wide(Op op, std::string_view name, const Val& value) {
-  const bool sums = op == Op::lane_sum;
-  const Val own = let(name, sums ? lane_sum(value) : lane_max(value));
+  const bool sums = op == Op::lane_sum, least = op == Op::lane_min;
+  const Val own = let(name, sums ? lane_sum(value) : least ? lane_min(value) : lane_max(value));
   if (target().subgroups == 1) return own;
   const Mem parts = shared(std::string(name) + "_parts", value.kind(), target().subgroups);
   parts[subgroup()] = own;
@@ -337,13 +337,14 @@ Val Build::group_wide(Op op, std::string_view name, const Val& value) {
     if (sums)
       all += parts[part];
     else
-      all = max(Val(all), parts[part]);
+      all = least ? min(Val(all), parts[part]) : max(Val(all), parts[part]);
   });
   barrier();  // before the next use of the same shared memory
   return all;
 }
 Val Build::group_sum(std::string_view name, Val value) { return group_wide(Op::lane_sum, name, value); }
 Val Build::group_max(std::string_view name, Val value) { return group_wide(Op::lane_max, name, value); }
+Val Build::group_min(std::string_view name, Val value) { return group_wide(Op::lane_min, name, value); }
 
 Kernel Build::done() {
   if (done_ || open_.size() != 1) fail(done_ ? "done() was called before" : "done() inside a region");

@@ -261,6 +261,7 @@ class Build {
   /// Only in group-rate flow.
   Val group_sum(std::string_view name, Val value);
   Val group_max(std::string_view name, Val value);
+  Val group_min(std::string_view name, Val value);
 
   /// The finished kernel: simplified, without dead code, in canonical order (the same whatever order the compiler of a
   /// template evaluated operands in), verified. Once.

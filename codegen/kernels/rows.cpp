@@ -25,7 +25,7 @@ void Rows::each(const std::function<void(Val row)>& body) const {
     return k_.if_(row < rows, [&] { body(row); });
   }
   const Val first = k_.let("first", k_.group() * several_);
-  k_.for_("row", first, k_.let("last", min(first + several_, rows)), body);
+  k_.for_("row", first, k_.let("last", kir::min(first + several_, rows)), body);
 }
 
 void Rows::across(std::string_view name, const Val& from, const Val& to, const kir::Build::LoopBody& body) const {
@@ -43,6 +43,9 @@ Val Rows::sum(std::string_view name, const Val& value) const {
 }
 Val Rows::max(std::string_view name, const Val& value) const {
   return whole_group_ ? k_.group_max(name, value) : k_.let(name, k_.lane_max(value));
+}
+Val Rows::min(std::string_view name, const Val& value) const {
+  return whole_group_ ? k_.group_min(name, value) : k_.let(name, k_.lane_min(value));
 }
 
 std::vector<GridFactor> Rows::grid() const { return {{rows_, whole_group_ ? 1 : several_ * k_.target().subgroups}}; }

@@ -13,8 +13,8 @@
 namespace openinfer::kernels {
 
 /// Deals rows out: a long row to a workgroup, short ones to a subgroup each; on CPUs a workgroup takes several short
-/// ones one after the other. Inside each(), across() deals places of the row to lanes, and sum() and max() combine what
-/// the lanes have, for all of them.
+/// ones one after the other. Inside each(), across() deals places of the row to lanes, and sum(), max() and min()
+/// combine what the lanes have, for all of them.
 class Rows {
  public:
   Rows(kir::Build& k, Extent rows, Extent width);
@@ -24,6 +24,7 @@ class Rows {
   void by_subgroups(std::string_view name, const kir::Val& count, const kir::Build::LoopBody& body) const;
   kir::Val sum(std::string_view name, const kir::Val& value) const;
   kir::Val max(std::string_view name, const kir::Val& value) const;
+  kir::Val min(std::string_view name, const kir::Val& value) const;
   std::vector<GridFactor> grid() const;
   std::string_view reason() const;
 

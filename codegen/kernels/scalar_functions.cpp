@@ -20,6 +20,11 @@ ScalarFunction division() {
   return {"div", {a, b}, div_body(a, b), 0.8, "a / b within 0.8 ULP (0.51 above 2^-126)"};
 }
 
+ScalarFunction power() {
+  const ScalarExpr a = ScalarExpr::parameter("a", ScalarKind::f32), b = ScalarExpr::parameter("b", ScalarKind::f32);
+  return {"pow", {a, b}, pow_body(a, b), 1.25, "a^b within 1.25 ULP"};
+}
+
 ScalarFunction fused_product() {
   const auto f32 = [](const char* name) { return ScalarExpr::parameter(name, ScalarKind::f32); };
   const ScalarExpr a = f32("a"), b = f32("b"), c = f32("c");
@@ -58,6 +63,9 @@ std::span<const ScalarFunction> scalar_functions() {
       of_x("tanh", tanh_body, 1.5, "tanh x within 1.5 ULP"),
       of_x("erf", erf_body, 1.5, "erf x within 1.5 ULP"),
       of_x("sigmoid", sigmoid_body, 2.5, "1 / (1 + e^-x) within 2.5 ULP"),
+      of_x("log1p", log1p_body, 2.0, "ln (1 + x) within 2 ULP"),
+      of_x("expm1", expm1_body, 1.5, "e^x - 1 within 1.5 ULP"),
+      power(),
       of_x("sin", sin_body, 1.0, "sin x within 1 ULP for every finite x"),
       of_x("cos", cos_body, 1.0, "cos x within 1 ULP for every finite x"),
   };

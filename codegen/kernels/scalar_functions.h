@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, log, sin … of f32 over + - * /, selections, integers and bit casts: the same bits in every language, where the
-// devices' own functions promise little (Vulkan allows exp 3 + 2|x| ULP). No fma, no tables, no library.
+// exp, log, pow, sin … of f32 over + - * /, selections, integers and bit casts: the same bits in every language, where
+// the devices' own functions promise little (Vulkan allows exp 3 + 2|x| ULP). No fma, no tables, no library.
 //
 // What must hold of the target: + - * round to nearest and are neither contracted, reassociated nor approximated
 // (C++: -ffp-contract=off; GLSL: precise; CUDA: --fmad=false). `/` is the machine's: correctly rounded on CPUs and in

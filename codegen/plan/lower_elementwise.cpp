@@ -36,8 +36,8 @@ std::vector<std::size_t> axes_of(const GroupLowering& l, const std::vector<NodeI
 
 /// Operators whose names are words of a language, or functions that every kernel finds there.
 std::string function_name(const std::string& ops) {
-  constexpr std::array<std::string_view, 12> kTaken = {"abs", "and", "convert", "floor", "fma",    "max",
-                                                       "min", "not", "or",      "round", "select", "sqrt"};
+  constexpr std::array<std::string_view, 13> kTaken = {"abs", "and", "convert", "floor",  "fma",  "max", "min",
+                                                       "not", "or",  "round",   "select", "sqrt", "xor"};
   return std::find(kTaken.begin(), kTaken.end(), ops) == kTaken.end() ? ops : ops + "_elements";
 }
 

@@ -38,8 +38,8 @@ std::string kernel_name(const GroupLowering& l, const Node& head);  // lower_row
 
 void lower_norm(GroupLowering& l);     // lower_rows.cpp: rms_norm, layer_norm
 void lower_softmax(GroupLowering& l);  // lower_rows.cpp
-void lower_reduce(GroupLowering& l);   // lower_rows.cpp: sum, mean, reduce_max
-void lower_argmax(GroupLowering& l);   // lower_rows.cpp
+void lower_reduce(GroupLowering& l);   // lower_rows.cpp: sum, mean, prod, reduce_max, reduce_min
+void lower_argmax(GroupLowering& l);   // lower_rows.cpp: argmax, argmin
 void lower_gather(GroupLowering& l);   // lower_rows.cpp
 void lower_cast(GroupLowering& l);     // lower_rows.cpp: of tensors in blocks; of others it is elementwise
 

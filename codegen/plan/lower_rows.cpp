@@ -104,6 +104,18 @@ void lower_softmax(GroupLowering& l) {
   });
 }
 
+namespace {
+
+kernels::Reduce::Fold fold_of(std::string_view op) {
+  using Fold = kernels::Reduce::Fold;
+  if (op == "sum") return Fold::sum;
+  if (op == "mean") return Fold::mean;
+  if (op == "prod") return Fold::prod;
+  return op == "reduce_max" ? Fold::max : Fold::min;
+}
+
+}  // namespace
+
 void lower_reduce(GroupLowering& l) {
   using Fold = kernels::Reduce::Fold;
   const Node& n = l.node(l.group().head);
@@ -126,8 +138,9 @@ void lower_reduce(GroupLowering& l) {
   }
   const auto [first, last] = *one_run(reduced, shape);
   const Cut c = cut(l, shape, first, last);
-  const Fold fold = n.op->name == "sum" ? Fold::sum : n.op->name == "mean" ? Fold::mean : Fold::max;
-  if (fold == Fold::max && c.axis.is(0)) l.unsupported(n, "there is no largest of no elements");
+  const Fold fold = fold_of(n.op->name);
+  if ((fold == Fold::max || fold == Fold::min) && c.axis.is(0))
+    l.unsupported(n, fmt::format("there is no {} of no elements", fold == Fold::max ? "largest" : "smallest"));
   with_tail(l, n, {{"x", x}}, [&](kernels::Pointwise tail) {
     return kernels::reduce(l.target(), kernel_name(l, n), {fold, c.outer, c.axis, c.inner, dtype, std::move(tail)});
   });
@@ -138,11 +151,13 @@ void lower_argmax(GroupLowering& l) {
   const Shape& shape = l.type(n.operands[0]).shape;
   const std::size_t axis = axis_of(l, n, shape.size());
   const Cut c = cut(l, shape, axis, axis + 1);
-  if (c.axis.is(0)) l.unsupported(n, "there is no largest of no elements");
+  const bool largest = n.op->name == "argmax";
+  if (c.axis.is(0)) l.unsupported(n, fmt::format("there is no {} of no elements", largest ? "largest" : "smallest"));
+  const auto fold = largest ? kernels::Reduce::Fold::argmax : kernels::Reduce::Fold::argmin;
+  const bool last = !std::get<bool>(l.attribute(n, "select_first"));
   with_tail(l, n, {{"x", l.operand(n.operands[0])}}, [&](kernels::Pointwise tail) {
-    return kernels::reduce(
-        l.target(), kernel_name(l, n),
-        {kernels::Reduce::Fold::argmax, c.outer, c.axis, c.inner, l.dtype(n.operands[0]), std::move(tail)});
+    return kernels::reduce(l.target(), kernel_name(l, n),
+                           {fold, c.outer, c.axis, c.inner, l.dtype(n.operands[0]), std::move(tail), last});
   });
 }
 

@@ -78,7 +78,7 @@ Value silu(const In& x);     // x / (1 + exp(−x))
 /// Dtypes: floats [C1].  Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
 Value gelu(const In& x);
 Value gelu_tanh(const In& x);
-/// max(x, 0).  Dtypes: floats, signed integers [C1].
+/// max(x, 0).  Dtypes: floats, signed integers [C1].  With an upper end: clamp(x, 0, high); leaky: max(x, slope · x).
 Value relu(const In& x);
 Pipe exp();
 Pipe log();
@@ -94,6 +94,46 @@ Pipe gelu();
 Pipe gelu_tanh();
 Pipe relu();
 
+/// ln(1 + x), e^x − 1: as exact for small x as for others.  Dtypes: floats [C1].
+Value log1p(const In& x);
+Value expm1(const In& x);
+/// ln(1 + e^x), as max(x, 0) + log1p(exp(−|x|)).  Dtypes: floats [C1].
+Value softplus(const In& x);
+/// 1 / x.  Dtypes: floats [C1].
+Value recip(const In& x);
+Pipe log1p();
+Pipe expm1();
+Pipe softplus();
+Pipe recip();
+/// a^b as C's pow: a negative a has whole powers only (else NaN), x^0 and 1^y are 1 whatever x and y are.
+/// Dtypes: floats.  Errors: [C1] [C2].
+Value pow(const In& a, const In& b);
+Pipe pow(const In& b);
+/// The whole number down, up, nearest (of two the even one), towards zero.  Dtypes: floats [C1].
+Value floor(const In& x);
+Value ceil(const In& x);
+Value round(const In& x);
+Value trunc(const In& x);
+Pipe floor();
+Pipe ceil();
+Pipe round();
+Pipe trunc();
+/// −1, 0 or 1; zeros (−0 too) and NaN are their own.  Dtypes: floats, signed integers [C1].
+Value sign(const In& x);
+Pipe sign();
+/// min(max(x, low), high): NaN in any operand gives NaN, high wins where low is larger.  Dtypes: floats, integers.
+/// Errors: [C1] [C2].
+Value clamp(const In& x, const In& low, const In& high);
+Pipe clamp(const In& low, const In& high);
+/// ⌊a / b⌋ and a − b·⌊a / b⌋, which has b's sign (as Python's and NumPy's).  Dtypes: floats, integers.
+/// Integers: both are 0 for b = 0; the least divided by −1 wraps to itself. Floats: b = 0 gives ±∞ or NaN, and NaN as
+/// the remainder, which is also NaN where |a / b| is 2^22 (f64: 2^51) or more and no unit of b can be told.
+/// Errors: [C1] [C2].
+Value floor_div(const In& a, const In& b);
+Value rem(const In& a, const In& b);
+Pipe floor_div(const In& b);
+Pipe rem(const In& b);
+
 // --- comparison and selection --------------------------------------------------------------------------------------
 
 /// a ? b as bool. Shapes: broadcast.  Dtypes: equal; floats, integers, bool.  Errors: as arithmetic's [C1] [C2].
@@ -104,11 +144,28 @@ Value lt(const In& a, const In& b);
 Value le(const In& a, const In& b);
 Value gt(const In& a, const In& b);
 Value ge(const In& a, const In& b);
-/// Logical on bool, bit by bit on integers. In the text: and, or, not.  Errors: as arithmetic's [C1] [C2].
+/// Logical on bool, bit by bit on integers. In the text: and, or, xor, not.  Errors: as arithmetic's [C1] [C2].
 Value and_(const In& a, const In& b);
 Value or_(const In& a, const In& b);
+Value xor_(const In& a, const In& b);
 /// Dtypes: bool, integers [C1].
 Value not_(const In& x);
+/// x · 2^amount, wrapped; x / 2^amount rounded down: signed integers keep their sign. An amount that is negative or
+/// not below x's bits shifts all of them out: 0, or −1 of a negative x to the right.  Dtypes: equal integers.
+/// Errors: as arithmetic's [C1] [C2].
+Value shl(const In& x, const In& amount);
+Value shr(const In& x, const In& amount);
+Pipe shl(const In& amount);
+Pipe shr(const In& amount);
+/// Bits of x that are 1, in x's dtype.  Dtypes: integers [C1].
+Value popcount(const In& x);
+Pipe popcount();
+/// What x is, as bool.  Dtypes: floats [C1].
+Value is_nan(const In& x);
+Value is_inf(const In& x);
+Value is_finite(const In& x);
+/// x < 0: not so of −0 and NaN.  Dtypes: floats, signed integers [C1].
+Value is_neg(const In& x);
 /// condition[i] ? a[i] : b[i].  Shapes: broadcast [C3].  Dtypes: condition bool [C1]; a and b equal and plain [C2].
 Value select(const In& condition, const In& a, const In& b);
 
@@ -120,6 +177,13 @@ Value select(const In& condition, const In& a, const In& b);
 /// plain dtypes (f64 f32 f16 bf16, i8…u64, bool), f8e4m3 and f8e5m2 [C1]. Same dtype: x itself.
 Value cast(const In& x, DType dtype);
 Pipe cast(DType dtype);
+struct CastOptions {
+  std::string rounding = {};  // of floats to integers: trunc (as without), floor, ceil, round (halves to even), away
+  bool saturate = false;      // the largest, the least instead of wrapping, the largest finite instead of infinity
+};
+/// The same in another way.  Errors: invalid_argument [C2] for an unknown rounding, or one of no float to an integer.
+Value cast(const In& x, DType dtype, const CastOptions& options);
+Pipe cast(DType dtype, const CastOptions& options);
 /// y[…] = (q[…] − zero) · scale, what an affine quantised tensor stands for; both operations round to f32.
 /// Shapes: q any → q's. scale and zero are () for all of q, or (d) for the d indices along `axis`, or, for groups of
 /// `group` neighbours along it, q's with d / group in place of d. `axis` and these shapes are those of q as it lies in
@@ -252,8 +316,25 @@ Pipe mean(Over over = {});
 /// The largest over `axes`, a NaN if there is one; in the text reduce_max.  Dtypes: floats, integers.
 /// Errors: as sum's [C1] [C2]; invalid_argument [C3] of no elements, at run time.
 Value max(const In& x, Over over);
-/// Index (i32) of the first largest element along `axis`; a NaN counts as largest.  Errors: as max's [C1] [C2] [C3].
-Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false);
+/// The smallest over `axes`, a NaN if there is one; in the text reduce_min.  Dtypes, errors: as max's [C1] [C2] [C3].
+Value min(const In& x, Over over);
+/// Index (i32) of the first largest, smallest element along `axis`, of the last one without `select_first`; a NaN
+/// counts as largest, as smallest.  Errors: as max's [C1] [C2] [C3].
+Value argmax(const In& x, std::int64_t axis = -1, bool keepdims = false, bool select_first = true);
+Value argmin(const In& x, std::int64_t axis = -1, bool keepdims = false, bool select_first = true);
+/// The product over `axes`, one factor after the other, row-major; of nothing 1.  Dtypes: floats (products in f32, or
+/// f64), integers.  Errors: as sum's [C1] [C2].
+Value prod(const In& x, Over over = {});
+Pipe prod(Over over = {});
+/// Is one true, are all true over `axes`; of nothing: no, yes.  Dtypes: bool.  Errors: as sum's [C1] [C2].
+Value any(const In& x, Over over = {});
+Value all(const In& x, Over over = {});
+Pipe any(Over over = {});
+Pipe all(Over over = {});
+/// ln Σ e^x over `axes`, as ln Σ e^(x − m) + m with the largest m; of nothing −∞.  Dtypes: floats, sums in f32 (f64).
+/// Errors: as sum's [C1] [C2].
+Value logsumexp(const In& x, Over over = {});
+Pipe logsumexp(Over over = {});
 
 // --- linear algebra ------------------------------------------------------------------------------------------------
 
@@ -335,6 +416,14 @@ Value avg_pool2d(const In& x, const Pool2d& options);
 /// Dtypes: floats, sums in f32.  Errors: invalid_argument [C1] axis outside; dtype_mismatch [C2].
 Value softmax(const In& x, std::int64_t axis = -1);
 Pipe softmax(std::int64_t axis = -1);
+/// y[i] = x[i] − m − ln Σ_j exp(x[j] − m) along `axis`, m the largest x. A row of −∞ gives NaN.
+/// Dtypes: floats, sums in f32 (f64).  Errors: as softmax's [C1] [C2].
+Value log_softmax(const In& x, std::int64_t axis = -1);
+Pipe log_softmax(std::int64_t axis = -1);
+/// y[i] = x[i] / max(sqrt(Σ_j x[j]²), eps) along `axis`.  Dtypes: floats, sums in f32 (f64).  Errors: as softmax's [C1]
+/// [C2].
+Value l2_norm(const In& x, std::int64_t axis = -1, double eps = 1e-12);
+Pipe l2_norm(std::int64_t axis = -1, double eps = 1e-12);
 /// y[…,i] = x[…,i] / sqrt(mean_i(x²) + eps) · w[i]
 /// Shapes: x (…, D), w (D) → (…, D).  Dtypes: x f16|bf16|f32|f64, w any float; sums in f32.
 /// Errors: shape_mismatch [C1] if w is not (D) or x is a scalar; dtype_mismatch [C2].
@@ -346,6 +435,14 @@ Pipe rms_norm(const In& w, double eps = 1e-5);
 /// Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450.
 Value layer_norm(const In& x, const In& w, const In& b, double eps = 1e-5);
 Pipe layer_norm(const In& w, const In& b, double eps = 1e-5);
+/// Channels in `groups` of neighbours, each with mean and variance over its channels and all positions behind them:
+/// y[n,c,…] = (x[n,c,…] − mean) / sqrt(variance + eps) · w[c] + b[c].
+/// Shapes: x (N, C, …), w and b (C) → (N, C, …).  Dtypes: x f16|bf16|f32|f64, w and b any float; sums in f32 (f64).
+/// Errors: shape_mismatch [C1] if x has no channels or C is no multiple of groups; [C2] w or b not (C); dtype_mismatch
+/// [C3].
+/// Source: Wu & He 2018, arXiv:1803.08494.
+Value group_norm(const In& x, std::int64_t groups, const In& w, const In& b, double eps = 1e-5);
+Pipe group_norm(std::int64_t groups, const In& w, const In& b, double eps = 1e-5);
 
 // --- attention -------------------------------------------------------------------------------------------------------
 

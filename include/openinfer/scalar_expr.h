@@ -40,7 +40,7 @@ enum class ScalarOp : std::uint8_t {
   parameter, constant,
   neg, abs,                        // numbers; integers wrap
   add, sub, mul,                   // two numbers of one kind; integers wrap
-  div,                             // floats
+  div,                             // floats; integers: towards zero, never by 0 nor the least by -1
   eq, ne, lt, le, gt, ge,          // -> boolean, as C++ has them: with a NaN only ne is true. lt … ge: not of booleans
   logical_not, logical_and, logical_or,     // booleans; both operands may be computed
   bit_not, bit_and, bit_or, bit_xor,        // integers
@@ -140,6 +140,9 @@ class ScalarExpr {
   friend ScalarExpr cos(const ScalarExpr& a);
   friend ScalarExpr tanh(const ScalarExpr& a);
   friend ScalarExpr erf(const ScalarExpr& a);
+  friend ScalarExpr log1p(const ScalarExpr& a);
+  friend ScalarExpr expm1(const ScalarExpr& a);
+  friend ScalarExpr pow(const ScalarExpr& a, const ScalarExpr& b);
 
  private:
   struct Node;

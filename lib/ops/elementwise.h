@@ -84,6 +84,17 @@ void reference_unary(OpRun& run) {
 }
 
 template <DTypeSet kSet, class F>
+void reference_predicate(OpRun& run) {
+  const TensorView x = run.in(0);
+  const TensorSpan out = run.out(0);
+  dispatch<kSet>(x.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    for_each_run(run, out.shape, shapes_in<1>(run),
+                 [&](const Run& r) { unary_run<T, Byte01, F>(out.as<Byte01>(), r, x.as<T>()); });
+  });
+}
+
+template <DTypeSet kSet, class F>
 void reference_binary(OpRun& run) {
   const TensorView a = run.in(0), b = run.in(1);
   const TensorSpan out = run.out(0);
@@ -113,6 +124,11 @@ template <DTypeSet kSet>
 std::vector<TensorType> infer_unary(const InferContext& c) {
   check_dtype(c, 0, kSet);  // [C1]
   return {c.type(0)};
+}
+template <DTypeSet kSet>
+std::vector<TensorType> infer_predicate(const InferContext& c) {
+  check_dtype(c, 0, kSet);  // [C1]
+  return {{DType::boolean, c.type(0).shape}};
 }
 template <DTypeSet kSet, bool kComparison>
 std::vector<TensorType> infer_binary(const InferContext& c) {
@@ -168,6 +184,17 @@ OpDef unary(std::string_view name, F) {
           .traits = {.elementwise = true},
           .infer = elementwise::infer_unary<kSet>,
           .reference = elementwise::reference_unary<kSet, F>,
+          .lower = elementwise::lower<1, F>,
+          .cost = elementwise::cost<1>};
+}
+/// The same with a result of bool.
+template <DTypeSet kSet, class F>
+OpDef predicate(std::string_view name, F) {
+  return {.name = name,
+          .operands = {{.name = "x"}},
+          .traits = {.elementwise = true},
+          .infer = elementwise::infer_predicate<kSet>,
+          .reference = elementwise::reference_predicate<kSet, F>,
           .lower = elementwise::lower<1, F>,
           .cost = elementwise::cost<1>};
 }

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "lib/base/fail.h"
 #include "lib/ops/convert.h"
+#include "lib/ops/rounding.h"
 
 namespace openinfer {
 namespace {
@@ -106,6 +108,18 @@ Wrapping<C> shift(ScalarOp op, Wrapping<C> a, Wrapping<C> amount) {
   return {static_cast<C>(a.value >> by)};
 }
 
+template <class C>
+C quotient_of(C a, C b) {
+  if constexpr (!std::is_floating_point_v<C>) {
+    using T = decltype(a.value);
+    const bool beyond = std::is_signed_v<T> && a.value == std::numeric_limits<T>::min() && b == -C{1};
+    if (b == C{} || beyond)
+      fail(ErrorCode::invalid_argument, "[scalar] {} / {}: no machine divides that; select another divisor", a.value,
+           b.value);
+  }
+  return a / b;
+}
+
 /// Elements in memory as convert.h wants them, for the kinds.
 template <class C>
 auto raw(C value) {
@@ -137,6 +151,10 @@ Function function_named(std::string_view name) {
   if (name == "cos") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::cos(x); }); };
   if (name == "tanh") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::tanh(x); }); };
   if (name == "erf") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::erf(x); }); };
+  if (name == "log1p") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::log1p(x); }); };
+  if (name == "expm1") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::expm1(x); }); };
+  if (name == "pow")
+    return [](ScalarKind k, const Columns& c) { map2<kFloats>(k, c, [](auto a, auto b) { return std::pow(a, b); }); };
   if (name == "rsqrt")
     return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return decltype(x)(1) / std::sqrt(x); }); };
   fail(ErrorCode::not_found, "[scalar] there is no std:: function '{}'; inline its definition first", name);
@@ -157,7 +175,7 @@ void run_step(const ScalarProgram::Step& step, const Columns& c) {
     case ScalarOp::add: return map2<kNumbers>(kind, c, [](auto a, auto b) { return a + b; });
     case ScalarOp::sub: return map2<kNumbers>(kind, c, [](auto a, auto b) { return a - b; });
     case ScalarOp::mul: return map2<kNumbers>(kind, c, [](auto a, auto b) { return a * b; });
-    case ScalarOp::div: return map2<kFloats>(kind, c, [](auto a, auto b) { return a / b; });
+    case ScalarOp::div: return map2<kNumbers>(kind, c, [](auto a, auto b) { return quotient_of(a, b); });
     case ScalarOp::eq: return map2<kPlain>(kind, c, [](auto a, auto b) { return a == b; });
     case ScalarOp::ne: return map2<kPlain>(kind, c, [](auto a, auto b) { return a != b; });
     case ScalarOp::lt: return map2<kNumbers>(kind, c, [](auto a, auto b) { return a < b; });
@@ -181,11 +199,7 @@ void run_step(const ScalarProgram::Step& step, const Columns& c) {
     case ScalarOp::convert: return run_convert(kind, step.node.kind(), c);
     case ScalarOp::bit_cast: std::copy_n(c.in[0], c.count, c.out); break;
     case ScalarOp::floor: return map1<kFloats>(kind, c, [](auto x) { return std::floor(x); });
-    case ScalarOp::round_even:  // with a remainder in [-0.5, 0.5] that takes the even neighbour, in every rounding mode
-      return map1<kFloats>(kind, c, [](auto x) {
-        using T = decltype(x);
-        return std::isfinite(x) ? std::copysign(x - std::remainder(x, T(1)), x) : x;
-      });
+    case ScalarOp::round_even: return map1<kFloats>(kind, c, [](auto x) { return scalar::round_even(x); });
     case ScalarOp::fma: return run_fma(kind, c);
     case ScalarOp::narrow:
       for (std::size_t i = 0; i < c.count; ++i) {

@@ -192,8 +192,8 @@ ScalarExpr operator*(const ScalarExpr& a, const ScalarExpr& b) {
   return ScalarExpr::binary(ScalarOp::mul, a, b);
 }
 ScalarExpr operator/(const ScalarExpr& a, const ScalarExpr& b) {
-  check_kind(ScalarOp::div, a, is_real(a.kind()));
-  check_kind(ScalarOp::div, b, is_real(b.kind()));
+  check_kind(ScalarOp::div, a, is_number(a.kind()));
+  check_kind(ScalarOp::div, b, is_number(b.kind()));
   return ScalarExpr::binary(ScalarOp::div, a, b);
 }
 ScalarExpr fma(const ScalarExpr& a, const ScalarExpr& b, const ScalarExpr& c) {
@@ -325,5 +325,13 @@ ScalarExpr sin(const ScalarExpr& a) { return ScalarExpr::function("sin", a); }
 ScalarExpr cos(const ScalarExpr& a) { return ScalarExpr::function("cos", a); }
 ScalarExpr tanh(const ScalarExpr& a) { return ScalarExpr::function("tanh", a); }
 ScalarExpr erf(const ScalarExpr& a) { return ScalarExpr::function("erf", a); }
+ScalarExpr log1p(const ScalarExpr& a) { return ScalarExpr::function("log1p", a); }
+ScalarExpr expm1(const ScalarExpr& a) { return ScalarExpr::function("expm1", a); }
+ScalarExpr pow(const ScalarExpr& a, const ScalarExpr& b) {
+  for (const ScalarExpr& e : {a, b})
+    if (!is_real(e.kind()))
+      fail(ErrorCode::dtype_mismatch, "[scalar] pow does not take {} {}", name(e.kind()), to_string(e));
+  return ScalarExpr::call("pow", {a, b});
+}
 
 }  // namespace openinfer

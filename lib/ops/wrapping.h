@@ -21,8 +21,11 @@ struct Wrapping {
   friend constexpr Wrapping operator-(Wrapping a, Wrapping b) { return of(a.bits() - b.bits()); }
   friend constexpr Wrapping operator*(Wrapping a, Wrapping b) { return of(a.bits() * b.bits()); }
   friend constexpr Wrapping operator-(Wrapping a) { return of(std::uint64_t{0} - a.bits()); }
+  /// Towards zero; b is not 0, nor -1 under the least a.
+  friend constexpr Wrapping operator/(Wrapping a, Wrapping b) { return {static_cast<T>(a.value / b.value)}; }
   friend constexpr Wrapping operator&(Wrapping a, Wrapping b) { return of(a.bits() & b.bits()); }
   friend constexpr Wrapping operator|(Wrapping a, Wrapping b) { return of(a.bits() | b.bits()); }
+  friend constexpr Wrapping operator^(Wrapping a, Wrapping b) { return of(a.bits() ^ b.bits()); }
   friend constexpr Wrapping operator~(Wrapping a) { return of(~a.bits()); }
   friend constexpr Wrapping abs(Wrapping a) { return a.value < 0 ? -a : a; }
   friend constexpr bool operator==(Wrapping, Wrapping) = default;

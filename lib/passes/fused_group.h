@@ -16,7 +16,8 @@ struct FusedGroup {
   enum class Kind {
     elementwise,  // tail
     product,      // [norm], products (siblings over one x), tail
-    reduction,    // head, tail: sum, mean, max, argmax, softmax, rms_norm, layer_norm, gather, expert_matmul
+    reduction,    // head, tail: sum, mean, prod, max, min, argmax, argmin, softmax, rms_norm, layer_norm, gather,
+                  // expert_matmul
     rope_write,   // head = kv_write, rope = its k
     attention,    // head = sdpa, read = kv_read of the cache that it looks at
     other,        // head: one node that is none of these

@@ -32,6 +32,8 @@ constexpr std::array kExact = {
     Exact{"tanh", [](double x) { return std::tanh(x); }},
     Exact{"erf", [](double x) { return std::erf(x); }},
     Exact{"sigmoid", [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }},
+    Exact{"log1p", [](double x) { return std::log1p(x); }},
+    Exact{"expm1", [](double x) { return std::expm1(x); }},
     Exact{"sin", [](double x) { return std::sin(x); }},
     Exact{"cos", [](double x) { return std::cos(x); }},
 };
@@ -78,7 +80,7 @@ Worst worst_of(const ScalarExpr& body, const ScalarFunction& f, double (*exact)(
 void check_bounds(std::uint64_t step) {
   for (const auto& [name, exact] : kExact) {
     const ScalarFunction& f = *definition(name);
-    const bool divides = name == "tanh" || name == "sigmoid";
+    const bool divides = name == "tanh" || name == "sigmoid" || name == "log1p";
     for (const ScalarExpr& body : divides ? std::vector{f.body, divide_by_call(f.body)} : std::vector{f.body}) {
       const Worst worst = worst_of(body, f, exact, step);
       CAPTURE(name, worst.at[0], worst.ulp);
@@ -120,6 +122,45 @@ void check_division(std::size_t pairs) {
   CHECK(worst.ulp > 0.49);
 }
 
+/// Bases of all sizes and powers that leave the result a number; bases around 1 with large powers; whole powers of
+/// negative bases.
+Worst worst_power(const ScalarExpr& body, std::size_t pairs) {
+  const ScalarFunction& f = *definition("pow");
+  const ScalarProgram program(inline_calls(body), f.parameters);
+  constexpr std::size_t kBlock = 4096;
+  std::vector<std::uint64_t> a(kBlock), b(kBlock), out(kBlock);
+  std::uint64_t state = 1;
+  Worst worst;
+  for (std::size_t done = 0; done < pairs; done += kBlock) {
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      state = state * 6364136223846793005u + 1442695040888963407u;  // Knuth, MMIX
+      float x = as_float(state >> 33);                              // positive
+      if (i % 3 == 0) x = 1 + (x - std::floor(x)) * static_cast<float>(std::ldexp(1, -static_cast<int>(i % 20)));
+      const double log = std::log2(static_cast<double>(x));
+      const double wanted = static_cast<double>(static_cast<std::int32_t>(state << 8 >> 32)) * 0x1p-31 * 152;
+      float y = static_cast<float>(wanted / (log == 0 ? 1 : log));
+      if (i % 5 == 0) y = std::round(y), x = -x;
+      a[i] = bits(x), b[i] = bits(y);
+    }
+    program.run(std::array<const std::uint64_t*, 2>{a.data(), b.data()}, out.data(), kBlock);
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const float x = as_float(a[i]), y = as_float(b[i]);
+      worst.see(error_ulp(as_float(out[i]), std::pow(static_cast<double>(x), static_cast<double>(y))), x, y);
+    }
+  }
+  return worst;
+}
+
+void check_power(std::size_t pairs) {
+  const ScalarFunction& f = *definition("pow");
+  for (const ScalarExpr& body : {f.body, divide_by_call(f.body)}) {
+    const Worst worst = worst_power(body, pairs);
+    CAPTURE(worst.at[0], worst.at[1], worst.ulp);
+    CHECK(worst.ulp <= f.ulp);
+    CHECK(worst.ulp > 0.49);
+  }
+}
+
 float value_of(std::string_view name, std::initializer_list<float> arguments) {
   const ScalarFunction& f = *definition(name);
   std::vector<std::uint64_t> values;
@@ -133,6 +174,9 @@ TEST_CASE("scalar_functions_keep_their_bounds") { check_bounds(2147); }  // 2e6 
 TEST_CASE("scalar_functions_keep_their_bounds_densely", "[.][dense]") { check_bounds(101); }
 TEST_CASE("scalar_division_keeps_its_bound") { check_division(2'000'000); }
 TEST_CASE("scalar_division_keeps_its_bound_densely", "[.][dense]") { check_division(100'000'000); }
+
+TEST_CASE("scalar_power_keeps_its_bound") { check_power(1'000'000); }
+TEST_CASE("scalar_power_keeps_its_bound_densely", "[.][dense]") { check_power(50'000'000); }
 
 TEST_CASE("scalar_functions_at_special_values") {
   const std::vector<float> special = {
@@ -156,6 +200,18 @@ TEST_CASE("scalar_division_of_special_values") {
       const float got = value_of("div", {a, b});
       CAPTURE(a, b, got);
       CHECK(error_ulp(got, static_cast<double>(a) / static_cast<double>(b)) <= definition("div")->ulp);
+    }
+}
+
+TEST_CASE("scalar_power_of_special_values") {
+  const float edges[] = {0.0f,  -0.0f,     1.0f,      -1.0f, 0.5f,        -2.0f,     3.0f,
+                         -3.0f, 2.5f,      -0.5f,     1e30f, kMax,        kInfinity, -kInfinity,
+                         kNan,  kDenormal, 0x1p-126f, -kMax, 16777217.0f, 8388609.0f};
+  for (float a : edges)
+    for (float b : edges) {
+      const float got = value_of("pow", {a, b});
+      CAPTURE(a, b, got);
+      CHECK(error_ulp(got, std::pow(static_cast<double>(a), static_cast<double>(b))) <= definition("pow")->ulp);
     }
 }
 

@@ -32,6 +32,21 @@ void cast_cells(const Operator& row, DType t, std::vector<Cell>& to) {
                       },
                   .quick = is_float(t)});
   add(t, f32, "(5003)", {5003}, false);
+  const auto add_mode = [&](DType result, const CastOptions& options) {
+    to.push_back({.op = std::string(row.name),
+                  .dtype = fmt::format("{} -> {}", name(t), name(result)),
+                  .form = options.saturate ? "(N, 33), saturated" : fmt::format("(N, 33), by {}", options.rounding),
+                  .build =
+                      [=](CellGraph& c) {
+                        c.output(cast(c.input(t, {N, 33}, every_value()), result, options));
+                      },
+                  .quick = t == f32 || t == i64});
+  };
+  for (const DType result : {i8, u32, i64, f16})
+    if (is_float(t) && is_int(result))
+      for (const char* rounding : {"floor", "ceil", "round", "away"}) add_mode(result, {.rounding = rounding});
+    else if (result != t)
+      add_mode(result, {.saturate = true});
   if (t != f32) return;
   // To f32, and one format to all floats.
   for (const DType stored : stored_formats())

@@ -11,8 +11,9 @@ namespace openinfer::matrix {
 namespace {
 
 /// Of functions: ours is off by at most what codegen/kernels/scalar_functions.cpp states, the C library's by at most
-/// 1 ULP (tanh and erf 2), and half a ULP comes with each further rounding; a ULP of the exact value may be two numbers
-/// where a power of two lies between. Of gelu: 1 + erf cancels for x < 0, so that errors are relative to x.
+/// 1 ULP (tanh, erf, log1p and expm1 2), and half a ULP comes with each further rounding; a ULP of the exact value may
+/// be two numbers where a power of two lies between. Of gelu: 1 + erf cancels for x < 0, so that errors are relative to
+/// x.
 struct Function {
   std::string_view op;
   double ulp;
@@ -32,14 +33,26 @@ constexpr Function kFunctions[] = {{"exp", 3},
                                    {"sigmoid", 5, kFloor},
                                    {"silu", 5, 89 * kFloor},
                                    {"gelu", 0, 0, 8},
-                                   {"gelu_tanh", 0, 0, 8}};
+                                   {"gelu_tanh", 0, 0, 8},
+                                   {"log1p", 6},
+                                   {"expm1", 6},
+                                   {"softplus", 10},
+                                   {"pow", 3}};
 
 /// `operands`: a, b, c of fma; of others the first is enough.
 Bound bound_of(const Operator& op, DType t, const std::vector<Value>& operands, const Promise& promise) {
   const Value x = operands.front();
   if (op.name == "fma" && t == f64 && !promise.exact_fma)  // two roundings: of the product, and of the sum
     return sum_bound(2, [operands] { return size_of(operands[0] * operands[1]) + size_of(operands[2]); });
-  if (op.name == "div" && !promise.exact_division) return ulp(1);
+  if (op.name == "rem" && t == f64 && !promise.exact_fma) {  // what the product lost may also make it wrap by b
+    const auto size = [operands] {
+      const Value of_a = size_of(operands.front());
+      return operands.size() > 1 ? of_a + size_of(operands[1]) : of_a + 2;
+    };
+    return sum_bound(0x1p53, size);
+  }
+  const bool divides = op.name == "div" || op.name == "recip" || (op.name == "floor_div" && is_float(t));
+  if (divides && !promise.exact_division) return ulp(1);
   // The machine's own operations; and 1 / sqrt(x) of f64 is that everywhere.
   if (t == f64) return exact();
   for (const Function& f : kFunctions) {

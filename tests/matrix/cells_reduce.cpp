@@ -39,11 +39,14 @@ const Over1 kReductions[] = {
 
 void reduce_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   const std::string_view op = row.name;
+  const bool extreme = op == "reduce_max" || op == "reduce_min";
   for (const Over1& r : kReductions) {
     const auto build = [=](CellGraph& c) {
-      const Value x = c.input(t, r.x, op == "reduce_max" ? every_value() : rows_of_noise());
-      // The largest of -0 and +0 is either.
-      if (op == "reduce_max") return c.output(max(x, r.over), ulp(0));
+      const Value x = c.input(t, r.x, extreme ? every_value() : op == "prod" ? noise(1.5) : rows_of_noise());
+      // The largest, the smallest of -0 and +0 is either.
+      if (extreme) return c.output(op == "reduce_max" ? max(x, r.over) : min(x, r.over), ulp(0));
+      // One factor after the other; products of thousands are denormal or 0.
+      if (op == "prod") return c.output(prod(x, r.over));
       // In any order n terms lose n - 1 roundings of partial sums, each at most Σ|x|, on both sides; a mean one more.
       const auto f = op == "sum" ? [](const Value& v, const Over& o) { return sum(v, o); }
                                  : [](const Value& v, const Over& o) { return mean(v, o); };
@@ -54,7 +57,42 @@ void reduce_cells(const Operator& row, DType t, std::vector<Cell>& to) {
                   .form = r.form,
                   .build = build,
                   .quick = (r.quick && is_quick(t)) || t == f32,
-                  .least = op == "reduce_max" ? r.least : 0});
+                  .least = extreme ? r.least : 0});
+  }
+}
+
+void truth_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  for (const Over1& r : kReductions)
+    for (const bool rare : {false, true}) {
+      const auto build = [=](CellGraph& c) {
+        // Of some rows all are true, of some none, of others one is not as the others are.
+        const Value x =
+            c.input(t, r.x, numbered([=](std::int64_t i) { return (i % 101 == 7 || i / 165 % 2 == 1) != rare; }));
+        c.output(row.name == "any" ? any(x, r.over) : all(x, r.over));
+      };
+      to.push_back({.op = std::string(row.name),
+                    .dtype = std::string(name(t)),
+                    .form = fmt::format("{}, {}", r.form, rare ? "mostly true" : "mostly false"),
+                    .build = build,
+                    .quick = r.quick});
+    }
+}
+
+void logsumexp_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  for (const Over1& r : kReductions) {
+    const auto build = [=](CellGraph& c) {
+      const Value x = c.input(t, r.x, rows_of_noise());
+      const Value y = logsumexp(x, r.over);
+      // A sum of powers in any order, and on both sides exp within 1 ULP: relative to the sum, so absolute of its log;
+      // behind it a logarithm within 1 ULP and a sum.
+      c.output(y, sum_bound(2 * r.count + 8, [=] { return size_of(y) + 8; }));
+    };
+    to.push_back({.op = std::string(row.name),
+                  .dtype = std::string(name(t)),
+                  .form = r.form,
+                  .build = build,
+                  .quick = r.quick || t == f32,
+                  .least = r.least});
   }
 }
 
@@ -64,7 +102,13 @@ void argmax_cells(const Operator& row, DType t, std::vector<Cell>& to) {
     to.push_back({.op = std::string(row.name),
                   .dtype = std::string(name(t)),
                   .form = form,
-                  .build = [=](CellGraph& c) { c.output(argmax(c.input(t, shape, rows_of_noise()), axis, keepdims)); },
+                  .build =
+                      [=](CellGraph& c) {
+                        const Value x = c.input(t, shape, rows_of_noise());
+                        for (const bool first : {true, false})
+                          c.output(row.name == "argmax" ? argmax(x, axis, keepdims, first)
+                                                        : argmin(x, axis, keepdims, first));
+                      },
                   .quick = (quick && is_quick(t)) || t == f32,
                   .least = least});
   };
@@ -77,7 +121,16 @@ void argmax_cells(const Operator& row, DType t, std::vector<Cell>& to) {
 void softmax_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   const auto add = [&](const char* form, const Shape& shape, std::int64_t axis, double count, bool quick) {
     const auto build = [=](CellGraph& c) {
-      const Value y = softmax(c.input(t, shape, rows_of_noise()), axis);
+      const Value x = c.input(t, shape, rows_of_noise());
+      if (row.name == "l2_norm") {  // the root halves what the sum of squares loses on both sides
+        const Value y = l2_norm(x, axis);
+        return c.output(y, sum_bound(count + 10, [=] { return size_of(y); }));
+      }
+      if (row.name == "log_softmax") {  // as logsumexp's, and the difference's rounding
+        const Value y = log_softmax(x, axis);
+        return c.output(y, sum_bound(2 * count + 10, [=] { return size_of(y) + 8; }));
+      }
+      const Value y = softmax(x, axis);
       // Each result is exp / Σ exp: a sum of positive numbers in any order, and on both sides exp within 1 ULP, the
       // quotient, and for a running maximum one more exp and product for each.
       c.output(y, sum_bound(2 * count + 16, [=] { return cast(y, f64); }));
@@ -106,6 +159,26 @@ Value norm_scale(const Value& x, const Value& w, const Value& b) {
 }
 
 }  // namespace
+
+void group_norm_cells(const Operator& row, DType t, std::vector<Cell>& to) {
+  const auto add = [&](const char* form, const Shape& shape, std::int64_t groups, double count, bool quick) {
+    const auto build = [=](CellGraph& c) {
+      const Value x = c.input(t, shape, noise(2)), w = c.input(f32, {shape[1]}), b = c.input(f32, {shape[1]});
+      // Each group's mean and variance lose the roundings of their sums on both sides; what cancels is at most 2.
+      const Value y = group_norm(x, groups, w, b, 1e-2);
+      c.output(y, sum_bound(2 * count + 16, [=] { return size_of(y) + 40; }));
+    };
+    to.push_back({.op = std::string(row.name),
+                  .dtype = std::string(name(t)),
+                  .form = form,
+                  .build = build,
+                  .quick = quick && (is_quick(t) || t == f32)});
+  };
+  add("(N, 6, 7) in 2", {kN, 6, 7}, 2, 21, true);
+  add("(N, 6) in 3", {kN, 6}, 3, 2, false);
+  add("(2, 4, N, 5) in 4", {2, 4, kN, 5}, 4, 325, false);
+  add("(3, 8, 5, 33) in 1", {3, 8, 5, 33}, 1, 1320, false);
+}
 
 void norm_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   const bool layer = row.name == "layer_norm";

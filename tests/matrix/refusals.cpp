@@ -8,12 +8,15 @@ namespace openinfer::matrix {
 namespace {
 
 constexpr std::string_view kNoF64 = "devices compute it in f32 only, not in f64";
-constexpr auto kFunctions = std::to_array<std::string_view>(
-    {"exp", "log", "sin", "cos", "tanh", "erf", "sigmoid", "silu", "gelu", "gelu_tanh"});
+constexpr auto kFunctions =
+    std::to_array<std::string_view>({"exp", "log", "sin", "cos", "tanh", "erf", "sigmoid", "silu", "gelu", "gelu_tanh",
+                                     "log1p", "expm1", "softplus", "pow"});
 
 std::vector<Refusal> all() {
   std::vector<Refusal> rows = {
       {"softmax", "f64", "", "devices have no exp of f64"},
+      {"log_softmax", "f64", "", kNoF64},
+      {"logsumexp", "f64", "", kNoF64},
       {"sdpa", "f64", "", kNoF64},
       {"rope", "f64", "", "devices have no sin and cos of f64"},
       {"kv_write", "f64", "behind rope", "devices have no sin and cos of f64"},

@@ -37,6 +37,18 @@ std::string run_error(GraphBuilder& b, const Value& y, const Inputs& inputs) {
 
 }  // namespace
 
+TEST_CASE("cast_c2") {
+  GraphBuilder b;
+  const Value x = b.input("x", f32, {2}), i = b.input("i", i32, {2});
+  CHECK(error_of([&] { (void)cast(x, i8, {.rounding = "up"}); }) ==
+        "invalid_argument: [cast] rounding 'up' of f32 to i8: floats become integers by trunc, floor, ceil, round or "
+        "away");
+  CHECK(error_of([&] { (void)cast(x, f16, {.rounding = "floor"}); }).find("'floor' of f32 to f16") !=
+        std::string::npos);
+  CHECK(error_of([&] { (void)cast(i, i8, {.rounding = "round"}); }).find("'round' of i32 to i8") != std::string::npos);
+  CHECK_NOTHROW((void)(i | cast(i8, {.saturate = true})));
+}
+
 TEST_CASE_METHOD(Fixture, "cast_c1") {
   CHECK(error_of([&] { (void)cast(x, DType::q4_0); }) ==
         "dtype_mismatch: [cast] makes f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool|f8e4m3|f8e5m2, not q4_0");

@@ -70,6 +70,52 @@ TEST_CASE_METHOD(Fixture, "unary_c1",
           fmt::format("dtype_mismatch: [{}] takes f16|bf16|f32|f64, not 'i' i32[N, 5]", name));
 }
 
+TEST_CASE_METHOD(Fixture, "more_unary_c1",
+                 "[log1p_c1][expm1_c1][softplus_c1][recip_c1][floor_c1][ceil_c1][round_c1][trunc_c1][sign_c1]["
+                 "popcount_c1][is_nan_c1][is_inf_c1][is_finite_c1][is_neg_c1]") {
+  const std::pair<const char*, Value (*)(const In&)> functions[] = {
+      {"log1p", log1p},   {"expm1", expm1},   {"softplus", softplus},  {"recip", recip},
+      {"floor", floor},   {"ceil", ceil},     {"round", round},        {"trunc", trunc},
+      {"is_nan", is_nan}, {"is_inf", is_inf}, {"is_finite", is_finite}};
+  for (const auto& [name, function] : functions)
+    CHECK(error_of([&, f = function] { (void)f(i); }) ==
+          fmt::format("dtype_mismatch: [{}] takes f16|bf16|f32|f64, not 'i' i32[N, 5]", name));
+  CHECK(error_of([&] { (void)sign(u); }).starts_with("dtype_mismatch: [sign] takes f16|bf16|f32|f64|i8|i16|i32|i64"));
+  CHECK(error_of([&] { (void)is_neg(u); }).starts_with("dtype_mismatch: [is_neg] takes"));
+  CHECK(error_of([&] { (void)popcount(x); }) ==
+        "dtype_mismatch: [popcount] takes i8|i16|i32|i64|u8|u16|u32|u64, not 'x' f32[N, 5]");
+  CHECK(is_nan(x).type().to_string() == "bool[N, 5]");
+  CHECK(popcount(u).type().to_string() == "u8[5]");
+}
+
+TEST_CASE_METHOD(Fixture, "more_arithmetic_c1", "[pow_c1][clamp_c1][floor_div_c1][rem_c1][xor_c1][shl_c1][shr_c1]") {
+  CHECK(error_of([&] { (void)pow(i, i); }) == "dtype_mismatch: [pow] takes f16|bf16|f32|f64, not 'i' i32[N, 5]");
+  CHECK(error_of([&] { (void)clamp(x, i, x); }).starts_with("dtype_mismatch: [clamp] dtypes differ: 'x' f32[N, 5]"));
+  CHECK(error_of([&] { (void)floor_div(p, p); }).starts_with("dtype_mismatch: [floor_div] takes"));
+  CHECK(error_of([&] { (void)rem(x, i); }).starts_with("dtype_mismatch: [rem] dtypes differ"));
+  CHECK(error_of([&] {
+          (void)xor_(x, x);
+        }).starts_with("dtype_mismatch: [xor] takes i8|i16|i32|i64|u8|u16|u32|u64|bool"));
+  CHECK(
+      error_of([&] { (void)shl(p, p); }).starts_with("dtype_mismatch: [shl] takes i8|i16|i32|i64|u8|u16|u32|u64, not"));
+  CHECK(error_of([&] { (void)shr(i, u); }).starts_with("dtype_mismatch: [shr] dtypes differ"));
+}
+
+TEST_CASE_METHOD(Fixture, "more_arithmetic_c2", "[pow_c2][clamp_c2][floor_div_c2][rem_c2][xor_c2][shl_c2][shr_c2]") {
+  const Value j = b.input("j", i32, {7});
+  struct Two {
+    const char* name;
+    Value (*function)(const In&, const In&);
+    Value a, b;
+  };
+  for (const Two& f : {Two{"pow", pow, x, y}, Two{"floor_div", floor_div, i, j}, Two{"rem", rem, x, y},
+                       Two{"xor", xor_, i, j}, Two{"shl", shl, i, j}, Two{"shr", shr, i, j}})
+    CHECK(error_of([&] {
+            (void)f.function(f.a, f.b);
+          }).starts_with(fmt::format("shape_mismatch: [{}] shapes do not broadcast", f.name)));
+  CHECK(error_of([&] { (void)clamp(x, 0, y); }).starts_with("shape_mismatch: [clamp] shapes do not broadcast"));
+}
+
 TEST_CASE_METHOD(Fixture, "comparison_c1", "[eq_c1][ne_c1][lt_c1][le_c1][gt_c1][ge_c1][and_c1][or_c1][not_c1]") {
   CHECK(error_of([&] { (void)lt(x, i); }) ==
         "dtype_mismatch: [lt] dtypes differ: 'x' f32[N, 5] and 'i' i32[N, 5]; cast one of them");

@@ -189,9 +189,10 @@ TEST_CASE("lowering_of_elementwise_operators_equals_their_references") {
     cells += taken;
     ++operators;
   }
-  // add sub mul max min: 12 dtypes; the 14 of floats: 4; abs neg relu: 8; comparisons and select: 13; and or not: 9.
-  CHECK(operators == 5 + 14 + 3 + 7 + 3 + 2);
-  CHECK(cells == 5 * 12 + 14 * 4 + 3 * 8 + 7 * 13 + 3 * 9 + 2 * 4);
+  // 12 dtypes: add clamp floor_div max min mul rem sub; 4: the 26 of floats, fixed_exp2 and random_below; 8: abs is_neg
+  // neg relu sign, and popcount shl shr; 13: comparisons and select; 9: and not or xor.
+  CHECK(operators == 8 + 28 + 8 + 7 + 4);
+  CHECK(cells == 8 * 12 + 28 * 4 + 8 * 8 + 7 * 13 + 4 * 9);
 }
 
 TEST_CASE("lowering_of_cast_equals_its_reference") {
@@ -207,6 +208,17 @@ TEST_CASE("lowering_of_cast_to_8_bit_floats_equals_its_reference") {
     for (DType to : {DType::f8e4m3, DType::f8e5m2}) {
       CAPTURE(name(from), name(to));
       CHECK(check_lowering(cast_op(), {from}, {{"dtype", to}}));
+    }
+}
+
+TEST_CASE("lowering_of_cast_in_other_modes_equals_its_reference") {
+  for (DType from : kPlainDTypes)
+    for (DType to : kPlainDTypes) {
+      CAPTURE(name(from), name(to));
+      CHECK(check_lowering(cast_op(), {from}, {{"dtype", to}, {"saturate", true}}));
+      if (!is_float(from) || !is_int(to)) continue;
+      for (const char* rounding : {"trunc", "floor", "ceil", "round", "away"})
+        CHECK(check_lowering(cast_op(), {from}, {{"dtype", to}, {"rounding", std::string(rounding)}}));
     }
 }
 
@@ -248,4 +260,8 @@ TEST_CASE("lowering_reads_as_the_lambda_does") {
   CHECK(text(not_op(), boolean) == "!x");
   CHECK(text(not_op(), u64) == "~x");
   CHECK(text(lt_op(), boolean) == "!x && y");
+  CHECK(text(ceil_op(), f32) == "-floor(-x)");
+  CHECK(text(round_op(), bf16) == "round_even(x)");
+  CHECK(text(is_inf_op(), f32) == "abs(x) == inf");
+  CHECK(text(shr_op(), i8) == "narrow_i8(x >> select(y >= 0 && y <= 31, y, 31))");
 }

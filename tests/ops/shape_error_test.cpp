@@ -145,6 +145,25 @@ TEST_CASE_METHOD(Fixture, "reduction_c1", "[sum_c1][mean_c1][reduce_max_c1][argm
   CHECK(error_of([&] { (void)argmax(x, 2); }).starts_with("invalid_argument: [argmax] axis 2 is outside"));
 }
 
+TEST_CASE_METHOD(Fixture, "more_reduction_c1", "[reduce_min_c1][argmin_c1][prod_c1][any_c1][all_c1][logsumexp_c1]") {
+  CHECK(error_of([&] { (void)prod(x, {.axes = {2}}); }) ==
+        "invalid_argument: [prod] axis 2 is outside 'x' (N, 6), which has 2 dimensions");
+  CHECK(error_of([&] { (void)min(x, {.axes = {0, 0}}); }).starts_with("invalid_argument: [reduce_min] axis 0 of 'x'"));
+  CHECK(error_of([&] { (void)argmin(x, 2); }).starts_with("invalid_argument: [argmin] axis 2 is outside"));
+  CHECK(error_of([&] { (void)any(p, {.axes = {2}}); }).starts_with("invalid_argument: [any] axis 2 is outside"));
+  CHECK(error_of([&] { (void)all(p, {.axes = {1, 1}}); }).starts_with("invalid_argument: [all] axis 1 of 'p'"));
+  CHECK(error_of([&] { (void)logsumexp(x, {.axes = {2}}); }).starts_with("invalid_argument: [logsumexp] axis 2 is"));
+}
+
+TEST_CASE_METHOD(Fixture, "more_reduction_c2", "[reduce_min_c2][argmin_c2][prod_c2][any_c2][all_c2][logsumexp_c2]") {
+  CHECK(error_of([&] { (void)prod(p); }).starts_with("dtype_mismatch: [prod] takes f16|bf16|f32|f64|i8"));
+  CHECK(error_of([&] { (void)min(p, {.axes = {1}}); }).starts_with("dtype_mismatch: [reduce_min] takes"));
+  CHECK(error_of([&] { (void)argmin(p); }).starts_with("dtype_mismatch: [argmin] takes"));
+  CHECK(error_of([&] { (void)any(x); }) == "dtype_mismatch: [any] takes bool, not 'x' f32[N, 6]");
+  CHECK(error_of([&] { (void)all(i); }) == "dtype_mismatch: [all] takes bool, not 'i' i32[N, 6]");
+  CHECK(error_of([&] { (void)logsumexp(i); }).starts_with("dtype_mismatch: [logsumexp] takes f16|bf16|f32|f64, not"));
+}
+
 TEST_CASE_METHOD(Fixture, "reduction_c2", "[sum_c2][mean_c2][reduce_max_c2][argmax_c2]") {
   CHECK(error_of([&] { (void)mean(i); }) == "dtype_mismatch: [mean] takes f16|bf16|f32|f64, not 'i' i32[N, 6]");
   CHECK(error_of([&] { (void)sum(p); }).starts_with("dtype_mismatch: [sum] takes f16|bf16|f32|f64|i8"));
@@ -165,6 +184,47 @@ TEST_CASE("reduction_c3", "[reduce_max_c3][argmax_c3]") {
   CHECK(run_error_of([&] {
           openinfer::testing::run_directly(g, {{"x", Tensor(f32, {3, 0})}});
         }).starts_with("invalid_argument: [argmax] no elements to take the largest of along axis -1: x is (3, 0)"));
+}
+
+TEST_CASE("more_reduction_c3", "[reduce_min_c3][argmin_c3]") {
+  Graph g = graph([](GraphBuilder& b) { b.output("y", min(b.input("x", f32, {3, 0}), {.axes = {1}})); });
+  CHECK(run_error_of([&] {
+          openinfer::testing::run_directly(g, {{"x", Tensor(f32, {3, 0})}});
+        }).starts_with("invalid_argument: [reduce_min] no elements to take the smallest of: x is (3, 0)"));
+  Graph place = graph([](GraphBuilder& b) { b.output("y", argmin(b.input("x", f32, {3, 0}))); });
+  CHECK(run_error_of([&] {
+          openinfer::testing::run_directly(place, {{"x", Tensor(f32, {3, 0})}});
+        }).starts_with("invalid_argument: [argmin] no elements to take the smallest of along axis -1: x is (3, 0)"));
+}
+
+TEST_CASE_METHOD(Fixture, "log_softmax_c1", "[l2_norm_c1]") {
+  CHECK(error_of([&] { (void)(x | log_softmax(2)); }).starts_with("invalid_argument: [log_softmax] axis 2 is outside"));
+  CHECK(error_of([&] { (void)l2_norm(s); }).find("axis -1 is outside 's' ()") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "log_softmax_c2", "[l2_norm_c2]") {
+  CHECK(
+      error_of([&] { (void)log_softmax(i); }).starts_with("dtype_mismatch: [log_softmax] takes f16|bf16|f32|f64, not"));
+  CHECK(error_of([&] { (void)l2_norm(p); }).starts_with("dtype_mismatch: [l2_norm] takes f16|bf16|f32|f64, not"));
+}
+
+TEST_CASE_METHOD(Fixture, "group_norm_c1") {
+  CHECK(error_of([&] { (void)group_norm(x, 4, w, w); }) ==
+        "shape_mismatch: [group_norm] 'x' (N, 6) is not (N, C, …) with C a multiple of 4 groups");
+  CHECK(error_of([&] { (void)group_norm(w, 2, w, w); }).find("'w' (6) is not (N, C, …)") != std::string::npos);
+  CHECK(error_of([&] { (void)group_norm(transpose(x), 1, w, w); }).find("(6, N) is not (N, C, …)") !=
+        std::string::npos);
+  CHECK(error_of([&] { (void)(x | group_norm(0, w, w)); }).find("a multiple of 0 groups") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "group_norm_c2") {
+  CHECK(error_of([&] { (void)group_norm(x, 3, w, s); }) ==
+        "shape_mismatch: [group_norm] 's' () is not (6), the channels of 'x' (N, 6)");
+}
+
+TEST_CASE_METHOD(Fixture, "group_norm_c3") {
+  CHECK(error_of([&] { (void)group_norm(i, 3, w, w); }).starts_with("dtype_mismatch: [group_norm] takes"));
+  CHECK(error_of([&] { (void)group_norm(x, 3, w, b.input("v", i8, {6})); }).find("not 'v' i8[6]") != std::string::npos);
 }
 
 TEST_CASE_METHOD(Fixture, "softmax_c1") {

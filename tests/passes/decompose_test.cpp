@@ -90,6 +90,36 @@ TEST_CASE("linear_has_the_same_bits_decomposed") {
     }
 }
 
+TEST_CASE("reductions_and_norms_have_the_same_bits_decomposed") {
+  using Make = Value (*)(GraphBuilder&, const Value&);
+  const std::pair<const char*, Make> makes[] = {
+      {"any", [](GraphBuilder&, const Value& x) { return cast(any(gt(x, 0.98), {.axes = {1}}), f32); }},
+      {"all",
+       [](GraphBuilder&, const Value& x) { return cast(all(lt(x, 0.98), {.axes = {0}, .keepdims = true}), f32); }},
+      {"logsumexp", [](GraphBuilder&, const Value& x) { return logsumexp(x); }},
+      {"logsumexp of rows",
+       [](GraphBuilder&, const Value& x) { return logsumexp(x * 40, {.axes = {1}, .keepdims = true}); }},
+      {"log_softmax", [](GraphBuilder&, const Value& x) { return log_softmax(x * 40); }},
+      {"l2_norm", [](GraphBuilder&, const Value& x) { return l2_norm(x, 0, 0.5); }},
+      {"group_norm",
+       [](GraphBuilder& b, const Value& x) {
+         const Value w = b.constant("w", random_tensor({100}, 1)), c = b.constant("c", random_tensor({100}, 2));
+         return group_norm(x, 4, cast(w, f16), c);
+       }},
+      {"cast", [](GraphBuilder&, const Value& x) { return cast(cast(x * 300, i8, {.rounding = "away"}), f32); }}};
+  for (const auto& [name, make] : makes)
+    for (const DType dtype : {f32, f16, bf16, f64}) {
+      CAPTURE(name, openinfer::name(dtype));
+      const Graph g = openinfer::graph([&](GraphBuilder& b) {
+        const Value x = b.input("x", f32, {b.dim("N", 1, 8), 100});
+        b.output("y", cast(make(b, cast(x, dtype)), f32));
+      });
+      const Graph changed(decompose(g.shared()));
+      CHECK((changed.shared() == g.shared()) == (std::string_view(name) == "cast"));
+      CHECK(run(changed) == run(g));
+    }
+}
+
 TEST_CASE("linear_stays_where_a_rounding_would_be_added") {
   for (DType x : {f16, bf16}) {
     const Graph g = linear_graph(x, x);
