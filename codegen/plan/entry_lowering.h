@@ -68,6 +68,9 @@ class EntryLowering final : public GroupLowering {
   bool is_number(const Item& item) const;
   std::string kernel_of(const Item& item) const;
   void lower_group(const Item& item);
+  /// Weights that lie transposed, for operators that do not look how: a copy in their logical order, for this group.
+  void turn_weights(const Item& item, std::string_view kernel);
+  void turn_weight(ValueId value);
   void lower_variants(const Item& item, const std::vector<std::map<ValueId, DType>>& signatures,
                       std::vector<std::uint8_t> variant);
   void lower_loop(const Node& node);
@@ -122,6 +125,7 @@ class EntryLowering final : public GroupLowering {
   std::vector<LoopRange> loops_;            // around, outermost first
   std::map<ValueId, std::string> indices_;  // loop index -> its symbol
   FusedGroup group_;
+  std::map<ValueId, Operand> turned_;       // weights in their logical order, while the group at work is lowered
   std::map<ValueId, Operand> int8_places_;  // of 8-bit blocks, wherever they are computed
   std::set<ValueId> int8_wanted_;           // asked for before the value was computed
   std::set<ValueId> int8_there_;            // computed in this region or one around it

@@ -81,6 +81,7 @@ Operand EntryLowering::new_scratch(ValueId value, std::string_view name) {
 }
 
 Operand EntryLowering::operand(ValueId value) {
+  if (const auto turned = turned_.find(value); turned != turned_.end()) return turned->second;
   if (places_[value]) return *places_[value];
   const ValueInfo& v = g_.values[value];
   if (v.node != kNoNode && is_leaf(g_.nodes[v.node])) return leaf(value);
@@ -205,6 +206,7 @@ std::string EntryLowering::key(const Node& leaf, const std::vector<std::int64_t>
 }
 
 bool EntryLowering::transposed(ValueId value) const {
+  if (turned_.contains(value)) return false;
   const NodeId node = g_.values[value].node;
   if (node == kNoNode || g_.nodes[node].op != &weight_op() || !g_.model) return false;
   std::vector<std::int64_t> first;

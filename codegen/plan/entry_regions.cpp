@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regions: what runs in which order, loops that stay loops, branches.
 #include <algorithm>
+#include <numeric>
 
 #include "codegen/plan/entry_lowering.h"
+#include "codegen/plan/moves.h"
+#include "codegen/plan/tail.h"
 #include "lib/base/fail.h"
 #include "lib/graph/infer.h"
 #include "lib/passes/fused_group.h"
@@ -215,6 +218,41 @@ std::string EntryLowering::kernel_of(const Item& item) const {
   return request ? std::string(request->kernel) : "pointwise";
 }
 
+void EntryLowering::turn_weight(ValueId value) {
+  const TensorType& type = g_.values[value].type;
+  const Operand from = operand(value);
+  Shape stored = type.shape;
+  std::swap(stored[stored.size() - 1], stored[stored.size() - 2]);
+  std::vector<std::size_t> order(stored.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::swap(order[order.size() - 1], order[order.size() - 2]);
+  const std::string name = name_of(*this, value) + "_turned";
+  const Operand to = scratch(name, dtype(value), type.shape);
+  // It computes none of the group's nodes.
+  std::set<NodeId> left_out = std::exchange(left_out_, {group_.nodes.begin(), group_.nodes.end()});
+  dispatch_transpose(*this, from, stored, order, to, dtype(value));
+  left_out_ = std::move(left_out);
+  Origin& origin = std::get<Dispatch>(steps_->back()).origin;
+  origin.nodes = {name + " = transpose"};
+  origin.bytes = 2 * elements(type.shape) * info(dtype(value)).block_bytes;
+  turned_[value] = to;
+}
+
+void EntryLowering::turn_weights(const Item& item, std::string_view kernel) {
+  for (const NodeId id : item.nodes) {
+    const Node& n = g_.nodes[id];
+    for (std::size_t i = 0; i < n.operands.size(); ++i) {
+      const ValueId v = n.operands[i];
+      if (v == kNoValue || g_.values[v].state >= 0 || n.op->operands.empty()) continue;
+      const bool stored = n.op->operands[std::min(i, n.op->operands.size() - 1)].stored;
+      if ((stored && kernel != "pointwise") || !transposed(v)) continue;
+      if (g_.values[v].dtypes.size() > 1)
+        unsupported(n, "a transposed weight in several dtypes is read by products only");
+      turn_weight(v);
+    }
+  }
+}
+
 void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<ValueId, DType>>& all,
                                    std::vector<std::uint8_t> variant) {
   const Node& node = g_.nodes[item.nodes.front()];
@@ -229,7 +267,11 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
     std::vector<Step> now = steps_of([&] {
       params_.clear();
       left_out_.clear();
-      located(node.at, [&] { function(*this); });  // templates know no lines
+      located(node.at, [&] {  // templates know no lines
+        turn_weights(item, kernel);
+        function(*this);
+      });
+      turned_.clear();
     });
     if (steps.empty()) {
       steps = std::move(now);

@@ -24,6 +24,7 @@ void lower_expert_matmul(GroupLowering& l) {
   what.name = "expert_matmul_" + name;
   what.weights = {
       {.name = name, .dtype = l.dtype(w), .columns = l.extent(shape[2]), .by_rows = l.transposed(w), .bias = {}}};
+  what.codebooks = bind_codebooks(l, w, bind);
   what.experts = {.count = shape[0].constant(),
                   .choices = l.type(x).shape.size() == 2 ? l.extent(l.type(ids).shape[1]) : kernels::Extent{1}};
   bind[name] = l.operand(w);

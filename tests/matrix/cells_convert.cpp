@@ -47,6 +47,13 @@ void cast_cells(const Operator& row, DType t, std::vector<Cell>& to) {
       for (const char* rounding : {"floor", "ceil", "round", "away"}) add_mode(result, {.rounding = rounding});
     else if (result != t)
       add_mode(result, {.saturate = true});
+  for (const bool whole : {false, true})  // weights that the package has the other way round
+    to.push_back({.op = std::string(row.name),
+                  .dtype = fmt::format("{} -> {}", name(t), name(whole ? t : f32)),
+                  .form = whole ? "weight (33, 5) stored transposed, as it is" : "weight (33, 5) stored transposed",
+                  .build = [=](CellGraph& c) { c.output(cast(c.weight(0), whole ? t : f32)); },
+                  .weights = {{t, {33, 5}, true, every_value()}},
+                  .quick = t == f16 || t == i32});
   if (t != f32) return;
   // To f32, and one format to all floats.
   for (const DType stored : stored_formats())
