@@ -138,6 +138,7 @@ void InterpretedPlan::step(const plan::Dispatch& d) {
   std::int64_t groups = 1;
   for (const plan::GridFactor& f : d.grid) groups *= (value(f.size) + f.divide - 1) / f.divide;
   kir::interpret(code, buffers, params, groups);
+  after(d);
 }
 void InterpretedPlan::step(const plan::Copy& c) {
   const Buffer& b = plan_.buffers[static_cast<std::size_t>(c.to.buffer)];

@@ -21,6 +21,7 @@ class InterpretedPlan {
   /// `symbols`: those that entry points do not take from inputs, e.g. capacities of states.
   InterpretedPlan(const openinfer::plan::Plan& plan, const openinfer::Model* model,
                   std::map<std::string, std::int64_t> symbols = {});
+  virtual ~InterpretedPlan() = default;
 
   /// One step through that entry point. Inputs bind symbols by their shapes.
   std::map<std::string, openinfer::Tensor> run(const std::string& entry,
@@ -29,11 +30,15 @@ class InterpretedPlan {
   /// Fills the front of a state's tensor: "kv.keys".
   void set_state(const std::string& key, const openinfer::Tensor& tensor);
 
- private:
-  std::int64_t value(std::string_view symbol) const;
+ protected:
+  /// Called behind each dispatch.
+  virtual void after(const openinfer::plan::Dispatch&) {}
   std::int64_t value(const openinfer::plan::Size& size) const;
   /// The bytes from the operand's start to the end of its buffer.
   std::span<std::byte> memory(const openinfer::plan::Operand& operand);
+
+ private:
+  std::int64_t value(std::string_view symbol) const;
   std::span<std::byte> weight(const openinfer::plan::Buffer& b, const openinfer::plan::Operand& operand);
   void bind(const openinfer::plan::EntryPoint& entry, const std::map<std::string, openinfer::Tensor>& inputs);
   void steps(const std::vector<openinfer::plan::Step>& list);
