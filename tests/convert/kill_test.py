@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 at random moments of a conversion, and disks that end at random bytes: the package is the old one, or the new one, or none.
+"""kill -9 at random moments of a conversion, files and disks that end at random bytes: the package is the old one, or the new one, or none.
 OPENINFER_KILLS says how many (20; README.md has the figure of 200). A failure names its seed: OPENINFER_SEED brings it back."""
 import os
 import pathlib
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,11 @@ KILLS, SEED = int(os.environ.get("OPENINFER_KILLS", "20")), int(os.environ.get("
 MIB = 1 << 20
 # Kinds of packages that one kill may leave behind: a new one, one over an old one, both in shards.
 MODES = (((), False), ((), True), (("--shard-size", "1MiB"), False), (("--shard-size", "1MiB"), True))
+# A disk of so many bytes, with the package that was there: the command, then all that it left.
+ON_A_SMALL_DISK = """mount -t tmpfs -o size="$SIZE" none "$DISK" || exit 77
+for file in "$FOLDER"/out*; do if [ -e "$file" ]; then cp "$file" "$DISK"; fi; done
+"$@"; code=$?
+rm -f "$FOLDER"/out*; cp -a "$DISK"/. "$FOLDER"; exit $code"""
 
 
 class Killed(unittest.TestCase):
@@ -41,8 +47,8 @@ class Killed(unittest.TestCase):
         self.convert("new")
         self.whole["new"] = self.read()
 
-    def command(self, which: str, *arguments) -> list:
-        return [sys.executable, "-B", str(c.SCRIPTS / "convert.py"), str(self.sources[which]), "-o", str(self.out), "--quantize", "q5_1", *arguments]
+    def command(self, which: str, *arguments, out=None) -> list:
+        return [sys.executable, "-B", str(c.SCRIPTS / "convert.py"), str(self.sources[which]), "-o", str(out or self.out), "--quantize", "q5_1", *arguments]
 
     def convert(self, which: str, *options) -> dict:
         """A whole conversion's files."""
@@ -92,7 +98,26 @@ class Killed(unittest.TestCase):
         print(f"{KILLS} conversions, {killed} killed before they ended; left behind: {found}, {hidden} hidden files", file=sys.stderr)
         self.assertGreater(killed, KILLS // 4)
 
-    def test_disks_that_end_at_random_bytes(self):
+    def test_small_disks(self):
+        """Full at a random byte: a tmpfs of our own, where this machine lets us mount one."""
+        if not shutil.which("unshare"):
+            self.skipTest("unshare is not installed")
+        size = 4 * MIB * 24 // 32
+        for number in range(max(KILLS // 5, 4)):
+            options, over_an_old_one = MODES[number % len(MODES)]
+            self.start_from(self.old[options] if over_an_old_one else {})
+            taken = sum((len(raw) + 4095) // 4096 * 4096 for raw in self.old[options].values()) if over_an_old_one else 0
+            with tempfile.TemporaryDirectory() as disk:
+                command = self.command("new", *options, out=pathlib.Path(disk) / "out.oinf")
+                result = subprocess.run(["unshare", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_DISK, "sh", *command], capture_output=True, text=True, timeout=120,
+                                        env=os.environ | {"SIZE": str(taken + self.rng.randrange(4096, size)), "DISK": disk, "FOLDER": str(self.folder)})
+            if result.returncode == 77 or "unshare" in result.stderr:
+                self.skipTest(result.stderr.strip())
+            self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
+            self.assertIn("No space left on device", result.stderr)
+            self.assertEqual(self.left(("old",) if over_an_old_one else (None,))[1], 0)
+
+    def test_files_that_end_at_random_bytes(self):
         size = 4 * MIB * 24 // 32
         for number in range(max(KILLS // 5, 4)):
             options, over_an_old_one = MODES[number % len(MODES)]
