@@ -47,7 +47,10 @@ Tensor::Tensor(DType dtype, Extents shape, const void* values, std::size_t count
 }
 
 std::span<std::byte> Tensor::mutable_bytes() {
-  if (storage_ && storage_.use_count() > 1) {
+  // Counting up meets those who counted down: what they read lies before what is written now. A look at the count alone
+  // orders nothing.
+  const std::shared_ptr<std::byte[]> held = storage_;
+  if (held && held.use_count() > 2) {
     Tensor copy(dtype_, shape_, Location{});
     std::memcpy(copy.storage_.get(), storage_.get(), size_bytes_);
     storage_ = std::move(copy.storage_);
