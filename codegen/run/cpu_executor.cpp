@@ -62,6 +62,7 @@ std::byte* CpuExecutor::place(const Operand& operand) {
 
 Tensors CpuExecutor::step(const Tensors& inputs) {
   const plan::EntryPoint& entry = plan_.entries[binding_.bind(inputs)];
+  if (weights_) weights_->check_not_cut();
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
     if (plan_.buffers[i].role != Role::input) continue;
     const auto bytes = inputs.find(plan_.buffers[i].key)->second.bytes();

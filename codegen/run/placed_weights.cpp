@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/run/placed_weights.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -74,23 +75,41 @@ PlacedWeights::PlacedWeights(const plan::Plan& plan, const std::optional<Model>&
   for (const plan::Buffer& b : plan.buffers)
     if (b.role == plan::Role::weight && model) plan::check_members(b, *model);
   Places places;
-  std::size_t size = 0;
   each([&](std::size_t, Layout layout, const TensorInfo& tensor) {
-    if (is_laid_out_anew(tensor, layout) && places.emplace(std::pair(tensor_key(tensor), layout), size).second)
-      size += tensor.size_bytes;
+    if (is_laid_out_anew(tensor, layout)) places.emplace(std::pair(tensor_key(tensor), layout), 0);
   });
-  own_ = ZeroPages(size);
-  // A step streams through all of it: fewer, larger pages where the machine has them. Without, it is as right.
-  if (size > 0) ::madvise(own_.bytes().data(), size, MADV_HUGEPAGE);
-  Places done;
+  if (!places.empty()) own_ = laid_out(*model, places, pool);
   members_.resize(plan.buffers.size());
   each([&](std::size_t buffer, Layout layout, const TensorInfo& tensor) {
-    if (!is_laid_out_anew(tensor, layout)) return members_[buffer].push_back(model->bytes(tensor.key));
-    const auto place = places.find({tensor_key(tensor), layout});
-    std::byte* const to = own_.bytes().data() + place->second;
-    if (done.insert(*place).second) lay_out(*model, tensor, layout, to, pool);
-    members_[buffer].emplace_back(to, tensor.size_bytes);
+    if (!is_laid_out_anew(tensor, layout)) {
+      used_ = model;
+      return members_[buffer].push_back(model->bytes(tensor.key));
+    }
+    const std::size_t at = places.at({tensor_key(tensor), layout});
+    members_[buffer].push_back(std::as_const(*own_).bytes().subspan(at, tensor.size_bytes));
   });
+}
+
+void PlacedWeights::check_not_cut() const {
+  if (used_) used_->check_not_cut();
+}
+
+/// The same tensors in the same layouts lie in the same order: sessions that need them at the same time share them.
+std::shared_ptr<const ZeroPages> PlacedWeights::laid_out(const Model& model, Places& places, ThreadPool& pool) {
+  std::size_t size = 0;
+  std::string name = "laid out:";
+  for (auto& [what, at] : places) {
+    at = std::exchange(size, size + model.tensor(what.first).size_bytes);
+    name += fmt::format(" {}/{}", what.first, what.second == Layout::panel16 ? "panel16" : "rows");
+  }
+  return std::static_pointer_cast<const ZeroPages>(model.shared(name, [&] {
+    auto pages = std::make_shared<ZeroPages>(size);
+    // A step streams through all of it: fewer, larger pages where the machine has them. Without, it is as right.
+    if (size > 0) ::madvise(pages->bytes().data(), size, MADV_HUGEPAGE);
+    for (const auto& [what, at] : places)
+      lay_out(model, model.tensor(what.first), what.second, pages->bytes().data() + at, pool);
+    return pages;
+  }));
 }
 
 }  // namespace openinfer::run

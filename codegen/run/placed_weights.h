@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,14 +37,19 @@ class PlacedWeights {
 
   /// The bytes of a weight buffer's members, last {} fastest. One tensor by two names is in one place.
   const std::vector<std::span<const std::byte>>& members(std::size_t buffer) const { return members_[buffer]; }
-  std::int64_t repacked_bytes() const { return static_cast<std::int64_t>(own_.bytes().size()); }
+  /// Of tensors laid out anew: one copy for all who need the same ones of one open package at the same time.
+  std::int64_t repacked_bytes() const { return own_ ? static_cast<std::int64_t>(own_->bytes().size()) : 0; }
+  /// Before kernels read what is in place. Errors: io_error if the package was cut since it was opened.
+  void check_not_cut() const;
 
  private:
   /// Where a tensor (of aliases their target) of that layout lies in `own_`.
   using Places = std::map<std::pair<std::string, kernels::Layout>, std::size_t>;
+  static std::shared_ptr<const ZeroPages> laid_out(const Model& model, Places& places, ThreadPool& pool);
 
   std::vector<std::vector<std::span<const std::byte>>> members_;  // by buffer
-  ZeroPages own_{0};
+  std::shared_ptr<const ZeroPages> own_;                          // null: all is in place
+  std::optional<Model> used_;                                     // whose bytes are used in place, if any are
 };
 
 }  // namespace openinfer::run

@@ -944,6 +944,11 @@ std::span<const std::byte> Reader::bytes(size_t i) const {
   return {p.files[t.shard].mapped + t.offset, t.nbytes};
 }
 
+void Reader::check_not_cut() const {
+  if (package_->mode != Mode::map) return;
+  for (const File& file : package_->files) file.check_not_cut();
+}
+
 void Reader::read_tensor(size_t i, uint64_t offset, std::span<std::byte> to) const {
   const Tensor t = tensor(i);
   if (offset > t.nbytes || to.size() > t.nbytes - offset)

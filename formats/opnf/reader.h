@@ -155,8 +155,9 @@ struct Tensor {
 class Reader {
  public:
   /// Both copy every section but the tensors' bytes, so that look-ups never touch the file again. map: tensors are used
-  /// in place; bytes() notices a file that was cut, but nothing may change it while a view is in use. pread: tensors
-  /// are read on request and nothing is mapped, so that a file that shrinks under us is always an Error.
+  /// in place; bytes() and check_not_cut() notice a file that was cut, but one that shrinks while a view is being read
+  /// is a SIGBUS, as of every mapped file. pread: tensors are read on request and nothing is mapped, so that a file
+  /// that shrinks under us is always an Error.
   enum class Mode { map, pread };
 
   /// Errors: io (absent, a directory, unreadable), corrupt (what is wrong and where), unsupported (version, feature).
@@ -171,6 +172,9 @@ class Reader {
   std::optional<std::size_t> find(std::string_view key) const;
   /// Stored bytes in place. Errors: unsupported in pread mode and for a splat; io if their file was cut meanwhile.
   std::span<const std::byte> bytes(std::size_t row) const;
+  /// Errors: io if a mapped file became shorter since it was opened: before views that were taken earlier are used. One
+  /// fstat for each file; in pread mode nothing, for nothing is mapped.
+  void check_not_cut() const;
   /// Copies stored bytes [offset, offset + to.size()) without touching the mapping; works for every kind of row.
   void read_tensor(std::size_t row, std::uint64_t offset, std::span<std::byte> to) const;
 

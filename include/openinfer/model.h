@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -73,7 +74,11 @@ struct SectionInfo {
 /// Errors of the accessors: not_found with the nearest key; dtype_mismatch for metadata of another type.
 class Model {
  public:
-  enum class ReadMode { map, pread };  // pread: tensor bytes are read into memory the caller owns, never mapped
+  /// map: tensors are used in place. A file that somebody makes shorter meanwhile is an Error (io_error) of the next
+  /// step or look-up; at the very moment when a page of it is read it is the signal SIGBUS, as of every mapped file
+  /// (the command, and emitted ones, then say so and end with 1). pread: tensor bytes are read into memory and never
+  /// mapped, so that it is an Error at any moment: for programs that must outlive what others do to their files.
+  enum class ReadMode { map, pread };
 
   struct Key {
     template <class S>
@@ -133,11 +138,17 @@ class Model {
   std::span<const std::byte> bytes(std::string_view key) const;
   /// Copies stored bytes [offset, offset + to.size()) of the tensor with pread, touching no mapped page.
   void read(std::string_view key, std::uint64_t offset, std::span<std::byte> to) const;
+  /// Errors: io_error if the file was cut since it was opened. Costs an fstat; in pread mode nothing can be cut away.
+  void check_not_cut() const;
   /// Compares every checksum; the first difference is an Error(corrupt_package).
   void verify() const;
   const std::string& path() const;
   /// XXH64 of header and index: what an emitted program is bound to.
   std::uint64_t fingerprint() const;
+  /// What is made of this package once for all who hold it at the same time, by name: weights in another layout, for
+  /// example. `make` runs if nobody holds it; who asks meanwhile waits. What it throws comes out.
+  std::shared_ptr<const void> shared(const std::string& name,
+                                     const std::function<std::shared_ptr<const void>()>& make) const;
   /// Two handles of the same open package.
   bool operator==(const Model& other) const { return package_ == other.package_; }
 

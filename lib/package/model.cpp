@@ -192,8 +192,17 @@ void Model::read(std::string_view key, std::uint64_t offset, std::span<std::byte
   translated([&] { package_->reader.read_tensor(row, offset, to); });
 }
 
+void Model::check_not_cut() const {
+  translated([&] { package_->reader.check_not_cut(); });
+}
+
 void Model::verify() const {
   translated([&] { opnf::verify(package_->reader); });
+}
+
+std::shared_ptr<const void> Model::shared(const std::string& name,
+                                          const std::function<std::shared_ptr<const void>()>& make) const {
+  return package_->shared(name, make);
 }
 
 const std::string& Model::path() const { return package_->path; }

@@ -63,4 +63,15 @@ std::span<const std::byte> Model::Package::copied_bytes(std::size_t row) const {
   return {copy.get(), tensor.nbytes};
 }
 
+std::shared_ptr<const void> Model::Package::shared(const std::string& name,
+                                                   const std::function<std::shared_ptr<const void>()>& make) const {
+  const std::lock_guard lock(shared_mutex_);
+  std::erase_if(shared_, [](const auto& entry) { return entry.second.expired(); });
+  if (const auto known = shared_.find(name); known != shared_.end())
+    if (auto held = known->second.lock()) return held;
+  auto made = make();
+  shared_.insert_or_assign(name, made);
+  return made;
+}
+
 }  // namespace openinfer

@@ -21,6 +21,8 @@ struct Model::Package {
   const opnf::Map& checked_tokenizer() const;
   const opnf::Map& checked_graphs() const;
   std::span<const std::byte> copied_bytes(std::size_t row) const;
+  std::shared_ptr<const void> shared(const std::string& name,
+                                     const std::function<std::shared_ptr<const void>()>& make) const;
 
   std::string path;
   opnf::Reader reader;
@@ -30,6 +32,8 @@ struct Model::Package {
   mutable std::once_flag tokenizer_checked_, graphs_checked_;
   mutable std::mutex copies_mutex_;
   mutable std::map<std::size_t, std::unique_ptr<std::byte[]>> copies_;
+  mutable std::mutex shared_mutex_;
+  mutable std::map<std::string, std::weak_ptr<const void>> shared_;
 };
 
 ErrorCode translate(opnf::Code code);

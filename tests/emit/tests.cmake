@@ -28,6 +28,10 @@ if(TARGET openinfer_command)
   add_test(NAME emit_bare COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/bare_test.py)
   set_tests_properties(emit_bare PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  # A package that shrinks under the program.
+  add_test(NAME emit_cut COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/cut_test.py)
+  set_tests_properties(emit_cut PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   # Faults planted in emitted kernels: some 80 small compilations.
   add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
   add_test(NAME emit_check_vulkan COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_vulkan_test.py)

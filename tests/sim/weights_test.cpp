@@ -186,6 +186,21 @@ TEST_CASE("a file that was cut while open is an error at the next use") {
   CHECK_THAT(error_of([&] { sim.run_step({{"x", ones(kColumns)}}); }), Contains("while open at weights_test.cpp:"));
 }
 
+TEST_CASE("a file that is cut in the midst of a step is an error of the next node that reads it") {
+  for (const auto mode : {Model::ReadMode::map, Model::ReadMode::pread}) {
+    TestPackage package("sim_weights_cut_within");
+    add_large(package, "a", 1.f);
+    package.add("b", {3, kRows}, std::vector<float>(3 * kRows, 1.f));
+    const Model model = package.open(mode);
+    SimSession sim(model, graph(model, [&](GraphBuilder& b) {
+                     auto x = b.input("x", f32, {1, kColumns});
+                     b.output("y", dot(dot(x, model["a"]) % hints{.name = "first"}, model["b"]));
+                   }));
+    sim.watch("first", [&](const Watched&) { std::filesystem::resize_file(package.path(), 4096); });
+    CHECK_THAT(error_of([&] { sim.run_step({{"x", ones(kColumns)}}); }), Contains("while open"));
+  }
+}
+
 TEST_CASE("sessions in several threads share one model") {
   TestPackage package("sim_weights_shared");
   add_small(package);

@@ -27,6 +27,7 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
       pool(options.threads),
       arena_(description.arena_bytes),
       relaid_(relaid_bytes()) {
+  in_place = true;
   counts.arena_bytes = arena_.size_bytes();
   counts.threads = pool.threads();
   counts.repacked_bytes = relaid_.size_bytes();

@@ -220,6 +220,10 @@ std::span<const std::byte> Program::bytes_of(std::size_t row) try {
   throw Error(error.what());
 }
 
+void Program::check_not_cut() const try { package_.check_not_cut(); } catch (const opnf::Error& error) {
+  throw Error(error.what());
+}
+
 // --- a step ---
 
 std::size_t Program::entry_number(std::string_view name) const {
@@ -305,6 +309,7 @@ void Program::place_outputs(std::span<const Output> outputs) {
 void Program::run_step(std::size_t entry, std::span<const Input> inputs, std::span<const Output> outputs) {
   bind(entry, inputs, in_, sizes);
   place_outputs(outputs);
+  if (in_place) check_not_cut();
   run(entry, in_.data(), out_.data());
   ++counts.steps;
 }

@@ -101,6 +101,8 @@ class Program {
   /// Of a member that kernels read in another layout than the package has it in.
   std::optional<Relaid> other_layout(std::size_t family, std::size_t member, const opnf::Tensor& there) const;
   const opnf::Reader& reader() const { return package_; }
+  /// Errors: Error if the package was cut since it was opened.
+  void check_not_cut() const;
   /// Panels [first, last) as kernels read them. They are read from the file, so that its mapped pages stay untouched.
   void lay_out(const Relaid& what, std::int64_t first, std::int64_t last, std::byte* to) const;
 
@@ -110,6 +112,7 @@ class Program {
   std::vector<std::vector<std::size_t>> rows;  // of the package's index, the same
   std::vector<Relaid> relaid;
   Stats counts;
+  bool in_place = false;  // do steps read the mapped package?
 
  private:
   void open_sizes(const Options& options);
