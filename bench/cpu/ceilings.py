@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the machine can do at most, measured by ceilings.cpp, and what that allows a model."""
+import json
+import pathlib
+
+from process import need_program, run
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def build(work):
+    compiler = need_program("c++", "which builds bench/cpu/ceilings.cpp")
+    work.mkdir(parents=True, exist_ok=True)
+    made, source = work / "ceilings", HERE / "ceilings.cpp"
+    if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
+        run([compiler, "-std=c++20", "-O2", "-march=native", "-ffp-contract=fast", "-pthread", source, "-o", made], "building ceilings.cpp")
+    return made
+
+
+class Ceilings:
+    def __init__(self, program, machine):
+        self.program, self.machine = program, machine
+
+    def _ask(self, *what):
+        return json.loads(self.machine.timed([self.program, *what], "ceilings")[0])
+
+    def peaks(self):
+        return {**self._ask("peaks", self.machine.threads), **self._ask("barrier", self.machine.threads)}
+
+    def read(self, size_bytes, threads=None):
+        """Bytes a second over memory of that size."""
+        return self._ask("read", int(size_bytes), threads or self.machine.threads)["read_gb_per_s"] * 1e9
+
+    def read_file(self, path):
+        """Seconds."""
+        return self._ask("file", path, self.machine.threads)["seconds"]
+
+
+def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
+    """What no program of this kind can exceed, by figure; `probes`: read (bytes/s), file_s, f32, bf16, int8 (Gop/s)."""
+    of_cache = 4 if numerics == "strict" else 2  # f32 or f16
+    cache = facts.cache_elements * plan.depth * of_cache
+    if numerics == "strict":
+        peak = probes["f32"]
+    else:
+        peak = max(probes["f32"], probes["bf16"]) if float_weights else probes["int8"]
+    per_token = bytes_per_token / probes["read"]
+    return {
+        "decode": 1 / per_token,
+        "deep": 1 / (per_token + cache / probes["read"]),
+        "prefill": peak * 1e9 / (2 * facts.in_layers),
+        "rows": min(plan.rows / per_token, peak * 1e9 / (2 * facts.in_layers)),
+        "first_s": probes["file_s"],
+        "peak_bytes": facts.file_bytes + facts.cache_elements * plan.prompt * of_cache,
+        "cache_s": cache / probes["read"],
+    }

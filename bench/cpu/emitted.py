@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our side for compare_cpu.py: package, emitted program, its own --bench."""
+import json
+import re
+
+from process import ROOT, Problem, need_program, run, say
+
+
+def package(gguf, to):
+    """The package of that GGUF file."""
+    if not to.exists() or to.stat().st_mtime < gguf.stat().st_mtime:
+        say(f"converting {gguf.name}")
+        python = ROOT / "build/venv/bin/python"
+        run([python if python.exists() else "python3", ROOT / "scripts/convert.py", gguf, "-o", to], f"converting {gguf.name}")
+    return to
+
+
+class Facts:
+    """What a package's numbers say must be moved and computed."""
+
+    def __init__(self, command, oinf):
+        tensors = json.loads(run([command, "inspect", oinf, "--json"], f"inspecting {oinf.name}"))["tensors"]
+        self.file_bytes = oinf.stat().st_size
+        matrices = {t["key"]: t for t in tensors if len(t["shape"]) == 2}
+        elements = {key: t["shape"][0] * t["shape"][1] for key, t in matrices.items()}
+        self.in_layers = sum(n for key, n in elements.items() if re.fullmatch(r"\w+\.\d+", key))
+        keys = [t for key, t in matrices.items() if re.fullmatch(r"Wk\.\d+", key)]
+        if not keys:
+            raise Problem(f"{oinf} has no Wk.0: only models of the Llama shape can be compared")
+        width = next(t for key, t in matrices.items() if key == "Wq.0")["shape"][0]
+        # A position of the cache: keys and values of every layer.
+        self.cache_elements = sum(2 * t["shape"][0] * t["shape"][1] // width for t in keys)
+
+
+class Emitted:
+    """An emitted program of one package."""
+
+    def __init__(self, command, oinf, work, numerics, plan):
+        self.oinf, self.numerics, self.plan = oinf, numerics, plan
+        self.one = self._make(command, work / f"{oinf.stem}.{numerics}", 1)
+        self.several = self._make(command, work / f"{oinf.stem}.{numerics}.rows{plan.rows}", plan.rows)
+
+    def _make(self, command, folder, batch):
+        need_program("cmake", "which builds the emitted program")
+        say(f"emitting and building {folder.name}")
+        # Emission leaves what is unchanged; so does make.
+        run([command, "emit", self.oinf, "--device", "this-cpu", "--numerics", self.numerics, "--max-context",
+             self.plan.depth + 128, "--batch", batch, "-o", folder], f"emitting {folder.name}")
+        run(["cmake", "-S", folder, "-B", folder / "b", "-DCMAKE_BUILD_TYPE=Release"], f"configuring {folder.name}")
+        run(["cmake", "--build", folder / "b", "-j", "2"], f"building {folder.name}")
+        return folder / "b" / "model"
+
+    def bench(self, machine, program, *flags):
+        out, _, peak = machine.timed([program, self.oinf, "--bench", "--json", "--threads", machine.threads, *flags],
+                                     f"{program.parent.parent.name} --bench")
+        return json.loads(out), peak
+
+    def measure(self, machine):
+        p = self.plan
+        first, peak = self.bench(machine, self.one, "--prompt", p.prompt, "--generate", p.generate)
+        deep, _ = self.bench(machine, self.one, "--prompt", 1, "--generate", p.at_depth, "--depth", p.depth)
+        rows, _ = self.bench(machine, self.several, "--prompt", 1, "--generate", p.generate // 4, "--batch", p.rows)
+        _, seconds, _ = machine.timed([self.one, self.oinf, "--prompt-ids", "1", "--generate", "1", "--threads", machine.threads],
+                                      "the first token")
+        return {"prefill": first["prefill_tokens_per_s"], "decode": first["decode_tokens_per_s"], "peak_bytes": peak,
+                "bytes_per_token": first["bytes_per_token"], "deep": deep["decode_tokens_per_s"],
+                "rows": rows["decode_tokens_per_s"], "first_s": seconds}

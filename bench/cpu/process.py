@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running programs for compare_cpu.py: where they work, what they took, one line where they fail."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Problem(Exception):
+    """What the user can mend, in one line."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def need_program(name, why):
+    found = shutil.which(name)
+    if not found:
+        raise Problem(f"there is no {name}, {why}: scripts/setup.sh installs it")
+    return found
+
+
+def need_space(folder, gib, what):
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < gib:
+        raise Problem(f"{folder} has {free:.1f} GiB free, {what} needs {gib:.1f} GiB: delete something or give --work")
+
+
+def last_line(text):
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it said nothing"])[-1].strip()[:300]
+
+
+def run(command, what, **more):
+    """Standard output; `what` is named where it fails."""
+    result = subprocess.run([str(c) for c in command], capture_output=True, text=True, **more)
+    if result.returncode != 0:
+        raise Problem(f"{what} failed (exit {result.returncode}): {last_line(result.stderr + result.stdout)}")
+    return result.stdout
+
+
+class Machine:
+    """How timed programs run: on which processors, and how nicely."""
+
+    def __init__(self, threads, nice):
+        self.threads = threads
+        self.nice = nice
+        self.cpus = sorted(os.sched_getaffinity(0))[:threads]
+        if len(self.cpus) < threads:
+            raise Problem(f"--threads {threads}: this machine has {len(self.cpus)} processors")
+
+    def _prepare(self):
+        os.sched_setaffinity(0, self.cpus)
+        if self.nice:
+            os.setpriority(os.PRIO_PROCESS, 0, self.nice)
+
+    def timed(self, command, what):
+        """Standard output, seconds from start to end, and the most memory that was resident."""
+        # Output goes to files: a pipe that nobody reads would stop the program while wait4 waits for it.
+        import tempfile
+
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            start = time.perf_counter()
+            process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, preexec_fn=self._prepare)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)  # it is waited for
+            out.seek(0), err.seek(0)
+            text, errors = out.read(), err.read()
+        if process.returncode != 0:
+            raise Problem(f"{what} failed (exit {process.returncode}): {last_line(errors + text)}")
+        return text, seconds, usage.ru_maxrss * 1024
