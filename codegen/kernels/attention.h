@@ -50,7 +50,6 @@ TemplateKernel attention(const kir::Target& target, const Attention& what);
 /// registers. attention() takes it where has_attention_tiles(): the rows form with positions, without a mask, sinks and
 /// slopes, of four queries or more to a key. Asks the target for (tune.NAME of a device's row):
 ///   attention_rows  rows of a workgroup
-///   outer_rows      vectors of sums in registers
 bool has_attention_tiles(const kir::Target& target, const Attention& what);
 TemplateKernel attention_tiles(const kir::Target& target, const Attention& what);
 int attention_tile_rows(const kir::Target& target, const Attention& what);

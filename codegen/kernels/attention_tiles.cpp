@@ -28,8 +28,8 @@ constexpr int kLines = 4;
 /// hundred times as long.
 constexpr double kLeast = -80;
 
-/// Vectors of keys, or of a value, that meet kLines lines in registers: what the device holds for products.
-int vectors_of(const kir::Target& target) { return std::max(1, target.tuned_or("outer_rows", 4) / kLines); }
+/// Vectors of keys, or of a value, that meet kLines lines in registers: sums in half of 16 registers, or of 32.
+int vectors_of(const kir::Target& target) { return target.lanes >= 16 ? 4 : 2; }
 
 class TiledAttention {
  public:
@@ -298,8 +298,9 @@ int attention_tile_rows(const kir::Target& target, const Attention& what) {
 
 /// Turning keys pays where they meet as many lines as registers hold.
 bool has_attention_tiles(const kir::Target& target, const Attention& what) {
-  return target.subgroups == 1 && target.lanes > 1 && !what.dense && !what.mask && !what.sinks && !what.slopes &&
-         what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines && what.head_dim % target.lanes == 0;
+  return target.panels && target.subgroups == 1 && target.lanes > 1 && !what.dense && !what.mask && !what.sinks &&
+         !what.slopes && what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines &&
+         what.head_dim % target.lanes == 0;
 }
 
 TemplateKernel attention_tiles(const kir::Target& target, const Attention& what) {

@@ -95,9 +95,11 @@ EntryPoint EntryLowering::run() {
     region(kTopRegion);
     group_ = {};
     for (const OutputDecl& o : g_.outputs) {
+      if (transposed(o.value)) turn_weight(o.value);
       const Operand from = operand(o.value), to = global(Role::output, o.name, o.value);
       if (from.buffer != to.buffer) copy(from, to, Size::count(g_.values[o.value].type.shape));
     }
+    turned_.clear();
   });
   return point;
 }
@@ -234,6 +236,8 @@ void EntryLowering::turn_weight(ValueId value) {
   left_out_ = std::move(left_out);
   Origin& origin = std::get<Dispatch>(steps_->back()).origin;
   origin.nodes = {name + " = transpose"};
+  origin.at = {Location{}};
+  origin.lines.clear();
   origin.bytes = 2 * elements(type.shape) * info(dtype(value)).block_bytes;
   turned_[value] = to;
 }

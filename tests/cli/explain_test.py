@@ -60,16 +60,16 @@ class Explain(Case):
         self.assertEqual(found["file"], "device/attention.cpp")
         self.assertEqual([n["node"] for n in found["nodes"]], ["kv_read, kv_read.1 = kv_read", "attention = sdpa"])
         self.assertEqual([n["source"] for n in found["nodes"]], [None, None])  # no such file here
-        decode, prefill = found["dispatches"]
+        (decode,), (prefill,) = found["dispatches"], self.explain("attention_2")["dispatches"]  # a row; tiles of rows
         self.assertEqual(list(decode), ["entry", "number", "inside", "turns", "what", "operands", "bytes", "flops", "reason", "host"])
         self.assertEqual((decode["entry"], prefill["entry"], decode["turns"]), ("decode", "prefill", 2))
         # Two products of 4 heads of 8 over the whole cache; keys and values of one slot, q, y, a position and a slot.
         self.assertEqual(decode["flops"], 4 * 4 * 8 * tiny_llama.CTX)
         self.assertEqual(decode["bytes"], 4 * (2 * 2 * 8 * tiny_llama.CTX + 2 * 32 + 2))
         self.assertEqual(prefill["flops"], 512 * decode["flops"])
-        for dispatch in (decode, prefill):
+        for dispatch, kernel in ((decode, "attention"), (prefill, "attention_2")):
             file, number = dispatch["host"].split(":")
-            self.assertIn("kernel::attention(", self.read(f"p/{file}").decode().splitlines()[int(number) - 1])
+            self.assertIn(f"kernel::{kernel}(", self.read(f"p/{file}").decode().splitlines()[int(number) - 1])
         self.assertNotEqual(decode["host"], prefill["host"])
         self.assertEqual(self.explain(decode["host"])["kernel"], "attention")
 

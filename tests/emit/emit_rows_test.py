@@ -240,7 +240,9 @@ ARM_COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 @unittest.skipUnless(platform.machine() == "x86_64", "compares with a project for x86-64-v2")
 @unittest.skipUnless(shutil.which(ARM_COMPILER) and shutil.which(EMULATOR), f"needs {ARM_COMPILER} and {EMULATOR}")
 class Arm(Case):
-    """A project for Arm, cross-compiled and emulated, gives the bits of one for x86-64-v2, which has four lanes too."""
+    """A project for Arm, cross-compiled and emulated, gives the numbers of one for x86-64-v2, which has four lanes too."""
+    # Attention multiplies and adds in one rounding on Arm, in two on x86-64-v2: some 40 of them in sums below 4.
+    ROUNDINGS = 40 * 4 * 2**-24
 
     @classmethod
     def setUpClass(cls):
@@ -259,14 +261,15 @@ class Arm(Case):
         return subprocess.run([*emulator, os.path.join(self.home, device, "b/model"), self.package, *map(str, arguments)],
                               cwd=self.folder, capture_output=True, text=True, timeout=300, check=False)
 
-    def test_bits_of_x86(self):
+    def test_numbers_of_x86(self):
         prompt = np.random.default_rng(2).integers(0, tiny_llama.VOCAB, 37).tolist()
         flags = ["--prompt-ids", ",".join(map(str, prompt)), "--generate", 12, "--ignore-eos", "--ids", "--threads", 2, "--logits"]
         expected = ",".join(map(str, tiny_llama.greedy(prompt, 12))) + "\n"
         for emulator, device in (([], "x86-64-v2"), ([EMULATOR, "-cpu", "neoverse-n1"], "neoverse-n1")):
             done = self.model(emulator, device, *flags, f"{device}.npy")
             self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
-        self.assertEqual(self.read("neoverse-n1.npy"), self.read("x86-64-v2.npy"))
+        arm, x86 = (np.load(self.path(f"{device}.npy")) for device in ("neoverse-n1", "x86-64-v2"))
+        self.assertLess(np.abs(arm - x86).max(), self.ROUNDINGS)
         self.assertLess(np.abs(np.load(self.path("neoverse-n1.npy")) - tiny_llama.logits(prompt)).max(), Rows.TOLERANCE)
 
     def test_refuses_a_cpu_without_the_instructions(self):

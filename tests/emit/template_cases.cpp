@@ -6,6 +6,7 @@
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/product.h"
 #include "tests/emit/cases.h"
+#include "tests/kernels/stored.h"
 
 namespace openinfer::emit {
 namespace {
@@ -45,6 +46,7 @@ Case product_case(const kir::Target& target, DType weight, std::int64_t K, std::
   Run run = {.memory = {data(DType::f32, rows * K, 1), data(weight, kColumns * K, 2), data(DType::f32, kColumns, 3),
                         data(DType::f32, rows * kColumns, 4)},
              .groups = groups_of(t, rows)};
+  if (needs_codebooks(weight)) run.memory.insert(run.memory.begin() + 1, codebook_data().bytes());
   if (!t.kernel.params.empty()) run.params = {static_cast<std::int32_t>(rows)};
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }

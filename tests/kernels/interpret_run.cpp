@@ -8,9 +8,12 @@
 namespace openinfer::kernels {
 
 const std::vector<kir::Target>& targets() {
-  static const std::vector<kir::Target> all = {{.lanes = 1, .subgroups = 1},  {.lanes = 16, .subgroups = 1},
-                                               {.lanes = 8, .subgroups = 1},  {.lanes = 8, .subgroups = 4},
-                                               {.lanes = 32, .subgroups = 4}, {.lanes = 64, .subgroups = 2}};
+  static const std::vector<kir::Target> all = {{.lanes = 1, .subgroups = 1},
+                                               {.lanes = 16, .subgroups = 1, .panels = true},
+                                               {.lanes = 8, .subgroups = 1, .panels = true},
+                                               {.lanes = 8, .subgroups = 4},
+                                               {.lanes = 32, .subgroups = 4},
+                                               {.lanes = 64, .subgroups = 2}};
   return all;
 }
 

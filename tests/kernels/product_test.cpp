@@ -88,7 +88,11 @@ void check_experts(const kir::Target& target, DType x_dtype, DType w_dtype, std:
   p.weights = {{.name = "w", .dtype = w_dtype, .columns = {M}, .by_rows = by_rows}};
   p.tails = {{.axes = {p.rows, {M}}, .given = {x_dtype}, .outputs = {{"y", x_dtype, 0}}}};
   p.experts = {.count = kExperts, .choices = {shared ? J : 1}};
-  Buffers b = {{"x", x.data}, {"ids", Data(DType::i32, ids)}, {"w", w.data}, {"y", Data(x_dtype, N * J * M)}};
+  Buffers b = {{"x", x.data},
+               {"ids", Data(DType::i32, ids)},
+               {"w", w.data},
+               {"y", Data(x_dtype, N * J * M)},
+               {"iq_codebooks", codebook_data()}};
   run(product(target, p), b, {{"R", N * J}});
   for (std::int64_t r = 0; r < N * J; ++r) {
     // The expert's matrix alone.

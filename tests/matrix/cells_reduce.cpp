@@ -42,7 +42,10 @@ void reduce_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   const bool extreme = op == "reduce_max" || op == "reduce_min";
   for (const Over1& r : kReductions) {
     const auto build = [=](CellGraph& c) {
-      const Value x = c.input(t, r.x, extreme ? every_value() : op == "prod" ? noise(1.5) : rows_of_noise());
+      const Value x = c.input(t, r.x,
+                              extreme        ? every_value()
+                              : op == "prod" ? (is_float(t) ? noise(1.5) : every_value())
+                                             : rows_of_noise());
       // The largest, the smallest of -0 and +0 is either.
       if (extreme) return c.output(op == "reduce_max" ? max(x, r.over) : min(x, r.over), ulp(0));
       // One factor after the other; products of thousands are denormal or 0.

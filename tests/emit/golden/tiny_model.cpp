@@ -242,10 +242,10 @@ class Steps final : public CpuProgram {
                               group);
       });
       // kv_read, kv_read.1 = kv_read; attention = sdpa  at llama.h:60, llama.h:61
-      // 2.13 MiB, 67.1 MFLOP: a workgroup for each row and head; one pass over the keys
-      pool.run(N * 4, [&](int group) {
-        kernel::attention(q, state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16, pos, slot,
-                          attention, ctx, slots, group);
+      // 2.13 MiB, 67.1 MFLOP: 32 rows and the heads of a kv head together; keys turned, 16 at a time
+      pool.run(ceil_div(N, 32) * 2, [&](int group) {
+        kernel::attention_2(q, state.kv_keys + ctx * l * slots * 16, state.kv_values + ctx * l * slots * 16, pos, slot,
+                            attention, N, ctx, slots, group);
       });
       // Wo = matmul; residual = add  at llama.h:62
       // 196.0 KiB, 1.06 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
