@@ -46,7 +46,9 @@ Case product_case(const kir::Target& target, DType weight, std::int64_t K, std::
   Run run = {.memory = {data(DType::f32, rows * K, 1), data(weight, kColumns * K, 2), data(DType::f32, kColumns, 3),
                         data(DType::f32, rows * kColumns, 4)},
              .groups = groups_of(t, rows)};
-  if (needs_codebooks(weight)) run.memory.insert(run.memory.begin() + 1, codebook_data().bytes());
+  for (std::size_t i = 0; i < t.kernel.buffers.size(); ++i)  // all are global
+    if (t.kernel.buffers[i].name == kCodebooks)
+      run.memory.insert(run.memory.begin() + static_cast<std::ptrdiff_t>(i), codebook_data().bytes());
   if (!t.kernel.params.empty()) run.params = {static_cast<std::int32_t>(rows)};
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
