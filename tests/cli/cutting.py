@@ -32,20 +32,27 @@ def write_input(path):
     np.save(path, np.ones((1, SIDE), "<f4"))
 
 
-def mapped_bytes(pid):
-    """Of files, in this process' memory; 0 once it has ended."""
+def resident_bytes(pid, package):
+    """Of the package's mapping, in this process' memory; 0 before it is mapped and once the process has ended."""
     try:
-        with open(f"/proc/{pid}/status", encoding="ascii") as file:
-            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("RssFile")), 0)
+        with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
+    total, inside = 0, False
+    for line in lines:
+        if not line.split(maxsplit=1)[0].endswith(":"):  # the head of a mapping: addresses, rights, …, path
+            inside = line.endswith(os.path.realpath(package))
+        elif inside and line.startswith("Rss:"):
+            total += int(line.split()[1]) * 1024
+    return total
 
 
 def cut_while_running(command, package, folder):
     """Starts the command, cuts the package once most of its weight is in memory, and gives exit code, stdout and stderr."""
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 120
-    while mapped_bytes(process.pid) < SIDE * SIDE * 4 and process.poll() is None and time.monotonic() < end:
+    while resident_bytes(process.pid, package) < SIDE * SIDE * 3 and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     os.truncate(package, 4096)
     try:
