@@ -41,7 +41,7 @@ std::vector<std::string> positional_words(const CommandRow& command) {
   return words;
 }
 
-std::vector<std::string> command_names(const Table& table) {
+std::vector<std::string> names_of(const Table& table) {
   std::vector<std::string> names;
   for (std::size_t i = 1; i < table.size(); ++i) names.push_back(table[i].name);
   return names;
@@ -79,7 +79,7 @@ std::string bash(const Table& table) {
       "    words='{} {}'\n"
       "  else\n"
       "    case ${{COMP_WORDS[1]}} in\n",
-      fmt::join(command_names(table), " "), fmt::join(flags_of(table.front()), " "));
+      fmt::join(names_of(table), " "), fmt::join(flags_of(table.front()), " "));
   for (std::size_t i = 1; i < table.size(); ++i)
     if (!table[i].options.empty()) text += bash_case(table[i]);
   return text +

@@ -66,7 +66,7 @@ Sentence sentence_of(const Model& model, const EncoderContract& contract, const 
 }
 
 /// A text that is too long loses its end, as sentence-transformers cuts it, and stderr says so.
-Encoding encode(const Tokenizer& tokenizer, const std::string& text, std::size_t number, std::int64_t max_tokens) {
+Encoding encode_text(const Tokenizer& tokenizer, const std::string& text, std::size_t number, std::int64_t max_tokens) {
   warn_of_missing_bytes(tokenizer, text);
   auto encoding = tokenizer.encode_texts(text);
   const auto count = encoding.ids.size(), most = static_cast<std::size_t>(max_tokens);
@@ -78,7 +78,7 @@ Encoding encode(const Tokenizer& tokenizer, const std::string& text, std::size_t
 }
 
 /// Lines without their ends, the last one whether it ends or not: as many embeddings as lines.
-std::vector<std::string> lines_of(const std::string& text) {
+std::vector<std::string> texts_of(const std::string& text) {
   std::istringstream stream(text);
   std::vector<std::string> lines;
   for (std::string line; std::getline(stream, line);) {
@@ -122,14 +122,14 @@ void run_embed(const EmbedOptions& options) {
     throw UsageError("embed: --gpu names a device of --backend vulkan");
   if (!options.texts && isatty(STDIN_FILENO))
     throw UsageError("embed: give TEXT…, or one text a line on standard input");
-  const auto texts = options.texts ? *options.texts : lines_of(read_stdin());
+  const auto texts = options.texts ? *options.texts : texts_of(read_stdin());
   Run run(options.run);
   const auto contract = require_encoder(run);
   const auto sentence = sentence_of(run.model, contract, options);
   const Tokenizer tokenizer = open_tokenizer(run.model, "embed");
   std::vector<Encoding> encodings;
   for (const auto& text : texts)
-    encodings.push_back(encode(tokenizer, text, encodings.size() + 1, sentence.max_tokens));
+    encodings.push_back(encode_text(tokenizer, text, encodings.size() + 1, sentence.max_tokens));
 
   SimSession session = run.session({});
   run.attach(session);

@@ -87,7 +87,7 @@ std::string section(const CommandRow& command) {
   return text + ".RE\n.fi\n";
 }
 
-std::string page(const CLI::App& app) {
+std::string manual(const CLI::App& app) {
   const auto table = option_table(app);
   std::string text = fmt::format(
       ".\\\" Written by `openinfer man`.\n"
@@ -120,7 +120,7 @@ std::string page(const CLI::App& app) {
 void add_man(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("man", "Print the manual page");
   command->footer("Examples:\n  openinfer man | man -l -\n  openinfer man > /usr/local/share/man/man1/openinfer.1");
-  command->callback([&app, &action] { action = [&app] { print_out("{}", page(app)); }; });
+  command->callback([&app, &action] { action = [&app] { print_out("{}", manual(app)); }; });
 }
 
 }  // namespace openinfer::cli

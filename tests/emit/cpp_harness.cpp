@@ -33,8 +33,7 @@ void write_file(const std::string& path, std::string_view text) { std::ofstream(
 
 bool has(const std::string& compiler) { return shell(compiler + " --version").first; }
 
-constexpr std::string_view kFlags =
-    "-std=c++20 -O3 -fwrapv -ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi";
+constexpr std::string_view kFlags = "-std=c++20 -O3 -fwrapv -ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi";
 
 /// A pointer to anything, so that the harness need not know the types of a kernel's parameters.
 constexpr std::string_view kAny = R"(
@@ -97,10 +96,10 @@ struct Row {
   std::string_view name, emulated;
   bool quick;
 };
-constexpr Row kRows[] = {{"x86-64-v2", "", true},       {"x86-64-v3", "", true},
-                         {"x86-64-v4", "", false},      {"this-cpu", "", true},
-                         {"armv8", "cortex-a53", true}, {"neoverse-n1", "neoverse-n1", false},
-                         {"neoverse-v2", "max", false}};
+constexpr Row kInstructionSets[] = {{"x86-64-v2", "", true},       {"x86-64-v3", "", true},
+                                    {"x86-64-v4", "", false},      {"this-cpu", "", true},
+                                    {"armv8", "cortex-a53", true}, {"neoverse-n1", "neoverse-n1", false},
+                                    {"neoverse-v2", "max", false}};
 
 void say_left_out(const std::string& what, std::string_view why) { std::cout << what << ": left out, " << why << "\n"; }
 
@@ -130,7 +129,7 @@ std::vector<CppBuild> cpp_builds(Builds which) {
   const bool all = which == Builds::all;
   std::vector<CppBuild> builds;
   if (has("g++")) builds.push_back({"g++", 1, {}});
-  for (const Row& row : kRows)
+  for (const Row& row : kInstructionSets)
     if (all || row.quick) add_row(row, all, builds);
   return builds;
 }

@@ -12,7 +12,7 @@ using namespace openinfer;
 namespace {
 
 /// The message of the Error that f throws; the test fails if it throws none.
-std::string error_of(const std::function<void()>& f) {
+std::string message_of(const std::function<void()>& f) {
   try {
     f();
   } catch (const Error& e) {
@@ -113,9 +113,9 @@ TEST_CASE("errors_name_the_op_and_the_users_line") {
   auto x = b.input("x", f32, {2, 576});
   auto w = b.input("w", f32, {1536, 576});
   // clang-format off
-  CHECK_THAT(error_of([&] { (void)matmul(x, w); }), Catch::StartsWith("[matmul] K differs: lhs (2, 576) vs rhs (1536, 576)") && Catch::EndsWith(here(__LINE__)));
-  CHECK_THAT(error_of([&] { (void)(x + w); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
-  CHECK_THAT(error_of([&] { (void)(x | cast(f16) | add(x)); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
+  CHECK_THAT(message_of([&] { (void)matmul(x, w); }), Catch::StartsWith("[matmul] K differs: lhs (2, 576) vs rhs (1536, 576)") && Catch::EndsWith(here(__LINE__)));
+  CHECK_THAT(message_of([&] { (void)(x + w); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
+  CHECK_THAT(message_of([&] { (void)(x | cast(f16) | add(x)); }), Catch::StartsWith("[add]") && Catch::EndsWith(here(__LINE__)));
   // clang-format on
 }
 
@@ -127,7 +127,7 @@ TEST_CASE("a_value_cannot_leave_its_loop_unreturned") {
     leak = exp(x) % hints{.name = "leak"};
     return x;
   });
-  const std::string message = error_of([&] { (void)(x + leak); });
+  const std::string message = message_of([&] { (void)(x + leak); });
   CHECK(message == "[add] 'leak' lives inside a loop that has ended; return it from the body to carry it out" +
                        here(__LINE__ - 2));
 }
@@ -136,7 +136,7 @@ TEST_CASE("carried_values_keep_their_type") {
   GraphBuilder b;
   auto N = b.dim("N", 1, 8);
   auto x = b.input("x", f32, {N, 576});
-  const std::string message = error_of([&] {
+  const std::string message = message_of([&] {
     (void)b.loop("l", 0, 3, x, [&](Index, Value x) { return slice(x, {.axis = 1, .begin = 0, .end = 192}); });
   });
   CHECK_THAT(message, Catch::StartsWith("[loop] carried 'x' enters as f32[N, 576] and leaves the body as f32[N, 192]"));
@@ -146,19 +146,19 @@ TEST_CASE("misuse_is_refused") {
   GraphBuilder a, b;
   auto x = a.input("x", f32, {2});
   auto y = b.input("y", f32, {2});
-  CHECK(error_of([&] { (void)(x * y); }) == "[mul] operand 'y' belongs to another graph" + here(__LINE__));
-  CHECK_THAT(error_of([&] { (void)(x + Value()); }), Catch::Contains("empty Value"));
-  CHECK_THAT(error_of([&] { (void)a.input("for", f32, {}); }), Catch::Contains("'for' is no name"));
-  CHECK_THAT(error_of([&] { (void)a.input("x", f32, {}); }), Catch::Contains("'x' is taken"));
-  CHECK_THAT(error_of([&] { (void)a.dim("N", 5, 2); }), Catch::Contains("[5, 2]"));
-  CHECK_THAT(error_of([&] { (void)((x + 0.5) % hints{.tile = {0}}); }), Catch::Contains("tile"));
+  CHECK(message_of([&] { (void)(x * y); }) == "[mul] operand 'y' belongs to another graph" + here(__LINE__));
+  CHECK_THAT(message_of([&] { (void)(x + Value()); }), Catch::Contains("empty Value"));
+  CHECK_THAT(message_of([&] { (void)a.input("for", f32, {}); }), Catch::Contains("'for' is no name"));
+  CHECK_THAT(message_of([&] { (void)a.input("x", f32, {}); }), Catch::Contains("'x' is taken"));
+  CHECK_THAT(message_of([&] { (void)a.dim("N", 5, 2); }), Catch::Contains("[5, 2]"));
+  CHECK_THAT(message_of([&] { (void)((x + 0.5) % hints{.tile = {0}}); }), Catch::Contains("tile"));
   a.output("y", x + 1);
-  CHECK_THAT(error_of([&] { a.output("y", x); }), Catch::Contains("declared twice"));
+  CHECK_THAT(message_of([&] { a.output("y", x); }), Catch::Contains("declared twice"));
   Graph g = a.build();
-  CHECK_THAT(error_of([&] { (void)(x + 1); }), Catch::Contains("[add] the graph is built"));
-  CHECK_THAT(error_of([&] { (void)x.type(); }), Catch::Contains("is built"));
-  CHECK_THAT(error_of([&] { (void)GraphBuilder().build(); }), Catch::Contains("no output"));
-  CHECK_THAT(error_of([&] { (void)Graph().data(); }), Catch::Contains("empty"));
+  CHECK_THAT(message_of([&] { (void)(x + 1); }), Catch::Contains("[add] the graph is built"));
+  CHECK_THAT(message_of([&] { (void)x.type(); }), Catch::Contains("is built"));
+  CHECK_THAT(message_of([&] { (void)GraphBuilder().build(); }), Catch::Contains("no output"));
+  CHECK_THAT(message_of([&] { (void)Graph().data(); }), Catch::Contains("empty"));
 }
 
 TEST_CASE("a_cache_view_is_stale_after_the_next_write") {
@@ -169,7 +169,7 @@ TEST_CASE("a_cache_view_is_stale_after_the_next_write") {
   kv_write(kv, {.layer = 0, .step = step}, x, x);
   const auto k = std::get<0>(kv_read(kv, {.layer = 0}));
   kv_write(kv, {.layer = 0, .step = step}, x, x);
-  CHECK_THAT(error_of([&] { (void)reshape(k, {64}); }),
+  CHECK_THAT(message_of([&] { (void)reshape(k, {64}); }),
              Catch::Contains("was read before a later write to $kv; read it again"));
 }
 
@@ -179,7 +179,7 @@ TEST_CASE("tables_check_the_loop_that_indexes_them") {
   auto window = b.table("window", {0, 512, 0});
   auto y = b.loop("l", 0, 3, x, [&](Index l, Value x) { return x + window[l]; });
   CHECK(y.type().to_string() == "i32[]");
-  CHECK_THAT(error_of([&] { (void)b.loop("l", 0, 4, x, [&](Index l, Value x) { return x + window[l]; }); }),
+  CHECK_THAT(message_of([&] { (void)b.loop("l", 0, 4, x, [&](Index l, Value x) { return x + window[l]; }); }),
              Catch::Contains("#window has 3 entries and entry 3 is asked for"));
 }
 
@@ -190,7 +190,7 @@ TEST_CASE("what_crosses_a_region_has_one_plain_dtype") {
   for (const std::string body :
        {"for l in 0..2 carry x { next @W.{l} }\n return x }", "a = if p { next @q } else { next @q }\n return x }"}) {
     INFO(body);
-    CHECK_THAT(error_of([&] { (void)parse_graph(head + body); }), Catch::Contains("cast"));
+    CHECK_THAT(message_of([&] { (void)parse_graph(head + body); }), Catch::Contains("cast"));
   }
 }
 
@@ -208,11 +208,11 @@ TEST_CASE("types_and_names_outlive_what_is_built_after_them") {
 TEST_CASE("numbers_are_checked_where_they_stand") {
   GraphBuilder b, other;
   auto x = b.input("x", i8, {2});
-  const std::string message = error_of([&] { (void)(x + 300); });
+  const std::string message = message_of([&] { (void)(x + 300); });
   CHECK(message == "[literal] 300 does not fit i8" + here(__LINE__ - 1));
   auto table = other.table("t", {1, 2, 3});
-  CHECK_THAT(error_of([&] { (void)b.loop("l", 0, 3, x, [&](Index l, Value x) { return x + cast(table[l], i8); }); }),
+  CHECK_THAT(message_of([&] { (void)b.loop("l", 0, 3, x, [&](Index l, Value x) { return x + cast(table[l], i8); }); }),
              Catch::Contains("[table] #t is indexed by a loop of another graph at builder_test.cpp"));
-  CHECK_THAT(error_of([&] { (void)b.value(Index(1) * (std::int64_t{1} << 41)); }), Catch::Contains("beyond 2^40"));
-  CHECK_THAT(error_of([&] { (void)(b.dim("N", 1, 4) * (std::int64_t{1} << 62)); }), Catch::Contains("range"));
+  CHECK_THAT(message_of([&] { (void)b.value(Index(1) * (std::int64_t{1} << 41)); }), Catch::Contains("beyond 2^40"));
+  CHECK_THAT(message_of([&] { (void)(b.dim("N", 1, 4) * (std::int64_t{1} << 62)); }), Catch::Contains("range"));
 }

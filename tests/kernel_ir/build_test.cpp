@@ -20,7 +20,7 @@ Kernel scale(Target target) {
   return k.done();
 }
 
-std::string message_of(const std::function<void()>& f) {
+std::string internal_message(const std::function<void()>& f) {
   try {
     f();
   } catch (const Error& e) {
@@ -99,7 +99,7 @@ TEST_CASE("blocks, tiles, functions and sums over lanes") {
 
 TEST_CASE("mistakes of a template are named") {
   const auto build = [](const std::function<void(Build&, Mem, Mem)>& body) {
-    return message_of([&] {
+    return internal_message([&] {
       Build k("bad", {.lanes = 8, .subgroups = 2});
       const Mem x = k.in("x", Kind::f32), y = k.out("y", Kind::f32);
       body(k, x, y);

@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "codegen/kernel_ir/build.h"
-#include "openinfer/error.h"
 #include "openinfer/half.h"
+#include "run.h"
 
 using namespace openinfer;
 using namespace openinfer::kir;
@@ -20,20 +20,6 @@ const std::vector<Target> kTargets = {{.lanes = 1},
                                       {.lanes = 8, .subgroups = 4},
                                       {.lanes = 32, .subgroups = 4},
                                       {.lanes = 64, .subgroups = 2}};
-
-template <class T>
-std::span<std::byte> bytes(std::vector<T>& v) {
-  return std::as_writable_bytes(std::span(v));
-}
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 /// y[0 … 8) = f(a, b) for operands of one kind, on one lane.
 template <class Y, class T>

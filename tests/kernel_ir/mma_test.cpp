@@ -5,8 +5,8 @@
 #include "codegen/kernel_ir/build.h"
 #include "codegen/kernel_ir/interpret.h"
 #include "codegen/kernel_ir/print.h"
-#include "openinfer/error.h"
 #include "openinfer/half.h"
+#include "run.h"
 
 using namespace openinfer;
 using namespace openinfer::kir;
@@ -30,20 +30,6 @@ Kernel product(int subgroups, int stride = 16) {
   sum[0] = k.mma(left, right, k.let("start", k.mma_load(Kind::mma_c, c, k.subgroup() * 128, 8)));
   k.mma_store(y, k.subgroup() * 128, 8, sum[0]);
   return k.done();
-}
-
-template <class T>
-std::span<std::byte> bytes(std::vector<T>& v) {
-  return std::as_writable_bytes(std::span(v));
-}
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 }  // namespace

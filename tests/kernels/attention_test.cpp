@@ -164,7 +164,7 @@ Problem three_rows(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_
   return p;
 }
 
-std::vector<double> bits(std::int64_t count) {
+std::vector<double> mask_bits(std::int64_t count) {
   std::vector<double> values;
   for (const double x : noise(count, 9)) values.push_back(x > 0.2 ? 1 : 0);
   return values;
@@ -298,7 +298,7 @@ TEST_CASE("masks of every kind, broadcast along any axis") {
       Problem p = three_rows(2, 1, 4, 23);
       p.what.mask = {dtype, moves};
       const std::int64_t count = (moves[0] ? p.N : 1) * (moves[1] ? 2 : 1) * (moves[3] ? p.C : 1);
-      p.mask = is_float(dtype) ? noise(count, 4) : bits(count);
+      p.mask = is_float(dtype) ? noise(count, 4) : mask_bits(count);
       if (is_float(dtype) && moves[3]) p.mask[1] = -INFINITY;
       check(p);
     }
@@ -337,7 +337,7 @@ TEST_CASE("what lies beyond a row's reach or under its mask counts for nothing, 
   p.pos = {20, 3, 11};
   p.what.window = 12;
   p.what.mask = {DType::boolean, {false, false, false, true}};
-  p.mask = bits(30);
+  p.mask = mask_bits(30);
   Operands o = operands_of(p);
   const Data clean = run_kernel({.lanes = 8}, p, o);
   for (std::int64_t i = 0; i < o.k.count(); ++i) {

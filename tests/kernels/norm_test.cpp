@@ -11,14 +11,14 @@ using namespace openinfer::kernels;
 
 namespace {
 
-struct Case {
+struct NormCase {
   std::int64_t rows, width;
   DType x, w;
   bool layer = false, known = true;
 };
 
 /// What the norm is, in f64, and how far from it sums of `width` rounded terms may be.
-void expected(const Case& c, const Buffers& b, std::vector<double>& y, double& bound) {
+void expected(const NormCase& c, const Buffers& b, std::vector<double>& y, double& bound) {
   const double eps = rounding(c.x == DType::f64 ? c.x : DType::f32);
   for (std::int64_t r = 0; r < c.rows; ++r) {
     double mean = 0, variance = 0, most = 0;
@@ -36,7 +36,7 @@ void expected(const Case& c, const Buffers& b, std::vector<double>& y, double& b
   }
 }
 
-void check(const kir::Target& target, const Case& c) {
+void check(const kir::Target& target, const NormCase& c) {
   const auto extent = [&](std::int64_t n, const char* name) { return c.known ? Extent{n} : Extent{1 << 20, name}; };
   Norm what = {.rows = {1 << 20, "rows"}, .width = extent(c.width, "width"), .x = c.x, .w = c.w};
   if (c.layer) what.b = c.w;

@@ -16,11 +16,6 @@ using namespace openinfer::kernels;
 
 namespace {
 
-struct Shape3 {
-  std::int64_t O, J, I;
-  std::int64_t count() const { return O * J * I; }
-};
-
 Extent extent(std::int64_t n, const char* name, bool known) { return known ? Extent{n} : Extent{2000, name}; }
 std::map<std::string, std::int64_t> params(const Shape3& s) { return {{"O", s.O}, {"J", s.J}, {"I", s.I}}; }
 

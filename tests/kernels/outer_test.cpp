@@ -19,21 +19,6 @@ using Siblings = Product::Siblings;
 
 const std::vector<DType> kPanelDtypes = {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0};
 
-/// The same matrix in panel16.
-Data panels(const Stored& w) {
-  const opnf::DTypeInfo& row = *opnf::find_dtype(static_cast<std::uint8_t>(w.dtype));
-  const auto blocks = static_cast<std::uint64_t>(w.n / row.block_size);
-  std::vector<std::byte> from = Data(w.data).bytes(), to(from.size());
-  const std::size_t panel = 16 * blocks * row.block_bytes;
-  for (std::size_t at = 0; at < from.size(); at += panel)
-    opnf::to_panel16(row, blocks, from.data() + at, to.data() + at);
-  return Data(std::move(to));
-}
-
-/// A number and how far a kernel's may be from it: tests/kernels/product_test.cpp says why.
-struct Near {
-  double value = 0, bound = 0;
-};
 Near expected(const Stored& x, const Stored& w, std::int64_t n, std::int64_t m) {
   Near sum;
   for (std::int64_t k = 0; k < x.n; ++k) {
@@ -44,12 +29,6 @@ Near expected(const Stored& x, const Stored& w, std::int64_t n, std::int64_t m) 
   sum.bound += rounding(x.dtype) * std::abs(sum.value) + 1e-300;
   return sum;
 }
-void check(const Data& y, std::int64_t at, const Near& wanted) {
-  const double got = y[at];
-  if (!(std::abs(got - wanted.value) <= wanted.bound))
-    FAIL_CHECK("element " << at << ": " << got << ", not " << wanted.value << " by at most " << wanted.bound);
-}
-
 Product product_of(const std::vector<const Stored*>& weights, const Stored& x, Extent rows, Siblings siblings) {
   Product p = {.name = "p", .x = x.dtype, .rows = rows, .inner = {x.n}, .siblings = siblings};
   for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -61,12 +40,12 @@ Product product_of(const std::vector<const Stored*>& weights, const Stored& x, E
   return p;
 }
 
-struct Case {
+struct OuterCase {
   DType x, w;
   std::int64_t N, K, M;
   bool known = true;
 };
-void check_one(const kir::Target& target, const Case& c) {
+void check_outer(const kir::Target& target, const OuterCase& c) {
   INFO(name(c.x) << " x " << name(c.w) << ": " << c.N << ", " << c.K << ", " << c.M << " on " << target.lanes << " x "
                  << target.subgroups);
   const Stored x(c.x, c.N, c.K, 11), w(c.w, c.M, c.K, 12);
@@ -92,20 +71,20 @@ std::vector<kir::Target> all_targets() {
 TEST_CASE("products of panels: each format, one row and tiles with what is left over") {
   for (const kir::Target& target : all_targets())
     for (const DType w : kPanelDtypes) {
-      check_one(target, {DType::f32, w, 1, 32, 16});
-      check_one(target, {DType::f32, w, 1, 96, 48});
-      check_one(target, {DType::f32, w, 5, 64, 32});
+      check_outer(target, {DType::f32, w, 1, 32, 16});
+      check_outer(target, {DType::f32, w, 1, 96, 48});
+      check_outer(target, {DType::f32, w, 5, 64, 32});
     }
 }
 
 TEST_CASE("products of panels: numbers of rows around tiles and chunks, known or not, other dtypes of x") {
   for (const kir::Target& target : all_targets()) {
     for (const std::int64_t N : {2, 4, 7, 16, 23, 53})
-      for (const bool known : {true, false}) check_one(target, {DType::f32, DType::q4_1, N, 32, 16, known});
-    for (const DType x : {DType::f16, DType::bf16}) check_one(target, {x, DType::q8_0, 3, 64, 16});
-    check_one(target, {DType::f32, DType::q5_1, 1, 32, 5 * 16, false});
+      for (const bool known : {true, false}) check_outer(target, {DType::f32, DType::q4_1, N, 32, 16, known});
+    for (const DType x : {DType::f16, DType::bf16}) check_outer(target, {x, DType::q8_0, 3, 64, 16});
+    check_outer(target, {DType::f32, DType::q5_1, 1, 32, 5 * 16, false});
   }
-  check_one({.lanes = 16}, {DType::f32, DType::q8_0, 131, 32, 16, false});
+  check_outer({.lanes = 16}, {DType::f32, DType::q8_0, 131, 32, 16, false});
 }
 
 TEST_CASE("products of panels: stacked siblings of different widths and formats") {

@@ -46,12 +46,12 @@ void check(const Data& y, std::int64_t at, const Stored& x, const Stored& w, std
     FAIL_CHECK("element " << at << ": " << y[at] << ", not " << sum << " by at most " << bound);
 }
 
-struct Case {
+struct MmaCase {
   DType x, w;
   std::int64_t N, K, M;
 };
 
-void check_one(const kir::Target& target, const Case& c) {
+void check_mma(const kir::Target& target, const MmaCase& c) {
   INFO(name(c.x) << " x " << name(c.w) << ": " << c.N << ", " << c.K << ", " << c.M);
   const Stored x(c.x, c.N, c.K, 11), w(c.w, c.M, c.K, 12);
   Product p = {.name = "p", .x = c.x, .rows = {512, "N"}, .inner = {c.K}};
@@ -67,17 +67,17 @@ void check_one(const kir::Target& target, const Case& c) {
 }  // namespace
 
 TEST_CASE("products by matrix units: plain weights, rows, columns and k around the tile") {
-  for (const kir::Target& target : mma_targets()) check_one(target, {DType::f32, DType::f16, 65, 37, 67});
+  for (const kir::Target& target : mma_targets()) check_mma(target, {DType::f32, DType::f16, 65, 37, 67});
   const kir::Target target = with_mma(16, 8, 16);
   for (const DType x : {DType::f32, DType::f16, DType::bf16})
-    for (const DType w : {DType::f32, DType::f16, DType::bf16}) check_one(target, {x, w, 3, 32, 5});
-  for (const std::int64_t N : {1, 64, 130}) check_one(target, {DType::f32, DType::f32, N, 33, 64});
+    for (const DType w : {DType::f32, DType::f16, DType::bf16}) check_mma(target, {x, w, 3, 32, 5});
+  for (const std::int64_t N : {1, 64, 130}) check_mma(target, {DType::f32, DType::f32, N, 33, 64});
 }
 
 TEST_CASE("products by matrix units: every block format") {
   for (const DType w : block_dtypes())
-    check_one(with_mma(16, 8, 16), {DType::f32, w, 3, block_code(w).size == 32 ? 96 : 512, 5});
-  check_one(with_mma(16, 16, 16), {DType::f32, DType::q4_k, 17, 256, 70});
+    check_mma(with_mma(16, 8, 16), {DType::f32, w, 3, block_code(w).size == 32 ? 96 : 512, 5});
+  check_mma(with_mma(16, 16, 16), {DType::f32, DType::q4_k, 17, 256, 70});
 }
 
 TEST_CASE("products by matrix units: siblings, a bias and a residual") {

@@ -23,11 +23,6 @@ const std::vector<kir::Target>& some_targets() {
 }
 const std::vector<DType> kPlain = {DType::f32, DType::f16, DType::bf16, DType::f64};
 
-/// A number and how far a kernel's may be from it.
-struct Near {
-  double value = 0, bound = 0;
-};
-
 /// y[n, m] for x (N, K) and W. In whatever order K products are rounded and added up, the error is at most (K + 1) eps
 /// Σ|x·w| (Higham 2002, 3.1). Of blocks, scale · q and minimum are summed apart, each of which is at most the largest
 /// |w| here: four times that where signs differ; scales and the reference's elements are rounded to f32 as well.
@@ -47,22 +42,16 @@ Near expected(const Stored& x, const Stored& w, bool by_rows, std::int64_t n, st
   return sum;
 }
 
-void check(const Data& y, std::int64_t at, const Near& wanted) {
-  const double got = y[at];
-  if (!(std::abs(got - wanted.value) <= wanted.bound))
-    FAIL_CHECK("element " << at << ": " << got << ", not " << wanted.value << " by at most " << wanted.bound);
-}
-
 Extent extent_of(std::int64_t n, bool known) { return known ? Extent{n} : Extent{1 << 16, "N"}; }
 
-struct Case {
+struct ProductCase {
   DType x, w;
   std::int64_t N, K, M;
   bool by_rows = true, known = true;
 };
 
 /// One weight, one tail that only stores.
-void check_one(const kir::Target& target, const Case& c) {
+void check_plain(const kir::Target& target, const ProductCase& c) {
   INFO(name(c.x) << " x " << name(c.w) << ": " << c.N << ", " << c.K << ", " << c.M
                  << (c.by_rows ? "" : " by columns"));
   const Stored x(c.x, c.N, c.K, 11);
@@ -111,10 +100,10 @@ double silu(double x) { return x / (1 + std::exp(-x)); }
 TEST_CASE("products of plain weights: every pair of dtypes, rows around the tile of eight") {
   for (const kir::Target& target : some_targets()) {
     for (const DType x : kPlain)
-      for (const DType w : kPlain) check_one(target, {x, w, 3, 37, 11});
+      for (const DType w : kPlain) check_plain(target, {x, w, 3, 37, 11});
     for (const std::int64_t N : {1, 3, 8, 9, 17})
-      for (const bool known : {true, false}) check_one(target, {DType::f32, DType::f16, N, 37, 13, true, known});
-    for (const std::int64_t K : {1, 16, 64}) check_one(target, {DType::f32, DType::f32, 2, K, 1});
+      for (const bool known : {true, false}) check_plain(target, {DType::f32, DType::f16, N, 37, 13, true, known});
+    for (const std::int64_t K : {1, 16, 64}) check_plain(target, {DType::f32, DType::f32, 2, K, 1});
   }
 }
 
@@ -122,31 +111,31 @@ TEST_CASE("products of blocks, each format, one block and several") {
   for (const kir::Target& target : some_targets())
     for (const DType w : block_dtypes()) {
       const std::int64_t size = block_code(w).size;
-      check_one(target, {DType::f32, w, 1, size, 5});
-      check_one(target, {DType::f32, w, 3, (size == 32 ? 5 : 2) * size, 3});
+      check_plain(target, {DType::f32, w, 1, size, 5});
+      check_plain(target, {DType::f32, w, 3, (size == 32 ? 5 : 2) * size, 3});
     }
   for (const kir::Target& target : some_targets()) {
-    for (const std::int64_t N : {8, 9, 17}) check_one(target, {DType::f32, DType::q4_1, N, 96, 9, true, false});
-    for (const DType x : {DType::f16, DType::bf16, DType::f64}) check_one(target, {x, DType::q4_k, 2, 256, 3});
+    for (const std::int64_t N : {8, 9, 17}) check_plain(target, {DType::f32, DType::q4_1, N, 96, 9, true, false});
+    for (const DType x : {DType::f16, DType::bf16, DType::f64}) check_plain(target, {x, DType::q4_k, 2, 256, 3});
   }
 }
 
 TEST_CASE("products of weights whose elements share bytes, and of 8-bit floats") {
   for (const kir::Target& target : some_targets())
     for (const DType w : packed_dtypes()) {
-      check_one(target, {DType::f32, w, 1, 40, 5});
-      check_one(target, {DType::f16, w, 9, 520, 3, true, false});
-      check_one(target, {DType::f64, w, 3, 5, 80, false});
+      check_plain(target, {DType::f32, w, 1, 40, 5});
+      check_plain(target, {DType::f16, w, 9, 520, 3, true, false});
+      check_plain(target, {DType::f64, w, 3, 5, 80, false});
     }
 }
 
 TEST_CASE("products of weights that lie by columns") {
   for (const kir::Target& target : some_targets()) {
-    for (const DType w : kPlain) check_one(target, {DType::f32, w, 3, 21, 37, false});
-    for (const std::int64_t N : {1, 9, 17}) check_one(target, {DType::f16, DType::f32, N, 5, 131, false, false});
+    for (const DType w : kPlain) check_plain(target, {DType::f32, w, 3, 21, 37, false});
+    for (const std::int64_t N : {1, 9, 17}) check_plain(target, {DType::f16, DType::f32, N, 5, 131, false, false});
     for (const DType w : {DType::q8_0, DType::q5_1, DType::q6_k, DType::iq4_xs})
-      check_one(target, {DType::f32, w, 2, 7, block_code(w).size * 2, false});
-    check_one(target, {DType::f64, DType::f64, 2, 7, 9, false});
+      check_plain(target, {DType::f32, w, 2, 7, block_code(w).size * 2, false});
+    check_plain(target, {DType::f64, DType::f64, 2, 7, 9, false});
   }
 }
 

@@ -12,10 +12,6 @@ using Fold = Reduce::Fold;
 
 namespace {
 
-struct Shape3 {
-  std::int64_t O, J, I;
-};
-
 bool is_place(Fold fold) { return fold == Fold::argmax || fold == Fold::argmin; }
 
 double folded(Fold fold, bool last, DType dtype, const std::vector<double>& v) {

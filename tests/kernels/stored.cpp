@@ -2,10 +2,12 @@
 #include "stored.h"
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 
 #include "codegen/kernels/block_code.h"
+#include "formats/opnf/panel16.h"
 #include "lib/base/dequantize.h"
 #include "openinfer/half.h"
 
@@ -94,6 +96,22 @@ void Stored::fill_blocks(std::int64_t rows, std::uint32_t seed) {
     tame(block_code(dtype).record, raw.data() + b * bytes, scales[static_cast<std::size_t>(b)]);
   dequantize(dtype, raw.data(), values.data(), rows * n);
   data = Data(std::move(raw));
+}
+
+Data panels(const Stored& w) {
+  const opnf::DTypeInfo& row = *opnf::find_dtype(static_cast<std::uint8_t>(w.dtype));
+  const auto blocks = static_cast<std::uint64_t>(w.n / row.block_size);
+  std::vector<std::byte> from = Data(w.data).bytes(), to(from.size());
+  const std::size_t panel = 16 * blocks * row.block_bytes;
+  for (std::size_t at = 0; at < from.size(); at += panel)
+    opnf::to_panel16(row, blocks, from.data() + at, to.data() + at);
+  return Data(std::move(to));
+}
+
+void check(const Data& y, std::int64_t at, const Near& wanted) {
+  const double got = y[at];
+  if (!(std::abs(got - wanted.value) <= wanted.bound))
+    FAIL_CHECK("element " << at << ": " << got << ", not " << wanted.value << " by at most " << wanted.bound);
 }
 
 }  // namespace openinfer::kernels

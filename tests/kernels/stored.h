@@ -36,4 +36,14 @@ struct Stored {
   double largest_ = 0;
 };
 
+/// The same matrix in panel16.
+Data panels(const Stored& w);
+
+/// A number and how far a kernel's may be from it.
+struct Near {
+  double value = 0, bound = 0;
+};
+/// Fails the test where element `at` is farther away.
+void check(const Data& y, std::int64_t at, const Near& wanted);
+
 }  // namespace openinfer::kernels

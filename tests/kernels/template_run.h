@@ -31,6 +31,12 @@ class Data {
   std::vector<std::byte> bytes_;
 };
 
+/// What lies before an axis, the axis, and what lies behind it.
+struct Shape3 {
+  std::int64_t O, J, I;
+  std::int64_t count() const { return O * J * I; }
+};
+
 /// Lanes x subgroups: 1x1, 16x1, 8x1, 8x4, 32x4, 64x2.
 const std::vector<kir::Target>& targets();
 

@@ -19,6 +19,7 @@ namespace openinfer::matrix {
 /// What N, the symbol that every graph has, is bound to in one step after the other.
 inline constexpr std::int64_t kRows[] = {65, 1, 7, 33, 0};
 inline constexpr std::int64_t kMostRows = 65;
+inline const Dim kN = Dim::symbol("N");
 
 /// How far from the reference an output may be: tests/ops/oracle.h's rules. `scale`, of a sum: what the error is
 /// relative to, f64 of the output's shape; only the reference computes it.
@@ -48,6 +49,11 @@ struct StoredTensor {
   };
   Affine affine = {};
 };
+
+/// Of what orders and folds, the dtypes of the unit label.
+inline bool is_quick(DType t) {
+  return t == DType::f16 || t == DType::f64 || t == DType::i8 || t == DType::i64 || t == DType::u32;
+}
 
 class CellGraph;
 struct Cell {

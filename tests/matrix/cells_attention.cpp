@@ -10,8 +10,6 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 /// Positions that differ from row to row of a slot.
 constexpr std::int64_t kSlots = 2, kCapacity = 40;
 Fill slots() {
@@ -56,7 +54,7 @@ void rope_cells(const Operator& row, DType t, std::vector<Cell>& to) {
 
 namespace {
 
-struct Form {
+struct AttentionForm {
   const char* name;
   std::int64_t H, Hk, D;
   Attention options = {};
@@ -69,12 +67,12 @@ struct Form {
 /// The error of scores is at most δ = (D + 8) eps Σ|q·k| / √D ≤ (D + 8) √D eps for numbers up to 1 (a mask's are as
 /// small as that), weights are off by 2 δ, and so is y relative to max |v| ≤ 1, by exp and by sums over the keys; all
 /// of it on both sides (tests/kernels/attention_test.cpp has the same with the numbers themselves).
-Bound attention_bound(CellGraph& c, const Form& f, double keys, const Shape& shape) {
+Bound attention_bound(CellGraph& c, const AttentionForm& f, double keys, const Shape& shape) {
   const double D = static_cast<double>(f.D);
   return sum_bound(4 * (D + 9) * std::sqrt(D) + 4 * keys + 20, [=, &c] { return fill(c.b(), shape, 1.0, f64); });
 }
 
-Attention with_mask(CellGraph& c, const Form& f) {
+Attention with_mask(CellGraph& c, const AttentionForm& f) {
   Attention options = f.options;
   if (f.mask)
     options.mask = c.input(*f.mask, f.mask_shape, *f.mask == u8 ? ids(2) : is_float(*f.mask) ? noise() : every_value());
@@ -83,7 +81,7 @@ Attention with_mask(CellGraph& c, const Form& f) {
   return options;
 }
 
-void add_dense(const Operator& row, DType t, const Form& f, std::int64_t keys, std::vector<Cell>& to) {
+void add_dense(const Operator& row, DType t, const AttentionForm& f, std::int64_t keys, std::vector<Cell>& to) {
   const auto build = [=](CellGraph& c) {
     const Shape shape = {2, f.H, kN, f.D}, kv = {2, f.Hk, keys, f.D};
     const Value q = c.input(t, shape), k = c.input(t, kv), v = c.input(t, kv);
@@ -97,7 +95,7 @@ void add_dense(const Operator& row, DType t, const Form& f, std::int64_t keys, s
 }
 
 /// Rows write into a cache, then look at it.
-void add_rows(const Operator& row, DType t, DType cache, const Form& f, std::vector<Cell>& to) {
+void add_rows(const Operator& row, DType t, DType cache, const AttentionForm& f, std::vector<Cell>& to) {
   const auto build = [=](CellGraph& c) {
     const State kv = c.b().state(
         c.own("kv"),
@@ -123,7 +121,7 @@ void add_rows(const Operator& row, DType t, DType cache, const Form& f, std::vec
 }  // namespace
 
 void sdpa_cells(const Operator& row, DType t, std::vector<Cell>& to) {
-  const Form plain = {.name = "plain", .H = 2, .Hk = 2, .D = 8, .quick = true};
+  const AttentionForm plain = {.name = "plain", .H = 2, .Hk = 2, .D = 8, .quick = true};
   add_dense(row, t, plain, 33, to);
   add_dense(row, t, {.name = "causal", .H = 4, .Hk = 2, .D = 16, .options = {.causal = true}, .quick = true}, 65, to);
   add_dense(row, t, {.name = "window 5", .H = 3, .Hk = 1, .D = 7, .options = {.causal = true, .window = 5}}, 70, to);

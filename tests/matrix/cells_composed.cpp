@@ -6,8 +6,6 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 /// Products of K numbers up to 1, added in any order on both sides.
 Bound product_of(CellGraph& c, double K, const Shape& shape) {
   return sum_bound(2 * K + 4, [=, &c] { return fill(c.b(), shape, K, f64); });

@@ -70,13 +70,13 @@ std::vector<Value> values(const std::vector<OptionalIn>& operands) {
   return all;
 }
 
-struct Form {
+struct ElementwiseForm {
   std::string name;
   std::vector<Shape> shapes;
   bool quick = false;
 };
 
-std::vector<Form> forms_of(std::size_t operands, const Dim& N, DType t) {
+std::vector<ElementwiseForm> forms_of(std::size_t operands, const Dim& N, DType t) {
   const Shape whole = {N, 33}, row = {33}, column = {N, 1}, first = {1, 33};
   // Of the unit label: the others differ from these in how they load and store, which casts and moves show.
   const bool quick = t == f32 || t == i32;
@@ -112,7 +112,7 @@ std::vector<In> numbers_of(DType t) {
 void elementwise_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   const OpDef* op = OpSet::builtin().find(row.name);
   const std::size_t operands = op->operands.size();
-  for (const Form& form : forms_of(operands, Dim::symbol("N"), t)) {
+  for (const ElementwiseForm& form : forms_of(operands, Dim::symbol("N"), t)) {
     const auto build = [=](CellGraph& c) {
       std::vector<OptionalIn> x;
       for (std::size_t i = 0; i < operands; ++i)

@@ -7,8 +7,6 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 /// What a product of K numbers up to 1 may be off by behind functions whose slope is at most 1.2, relative to K.
 Bound behind_product(CellGraph& c, double K, const Shape& shape) {
   return sum_bound(4 * K + 16, [=, &c] { return fill(c.b(), shape, K, f64); });

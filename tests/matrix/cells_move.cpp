@@ -9,10 +9,8 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 /// Of the unit label: one dtype of each width.
-bool is_quick(DType t) { return t == f32 || t == f16 || t == f64 || t == i8; }
+bool is_of_each_width(DType t) { return t == f32 || t == f16 || t == f64 || t == i8; }
 
 /// y = f(x) in some form of an operator of one operand.
 struct Move {
@@ -108,7 +106,7 @@ void move_cells(const Operator& row, DType t, std::vector<Cell>& to) {
                     .dtype = std::string(name(t)),
                     .form = m.form,
                     .build = [=](CellGraph& c) { c.output(m.f(c.input(t, m.x, every_value()))); },
-                    .quick = (m.quick && is_quick(t)) || (t == f32 && row.name != "transpose")});
+                    .quick = (m.quick && is_of_each_width(t)) || (t == f32 && row.name != "transpose")});
 }
 
 void concat_cells(const Operator& row, DType t, std::vector<Cell>& to) {
@@ -121,7 +119,7 @@ void concat_cells(const Operator& row, DType t, std::vector<Cell>& to) {
     to.push_back(
         {.op = std::string(row.name), .dtype = std::string(name(t)), .form = form, .build = build, .quick = quick});
   };
-  add("(N, 5) (N, 33) (N, 1) along 1", {{kN, 5}, {kN, 33}, {kN, 1}}, 1, is_quick(t));
+  add("(N, 5) (N, 33) (N, 1) along 1", {{kN, 5}, {kN, 33}, {kN, 1}}, 1, is_of_each_width(t));
   add("(N, 7) (3, 7) (N, 7) along 0", {{kN, 7}, {3, 7}, {kN, 7}}, 0, t == f32);
   add("(2, N, 3) (2, 65, 3) along -2", {{2, kN, 3}, {2, 65, 3}}, -2, false);
   add("(65) alone", {{65}}, 0, false);
@@ -144,7 +142,7 @@ void gather_cells(const Operator& row, DType t, std::vector<Cell>& to) {
       c.output(gather(table, c.input(id, {kN}, ids(40))));
     };
   };
-  add(dtype, "(40, 33) at i32 (N)", rows(i32), is_quick(t));
+  add(dtype, "(40, 33) at i32 (N)", rows(i32), is_of_each_width(t));
   add(dtype, "(40, 33) at i64 (N)", rows(i64), t == f32);
   add(
       dtype, "(N, 9, 5) at (7, 3) along 1",

@@ -6,11 +6,6 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
-/// Of the unit label.
-bool is_quick(DType t) { return t == f16 || t == f64 || t == i8 || t == i64 || t == u32; }
-
 Cell cell_of(const Operator& row, DType t, const char* form, std::function<void(CellGraph&)> build, bool quick) {
   return {.op = std::string(row.name),
           .dtype = std::string(name(t)),

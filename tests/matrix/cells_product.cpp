@@ -9,8 +9,6 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 /// K products in any order: K roundings of sums and products that are at most Σ|x·w|, on both sides. A kernel sums
 /// scale · quant and minimum of a block apart, each at most as large as the largest |w| (four times that where signs
 /// differ), and rounds scales to f32. Blocks are decoded to f32 whatever x is.

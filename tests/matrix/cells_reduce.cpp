@@ -9,11 +9,6 @@
 namespace openinfer::matrix {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
-/// Of the unit label.
-bool is_quick(DType t) { return t == f16 || t == f64 || t == i8 || t == i64 || t == u32; }
-
 /// What is reduced, and how many elements at most stand behind one result.
 struct Over1 {
   const char* form;

@@ -8,7 +8,7 @@ namespace openinfer::matrix {
 namespace {
 
 constexpr std::string_view kNoF64 = "devices compute it in f32 only, not in f64";
-constexpr auto kFunctions =
+constexpr auto kNotInF64 =
     std::to_array<std::string_view>({"exp", "log", "sin", "cos", "tanh", "erf", "sigmoid", "silu", "gelu", "gelu_tanh",
                                      "log1p", "expm1", "softplus", "pow"});
 
@@ -23,7 +23,7 @@ std::vector<Refusal> all() {
       {"matmul", "", "(7, N) with (N, 5)", "a product over a dimension that is not known has no kernel yet"},
       {"expert_matmul", "", "(N, 2, N)", "experts of a size or number that is not known have no kernel"},
   };
-  for (const std::string_view f : kFunctions) rows.push_back({f, "f64", "", kNoF64});
+  for (const std::string_view f : kNotInF64) rows.push_back({f, "f64", "", kNoF64});
   return rows;
 }
 

@@ -13,7 +13,7 @@ using openinfer::testing::run_error_of;
 
 namespace {
 
-struct Fixture {
+struct OperandFixture {
   GraphBuilder b;
   Dim N = b.dim("N", 1, 8);
   Value x = b.input("x", f32, {N, 6});
@@ -49,16 +49,16 @@ TEST_CASE("cast_c2") {
   CHECK_NOTHROW((void)(i | cast(i8, {.saturate = true})));
 }
 
-TEST_CASE_METHOD(Fixture, "cast_c1") {
+TEST_CASE_METHOD(OperandFixture, "cast_c1") {
   CHECK(error_of([&] { (void)cast(x, DType::q4_0); }) ==
         "dtype_mismatch: [cast] makes f16|bf16|f32|f64|i8|i16|i32|i64|u8|u16|u32|u64|bool|f8e4m3|f8e5m2, not q4_0");
   CHECK(error_of([&] { (void)cast(x, DType::i4); }).ends_with("not i4"));
 }
 
-TEST_CASE_METHOD(Fixture, "gather_c1") {
+TEST_CASE_METHOD(OperandFixture, "gather_c1") {
   CHECK(error_of([&] { (void)gather(w, x); }) == "dtype_mismatch: [gather] ids are i32 or i64, not 'x' f32[N, 6]");
 }
-TEST_CASE_METHOD(Fixture, "gather_c2") {
+TEST_CASE_METHOD(OperandFixture, "gather_c2") {
   CHECK(error_of([&] { (void)gather(w, i, 2); }) ==
         "invalid_argument: [gather] axis 2 is outside 'w' (6, 4), which has 2 dimensions");
 }
@@ -79,12 +79,12 @@ TEST_CASE("gather names an id that the table lacks") {
   }
 }
 
-TEST_CASE_METHOD(Fixture, "matmul_c1") {
+TEST_CASE_METHOD(OperandFixture, "matmul_c1") {
   CHECK(error_of([&] { (void)matmul(row, w); }) == "shape_mismatch: [matmul] K differs: lhs (N, 32) vs rhs (6, 4) 'w'");
   CHECK(error_of([&] { (void)matmul(x, w, {.transpose_w = true}); }) ==
         "shape_mismatch: [matmul] K differs: lhs (N, 6) vs rhs (6, 4) transposed 'w'");
 }
-TEST_CASE_METHOD(Fixture, "matmul_c2") {
+TEST_CASE_METHOD(OperandFixture, "matmul_c2") {
   CHECK(error_of([&] { (void)matmul(x, d); }) ==
         "dtype_mismatch: [matmul] 'd' f64[6, 4] cannot be multiplied with 'x' f32[N, 6]; cast it");
   const Value ints = b.input("ints", i32, {6, 4});
@@ -93,18 +93,18 @@ TEST_CASE_METHOD(Fixture, "matmul_c2") {
           (void)matmul(b.input("n", i32, {2, 6}), w);
         }) == "dtype_mismatch: [matmul] takes f16|bf16|f32|f64, not 'n' i32[2, 6]");
 }
-TEST_CASE_METHOD(Fixture, "matmul_c3") {
+TEST_CASE_METHOD(OperandFixture, "matmul_c3") {
   CHECK(error_of([&] { (void)matmul(x, b.input("v", f32, {6})); }) ==
         "shape_mismatch: [matmul] takes x (…, K) and w (…, K, N), not 'x' (N, 6) and 'v' (6)");
   const Value left = b.input("left", f32, {2, 3, 6}), right = b.input("right", f32, {3, 6, 4});
   CHECK(error_of([&] { (void)matmul(left, right); }) ==
         "shape_mismatch: [matmul] leading dimensions do not broadcast: 'left' (2, 3, 6) and 'right' (3, 6, 4)");
 }
-TEST_CASE_METHOD(Fixture, "linear_c1") {
+TEST_CASE_METHOD(OperandFixture, "linear_c1") {
   CHECK(error_of([&] { (void)linear(row, w, b.input("c", f32, {4})); }) ==
         "shape_mismatch: [linear] K differs: lhs (N, 32) vs rhs (6, 4) 'w'");
 }
-TEST_CASE_METHOD(Fixture, "linear_c2") {
+TEST_CASE_METHOD(OperandFixture, "linear_c2") {
   CHECK(error_of([&] { (void)linear(x, d, b.input("c", f32, {4})); }) ==
         "dtype_mismatch: [linear] 'd' f64[6, 4] cannot be multiplied with 'x' f32[N, 6]; cast it");
   CHECK(error_of([&] { (void)linear(x, w, b.input("e", i32, {4})); }) ==
@@ -113,17 +113,17 @@ TEST_CASE_METHOD(Fixture, "linear_c2") {
           (void)linear(b.input("n", i32, {2, 6}), w, b.input("f", f32, {4}));
         }) == "dtype_mismatch: [linear] takes f16|bf16|f32|f64, not 'n' i32[2, 6]");
 }
-TEST_CASE_METHOD(Fixture, "linear_c3") {
+TEST_CASE_METHOD(OperandFixture, "linear_c3") {
   const Value many = b.input("many", f32, {2, 6, 4});
   CHECK(error_of([&] { (void)linear(x, many, b.input("c", f32, {4})); }) ==
         "shape_mismatch: [linear] takes w (K, N), not 'many' (2, 6, 4)");
 }
-TEST_CASE_METHOD(Fixture, "linear_c4") {
+TEST_CASE_METHOD(OperandFixture, "linear_c4") {
   CHECK(error_of([&] { (void)linear(x, w, b.input("c", f32, {6})); }) ==
         "shape_mismatch: [linear] the bias 'c' (6) is not (4), the columns of 'w' (6, 4)");
 }
 
-TEST_CASE_METHOD(Fixture, "rope_c1") {
+TEST_CASE_METHOD(OperandFixture, "rope_c1") {
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 4}); }) ==
         "shape_mismatch: [rope] 'x' (N, 6) does not end in heads of head_dim = 4");
   CHECK(error_of([&] {
@@ -132,7 +132,7 @@ TEST_CASE_METHOD(Fixture, "rope_c1") {
   CHECK(error_of([&] { (void)rope(q, i, {.head_dim = 8}); }) ==
         "shape_mismatch: [rope] takes (N, H*head_dim) or (N, H, head_dim), not 'q' (2, 4, N, 8)");
 }
-TEST_CASE_METHOD(Fixture, "rope_c2") {
+TEST_CASE_METHOD(OperandFixture, "rope_c2") {
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 3}); }) ==
         "invalid_argument: [rope] rotary_dim = 0 must be even and at most head_dim = 3");
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .rotary_dim = 8}); }).find("rotary_dim = 8") !=
@@ -140,11 +140,11 @@ TEST_CASE_METHOD(Fixture, "rope_c2") {
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .rotary_dim = 5}); }).find("rotary_dim = 5") !=
         std::string::npos);
 }
-TEST_CASE_METHOD(Fixture, "rope_c3") {
+TEST_CASE_METHOD(OperandFixture, "rope_c3") {
   CHECK(error_of([&] { (void)rope(x, b.input("p", i64, {N}), {.head_dim = 6}); }) ==
         "shape_mismatch: [rope] pos must be i32[N], not 'p' i64[N]");
 }
-TEST_CASE_METHOD(Fixture, "rope_c4") {
+TEST_CASE_METHOD(OperandFixture, "rope_c4") {
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .scaling = "ntk"}); }) ==
         "invalid_argument: [rope] scaling is none, linear, llama3 or yarn, not 'ntk'");
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .scaling = "linear", .factor = 0}); }) ==
@@ -154,7 +154,7 @@ TEST_CASE_METHOD(Fixture, "rope_c4") {
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .attention_factor = -1}); }) ==
         "invalid_argument: [rope] attention_factor = -1 must be positive");
 }
-TEST_CASE_METHOD(Fixture, "rope_c5") {
+TEST_CASE_METHOD(OperandFixture, "rope_c5") {
   const Value f = b.input("f", f32, {3}), two = b.input("two", f32, {2, 3});
   CHECK(error_of([&] { (void)rope(x, i, {.head_dim = 6, .rotary_dim = 4, .frequencies = f}); }) ==
         "shape_mismatch: [rope] frequencies must be f32[2] or f32[2, 2], not 'f' f32[3]");
@@ -165,7 +165,7 @@ TEST_CASE_METHOD(Fixture, "rope_c5") {
   CHECK(rope(x, i, {.head_dim = 6, .frequencies = two, .context = N}).shape() == x.shape());
 }
 
-TEST_CASE_METHOD(Fixture, "sdpa_c1") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c1") {
   CHECK(
       error_of([&] { (void)sdpa(x, w, w); }) ==
       "shape_mismatch: [sdpa] takes q (B, H, T, D) and k, v (B, Hk, Tk, D), or q (N, H*D) and k, v (S, Hk, C, D), not "
@@ -173,23 +173,23 @@ TEST_CASE_METHOD(Fixture, "sdpa_c1") {
   CHECK(error_of([&] { (void)sdpa(q, k, cache); }).starts_with("shape_mismatch: [sdpa] takes q"));
   CHECK(error_of([&] { (void)sdpa(q, cache, cache); }).starts_with("shape_mismatch: [sdpa] takes q"));
 }
-TEST_CASE_METHOD(Fixture, "sdpa_c2") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c2") {
   CHECK(error_of([&] { (void)sdpa(x, cache, cache); }) ==
         "shape_mismatch: [sdpa] head_dim differs: 'x' (N, 6) and 'cache' (3, 2, 5, 8)");
 }
-TEST_CASE_METHOD(Fixture, "sdpa_c3") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c3") {
   const Value three = b.input("three", f32, {N, 24});
   CHECK(error_of([&] { (void)sdpa(three, cache, cache); }) ==
         "shape_mismatch: [sdpa] 3 query heads of 'three' are no multiple of the 2 heads of 'cache'");
 }
-TEST_CASE_METHOD(Fixture, "sdpa_c4") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c4") {
   CHECK(error_of([&] {
           (void)sdpa(q, k, k, b.input("m", boolean, {N, 4}));
         }) == "shape_mismatch: [sdpa] mask 'm' (N, 4) does not broadcast to (2, 4, N, 5)");
   CHECK(error_of([&] { (void)sdpa(q, k, k, b.input("n", i32, {5})); }) ==
         "dtype_mismatch: [sdpa] a mask is bool, u8 or f16|bf16|f32|f64, not 'n' i32[5]");
 }
-TEST_CASE_METHOD(Fixture, "sdpa_c5") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c5") {
   CHECK(error_of([&] { (void)sdpa(q, k, k, {.pos = i}); }) ==
         "invalid_argument: [sdpa] pos and slot belong to the rows form, q (N, H*D)");
   const Value wide = b.input("wide", i64, {N}), four = b.input("four", i32, {4});
@@ -198,14 +198,14 @@ TEST_CASE_METHOD(Fixture, "sdpa_c5") {
   CHECK(error_of([&] { (void)sdpa(row, cache, cache, {.pos = i, .slot = four}); }) ==
         "shape_mismatch: [sdpa] slot must be i32[N], not 'four' i32[4]");
 }
-TEST_CASE_METHOD(Fixture, "sdpa_c6") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c6") {
   CHECK(error_of([&] { (void)sdpa(q, k, k, {.window = -1}); }) == "invalid_argument: [sdpa] window = -1 is negative");
   CHECK(error_of([&] { (void)sdpa(q, k, k, {.softcap = -2}); }) ==
         "invalid_argument: [sdpa] softcap = -2 is negative or not finite");
   CHECK(error_of([&] { (void)sdpa(q, k, k, {.scale = NAN}); }) ==
         "invalid_argument: [sdpa] scale = nan is negative or not finite");
 }
-TEST_CASE_METHOD(Fixture, "sdpa_c7") {
+TEST_CASE_METHOD(OperandFixture, "sdpa_c7") {
   const Value three = b.input("three", f32, {3}), whole = b.input("whole", i32, {4}), four = b.input("four", f16, {4});
   CHECK(error_of([&] { (void)sdpa(q, k, k, {.sinks = three}); }) ==
         "shape_mismatch: [sdpa] sinks must be floats (4), one for each query head, not 'three' f32[3]");
@@ -213,7 +213,7 @@ TEST_CASE_METHOD(Fixture, "sdpa_c7") {
         "shape_mismatch: [sdpa] slopes must be floats (4), one for each query head, not 'whole' i32[4]");
   CHECK(sdpa(q, k, k, {.sinks = four, .slopes = four}).shape() == q.shape());
 }
-TEST_CASE_METHOD(Fixture, "sdpa takes one dtype, or a cache of its own") {
+TEST_CASE_METHOD(OperandFixture, "sdpa takes one dtype, or a cache of its own") {
   const Value half = b.input("half", f16, {2, 2, 5, 8});
   CHECK(error_of([&] { (void)sdpa(q, half, half); }).find("dtypes differ: 'q'") != std::string::npos);
   CHECK(error_of([&] {
@@ -237,11 +237,11 @@ TEST_CASE("sdpa names a position or slot that the cache lacks") {
         "invalid_argument: [sdpa] row 1 has no slot of its own: the cache has 1; give pos and slot");
 }
 
-TEST_CASE_METHOD(Fixture, "kv_write_c1") {
+TEST_CASE_METHOD(OperandFixture, "kv_write_c1") {
   CHECK(error_of([&] { kv_write(s, {.layer = 0, .pos = i}, x, x); }) ==
         "invalid_argument: [kv_write] takes a kv_cache, not tensor(f32, shape=[2, 3])");
 }
-TEST_CASE_METHOD(Fixture, "kv_write_c2") {
+TEST_CASE_METHOD(OperandFixture, "kv_write_c2") {
   CHECK(error_of([&] { kv_write(kv, {.layer = 0, .pos = i}, row, x); }) ==
         "shape_mismatch: [kv_write] 'row' (N, 32) is no (N, 2*3) or (N, 2, 3) of kv_cache(f32, layers=2, slots=3, "
         "heads=2, capacity=5, head_dim=3)");
@@ -249,13 +249,13 @@ TEST_CASE_METHOD(Fixture, "kv_write_c2") {
   CHECK(error_of([&] { kv_write(kv, {.layer = 0, .pos = i}, x, four); }) ==
         "shape_mismatch: [kv_write] 'x' (N, 6) and 'four' (4, 6) differ in rows");
 }
-TEST_CASE_METHOD(Fixture, "kv_write_c3") {
+TEST_CASE_METHOD(OperandFixture, "kv_write_c3") {
   const std::string either = "invalid_argument: [kv_write] takes either step, or pos and perhaps slot";
   CHECK(error_of([&] { kv_write(kv, {.layer = 0}, x, x); }) == either);
   CHECK(error_of([&] { kv_write(kv, {.layer = 0, .step = 1, .pos = i}, x, x); }) == either);
   CHECK(error_of([&] { kv_write(kv, {.layer = 0, .step = 1, .slot = i}, x, x); }) == either);
 }
-TEST_CASE_METHOD(Fixture, "kv_write_c4") {
+TEST_CASE_METHOD(OperandFixture, "kv_write_c4") {
   CHECK(error_of([&] { kv_write(kv, {.layer = i, .pos = i}, x, x); }) ==
         "shape_mismatch: [kv_write] layer must be i32[], not 'i' i32[N]");
   CHECK(error_of([&] { kv_write(kv, {.layer = 0, .pos = 3}, x, x); }) ==
@@ -289,11 +289,11 @@ TEST_CASE("kv_write at one step needs a slot for each row") {
   CHECK(run_error(b, std::get<0>(kv_read(kv, {.layer = 0})), {{"x", Tensor(f32, {3, 2})}}) ==
         "invalid_argument: [kv_write] 3 rows at one step need as many slots; the cache has 2");
 }
-TEST_CASE_METHOD(Fixture, "kv_read_c1") {
+TEST_CASE_METHOD(OperandFixture, "kv_read_c1") {
   CHECK(error_of([&] { (void)kv_read(s, {.layer = 0}); }) ==
         "invalid_argument: [kv_read] takes a kv_cache, not tensor(f32, shape=[2, 3])");
 }
-TEST_CASE_METHOD(Fixture, "kv_read_c2") {
+TEST_CASE_METHOD(OperandFixture, "kv_read_c2") {
   CHECK(error_of([&] { (void)kv_read(kv, {.layer = i}); }) ==
         "shape_mismatch: [kv_read] layer must be i32[], not 'i' i32[N]");
 }
@@ -303,19 +303,19 @@ TEST_CASE("kv_read names a layer that the cache lacks") {
   CHECK(run_error(b, std::get<1>(kv_read(kv, {.layer = b.input("l", i32, {})})), {{"l", -3}}) ==
         "invalid_argument: [kv_read] layer -3 is outside the cache, which has 2 layers");
 }
-TEST_CASE_METHOD(Fixture, "state_read_c1") {
+TEST_CASE_METHOD(OperandFixture, "state_read_c1") {
   CHECK(error_of([&] {
           (void)state_read(kv);
         }).starts_with("invalid_argument: [state_read] takes a tensor state, not kv"));
 }
-TEST_CASE_METHOD(Fixture, "state_write_c1") {
+TEST_CASE_METHOD(OperandFixture, "state_write_c1") {
   CHECK(error_of([&] { state_write(kv, w); }).starts_with("invalid_argument: [state_write] takes a tensor state"));
 }
-TEST_CASE_METHOD(Fixture, "state_write_c2") {
+TEST_CASE_METHOD(OperandFixture, "state_write_c2") {
   CHECK(error_of([&] { state_write(s, d); }) ==
         "dtype_mismatch: [state_write] 'd' f64[6, 4] does not fit the state tensor(f32, shape=[2, 3]); cast it");
 }
-TEST_CASE_METHOD(Fixture, "state_write_c3") {
+TEST_CASE_METHOD(OperandFixture, "state_write_c3") {
   CHECK(error_of([&] { state_write(s, w); }) ==
         "shape_mismatch: [state_write] 'w' f32[6, 4] does not fit the state tensor(f32, shape=[2, 3])");
 }

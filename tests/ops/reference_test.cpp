@@ -11,7 +11,7 @@ using openinfer::testing::run_directly;
 
 namespace {
 
-Tensor noise(Extents shape, float scale) {
+Tensor noise_of_scale(Extents shape, float scale) {
   Tensor t(f32, std::move(shape));
   std::uint32_t state = 12345;
   for (float& x : t.mutable_data<float>()) {
@@ -40,13 +40,13 @@ TEST_CASE("results_do_not_depend_on_how_work_is_cut") {
     b.output("sliced", slice(x, {.axis = 1, .begin = 3, .end = 200, .step = 7}));
   });
   const openinfer::testing::Tensors inputs = {
-      {"x", noise({37, 211}, 4)}, {"w", noise({211}, 1)}, {"c", noise({37, 1}, 2)}};
+      {"x", noise_of_scale({37, 211}, 4)}, {"w", noise_of_scale({211}, 1)}, {"c", noise_of_scale({37, 1}, 2)}};
   const auto whole = run_directly(g, inputs);
   for (const int ranges : {2, 3, 7, 64}) CHECK(run_directly(g, inputs, ranges) == whole);
 }
 
 TEST_CASE("sums_are_sixteen_partial_sums_in_a_fixed_tree") {
-  const Tensor x = noise({1, 100}, 1000);
+  const Tensor x = noise_of_scale({1, 100}, 1000);
   float partial[16] = {};
   for (std::size_t i = 0; i < 100; ++i) partial[i % 16] += x.data<float>()[i];
   for (std::size_t half = 8; half > 0; half /= 2)

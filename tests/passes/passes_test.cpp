@@ -8,7 +8,7 @@ using namespace openinfer;
 
 namespace {
 
-std::string graph(const std::string& body) {
+std::string with_state(const std::string& body) {
   return "oig 1\nweight @w.{0..4} : f32[4, 4]\nweight @m : f32[4, 4]\nstate $s : tensor(f32, shape=[4])\n"
          "graph (x: f32[4], p: bool[]) -> (y: f32[4]) {\n" +
          body + "\n}\n";
@@ -16,8 +16,8 @@ std::string graph(const std::string& body) {
 
 /// Dead nodes of `before` are gone in `after`; the rest is the same text.
 void check_dead(const std::string& before, const std::string& after) {
-  const Graph g = parse(graph(before));
-  CHECK(to_text(Graph(dead_nodes(g.shared()))) == printed(graph(after)));
+  const Graph g = parse(with_state(before));
+  CHECK(to_text(Graph(dead_nodes(g.shared()))) == printed(with_state(after)));
 }
 
 GraphPtr break_names(const GraphPtr& g, const PassOptions&) {
@@ -35,7 +35,7 @@ TEST_CASE("what_nothing_needs_is_left_out") {
 }
 
 TEST_CASE("a_graph_without_dead_nodes_is_the_same_graph") {
-  const Graph g = parse(graph("state_write($s, x)\nc = x * 2 at model.cpp:3\nreturn c"));
+  const Graph g = parse(with_state("state_write($s, x)\nc = x * 2 at model.cpp:3\nreturn c"));
   CHECK(run_passes(g, compilation_passes()).graph.shared() == g.shared());
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("hints_and_locations_survive_a_rewrite") {
 }
 
 TEST_CASE("runs_are_counted_and_dumped_on_request") {
-  const Graph g = parse(graph("dead = silu(x)\nc = x * 2\nreturn c"));
+  const Graph g = parse(with_state("dead = silu(x)\nc = x * 2\nreturn c"));
   std::vector<std::string> dumps;
   const PassOptions options{{"dead_nodes"}, [&](const PassDump& d) {
                               dumps.push_back(std::string(d.pass));
@@ -92,7 +92,7 @@ TEST_CASE("runs_are_counted_and_dumped_on_request") {
 TEST_CASE("a_pass_that_breaks_the_graph_is_a_bug_and_named") {
   const GraphPass passes[] = {{"break_names", break_names}};
   try {
-    run_passes(parse(graph("return x")), passes);
+    run_passes(parse(with_state("return x")), passes);
     FAIL("the broken graph went through");
   } catch (const Error& e) {
     CHECK(e.code() == ErrorCode::internal);

@@ -25,7 +25,7 @@ using testing::distance;
 
 constexpr std::int64_t kWidth = 64, kHidden = 96;
 
-plan::Plan make_plan(const Graph& g, kir::Target target, Numerics numerics = Numerics::fast, bool fuse = true) {
+plan::Plan fast_plan(const Graph& g, kir::Target target, Numerics numerics = Numerics::fast, bool fuse = true) {
   PassOptions options;
   if (!fuse) options.no_fuse = {"all"};
   plan::Plan p = plan::lower(run_passes(g, compilation_passes(), options).graph,
@@ -102,11 +102,11 @@ Tensor rows(std::int64_t n, unsigned seed) {
   return t;
 }
 
-const std::vector<kir::Target> kTargets = {{.lanes = 1, .dot4 = Dot4::us},
-                                           {.lanes = 16, .dot4 = Dot4::us},
-                                           {.lanes = 16, .dot4 = Dot4::us_sat16},
-                                           {.lanes = 8, .subgroups = 2, .dot4 = Dot4::ss},
-                                           {.lanes = 16, .dot4 = Dot4::us, .panels = true}};
+const std::vector<kir::Target> kDotTargets = {{.lanes = 1, .dot4 = Dot4::us},
+                                              {.lanes = 16, .dot4 = Dot4::us},
+                                              {.lanes = 16, .dot4 = Dot4::us_sat16},
+                                              {.lanes = 8, .subgroups = 2, .dot4 = Dot4::ss},
+                                              {.lanes = 16, .dot4 = Dot4::us, .panels = true}};
 
 /// Each activation is off by at most 1/254 of the largest of its block, about a three-hundredth of its own size on
 /// average (a uniform rounding of 1/127 has a deviation of 1/127/√12, largest to mean 3); a sum of many is off by as
@@ -121,14 +121,14 @@ TEST_CASE("fast: a norm makes the blocks of what follows it, others have a dispa
   fill(package);
   const Model model = package.open();
   const Graph g = layers(model);
-  const std::string text = to_text(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}));
+  const std::string text = to_text(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}));
   INFO(text);
   CHECK(count(text, "int8_rows = ") == 1);
   CHECK(count(text, " to_int8_") == 2 + 2);  // of what down reads, and of the head's; each dispatch and its kernel
   CHECK(count(text, "int8 dot: the device has dot4 us") == 3);
   CHECK(text.find("mul_int8 = to_int8") != text.npos);
 
-  const std::string apart = to_text(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::fast, false));
+  const std::string apart = to_text(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::fast, false));
   INFO(apart);
   CHECK(count(apart, "int8 dot: the device has dot4 us") == 4);  // gate and up apart, which share their blocks
   CHECK(count(apart, "8-bit blocks for integer dot products") == 3);
@@ -139,14 +139,14 @@ TEST_CASE("fast: a device without integer dot products gets the other kernels, a
   fill(package);
   const Model model = package.open();
   const Graph g = layers(model);
-  const std::string text = to_text(make_plan(g, {.lanes = 16}));
+  const std::string text = to_text(fast_plan(g, {.lanes = 16}));
   INFO(text);
   CHECK(count(text, "f32: the device has no integer dot product") == 3);
   CHECK(text.find("_int8") == text.npos);
-  CHECK(make_plan(g, {.lanes = 16}).int8_products.empty());
-  CHECK(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}).int8_products.size() == 4);
-  const std::string strict = to_text(make_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::strict));
-  CHECK(strict == to_text(make_plan(g, {.lanes = 16}, Numerics::strict)));
+  CHECK(fast_plan(g, {.lanes = 16}).int8_products.empty());
+  CHECK(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}).int8_products.size() == 4);
+  const std::string strict = to_text(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::strict));
+  CHECK(strict == to_text(fast_plan(g, {.lanes = 16}, Numerics::strict)));
 }
 
 TEST_CASE("fast: families that mix formats with bytes have a kernel for each; one without makes all f32") {
@@ -154,7 +154,7 @@ TEST_CASE("fast: families that mix formats with bytes have a kernel for each; on
     TestPackage package(std::string("plan_int8_") + second);
     fill(package, second);
     const Model model = package.open();
-    const std::string text = to_text(make_plan(layers(model), {.lanes = 16, .dot4 = Dot4::us}));
+    const std::string text = to_text(fast_plan(layers(model), {.lanes = 16, .dot4 = Dot4::us}));
     INFO(text);
     CHECK(count(text, "matmul_down|matmul_down_2") == 1);
     const bool bytes = std::string_view(second) != "f32";
@@ -163,7 +163,7 @@ TEST_CASE("fast: families that mix formats with bytes have a kernel for each; on
     const Tensor x = rows(3, 4);
     SimSession sim(model, layers(model));
     const Outputs want = sim.run_step({{"x", x}});
-    const plan::Plan p = make_plan(layers(model), {.lanes = 16, .dot4 = Dot4::us});
+    const plan::Plan p = fast_plan(layers(model), {.lanes = 16, .dot4 = Dot4::us});
     CHECK(distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]) <= kMost);
   }
 }
@@ -174,13 +174,13 @@ TEST_CASE("fast: a plan computes what the simulator computes but for 8 bits") {
   const Model model = package.open();
   const Graph g = layers(model);
   SimSession sim(model, g);
-  for (const kir::Target& target : kTargets)
+  for (const kir::Target& target : kDotTargets)
     for (const bool fuse : {true, false})
       for (const std::int64_t n : {1, 3, 9}) {
         CAPTURE(target.lanes, target.subgroups, name(target.dot4), fuse, n);
         const Tensor x = rows(n, 4);
         const Outputs want = sim.run_step({{"x", x}});
-        const plan::Plan p = make_plan(g, target, Numerics::fast, fuse);
+        const plan::Plan p = fast_plan(g, target, Numerics::fast, fuse);
         const double off = distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]);
         CHECK(off >= kLeast);
         CHECK(off <= kMost);
@@ -199,7 +199,7 @@ TEST_CASE("fast: blocks that a branch made are not there behind it") {
     b.output("y", y);
     b.output("z", matmul(x, model["head"]));
   });
-  const plan::Plan plan = make_plan(g, {.lanes = 16, .dot4 = Dot4::us});
+  const plan::Plan plan = fast_plan(g, {.lanes = 16, .dot4 = Dot4::us});
   const std::string text = to_text(plan);
   INFO(text);
   CHECK(count(text, "x_int8 = to_int8") == 3);

@@ -16,7 +16,7 @@ using kernels::Layout;
 
 namespace {
 
-plan::Plan plan_of(const Graph& g, const kir::Target& target) {
+plan::Plan plan_of_entries(const Graph& g, const kir::Target& target) {
   plan::Plan p = plan::lower(run_passes(g, compilation_passes()).graph,
                              {.name = "test",
                               .target = target,
@@ -55,7 +55,7 @@ struct Packages {
 TEST_CASE("weights of products become panels where the device has them, with their reasons") {
   Packages packages("plan_layouts");
   for (const Model& model : {*packages.in_rows, *packages.in_panels}) {
-    const plan::Plan p = plan_of(sim_test::layout_graph(model), {.lanes = 16, .panels = true});
+    const plan::Plan p = plan_of_entries(sim_test::layout_graph(model), {.lanes = 16, .panels = true});
     for (const char* key : {"table", "head", "Wq.{}", "Wk.{}", "Wv.{}", "Wo.{}"}) {
       INFO(key);
       CHECK(weight(p, key).layout == Layout::panel16);
@@ -72,7 +72,7 @@ TEST_CASE("weights of products become panels where the device has them, with the
 
 TEST_CASE("a device without panels has rows and nothing to say about it") {
   Packages packages("plan_no_layouts");
-  const plan::Plan p = plan_of(sim_test::layout_graph(*packages.in_panels), {.lanes = 8, .subgroups = 4});
+  const plan::Plan p = plan_of_entries(sim_test::layout_graph(*packages.in_panels), {.lanes = 8, .subgroups = 4});
   for (const plan::Buffer& b : p.buffers) {
     CHECK(b.layout == Layout::rows);
     CHECK(b.why_layout.empty());
@@ -86,7 +86,7 @@ TEST_CASE("a table that is only looked up stays as the package has it") {
     const Graph g = graph(model, [&](GraphBuilder& b) {
       b.output("y", gather(model["table"], b.input("tok", i32, {b.dim("N", 1, 20)})) | cast(f32));
     });
-    return weight(plan_of(g, {.lanes = 16, .panels = true}), "table").layout;
+    return weight(plan_of_entries(g, {.lanes = 16, .panels = true}), "table").layout;
   };
   CHECK(of(*packages.in_rows) == Layout::rows);
   CHECK(of(*packages.in_panels) == Layout::panel16);
@@ -99,7 +99,7 @@ TEST_CASE("a plan with panels computes what the simulator computes, from either 
   for (const kir::Target& target : targets)
     for (const Model& model : {*packages.in_rows, *packages.in_panels}) {
       const Graph g = sim_test::layout_graph(model);
-      const plan::Plan p = plan_of(g, target);
+      const plan::Plan p = plan_of_entries(g, target);
       SimSession sim(model, g);
       for (const std::int64_t n : {1, 19}) {
         CAPTURE(target.lanes, n);

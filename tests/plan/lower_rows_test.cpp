@@ -15,7 +15,7 @@ using namespace openinfer;
 
 namespace {
 
-const std::vector<kir::Target> kTargets = {{.lanes = 1}, {.lanes = 16}, {.lanes = 8, .subgroups = 4}};
+const std::vector<kir::Target> kRowTargets = {{.lanes = 1}, {.lanes = 16}, {.lanes = 8, .subgroups = 4}};
 
 /// Element i of a tensor of f32 or i32.
 double number(const Tensor& t, std::int64_t i) {
@@ -44,7 +44,7 @@ using TensorMap = std::map<std::string, Tensor>;
 /// Every output after each of the steps, fused and not, on every target, within `bound` of the simulator's.
 void check(const Graph& g, const std::vector<TensorMap>& steps, const std::map<std::string, std::int64_t>& symbols = {},
            double bound = 2e-6) {
-  for (const kir::Target& target : kTargets)
+  for (const kir::Target& target : kRowTargets)
     for (const bool fused : {false, true}) {
       PassOptions options;
       if (!fused) options.no_fuse = {"all"};

@@ -15,7 +15,7 @@ using namespace openinfer;
 
 namespace {
 
-Tensor numbers(Extents shape, unsigned seed) {
+Tensor eighths(Extents shape, unsigned seed) {
   std::mt19937 random(seed);
   Tensor t(f32, shape);
   for (float& x : t.mutable_data<float>())
@@ -28,8 +28,8 @@ Graph gated() {
   return graph([](GraphBuilder& b) {
     auto N = b.dim("N", 1, 40);
     auto x = b.input("x", f32, {N, 64});
-    auto gate = b.constant("gate", numbers({48, 64}, 1)), up = b.constant("up", numbers({48, 64}, 2));
-    auto v = b.constant("v", numbers({64, 48}, 3));
+    auto gate = b.constant("gate", eighths({48, 64}, 1)), up = b.constant("up", eighths({48, 64}, 2));
+    auto v = b.constant("v", eighths({64, 48}, 3));
     auto mul = (matmul(x, gate, {.transpose_w = true}) | silu()) * matmul(x, up, {.transpose_w = true});
     b.output("y", mul + matmul(x, v));
   });
@@ -58,7 +58,7 @@ TEST_CASE("prompts go to matrix units where the target has them; the plan says w
 }
 
 TEST_CASE("a plan with matrix units computes what one without does") {
-  const Tensor x = numbers({37, 64}, 4);
+  const Tensor x = eighths({37, 64}, 4);
   std::vector<Tensor> results;
   for (const bool mma : {false, true}) {
     kir::Target target = {.lanes = 32, .subgroups = 4};
