@@ -19,7 +19,7 @@ constexpr double kOwnRounding = 0x1p-52;
 
 /// One number on its way through an expression. `value ± error`, and `pending` units of |value| for the roundings of
 /// the operation that made it.
-struct Number {
+struct Approximate {
   double value = 0, error = 0, pending = 0;
 };
 
@@ -31,14 +31,14 @@ double unit_of(ScalarKind kind) {
 double limited(double error) { return std::isnan(error) ? kAnything : error; }
 
 /// What the next operation sees: the operation's own roundings have happened.
-Number settled(const Number& n, ScalarKind kind) {
+Approximate settled(const Approximate& n, ScalarKind kind) {
   const double added = n.pending * unit_of(kind) * (std::abs(n.value) + n.error);
   return {n.value, limited(n.error + (n.pending > 0 ? added : 0)), 0};
 }
 
 /// f is monotone: the ends of the interval bound it.
 template <class F>
-Number monotone(const Number& a, const F& f, double pending) {
+Approximate monotone(const Approximate& a, const F& f, double pending) {
   const double middle = f(a.value);
   if (a.error == 0) return {middle, 0, pending};
   const double low = f(a.value - a.error), high = f(a.value + a.error);
@@ -48,7 +48,7 @@ Number monotone(const Number& a, const F& f, double pending) {
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 /// a^b: for positive a its extremes are at the corners.
-Number power(const Number& a, const Number& b, double pending) {
+Approximate power(const Approximate& a, const Approximate& b, double pending) {
   const double middle = std::pow(a.value, b.value);
   if (a.error == 0 && b.error == 0) return {middle, 0, pending};
   if (!(a.value > a.error)) return {middle, kAnything, pending};
@@ -60,7 +60,7 @@ Number power(const Number& a, const Number& b, double pending) {
 }
 
 /// A function's stated ULP; one ULP is at most two units.
-Number called(const ScalarExpr& e, const std::vector<Number>& o) {
+Approximate called(const ScalarExpr& e, const std::vector<Approximate>& o) {
   const kernels::ScalarFunction* known = kernels::definition(e.name());
   const double pending = 2 * (known ? known->ulp : 2.0);
   const auto bounded_by = [&](double (*f)(double)) { return monotone(o[0], f, pending); };
@@ -80,14 +80,16 @@ Number called(const ScalarExpr& e, const std::vector<Number>& o) {
   return {std::nan(""), kAnything, 0};
 }
 
-Number product(const Number& a, const Number& b) {
+Approximate product(const Approximate& a, const Approximate& b) {
   const auto part = [](double factor, double error) { return error == 0 ? 0 : std::abs(factor) * error; };
   return {a.value * b.value, limited(part(a.value, b.error) + part(b.value, a.error) + part(a.error, b.error)), 1};
 }
-Number sum(const Number& a, const Number& b) { return {a.value + b.value, limited(a.error + b.error), 1}; }
-Number negative(const Number& a) { return {-a.value, a.error, 0}; }
+Approximate sum(const Approximate& a, const Approximate& b) {
+  return {a.value + b.value, limited(a.error + b.error), 1};
+}
+Approximate negative(const Approximate& a) { return {-a.value, a.error, 0}; }
 
-Number quotient(const Number& a, const Number& b) {
+Approximate quotient(const Approximate& a, const Approximate& b) {
   const double value = a.value / b.value;
   constexpr double kRoundings = 1.6;  // 0.8 ULP, where a machine's division is loose
   if (a.error == 0 && b.error == 0) return {value, 0, kRoundings};
@@ -95,12 +97,12 @@ Number quotient(const Number& a, const Number& b) {
   return {value, limited((a.error + std::abs(value) * b.error) / (std::abs(b.value) - b.error)), kRoundings};
 }
 
-Number whole_quotient(const Number& a, const Number& b) {
+Approximate whole_quotient(const Approximate& a, const Approximate& b) {
   return {std::trunc(a.value / b.value), a.error == 0 && b.error == 0 ? 0 : kAnything, 0};
 }
 
 /// A comparison of numbers that are closer than their errors may come out either way.
-Number compared(ScalarOp op, const Number& a, const Number& b) {
+Approximate compared(ScalarOp op, const Approximate& a, const Approximate& b) {
   const double x = a.value, y = b.value, errors = a.error + b.error;
   const bool yes = op == ScalarOp::eq   ? x == y
                    : op == ScalarOp::ne ? x != y
@@ -112,8 +114,8 @@ Number compared(ScalarOp op, const Number& a, const Number& b) {
   return {yes ? 1.0 : 0.0, open ? 1.0 : 0.0, 0};
 }
 
-Number selected(const Number& condition, const Number& a, const Number& b) {
-  const Number &taken = condition.value != 0 ? a : b, &other = condition.value != 0 ? b : a;
+Approximate selected(const Approximate& condition, const Approximate& a, const Approximate& b) {
+  const Approximate &taken = condition.value != 0 ? a : b, &other = condition.value != 0 ? b : a;
   if (condition.error == 0) return taken;
   return {taken.value, limited(std::max(taken.error, std::abs(other.value - taken.value) + other.error)), 0};
 }
@@ -125,7 +127,7 @@ double towards_zero(double x, ScalarKind kind) {
   return std::clamp(std::trunc(x), least, most - (bits < 53 ? 1 : 0));
 }
 
-Number converted(const Number& a, ScalarKind from, ScalarKind to) {
+Approximate converted(const Approximate& a, ScalarKind from, ScalarKind to) {
   if (to == ScalarKind::boolean) return compared(ScalarOp::ne, a, {});
   if (is_float(to)) return {a.value, a.error, to == ScalarKind::f32 && bits_of(from) > 16 && from != to ? 1.0 : 0.0};
   if (!is_float(from)) return a;  // within what both hold
@@ -133,14 +135,14 @@ Number converted(const Number& a, ScalarKind from, ScalarKind to) {
       a, [&](double x) { return towards_zero(x, to); }, 0);
 }
 
-Number narrowed(const Number& a, DType dtype) {
+Approximate narrowed(const Approximate& a, DType dtype) {
   if (openinfer::is_float(dtype))
     return monotone(
         a, [&](double x) { return rounded(dtype, x); }, 0);
-  return a.error == 0 ? a : Number{a.value, kAnything, 0};
+  return a.error == 0 ? a : Approximate{a.value, kAnything, 0};
 }
 
-Number logic(ScalarOp op, const Number& a, const Number& b) {
+Approximate logic(ScalarOp op, const Approximate& a, const Approximate& b) {
   const bool both = op == ScalarOp::logical_and;
   const bool value = both ? a.value != 0 && b.value != 0 : a.value != 0 || b.value != 0;
   // An exact operand that decides leaves nothing open.
@@ -149,7 +151,7 @@ Number logic(ScalarOp op, const Number& a, const Number& b) {
   return {value ? 1.0 : 0.0, decided ? 0 : std::max(a.error, b.error), 0};
 }
 
-Number made_by(const ScalarExpr& e, const std::vector<Number>& o) {
+Approximate made_by(const ScalarExpr& e, const std::vector<Approximate>& o) {
   switch (e.op()) {
     case ScalarOp::parameter: break;
     case ScalarOp::constant: return {e.value(), 0, 0};
@@ -184,7 +186,7 @@ Number made_by(const ScalarExpr& e, const std::vector<Number>& o) {
       return monotone(
           o[0], [](double x) { return std::nearbyint(x); }, 0);
     case ScalarOp::fma: {
-      const Number inner = product(o[0], o[1]);
+      const Approximate inner = product(o[0], o[1]);
       return {std::fma(o[0].value, o[1].value, o[2].value), limited(inner.error + o[2].error), 1};
     }
     case ScalarOp::narrow: return narrowed(o[0], e.dtype());
@@ -206,19 +208,19 @@ class Code {
     result_ = places_.at(e.id());
   }
 
-  Number run(const std::vector<Number>& given) const {
-    std::vector<Number> made(given);
+  Approximate run(const std::vector<Approximate>& given) const {
+    std::vector<Approximate> made(given);
     made.resize(steps_.size());
-    std::vector<Number> operands;
+    std::vector<Approximate> operands;
     for (std::size_t i = inputs_; i < steps_.size(); ++i) {
       operands.clear();
       for (const std::size_t o : steps_[i].operands) operands.push_back(settled(made[o], steps_[o].node.kind()));
       made[i] = made_by(steps_[i].node, operands);
     }
-    const Number& last = made[result_];
+    const Approximate& last = made[result_];
     // One rounding of f32 to nearest is the store's; what a function is looser than that is not.
     const ScalarKind kind = steps_[result_].node.kind();
-    return kind == ScalarKind::f32 && last.pending <= 1 ? Number{last.value, last.error, 0} : settled(last, kind);
+    return kind == ScalarKind::f32 && last.pending <= 1 ? Approximate{last.value, last.error, 0} : settled(last, kind);
   }
 
  private:
@@ -246,10 +248,10 @@ Bounded elementwise(const ScalarExpr& e, const std::vector<ScalarExpr>& paramete
   const Code code(e, parameters);
   Bounded result;
   const std::size_t count = columns.empty() ? 1 : columns.front().value.size();
-  std::vector<Number> given(columns.size());
+  std::vector<Approximate> given(columns.size());
   for (std::size_t i = 0; i < count; ++i) {
     for (std::size_t c = 0; c < columns.size(); ++c) given[c] = {columns[c].value[i], columns[c].error[i], 0};
-    const Number made = code.run(given);
+    const Approximate made = code.run(given);
     result.value.push_back(made.value);
     result.error.push_back(made.error);
   }

@@ -13,7 +13,7 @@ namespace openinfer::kir {
 namespace {
 
 /// Which invocations of the workgroup run: lane by lane, subgroup after subgroup.
-using Mask = std::vector<bool>;
+using Mask = std::vector<char>;  // bool would be packed into words, which is slow to read
 
 class Interpreter {
  public:

@@ -6,13 +6,12 @@
 
 #include "lib/base/fail.h"
 #include "lib/graph/invalid.h"
+#include "lib/graph/names.h"
 
 namespace openinfer {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 bool is_printable(char c) { return c >= ' ' && c <= '~'; }
 

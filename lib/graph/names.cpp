@@ -12,8 +12,6 @@ constexpr std::array<std::string_view, 18> kWords = {"oig",    "dim", "weight", 
                                                      "return", "at",  "true",   "false", "inf",   "nan"};
 constexpr std::size_t kMaxLength = 255;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(std::string_view text) { return std::find(kWords.begin(), kWords.end(), text) != kWords.end(); }
 
 }  // namespace

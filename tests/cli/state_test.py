@@ -89,13 +89,16 @@ class State(Case):
 class Stop(Case):
     """On a package whose answer is known: greedy tokens of a random model are bytes and a few words."""
 
+    known = None  # ids, answer and pieces of it, which are the same in every test
+
     def setUp(self):
         super().setUp()
         tiny_llama.write(self.path("m.oinf"))
         self.flags = ["run", "m.oinf", "--prompt-ids", "1,2,3,4", "-n", 40, "--ignore-eos"]
-        self.ids = self.text(*self.flags, "--ids").strip().split(",")
-        self.answer = self.text(*self.flags).removesuffix("\n")
-        self.pieces = [self.works("detokenize", "m.oinf", i) for i in self.ids]
+        if not Stop.known:
+            ids = self.text(*self.flags, "--ids").strip().split(",")
+            Stop.known = (ids, self.text(*self.flags).removesuffix("\n"), [self.works("detokenize", "m.oinf", i) for i in ids])
+        self.ids, self.answer, self.pieces = Stop.known
 
     def stopped(self, *stops):
         return self.text(*self.flags, *(flag for stop in stops for flag in ("--stop", stop))).removesuffix("\n")

@@ -16,7 +16,7 @@ using namespace openinfer::matrix;
 namespace {
 
 /// Runs what no row of the table refuses.
-void check(const std::vector<Cell>& cells, Backend backend = Backend::cpu) {
+void check_cells(const std::vector<Cell>& cells, Backend backend = Backend::cpu) {
   const std::optional<Runner> runner = runner_of(backend);
   if (!runner) {
     WARN("skipped: no " << openinfer::name(backend) << " on this machine");
@@ -97,19 +97,19 @@ TEST_CASE("what no kernel serves is refused with the user's line, and the table 
   }
 }
 
-TEST_CASE("cells of every operator and dtype") { check(quick_cells()); }
+TEST_CASE("cells of every operator and dtype") { check_cells(quick_cells()); }
 TEST_CASE("cells of every operator and dtype on a Vulkan device", "[.vulkan]") {
-  check(quick_cells(), Backend::vulkan);
+  check_cells(quick_cells(), Backend::vulkan);
 }
 
-TEST_CASE("all elementwise cells", "[.all][elementwise]") { check(all_cells("elementwise")); }
-TEST_CASE("all cells of comparisons and selections", "[.all][compare]") { check(all_cells("compare")); }
-TEST_CASE("all cells of conversions", "[.all][convert]") { check(all_cells("convert")); }
-TEST_CASE("all cells of moves", "[.all][move]") { check(all_cells("move")); }
-TEST_CASE("all cells of operators over axes", "[.all][reduce]") { check(all_cells("reduce")); }
-TEST_CASE("all cells of order and places", "[.all][order]") { check(all_cells("order")); }
-TEST_CASE("all cells of products", "[.all][product]") { check(all_cells("product")); }
-TEST_CASE("all cells of attention and states", "[.all][attention]") { check(all_cells("attention")); }
+TEST_CASE("all elementwise cells", "[.all][elementwise]") { check_cells(all_cells("elementwise")); }
+TEST_CASE("all cells of comparisons and selections", "[.all][compare]") { check_cells(all_cells("compare")); }
+TEST_CASE("all cells of conversions", "[.all][convert]") { check_cells(all_cells("convert")); }
+TEST_CASE("all cells of moves", "[.all][move]") { check_cells(all_cells("move")); }
+TEST_CASE("all cells of operators over axes", "[.all][reduce]") { check_cells(all_cells("reduce")); }
+TEST_CASE("all cells of order and places", "[.all][order]") { check_cells(all_cells("order")); }
+TEST_CASE("all cells of products", "[.all][product]") { check_cells(all_cells("product")); }
+TEST_CASE("all cells of attention and states", "[.all][attention]") { check_cells(all_cells("attention")); }
 
 TEST_CASE("cells whose name has $OPENINFER_CELLS in it", "[.some]") {
   const char* part = std::getenv("OPENINFER_CELLS");
@@ -118,7 +118,7 @@ TEST_CASE("cells whose name has $OPENINFER_CELLS in it", "[.some]") {
   for (Cell& cell : all_cells())
     if (cell.name().find(part) != std::string::npos) cells.push_back(std::move(cell));
   const char* backend = std::getenv("OPENINFER_BACKEND");
-  check(cells, backend ? backend_from_name(backend) : Backend::cpu);
+  check_cells(cells, backend ? backend_from_name(backend) : Backend::cpu);
 }
 
 TEST_CASE("the table of cells", "[.table]") {

@@ -12,7 +12,7 @@ using namespace sim_test;
 namespace {
 
 constexpr std::size_t kSessions = 24;
-constexpr std::int64_t kIn = 1024, kOut = 4096, kKept = 64;  // W: 16 MiB; the state: 1 MiB
+constexpr std::int64_t kWideIn = 1024, kWideOut = 4096, kKept = 64;  // W: 16 MiB; the state: 1 MiB
 constexpr std::int64_t kMiB = 1 << 20;
 
 std::vector<std::int32_t> answer(SimSession& sim, std::int32_t token, std::int32_t from, int count) {
@@ -30,19 +30,19 @@ std::vector<std::int32_t> answer(SimSession& sim, std::int32_t token, std::int32
 
 TEST_CASE("24 sessions over one mapping cost their states and nothing else") {
   TestPackage package("sim_sharing");
-  package.add("W", {kIn, kOut}, std::vector<float>(kIn * kOut, 0.5f));
+  package.add("W", {kWideIn, kWideOut}, std::vector<float>(kWideIn * kWideOut, 0.5f));
   const Model model = package.open();
   const Graph g = graph(model, [&](GraphBuilder& b) {
-    auto h = b.state("h", tensor_state(f32, {kKept, kOut}));
-    auto y = state_read(h) + matmul(b.input("x", f32, {1, kIn}), model["W"]);
+    auto h = b.state("h", tensor_state(f32, {kKept, kWideOut}));
+    auto y = state_read(h) + matmul(b.input("x", f32, {1, kWideIn}), model["W"]);
     state_write(h, y);
     b.output("y", max(y, Over{}));
   });
-  const Inputs inputs = {{"x", Tensor(std::vector<float>(kIn, 1.f), {1, kIn})}};
+  const Inputs inputs = {{"x", Tensor(std::vector<float>(kWideIn, 1.f), {1, kWideIn})}};
   std::vector<SimSession> sessions;
   const auto add = [&] {
     sessions.emplace_back(model, g, SimOptions{.threads = 1});
-    CHECK(sessions.back().run_step(inputs)["y"].data<float>()[0] == 0.5f * kIn);
+    CHECK(sessions.back().run_step(inputs)["y"].data<float>()[0] == 0.5f * kWideIn);
   };
   add();
   const std::int64_t own = resident("RssAnon"), mapped = resident("RssFile");
