@@ -37,16 +37,19 @@ double rounded(DType dtype, double x) {
 double bound_of(DType dtype, double value, double error, double stored) {
   constexpr double kAnything = std::numeric_limits<double>::infinity();
   if (std::isnan(value) && std::isnan(stored)) return 0;
-  if (std::isnan(error) || std::isinf(error) || std::isnan(value)) return kAnything;
+  if (!std::isfinite(error) || std::isnan(value)) return kAnything;
   double low = value - error, high = value + error;
   if (is_float(dtype) && low < kSmallestNormal && high > -kSmallestNormal) {
     low = std::min(low, 0.0);
     high = std::max(high, 0.0);
   }
   double bound = 0;
-  for (const double end : {rounded(dtype, low), rounded(dtype, high)})
-    if (end != stored) bound = std::max(bound, std::abs(end - stored));
-  return std::isnan(bound) ? kAnything : bound;
+  for (const double end : {rounded(dtype, low), rounded(dtype, high)}) {
+    if (end == stored || (std::isnan(end) && std::isnan(stored))) continue;
+    const double distance = std::abs(end - stored);
+    bound = std::isnan(distance) ? kAnything : std::max(bound, distance);
+  }
+  return bound;
 }
 
 std::vector<double> numbers_of(DType dtype, const std::byte* elements, std::int64_t count) {

@@ -7,7 +7,9 @@
 #include "codegen/check/elementwise_bounds.h"
 #include "codegen/check/op_bounds.h"
 #include "lib/base/fail.h"
+#include "lib/base/narrow.h"
 #include "lib/graph/infer.h"
+#include "lib/ops/builtin.h"
 #include "lib/ops/dtypes.h"
 #include "lib/passes/fused_group.h"
 
@@ -41,6 +43,36 @@ Bounded exactly(std::vector<double> numbers) {
   return b;
 }
 
+bool is_long(DType dtype) { return dtype == DType::i64 || dtype == DType::u64; }
+
+/// A cast that rounds a number once where arithmetic in f32 and the store's rounding would do it twice.
+bool rounds_once(DType from, DType to) {
+  return is_float8(to) || to == DType::f16 || to == DType::bf16 || (to == DType::f32 && is_long(from));
+}
+
+/// 64-bit integers as doubles that round to anything shorter as they do themselves.
+std::vector<double> sticky_numbers(const Tensor& tensor) {
+  std::vector<double> all;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tensor.count()); ++i) {
+    const std::uint64_t bits = load_element(tensor.dtype(), tensor.bytes().data(), i);
+    all.push_back(is_signed_int(tensor.dtype()) ? sticky_double(static_cast<std::int64_t>(bits)) : sticky_double(bits));
+  }
+  return all;
+}
+
+/// Likewise what a cast to 16 or 8 bits hands to the store.
+Bounded rounded_to_odd(const Bounded& x) {
+  Bounded y = x;
+  for (std::size_t i = 0; i < x.value.size(); ++i) {
+    if (!std::isfinite(x.error[i])) continue;
+    y.value[i] = round_to_odd(x.value[i]);
+    if (x.error[i] == 0) continue;
+    const double low = round_to_odd(x.value[i] - x.error[i]), high = round_to_odd(x.value[i] + x.error[i]);
+    y.error[i] = low == high ? 0 : std::max(y.value[i] - low, high - y.value[i]);
+  }
+  return y;
+}
+
 }  // namespace
 
 bool Bounds::is_computed_in(ValueId v, int dispatch) const {
@@ -68,9 +100,23 @@ Bounded Bounds::operand(ValueId v, int dispatch) {
   return b;
 }
 
+/// Its expression works on bits, of which elementwise() knows nothing.
+Bounded Bounds::cast_result(const Node& node, int dispatch) {
+  const ValueId v = node.operands[0];
+  const DType from = g_.values[v].type.dtype, to = g_.values[node.results[0]].type.dtype;
+  Bounded x = operand(v, dispatch);
+  if (is_long(from) && is_exact(x)) x.value = sticky_numbers(values_.tensor(v));
+  if (to != DType::f32) x = rounded_to_odd(x);
+  if (const Attribute* saturate = node.attributes.find("saturate"); saturate && std::get<bool>(*saturate))
+    for (double& value : x.value)
+      if (std::isinf(rounded(to, value))) value = std::copysign(to == DType::f16 ? 65504 : 0x1.fep127, value);
+  return x;
+}
+
 Bounded Bounds::elementwise_result(const Node& node, int dispatch) {
   const Tensor stored = values_.tensor(node.results[0]);
-  if (is_float8(stored.dtype())) return operand(node.operands[0], dispatch);  // cast: its expression gives bits
+  if (node.op == &cast_op() && rounds_once(g_.values[node.operands[0]].type.dtype, stored.dtype()))
+    return cast_result(node, dispatch);
   std::vector<ScalarExpr> parameters;
   std::vector<Bounded> columns;
   bool exact = true;

@@ -29,6 +29,7 @@ class Bounds {
 
  private:
   bool is_computed_in(ValueId v, int dispatch) const;
+  Bounded cast_result(const Node& node, int dispatch);
   Bounded elementwise_result(const Node& node, int dispatch);
 
   const GraphData& g_;

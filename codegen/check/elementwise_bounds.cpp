@@ -41,6 +41,7 @@ template <class F>
 Approximate monotone(const Approximate& a, const F& f, double pending) {
   const double middle = f(a.value);
   if (a.error == 0) return {middle, 0, pending};
+  if (std::isnan(a.value)) return {middle, kAnything, pending};
   const double low = f(a.value - a.error), high = f(a.value + a.error);
   return {middle, limited(std::max(std::abs(low - middle), std::abs(high - middle))), pending};
 }
@@ -117,7 +118,7 @@ Approximate compared(ScalarOp op, const Approximate& a, const Approximate& b) {
 Approximate selected(const Approximate& condition, const Approximate& a, const Approximate& b) {
   const Approximate &taken = condition.value != 0 ? a : b, &other = condition.value != 0 ? b : a;
   if (condition.error == 0) return taken;
-  return {taken.value, limited(std::max(taken.error, std::abs(other.value - taken.value) + other.error)), 0};
+  return {taken.value, std::max(taken.error, limited(std::abs(other.value - taken.value) + other.error)), 0};
 }
 
 double towards_zero(double x, ScalarKind kind) {

@@ -84,6 +84,16 @@ TEST_CASE("a comparison that errors leave open may choose either") {
   CHECK(check::elementwise(e, {kX, kY}, {column({2}), column({2})}).error[0] == 0);  // exact: not open
 }
 
+TEST_CASE("what has no bound leaves none behind") {
+  const ScalarExpr unknown = bit_cast(bit_cast(kX, ScalarKind::u32) >> 1, ScalarKind::f32);
+  const auto none = [&](const ScalarExpr& e) {
+    return std::isinf(check::elementwise(e, {kX}, {column({1})}).error[0]);
+  };
+  CHECK(none(select(unknown < kX, unknown, ScalarExpr(0.75f))));
+  CHECK(none(select(unknown < kX, ScalarExpr(0.75f), unknown)));
+  CHECK(none(convert(convert(unknown, ScalarKind::i32), ScalarKind::f32)));
+}
+
 TEST_CASE("operations on bits have no bound for numbers that are not exact") {
   const ScalarExpr e = bit_cast(bit_cast(kX, ScalarKind::u32) >> 1, ScalarKind::f32);
   CHECK(std::isinf(check::elementwise(e, {kX}, {column({1}, 0.5)}).error[0]));
@@ -98,6 +108,8 @@ TEST_CASE("bounds of what is stored") {
   CHECK(check::bound_of(DType::f32, 2, 0.5, 2.25) == 0.75);
   CHECK(check::bound_of(DType::f32, NAN, 0, NAN) == 0);
   CHECK(std::isinf(check::bound_of(DType::f32, NAN, 0, 1)));
+  CHECK(std::isinf(check::bound_of(DType::f32, 1, 0, NAN)));
+  CHECK(check::bound_of(DType::f8e4m3, 1000, 0, NAN) == 0);  // it holds no infinity
   CHECK(std::isinf(check::bound_of(DType::f32, 1, INFINITY, 1)));
   CHECK(check::bound_of(DType::f32, 1e-40, 0, 1e-40f) == static_cast<double>(1e-40f));  // flushed to 0
 }

@@ -120,3 +120,25 @@ TEST_CASE("both branches of a condition are recorded, in a step each") {
   CHECK(data.find("0.0.0.bound"));
   CHECK_FALSE(data.find("1.1.0.bound"));  // one product of exact numbers: the same bits everywhere
 }
+
+TEST_CASE("casts that round once are held to their bits, and so is what chooses by them") {
+  const auto held = [](const Tensor& table, DType to, bool choose) {
+    const opnf::Reader data = open(record(graph([&](GraphBuilder& b) {
+      const auto x = gather(b.constant("table", table), b.input("ids", i32, {64}));
+      const auto y = cast(x, to);
+      b.output("y", choose ? select(lt(abs(y), 6e4), y, 0.75) : y);
+    })));
+    return data.find("0.0.0") && !data.find("0.0.0.bound");
+  };
+  // By way of the nearest f32 or f64, each of these would be rounded to the wrong side of a tie.
+  const Tensor i32s(std::vector<std::int32_t>{3, -5, 0x1010001, -0x1010001, 0x7fffffff}, {5});
+  const Tensor i64s(std::vector<std::int64_t>{3, -5, 0x1010001, (1ll << 60) + (1ll << 36) + 1, -(1ll << 62) - 1}, {5});
+  const Tensor f64s(std::vector<double>{0.5, -3, 1 + 0x1p-8 + 0x1p-40, 1 + 0x1p-11 + 0x1p-40, 1.0625 + 0x1p-50}, {5});
+  for (const Tensor& table : {i32s, i64s, f64s})
+    for (const DType to : {f16, bf16, DType::f8e4m3, f32}) {
+      CAPTURE(name(table.dtype()), name(to));
+      CHECK(held(table, to, false));
+      // What stays in a register may keep the digits of a fraction until the store.
+      if (table.dtype() != f64 && to != DType::f8e4m3) CHECK(held(table, to, true));
+    }
+}
