@@ -40,12 +40,13 @@ class Recorder {
  public:
   Recorder(const Graph& graph, const plan::Plan& plan, RecordedInputs inputs, std::string_view kernel_files)
       : g_(graph.data()),
+        own_names_(with_own_names(graph)),
         plan_(plan),
         inputs_(std::move(inputs)),
         kernel_files_(kernel_files),
-        session_(g_.model ? SimSession(*g_.model, graph, {.dims = inputs_.sizes})
-                          : SimSession(graph, {.dims = inputs_.sizes})),
-        values_(g_),
+        session_(g_.model ? SimSession(*g_.model, own_names_, {.dims = inputs_.sizes})
+                          : SimSession(own_names_, {.dims = inputs_.sizes})),
+        values_(own_names_.data()),
         pool_(0),
         bounds_(values_, pool_, plan.int8_products),
         path_((folder_.path() / "data.oinf").string()),
@@ -278,6 +279,7 @@ class Recorder {
   }
 
   const GraphData& g_;
+  const Graph own_names_;
   const plan::Plan& plan_;
   RecordedInputs inputs_;
   std::string kernel_files_;

@@ -36,6 +36,24 @@ Tensor turned(const Tensor& stored, const Extents& logical) {
 
 }  // namespace
 
+Graph with_own_names(const Graph& graph) {
+  auto own = std::make_shared<GraphData>(graph.data());
+  std::set<std::string> taken;
+  for (const ValueInfo& v : own->values) taken.insert(v.name);
+  for (const Node& loop : own->nodes) {
+    if (loop.op != &loop_op()) continue;
+    for (std::size_t i = 0; i < loop.results.size(); ++i) {
+      ValueInfo &behind = own->values[loop.results[i]],
+                &inside = own->values[own->regions[loop.regions[0]].arguments[i + 1]];
+      if (behind.state >= 0) continue;
+      const std::string stem = behind.name.substr(0, behind.name.find('.'));
+      for (int n = 1; !taken.insert(behind.name).second; ++n) behind.name = fmt::format("{}.{}", stem, n);
+      inside.name = behind.name;
+    }
+  }
+  return Graph(std::move(own));
+}
+
 void Values::follow(SimSession& session) {
   std::set<std::string_view> names;
   for (const ValueInfo& v : g_.values)

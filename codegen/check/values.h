@@ -13,12 +13,16 @@
 
 namespace openinfer::check {
 
+/// The graph with names of their own for what loops carry, inside and behind: in a branch of a condition the value
+/// before may have the same name and be used again behind the condition. Numbers stay.
+Graph with_own_names(const Graph& graph);
+
 class Values {
  public:
+  /// `g` has own names.
   explicit Values(const GraphData& g) : g_(g) {}
 
-  /// Watches every value of the graph. Names tell values apart: what a loop carries hides the value before it, which
-  /// nothing uses any more.
+  /// Watches every value of the graph.
   void follow(SimSession& session);
 
   const GraphData& graph() const { return g_; }

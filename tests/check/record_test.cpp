@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -119,6 +120,18 @@ TEST_CASE("both branches of a condition are recorded, in a step each") {
   CHECK((data.find("1.1.0") && !data.find("1.0.0")));
   CHECK(data.find("0.0.0.bound"));
   CHECK_FALSE(data.find("1.1.0.bound"));  // one product of exact numbers: the same bits everywhere
+}
+
+TEST_CASE("what a loop carries in a branch hides no value from what follows the condition") {
+  const opnf::Reader data = open(record(graph([](GraphBuilder& b) {
+    const auto x = b.input("x", f32, {4}), y = b.input("y", f32, {4});
+    const auto around = [&] { return b.loop("l", 0, 2, y, [&](Index, Value v) { return v + x; }); };
+    b.output("z", b.cond(b.input("p", boolean, {}), around, [&] { return x; }));
+    b.output("exp", exp(y));
+  })));
+  const auto y = elements<float>(data, "0.in.y"), found = elements<float>(data, "0.1.0");
+  REQUIRE(found.size() == 4);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(found[i] == Approx(std::exp(y[i])));
 }
 
 TEST_CASE("casts that round once are held to their bits, and so is what chooses by them") {
