@@ -240,9 +240,8 @@ ARM_COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 @unittest.skipUnless(platform.machine() == "x86_64", "compares with a project for x86-64-v2")
 @unittest.skipUnless(shutil.which(ARM_COMPILER) and shutil.which(EMULATOR), f"needs {ARM_COMPILER} and {EMULATOR}")
 class Arm(Case):
-    """A project for Arm, cross-compiled and emulated, gives the numbers of one for x86-64-v2, which has four lanes too."""
-    # Attention multiplies and adds in one rounding on Arm, in two on x86-64-v2: some 40 of them in sums below 4.
-    ROUNDINGS = 40 * 4 * 2**-24
+    """A project for Arm, cross-compiled and emulated, beside one for x86-64-v2, which has four lanes too."""
+    N1 = [EMULATOR, "-cpu", "neoverse-n1"]
 
     @classmethod
     def setUpClass(cls):
@@ -254,8 +253,15 @@ class Arm(Case):
                  "-DCMAKE_EXE_LINKER_FLAGS=-static"]
         for device, options in (("x86-64-v2", []), ("neoverse-n1", cross)):
             project = os.path.join(cls.home, device)
-            subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", "tiny"], check=True, capture_output=True)
+            subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", "tiny", "--check-data"], check=True, capture_output=True)
             build(project, os.path.join(project, "b"), *options)
+        # The one for Arm once more, with the kernels of the other: attention there multiplies and adds with two roundings, as SSE does.
+        cls.same = os.path.join(cls.home, "same")
+        shutil.copytree(os.path.join(cls.home, "neoverse-n1"), cls.same, ignore=shutil.ignore_patterns("b"))
+        cls.kernels = [name for name in os.listdir(os.path.join(cls.same, "device")) if name.endswith(".cpp")]
+        for name in cls.kernels:
+            shutil.copy(os.path.join(cls.home, "x86-64-v2", "device", name), os.path.join(cls.same, "device", name))
+        build(cls.same, os.path.join(cls.same, "b"), *cross)
 
     def model(self, emulator, device, *arguments):
         return subprocess.run([*emulator, os.path.join(self.home, device, "b/model"), self.package, *map(str, arguments)],
@@ -265,12 +271,24 @@ class Arm(Case):
         prompt = np.random.default_rng(2).integers(0, tiny_llama.VOCAB, 37).tolist()
         flags = ["--prompt-ids", ",".join(map(str, prompt)), "--generate", 12, "--ignore-eos", "--ids", "--threads", 2, "--logits"]
         expected = ",".join(map(str, tiny_llama.greedy(prompt, 12))) + "\n"
-        for emulator, device in (([], "x86-64-v2"), ([EMULATOR, "-cpu", "neoverse-n1"], "neoverse-n1")):
-            done = self.model(emulator, device, *flags, f"{device}.npy")
+        logits = {}
+        for emulator, project in (([], "x86-64-v2"), (self.N1, "neoverse-n1"), (self.N1, "same")):
+            done = self.model(emulator, project, *flags, f"{project}.npy")
             self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
-        arm, x86 = (np.load(self.path(f"{device}.npy")) for device in ("neoverse-n1", "x86-64-v2"))
-        self.assertLess(np.abs(arm - x86).max(), self.ROUNDINGS)
-        self.assertLess(np.abs(np.load(self.path("neoverse-n1.npy")) - tiny_llama.logits(prompt)).max(), Rows.TOLERANCE)
+            logits[project] = np.load(self.path(f"{project}.npy"))
+            self.assertLess(np.abs(logits[project] - tiny_llama.logits(prompt)).max(), Rows.TOLERANCE)
+        np.testing.assert_array_equal(logits["same"], logits["x86-64-v2"])
+
+    def test_kernels_differ_by_what_they_fuse(self):
+        for name in self.kernels:
+            x86, arm = (self.read(os.path.join(self.home, project, "device", name)).decode() for project in ("x86-64-v2", "neoverse-n1"))
+            self.assertNotIn("fma(", x86)
+            self.assertEqual(x86 == arm, "fma(" not in arm, name)
+
+    def test_values_within_the_bounds_of_their_operators(self):
+        done = self.model(self.N1, "neoverse-n1", "--check")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"check: \d+ nodes, \d+ values within bounds\n$")
 
     def test_refuses_a_cpu_without_the_instructions(self):
         done = self.model([EMULATOR, "-cpu", "cortex-a53"], "neoverse-n1", "--prompt-ids", "1")
