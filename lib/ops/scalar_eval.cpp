@@ -9,6 +9,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/ops/convert.h"
+#include "lib/ops/power.h"
 #include "lib/ops/rounding.h"
 
 namespace openinfer {
@@ -154,7 +155,7 @@ Function function_named(std::string_view name) {
   if (name == "log1p") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::log1p(x); }); };
   if (name == "expm1") return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return std::expm1(x); }); };
   if (name == "pow")
-    return [](ScalarKind k, const Columns& c) { map2<kFloats>(k, c, [](auto a, auto b) { return std::pow(a, b); }); };
+    return [](ScalarKind k, const Columns& c) { map2<kFloats>(k, c, [](auto a, auto b) { return power(a, b); }); };
   if (name == "rsqrt")
     return [](ScalarKind k, const Columns& c) { call(k, c, [](auto x) { return decltype(x)(1) / std::sqrt(x); }); };
   fail(ErrorCode::not_found, "[scalar] there is no std:: function '{}'; inline its definition first", name);

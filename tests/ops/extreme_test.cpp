@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sizes at the edge of the integers, empty tensors with huge extents, and numbers on the edge between two halves.
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -110,6 +112,14 @@ TEST_CASE("extreme_doubles_round_once") {
       CHECK(bits == even + 1);
     }
   }
+}
+
+TEST_CASE("extreme_powers_are_one_whatever_a_nan_says") {
+  const auto nan = [](std::uint32_t bits) { return std::bit_cast<float>(bits); };
+  const Tensor x{nan(0x7f800001), nan(0xffaab99e), nan(0x7fc00000), INFINITY, 0.0f};  // the first two signal
+  const Tensor ones{1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
+  CHECK(run("y = pow(x, 0.0) : f32[5]", "x: f32[5]", "f32[5]", x) == ones);
+  CHECK(run("y = pow(1.0, x) : f32[5]", "x: f32[5]", "f32[5]", x) == ones);
 }
 
 TEST_CASE("extreme_lengths_of_vectors_are_out_of_memory") {
