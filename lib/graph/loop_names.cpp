@@ -31,6 +31,8 @@ class Reader {
   }
   /// Whatever hides `v` where it is used has the wrong name.
   void use(ValueId v) {
+    if (v != kNoValue && g_.values[v].node != kNoNode && is_leaf(g_.nodes[g_.values[v].node]))
+      for (ValueId index : g_.nodes[g_.values[v].node].operands) use(index);  // @W.{l}, written where it is used
     if (!is_named(v)) return;
     const auto& stack = meaning_[g_.values[v].name];
     for (auto top = stack.rbegin(); top != stack.rend() && *top != v; ++top)

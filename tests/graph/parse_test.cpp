@@ -132,6 +132,18 @@ TEST_CASE("a_loop_shares_the_name_of_what_it_carries_unless_that_misleads") {
   CHECK(built(false, true).find("carry x.1 = x at") != std::string::npos);
 }
 
+TEST_CASE("a_carried_index_hides_no_index_of_a_table_or_a_weight") {
+  GraphBuilder b;
+  const auto rate = b.table("rate", {0.5f, 1.0f, 2.0f});
+  b.output("y", b.loop("l", 0, 3, b.input("x", f32, {}), [&](Index l, Value v) {
+    (void)b.loop("k", 0, 2, b.value(l), [](Index, Value n) { return n; });
+    return apply(*test_ops::all().find("add"), {v, rate[l]})[0];
+  }));
+  const std::string text = to_text(b.build());
+  CHECK(text.find("carry l.1 = l at") != std::string::npos);
+  CHECK(printed(text) == text);
+}
+
 TEST_CASE("a_version_of_a_state_follows_from_the_order_of_lines") {
   CHECK(parse_error(around("a = state_read($s)\nfor l in 0..2 carry $s {\nstate_write($s, a)\n}\nb = state_read($s)",
                            kState)) == "");
