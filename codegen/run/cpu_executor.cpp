@@ -29,7 +29,7 @@ CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& mod
       weights_(plan.budget.bytes == 0 ? std::make_unique<PlacedWeights>(plan, model, pool_) : nullptr),
       streamed_(plan.budget.bytes == 0 ? nullptr : std::make_unique<StreamedWeights>(plan, model.value())),
       binding_(plan, options.dims),
-      arena_(arena_bytes(plan)) {
+      arenas_(Arenas::of(model)) {
   binding_.check_indices(std::move(options.index_bounds));
   memory_.resize(plan.buffers.size());
   for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
@@ -40,11 +40,9 @@ CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& mod
                                  : std::span<const std::byte>();
     own_.emplace_back(owned ? static_cast<std::size_t>(binding_.bytes(b)) : constant.size());
     std::copy(constant.begin(), constant.end(), own_[i].bytes().begin());
-    if (b.role == Role::scratch)
-      memory_[i] = arena_.bytes().data() + b.offset;
-    else if (b.role != Role::weight)
-      memory_[i] = own_[i].bytes().data();
+    if (b.role != Role::scratch && b.role != Role::weight) memory_[i] = own_[i].bytes().data();
   }
+  (void)arenas_->lend(arena_bytes(plan));  // so that memory lacks here, if it lacks
 }
 
 std::byte* CpuExecutor::place(const Operand& operand) {
@@ -69,6 +67,9 @@ Tensors CpuExecutor::step(const Tensors& inputs) {
     if (!bytes.empty()) std::memcpy(own_[i].bytes().data(), bytes.data(), bytes.size());
   }
   if (streamed_) streamed_->begin_step();
+  Arenas::Lease arena = arenas_->lend(arena_bytes(plan_));
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
+    if (plan_.buffers[i].role == Role::scratch) memory_[i] = arena.data() + plan_.buffers[i].offset;
   steps(entry.steps);
   Tensors outputs;
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {

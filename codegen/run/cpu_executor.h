@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a plan on this CPU, in this process: weights in place in the mapped package or laid out anew, one arena, one
-// call of the thread pool for each dispatch. Its memory is taken when it is made, and costs nothing until something is
-// written to it.
+// Runs a plan on this CPU, in this process: weights in place in the mapped package or laid out anew, an arena for each
+// step that runs, one call of the thread pool for each dispatch. Its memory is taken when it is made, and costs nothing
+// until something is written to it.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "codegen/plan/plan.h"
+#include "codegen/run/arenas.h"
 #include "codegen/run/cpu_library.h"
 #include "codegen/run/executor.h"
 #include "codegen/run/placed_weights.h"
@@ -68,9 +69,9 @@ class CpuExecutor final : public Executor {
   std::unique_ptr<PlacedWeights> weights_;     // without a memory budget
   std::unique_ptr<StreamedWeights> streamed_;  // with one
   PlanBinding binding_;
-  std::vector<std::byte*> memory_;  // by buffer; of weights null
+  std::vector<std::byte*> memory_;  // by buffer; of weights null, of scratch in the step's arena
   std::vector<ZeroPages> own_;      // by buffer: inputs, outputs, constants, states
-  ZeroPages arena_;
+  std::shared_ptr<const Arenas> arenas_;
   std::int64_t turn_ = 0;  // of the innermost loop, from 0
   std::uint64_t bytes_read_ = 0;
 };
