@@ -113,7 +113,7 @@ std::vector<std::uint32_t> optimised(std::string_view name, const std::vector<st
 
 bool has_spirv() { return true; }
 
-void prepare_spirv() { compiled("nothing", "#version 460\nvoid main() {}\n"); }
+void prepare_spirv() { compiled("nothing", "#version 430\nvoid main() {}\n"); }
 
 std::string spirv_tools() {
   const glslang::Version v = glslang::GetVersion();
