@@ -53,10 +53,7 @@ const DimDecl& dim_of(const GraphData& g, const std::string& symbol) {
   return *std::find_if(g.dims.begin(), g.dims.end(), [&](const DimDecl& d) { return d.name == symbol; });
 }
 
-bool takes_rows(const Graph& graph) try {
-  row_contract(graph);
-  return true;
-} catch (const Error&) {
+bool takes_rows(const Graph& graph) try { return !row_contract(graph).has_source; } catch (const Error&) {
   return false;
 }
 

@@ -209,6 +209,7 @@ void run_eval(EvalOptions options) {
   if (!options.against.empty()) check_backend(other, "eval: --against");
   Run run(options.run);
   const auto contract = row_contract(run.chosen.graph);
+  refuse_source(contract, "eval");
   const Tokenizer tokenizer = open_tokenizer(run.model, "eval");
   EvalResult result = {.model = options.run.model, .text = read(options, tokenizer, contract)};
 

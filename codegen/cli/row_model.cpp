@@ -34,6 +34,8 @@ std::int64_t bound(const GraphData& graph, const Dim& dim) {
   return 0;
 }
 
+constexpr std::string_view kSourceCache = "cross_kv";
+
 [[noreturn]] void refuse(const Graph& graph) {
   fail(ErrorCode::unsupported,
        "[run] text and token ids need a graph (tok, pos, slot: i32[N], rows: i32[R]) -> (logits: f32[R, vocab]); this "
@@ -41,10 +43,11 @@ std::int64_t bound(const GraphData& graph, const Dim& dim) {
        signature(graph));
 }
 
-std::map<std::string, std::int64_t> session_dims(const RowContract& contract, std::int64_t context,
+std::map<std::string, std::int64_t> session_dims(const RowContract& contract, std::int64_t context, std::int64_t source,
                                                  std::map<std::string, std::int64_t> dims) {
   if (!contract.context_symbol.empty()) dims.emplace(contract.context_symbol, context);
   if (!contract.slots_symbol.empty()) dims.emplace(contract.slots_symbol, 1);
+  if (!contract.source_capacity_symbol.empty()) dims.emplace(contract.source_capacity_symbol, source);
   return dims;
 }
 
@@ -52,6 +55,32 @@ std::map<std::string, std::int64_t> session_dims(const RowContract& contract, st
 std::string remedy_of(const RowContract& contract, std::int64_t context) {
   return context < contract.max_context ? fmt::format("--max-context gives up to {}", contract.max_context)
                                         : "that is the most that this graph holds";
+}
+
+/// An input beside the rows: of an encoder-decoder.
+bool is_source(std::string_view name, const TensorType& type, const TensorType& tok) {
+  if (name == "source") return type.shape.size() == 1;
+  if (name == "source_slot") return type.shape.empty();
+  return name == "source_end" && type.shape == tok.shape;
+}
+
+/// The source's inputs: all of them or none, and a cache of its keys and values.
+void read_source(const Graph& graph, RowContract& contract) {
+  const auto inputs = graph.inputs();
+  const auto* source = find(inputs, "source");
+  const auto parts =
+      (source != nullptr) + (find(inputs, "source_slot") != nullptr) + (find(inputs, "source_end") != nullptr);
+  if (parts == 0) return;
+  if (parts != 3 || contract.max_source == 0) refuse(graph);
+  contract.has_source = true;
+  contract.max_source = std::min(contract.max_source, bound(graph.data(), source->shape[0]));
+}
+
+void check_vocabulary(std::span<const TokenId> ids, const RowContract& contract) {
+  if (ids.empty()) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
+  for (const auto id : ids)
+    if (id < 0 || id >= contract.vocab_size)
+      fail(ErrorCode::invalid_argument, "[run] token id {} is beyond the vocabulary of {}", id, contract.vocab_size);
 }
 
 }  // namespace
@@ -65,9 +94,14 @@ void read_states(const Graph& graph, RowContract& contract) {
       contract.caches_only = false;
       continue;
     }
+    if (contract.slots_symbol.empty()) contract.slots_symbol = symbol(spec.shape[1]);
+    if (state.name == kSourceCache) {
+      contract.max_source = bound(data, spec.shape[3]);
+      contract.source_capacity_symbol = symbol(spec.shape[3]);
+      continue;
+    }
     contract.max_context = std::min(contract.max_context, bound(data, spec.shape[3]));
     if (contract.context_symbol.empty()) contract.context_symbol = symbol(spec.shape[3]);
-    if (contract.slots_symbol.empty()) contract.slots_symbol = symbol(spec.shape[1]);
   }
 }
 
@@ -76,6 +110,7 @@ RowContract row_contract(const Graph& graph) {
   const auto *tok = find(inputs, "tok"), *rows = find(inputs, "rows"), *logits = find(outputs, "logits");
   if (!tok || !rows || !logits || logits->dtype != f32 || logits->shape.size() != 2) refuse(graph);
   for (const auto& [name, type] : inputs) {
+    if (type.dtype == i32 && is_source(name, type, *tok)) continue;
     const bool known = name == "tok" || name == "pos" || name == "slot" || name == "rows";
     if (!known || type.dtype != i32 || type.shape.size() != 1) refuse(graph);
     if (name != "rows" && type.shape != tok->shape) refuse(graph);
@@ -92,23 +127,39 @@ RowContract row_contract(const Graph& graph) {
   contract.has_pos = find(inputs, "pos") != nullptr;
   contract.has_slot = find(inputs, "slot") != nullptr;
   read_states(graph, contract);
+  read_source(graph, contract);
   return contract;
 }
 
+void refuse_source(const RowContract& contract, std::string_view what) {
+  if (contract.has_source)
+    fail(ErrorCode::unsupported,
+         "[{}] this model is an encoder-decoder, which answers a text and does not go on from it: use `openinfer run` "
+         "with a "
+         "PROMPT or --prompt-ids",
+         what);
+}
+
+void check_source(std::span<const TokenId> ids, const RowContract& contract) {
+  check_vocabulary(ids, contract);
+  if (static_cast<std::int64_t>(ids.size()) > contract.max_source)
+    fail(ErrorCode::invalid_argument, "[run] {} tokens do not fit: the encoder of this graph takes at most {}",
+         ids.size(), contract.max_source);
+}
+
 void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::int64_t context) {
-  if (ids.empty()) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
-  for (const auto id : ids)
-    if (id < 0 || id >= contract.vocab_size)
-      fail(ErrorCode::invalid_argument, "[run] token id {} is beyond the vocabulary of {}", id, contract.vocab_size);
+  check_vocabulary(ids, contract);
   if (static_cast<std::int64_t>(ids.size()) > context)
     fail(ErrorCode::invalid_argument, "[run] {} tokens do not fit into a context of {}; {}", ids.size(), context,
          remedy_of(contract, context));
 }
 
-RowModel::RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open)
+RowModel::RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open,
+                   std::vector<TokenId> source)
     : contract_(row_contract(graph)),
       context_(context),
-      session_(open(session_dims(contract_, context, std::move(dims)))) {
+      session_(open(session_dims(contract_, context, static_cast<std::int64_t>(source.size()), std::move(dims)))),
+      source_(std::move(source)) {
   const auto limits = session_.limits();
   const auto at_most = [&](std::int64_t& rows, const std::string& symbol) {
     if (const auto limit = limits.find(symbol); limit != limits.end()) rows = std::min(rows, limit->second);
@@ -154,6 +205,14 @@ void RowModel::keep(std::size_t count) {
   held_.resize(std::min(held_.size(), count));  // later positions are hidden by the causal mask and written again
 }
 
+/// The source of slot 0 in its first step, and nothing from then on, for `n` rows.
+void RowModel::add_source(Inputs& inputs, std::size_t n) const {
+  const auto given = source_held_ ? std::vector<TokenId>() : source_;
+  inputs.emplace_back("source", Tensor(given, {static_cast<std::int64_t>(given.size())}));
+  inputs.emplace_back("source_slot", Tensor::scalar(std::int32_t{0}));
+  inputs.emplace_back("source_end", std::vector<std::int32_t>(n, static_cast<std::int32_t>(source_.size()) - 1));
+}
+
 /// Logits of the rows from `first` on, at least of the last one.
 Tensor RowModel::step(std::span<const TokenId> ids, std::size_t first) {
   const auto n = ids.size();
@@ -164,9 +223,11 @@ Tensor RowModel::step(std::span<const TokenId> ids, std::size_t first) {
   Inputs inputs = {{"tok", std::vector<std::int32_t>(ids.begin(), ids.end())}, {"rows", rows}};
   if (contract_.has_pos) inputs.emplace_back("pos", pos);
   if (contract_.has_slot) inputs.emplace_back("slot", std::vector<std::int32_t>(n, 0));
+  if (contract_.has_source) add_source(inputs, n);
   Tensor logits = session_.run_step(inputs, {"logits"}, Location{})["logits"];
   held_.insert(held_.end(), ids.begin(), ids.end());
-  rows_run_ += static_cast<std::int64_t>(n);
+  rows_run_ += static_cast<std::int64_t>(n + (source_held_ ? 0 : source_.size()));
+  source_held_ = true;
   return logits;
 }
 

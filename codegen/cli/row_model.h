@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives any graph that takes rows: inputs tok, pos, slot i32[N] and rows i32[R], output logits f32[R, vocab]
 // (pos and slot may be absent, as in a graph without a cache). One sequence in slot 0, prompts in chunks of N's bound.
+// An encoder-decoder also has source i32[S], source_slot i32[], source_end i32[N] and a cache named cross_kv
+// (openinfer/models/t5.h): the source text is given with the first rows.
 #pragma once
 
 #include <cstdint>
@@ -29,23 +31,32 @@ struct RowContract {
   bool caches_only = true;             // every state is a cache by position, so that a prefix can be kept
   bool has_pos = false;
   bool has_slot = false;
+  bool has_source = false;                  // an encoder-decoder
+  std::int64_t max_source = 0;              // bound of S and of what cross_kv holds
+  std::string source_capacity_symbol = {};  // empty: fixed
 };
 
 /// Errors: unsupported, with the graph's inputs and outputs and the way to run it all the same.
 RowContract row_contract(const Graph& graph);
+/// Errors: unsupported for an encoder-decoder, which goes on from no text; `what` cannot do with it.
+void refuse_source(const RowContract& contract, std::string_view what);
 /// The part of it that the caches alone tell: of any graph.
 void read_states(const Graph& graph, RowContract& contract);
 
 /// Errors: invalid_argument for no ids, an id beyond the vocabulary, or more ids than the context holds.
 void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::int64_t context);
 
+/// The same of the source of an encoder-decoder.
+void check_source(std::span<const TokenId> ids, const RowContract& contract);
+
 class RowModel {
  public:
   /// `context`: positions to hold. `open` makes the session; it is given `dims` and the sizes of the graph's caches.
-  /// Under a memory budget prompts go in chunks that fit it.
+  /// Under a memory budget prompts go in chunks that fit it. `source`: the text of an encoder-decoder, at least one id.
   /// Errors: invalid_argument if the context is beyond the graph's bound; those of `open`.
   using Dims = std::map<std::string, std::int64_t>;
-  RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open);
+  RowModel(const Graph& graph, std::int64_t context, Dims dims, const std::function<SimSession(Dims)>& open,
+           std::vector<TokenId> source = {});
 
   const RowContract& contract() const { return contract_; }
   std::int64_t context() const { return context_; }
@@ -67,19 +78,24 @@ class RowModel {
 
   /// Ids whose rows the cache holds.
   const std::vector<TokenId>& held() const { return held_; }
-  /// What the session's states hold, when they were loaded from a file.
-  void holds(std::vector<TokenId> ids) { held_ = std::move(ids); }
-  /// Ids computed so far.
+  /// What the session's states hold, when they were loaded from a file: `ids`, and of an encoder-decoder the source.
+  void holds(std::vector<TokenId> ids) {
+    held_ = std::move(ids);
+    source_held_ = true;
+  }
+  /// Ids computed so far, those of the source too.
   std::int64_t rows_run() const { return rows_run_; }
 
  private:
   void keep(std::size_t count);
   Tensor step(std::span<const TokenId> ids, std::size_t first);
+  void add_source(Inputs& inputs, std::size_t n) const;
 
   RowContract contract_;
   std::int64_t context_;
   SimSession session_;
-  std::vector<TokenId> held_;
+  std::vector<TokenId> held_, source_;
+  bool source_held_ = false;  // its keys and values are in cross_kv
   std::int64_t rows_run_ = 0;
 };
 

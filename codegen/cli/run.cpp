@@ -132,7 +132,8 @@ void add_text_flags(CLI::App& command, RunOptions& o) {
   command.add_flag("--ids", o.print_ids, "Print the generated ids, comma separated, instead of text");
   command.add_option(
       "--logits", o.logits,
-      "Write the logits of every prompt position, f32 (T, vocab), to F.npy; of an encoder the last hidden state");
+      "Write the logits of every prompt position, f32 (T, vocab), to F.npy; of an encoder the last hidden state, of an "
+      "encoder-decoder the answer's first");
 }
 
 void add_graph_flags(CLI::App& command, RunOptions& o) {

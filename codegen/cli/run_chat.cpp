@@ -50,6 +50,7 @@ bool read_line(std::string& line) {
 void run_chat(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
+  refuse_source(contract, "run --chat");
   const Tokenizer tokenizer = open_tokenizer(run.model, "run --chat");
   const auto before = saved_run(options.load_state);
   check_conversation(before, options.load_state);

@@ -34,8 +34,28 @@ SavedRun with_message(const RunOptions& options, const Tokenizer& tokenizer, con
   return now;
 }
 
+/// Of an encoder-decoder: the prompt is its source, and the answer stands behind a token that the package names.
+SavedRun with_source(const Run& run, const Tokenizer* tokenizer, const std::optional<SavedRun>& before) {
+  const auto& options = run.options;
+  if (before && (options.prompt || options.prompt_ids))
+    fail(ErrorCode::invalid_argument,
+         "[run] {} holds a text and the beginning of its answer, which a prompt cannot go on from: leave out the "
+         "prompt, "
+         "or --load-state",
+         options.load_state);
+  if (before) return *before;
+  const auto start = run.model.find_meta<std::int64_t>("decoder_start_id");
+  if (!start || !std::in_range<TokenId>(*start))
+    fail(ErrorCode::not_found, "[run] {} does not say decoder_start_id, the token that answers begin behind",
+         run.model.path());
+  return {.source = encode_prompt(options, tokenizer, false), .ids = {static_cast<TokenId>(*start)}};
+}
+
 /// What is to be answered: behind what --load-state brought, if it did.
-SavedRun with_prompt(const RunOptions& options, const Tokenizer* tokenizer, const std::optional<SavedRun>& before) {
+SavedRun with_prompt(const Run& run, const RowContract& contract, const Tokenizer* tokenizer,
+                     const std::optional<SavedRun>& before) {
+  const auto& options = run.options;
+  if (contract.has_source) return with_source(run, tokenizer, before);
   if (options.chat) return with_message(options, *tokenizer, before);
   SavedRun now = before.value_or(SavedRun{});
   now.messages.clear();
@@ -102,16 +122,19 @@ Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId
 void run_text(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
+  if (options.chat) refuse_source(contract, "run --chat");
   const auto tokenizer = tokenizer_for(run);
   const auto before = saved_run(options.load_state);
-  SavedRun now = with_prompt(options, tokenizer ? &*tokenizer : nullptr, before);
+  SavedRun now = with_prompt(run, contract, tokenizer ? &*tokenizer : nullptr, before);
   const auto wanted =
       static_cast<std::int64_t>(now.ids.size()) + std::min(options.generate.max_tokens, contract.max_context);
   Sampler sampler(options.sampler);
   if (before) sampler.resume(before->sampler);
   const auto context = choose_context(options, contract, std::max<std::int64_t>(1, wanted));
   check_ids(now.ids, contract, context);
-  RowModel rows(run.chosen.graph, context, run.dims(), [&](auto dims) { return run.session(std::move(dims)); });
+  if (contract.has_source) check_source(now.source, contract);
+  RowModel rows(
+      run.chosen.graph, context, run.dims(), [&](auto dims) { return run.session(std::move(dims)); }, now.source);
   take_up(rows, before, options.load_state);
   run.attach(rows.session());
   const auto start = Clock::now();

@@ -19,6 +19,7 @@ SavedRun parsed(const Json& json) {
   saved.ids = json.at("ids").get<std::vector<TokenId>>();
   saved.held = json.at("held").get<std::size_t>();
   saved.sampler = json.at("sampler").get<std::uint64_t>();
+  if (json.contains("source")) saved.source = json.at("source").get<std::vector<TokenId>>();
   for (const auto& message : json.at("messages"))
     saved.messages.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>(), {}});
   return saved;
@@ -28,6 +29,7 @@ SavedRun parsed(const Json& json) {
 
 std::string to_note(const SavedRun& saved) {
   Json json = {{"kind", kKind}, {"ids", saved.ids}, {"held", saved.held}, {"sampler", saved.sampler}};
+  if (!saved.source.empty()) json["source"] = saved.source;
   json["messages"] = Json::array();
   for (const auto& message : saved.messages)
     json["messages"].push_back({{"role", message.role}, {"content", message.content}});

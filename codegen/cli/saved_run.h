@@ -15,6 +15,7 @@
 namespace openinfer::cli {
 
 struct SavedRun {
+  std::vector<TokenId> source = {};        // of an encoder-decoder
   std::vector<TokenId> ids = {};           // prompts and answers so far
   std::size_t held = 0;                    // how many of them, from the first on, the caches hold
   std::vector<ChatMessage> messages = {};  // of a chat, the last answer included
