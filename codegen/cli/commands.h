@@ -21,6 +21,7 @@ void add_embed(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, Action& action);
+void add_cost(CLI::App& app, Action& action);
 void add_emit(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);

@@ -14,8 +14,8 @@
 #include "codegen/check/spirv.h"
 #include "codegen/cli/architectures.h"
 #include "codegen/cli/commands.h"
+#include "codegen/cli/entry_points.h"
 #include "codegen/cli/options.h"
-#include "codegen/cli/row_model.h"
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/usage.h"
 #include "codegen/devices/devices.h"
@@ -49,48 +49,9 @@ std::string name_from(const std::string& path) {
   return taken || (name[0] >= '0' && name[0] <= '9') ? "emitted_" + name : name;
 }
 
-const DimDecl& dim_of(const GraphData& g, const std::string& symbol) {
-  return *std::find_if(g.dims.begin(), g.dims.end(), [&](const DimDecl& d) { return d.name == symbol; });
-}
-
-bool takes_rows(const Graph& graph) try { return !row_contract(graph).has_source; } catch (const Error&) {
-  return false;
-}
-
-using Bounds = std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>>;
-
-/// A flag that says how large a size of the caches can be.
-void bound_dim(Bounds& dims, const GraphData& g, const std::string& symbol, std::string_view flag,
-               std::optional<std::int64_t> most) {
-  if (!most) return;
-  if (symbol.empty())
-    fail(ErrorCode::invalid_argument, "[emit] {} {}: the graph has no cache for which that is open", flag, *most);
-  const DimDecl& dim = dim_of(g, symbol);
-  if (*most > dim.max)
-    fail(ErrorCode::invalid_argument, "[emit] {} {} is beyond the graph's {} ({})", flag, *most, dim.max, symbol);
-  dims[symbol] = {std::min(dim.min, *most), *most};
-}
-
-/// decode (one row, or one for each sequence of a batch) and prefill (up to 512) for graphs that take rows, else one
-/// way in.
-std::vector<plan::EntrySpec> entries(const Graph& graph, const EmitOptions& options) {
-  const GraphData& g = graph.data();
-  Bounds dims;
-  RowContract states;
-  read_states(graph, states);
-  bound_dim(dims, g, states.context_symbol, "--max-context", options.max_context);
-  // Caches of as many sequences as the graph allows are no part of a budget that nobody asked for.
-  const bool one = options.memory_budget != 0 && !options.batch && !states.slots_symbol.empty();
-  bound_dim(dims, g, states.slots_symbol, "--batch", one ? std::optional<std::int64_t>(1) : options.batch);
-  if (!takes_rows(graph)) return {{"step", dims}};
-  std::vector<plan::EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
-  for (const auto& [input, type] : graph.inputs()) {
-    if (input != "tok" && input != "rows") continue;
-    const DimDecl& rows = dim_of(g, type.shape[0].terms()[0].symbol);
-    both[0].dims[rows.name] = {rows.min, std::min(std::max(rows.min, options.batch.value_or(1)), rows.max)};
-    both[1].dims[rows.name] = {rows.min, std::min<std::int64_t>(512, rows.max)};
-  }
-  return both;
+/// Caches of as many sequences as the graph allows are no part of a budget that nobody asked for.
+EntryOptions ways_in(const EmitOptions& options) {
+  return {options.max_context, options.batch, options.memory_budget != 0};
 }
 
 void print_dump(std::string_view pass, const std::string& before, const std::string& after) {
@@ -159,7 +120,7 @@ void run_emit(const EmitOptions& options) {
   plan::PlanOptions how = {.name = options.name.empty() ? name_from(options.model) : options.name,
                            .target = emit::target_of(device),
                            .numerics = numerics_from_name(options.numerics),
-                           .entries = entries(graph, options),
+                           .entries = entry_points(graph, ways_in(options), "emit"),
                            .taps = options.check_data};
   const emit::MatrixUnits units = units_for(device, options);
   how.target.mma = units.shape;

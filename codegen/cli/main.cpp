@@ -51,7 +51,7 @@ int run(int argc, char** argv) {
   app.footer("`openinfer COMMAND --help` shows a command's flags and two examples.");
   Action action;
   for (auto add : {add_inspect, add_verify, add_tokenize, add_detokenize, add_graph, add_pack, add_run, add_embed,
-                   add_eval, add_convert, add_devices, add_emit, add_explain, add_completion, add_man})
+                   add_eval, add_convert, add_devices, add_cost, add_emit, add_explain, add_completion, add_man})
     add(app, action);
   try {
     check_command(app, argc, argv);
