@@ -22,16 +22,19 @@ namespace openinfer {
 // --- making and converting ------------------------------------------------------------------------------------------
 
 /// x in another dtype. Floats round to nearest, ties to even; float to integer truncates, saturates and takes NaN to
-/// 0; integer to integer wraps; to bool is x != 0. Beyond the largest, f8e5m2 is infinite and f8e4m3, which has no
-/// infinity, is NaN. Weights of any stored format dequantise, exactly, to f32 and then round. Dtypes: from anything to
-/// plain dtypes (f64 f32 f16 bf16, i8…u64, bool), f8e4m3 and f8e5m2 [C1]. Same dtype: x itself.
+/// 0; integer to integer wraps; to bool is x != 0. What is beyond the largest 8-bit float (57344, 448) once rounded,
+/// and infinities, are infinite in f8e5m2 and NaN in f8e4m3, which has no infinity: ml_dtypes' bits. PyTorch (2.15) has
+/// the same in f8e5m2; in f8e4m3 it makes ±448 of them, as `saturate` does. Weights of any stored format dequantise,
+/// exactly, to f32 and then round. Dtypes: from anything to plain dtypes (f64 f32 f16 bf16, i8…u64, bool), f8e4m3 and
+/// f8e5m2 [C1]. Same dtype: x itself.
 Value cast(const In& x, DType dtype);
 Pipe cast(DType dtype);
 struct CastOptions {
   std::string rounding = {};  // of floats to integers: trunc (as without), floor, ceil, round (halves to even), away
-  bool saturate = false;      // the largest, the least instead of wrapping, the largest finite instead of infinity
+  bool saturate = false;      // the largest, the least instead of wrapping, the largest finite instead of beyond
 };
-/// The same in another way.  Errors: invalid_argument [C2] for an unknown rounding, or one of no float to an integer.
+/// The same in another way. saturate to f8e4m3: PyTorch's bits; to f8e5m2 ±57344, infinities too; a NaN stays one.
+/// Errors: invalid_argument [C2] for an unknown rounding, or one of no float to an integer.
 Value cast(const In& x, DType dtype, const CastOptions& options);
 Pipe cast(DType dtype, const CastOptions& options);
 /// y[…] = (q[…] − zero) · scale, what an affine quantised tensor stands for; both operations round to f32.

@@ -41,8 +41,6 @@ std::vector<TensorType> infer_cast(const InferContext& c) {
     c.fail(ErrorCode::invalid_argument,
            fmt::format("rounding '{}' of {} to {}: floats become integers by trunc, floor, ceil, round or away",
                        mode.rounding, name(from), name(to)));
-  if (mode.saturate && !contains(kPlain, to))  // [C2]
-    c.fail(ErrorCode::invalid_argument, fmt::format("saturate is of {}, not {}", dtype_names(kPlain), name(to)));
   return {{to, c.type(0).shape}};
 }
 

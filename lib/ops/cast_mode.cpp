@@ -38,11 +38,24 @@ To saturated_element(From x) {
   return std::cmp_greater(x, Limits::max()) ? Limits::max() : static_cast<To>(x);
 }
 
+/// The largest finite number instead of what its rounding or an infinity leaves; a NaN stays one.
+template <class To, class From>
+To saturated_float8(From x) {
+  constexpr std::uint8_t kLargest = std::is_same_v<To, Float8E4M3> ? 0x7e : 0x7b;
+  To y = convert<To>(x);
+  bool nan = false;
+  if constexpr (!std::is_integral_v<From> && !std::is_same_v<From, Byte01>) nan = std::isnan(Element<From>::load(x));
+  if (!nan && (y.bits & 0x7f) > kLargest) y.bits = static_cast<std::uint8_t>((y.bits & 0x80) | kLargest);
+  return y;
+}
+
 template <class To, class From>
 To convert_in_mode(const CastMode& mode, From x) {
   constexpr bool float_from = !std::is_integral_v<From> && !std::is_same_v<From, Byte01>;
   constexpr bool float_to = !std::is_integral_v<To> && !std::is_same_v<To, Byte01>;
-  if constexpr (float_from && std::is_integral_v<To>) {
+  if constexpr (std::is_same_v<To, Float8E4M3> || std::is_same_v<To, Float8E5M2>) {
+    return mode.saturate ? saturated_float8<To>(x) : convert<To>(x);
+  } else if constexpr (float_from && std::is_integral_v<To>) {
     return convert<To>(whole_number(mode.rounding, Element<From>::load(x)));
   } else if constexpr (float_to && !std::is_same_v<To, double>) {
     const To y = convert<To>(x);
@@ -70,6 +83,7 @@ ScalarExpr saturated_integer(const ScalarExpr& x, DType from, DType to) {
 
 double largest_of(DType dtype) {
   if (dtype == DType::f16) return 65504;
+  if (is_float8(dtype)) return dtype == DType::f8e4m3 ? 448 : 57344;
   return static_cast<double>(dtype == DType::f32 ? kLargestF32 : kLargestBf16);
 }
 
@@ -85,12 +99,15 @@ void convert_elements(const CastMode& mode, DType from_dtype, const std::byte* f
   if (mode.is_usual() || from_dtype == to_dtype) return convert_elements(from_dtype, from, to_dtype, to, count);
   dispatch<kPlain>(from_dtype, [&](auto from_tag) {
     using From = typename decltype(from_tag)::Type;
-    dispatch<kPlain>(to_dtype, [&](auto to_tag) {
+    const auto each = [&](auto to_tag) {
       using To = typename decltype(to_tag)::Type;
       const auto* x = reinterpret_cast<const From*>(from);
       auto* y = reinterpret_cast<To*>(to);
       for (std::int64_t i = 0; i < count; ++i) y[i] = convert_in_mode<To>(mode, x[i]);
-    });
+    };
+    if (to_dtype == DType::f8e4m3) return each(Tag<Float8E4M3>{});
+    if (to_dtype == DType::f8e5m2) return each(Tag<Float8E5M2>{});
+    dispatch<kPlain>(to_dtype, each);
   });
 }
 
@@ -103,7 +120,10 @@ ScalarExpr convert_expr(const CastMode& mode, const ScalarExpr& x, DType from, D
   // A double is cut before it is rounded: to f32 it would be infinite already.
   const double most = largest_of(to);
   const auto cut = [&](const ScalarExpr& y) { return max(min(y, ScalarExpr(most)), ScalarExpr(-most)); };
-  return is_float(from) ? convert_expr(cut(x), from, to) : cut(convert_expr(x, from, to));
+  if (is_float(from)) return convert_expr(cut(x), from, to);
+  // What an f32 rounds of a whole number lies beyond the largest 8-bit float.
+  if (is_float8(to)) return convert_expr(cut(convert_expr(x, from, DType::f32)), DType::f32, to);
+  return cut(convert_expr(x, from, to));
 }
 
 }  // namespace openinfer

@@ -19,7 +19,7 @@ struct CastMode {
 /// Is it a rounding that cast knows?
 bool is_rounding(std::string_view name);
 
-/// `count` elements at `to` from `from`, both plain.
+/// `count` elements at `to` from `from`, both plain; `to_dtype` may be an 8-bit float.
 void convert_elements(const CastMode& mode, DType from_dtype, const std::byte* from, DType to_dtype, std::byte* to,
                       std::int64_t count);
 /// The same of one element as convert_expr.h has it.

@@ -22,15 +22,16 @@ void cast_cells(const Operator& row, DType t, std::vector<Cell>& to) {
     if (is_float(t) != is_float(result)) add(t, result, "()", {}, false);
   }
   for (const DType small : {DType::f8e4m3, DType::f8e5m2})  // and back, since outputs are compared as plain dtypes
-    to.push_back({.op = std::string(row.name),
-                  .dtype = fmt::format("{} -> {}", name(t), name(small)),
-                  .form = "(N, 129)",
-                  .build =
-                      [=](CellGraph& c) {
-                        const Value code = cast(c.input(t, {N, 129}, every_value()), small);
-                        c.output(cast(code, f32));
-                      },
-                  .quick = is_float(t)});
+    for (const bool saturate : {false, true})
+      to.push_back({.op = std::string(row.name),
+                    .dtype = fmt::format("{} -> {}", name(t), name(small)),
+                    .form = saturate ? "(N, 129), saturated" : "(N, 129)",
+                    .build =
+                        [=](CellGraph& c) {
+                          const Value x = c.input(t, {N, 129}, every_value());
+                          c.output(cast(cast(x, small, {.saturate = saturate}), f32));
+                        },
+                    .quick = is_float(t)});
   add(t, f32, "(5003)", {5003}, false);
   const auto add_mode = [&](DType result, const CastOptions& options) {
     to.push_back({.op = std::string(row.name),

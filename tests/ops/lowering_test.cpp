@@ -208,6 +208,7 @@ TEST_CASE("lowering_of_cast_to_8_bit_floats_equals_its_reference") {
     for (DType to : {DType::f8e4m3, DType::f8e5m2}) {
       CAPTURE(name(from), name(to));
       CHECK(check_lowering(cast_op(), {from}, {{"dtype", to}}));
+      CHECK(check_lowering(cast_op(), {from}, {{"dtype", to}, {"saturate", true}}));
     }
 }
 
