@@ -7,6 +7,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/wide.h"
+#include "lib/ops/workspace.h"
 
 namespace openinfer {
 namespace {
@@ -47,7 +48,8 @@ const OpDef& l2_norm_op() {
       .infer = infer_l2_norm,
       .reference = reference_l2_norm,
       .decompose = decompose_l2_norm,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = row_workspace};
   return op;
 }
 

@@ -7,6 +7,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/wide.h"
+#include "lib/ops/workspace.h"
 
 namespace openinfer {
 namespace {
@@ -45,7 +46,8 @@ const OpDef& log_softmax_op() {
                            .infer = infer_log_softmax,
                            .reference = [](OpRun& run) { change_rows(run, [](auto x) { take_log_softmax(x); }); },
                            .decompose = decompose_log_softmax,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = row_workspace};
   return op;
 }
 

@@ -5,8 +5,9 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
-#include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/wide.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -28,27 +29,7 @@ void normalise_softmax(std::span<C> x) {
 }
 
 void reference_softmax(OpRun& run) {
-  const TensorView x = run.in(0);
-  const TensorSpan y = run.out(0);
-  const std::int64_t axis = run.integer("axis");
-  const AxisRows rows(x.shape, static_cast<std::size_t>(axis < 0 ? axis + std::ssize(x.shape) : axis));
-  with_sum_type(x.dtype, [&](auto tag) {
-    using C = typename decltype(tag)::Type;
-    run.parallel_for(rows.count(), row_grain(rows.extent), [&](std::int64_t begin, std::int64_t end) {
-      std::vector<C> row(static_cast<std::size_t>(rows.extent));
-      for (std::int64_t r = begin; r < end; ++r) {
-        load_row<C>(x, rows.first(r), rows.inner, row);
-        normalise_softmax<C>(row);
-        store_row<C>(y, rows.first(r), rows.inner, row);
-      }
-    });
-  });
-}
-
-Workspace workspace_softmax(const OpRun& run) {
-  const std::int64_t axis = run.integer("axis");
-  const Extents& shape = run.in(0).shape;
-  return {.per_thread_bytes = shape[static_cast<std::size_t>(axis < 0 ? axis + std::ssize(shape) : axis)] * 8};
+  change_rows(run, [](auto x) { normalise_softmax(x); });
 }
 
 }  // namespace
@@ -60,7 +41,7 @@ const OpDef& softmax_op() {
                            .infer = infer_softmax,
                            .reference = reference_softmax,
                            .lower = lower_to_kernel,
-                           .workspace = workspace_softmax};
+                           .workspace = row_workspace};
   return op;
 }
 
