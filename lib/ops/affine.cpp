@@ -96,6 +96,19 @@ void reference_affine(OpRun& run) {
   });
 }
 
+/// Scale and zero point, which are read whole; a row of each thread.
+Workspace workspace_affine(const OpRun& run) {
+  const StoredMatrix m(run.in(0));
+  Workspace space = {
+      .shared_bytes = 2 * run.in(1).count() * 4, .per_thread_bytes = m.length * 4, .stored_rows_bytes = m.row_bytes};
+  for (const std::size_t operand : {1u, 2u}) {
+    if (!run.has(operand)) continue;
+    const StoredMatrix whole(run.in(operand));
+    space.stored_rows_bytes = std::max(space.stored_rows_bytes, whole.rows * whole.row_bytes);
+  }
+  return space;
+}
+
 }  // namespace
 
 AffinePlaces affine_places(const Extents& stored, const Extents& scale, std::int64_t axis, std::int64_t group,
@@ -142,7 +155,8 @@ const OpDef& affine_op() {
                      {"group", AttributeKind::integer, std::int64_t{0}}},
       .infer = infer_affine,
       .reference = reference_affine,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = workspace_affine};
   return op;
 }
 

@@ -10,6 +10,7 @@
 #include "lib/ops/move.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -59,7 +60,8 @@ const OpDef& concat_op() {
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}},
                            .infer = infer_concat,
                            .reference = reference_concat,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

@@ -4,6 +4,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -43,7 +44,8 @@ const OpDef& cumsum_op() {
                            .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}},
                            .infer = infer_cumsum,
                            .reference = reference_cumsum,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

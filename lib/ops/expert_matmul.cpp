@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lib/base/checked.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/dtypes.h"
@@ -46,6 +47,17 @@ void reference_expert_matmul(OpRun& run) {
   run_expert_product(run, rows, run.in(kExpertX).shape.size() == 2 ? ids.shape[1] : 1);
 }
 
+/// Each expert's rows: a vector's head and its block, elements in vectors that grow, to twice what they hold beside
+/// what they held; and which experts there are, alike.
+Workspace workspace_expert_matmul(const OpRun& run) {
+  constexpr std::int64_t kBlock = 32;  // the least that an allocator gives
+  Workspace space = expert_product_workspace(run);
+  const std::int64_t experts = run.in(kExperts).shape[0], pairs = run.in(kExpertIds).count();
+  const std::int64_t one_each = static_cast<std::int64_t>(sizeof(ExpertRows::value_type)) + kBlock + 3 * 8;
+  space.shared_bytes = checked_add(space.shared_bytes, experts * one_each + 3 * pairs * 8);
+  return space;
+}
+
 /// Experts that nobody chose are not read: at most one for each row of ids.
 Cost cost_expert_matmul(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value) {
   const auto elements = [&](const Shape& shape) {
@@ -71,7 +83,8 @@ const OpDef& expert_matmul_op() {
                            .infer = infer_expert_matmul,
                            .reference = reference_expert_matmul,
                            .lower = lower_to_kernel,
-                           .cost = cost_expert_matmul};
+                           .cost = cost_expert_matmul,
+                           .workspace = workspace_expert_matmul};
   return op;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ops/extreme.h"
+#include "lib/ops/workspace.h"
 
 #include <fmt/format.h>
 
@@ -77,7 +78,8 @@ OpDef place_of_extreme(std::string_view name, bool largest) {
           .traits = {.reduction = true},
           .infer = infer_place,
           .reference = largest ? reference_place<true> : reference_place<false>,
-          .lower = lower_to_kernel};
+          .lower = lower_to_kernel,
+          .workspace = no_workspace};
 }
 
 }  // namespace openinfer

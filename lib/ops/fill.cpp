@@ -9,6 +9,7 @@
 #include "lib/ops/convert_expr.h"
 #include "lib/ops/dtypes.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -71,7 +72,8 @@ const OpDef& fill_op() {
                                           {"dtype", AttributeKind::dtype, DType::f32}},
                            .infer = infer_fill,
                            .reference = reference_fill,
-                           .lower = lower_fill};
+                           .lower = lower_fill,
+                           .workspace = no_workspace};
   return op;
 }
 

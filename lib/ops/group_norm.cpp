@@ -63,6 +63,13 @@ void reference_group_norm(OpRun& run) {
   });
 }
 
+/// w and b; a group of each thread.
+Workspace workspace_group_norm(const OpRun& run) {
+  const TensorView x = run.in(0);
+  const std::int64_t size = x.dtype == DType::f64 ? 8 : 4, rows = x.shape[0] * run.integer("groups");
+  return {.shared_bytes = 2 * x.shape[1] * size, .per_thread_bytes = rows == 0 ? 0 : x.count() / rows * size};
+}
+
 std::vector<Value> decompose_group_norm(const std::vector<OptionalIn>& operands, const Attributes& attributes) {
   const std::int64_t groups = std::get<std::int64_t>(*attributes.find("groups"));
   const Attribute* eps = attributes.find("eps");
@@ -92,7 +99,8 @@ const OpDef& group_norm_op() {
       .infer = infer_group_norm,
       .reference = reference_group_norm,
       .decompose = decompose_group_norm,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = workspace_group_norm};
   return op;
 }
 

@@ -7,6 +7,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -43,7 +44,8 @@ const OpDef& iota_op() {
                                           {"dtype", AttributeKind::dtype, DType::i32}},
                            .infer = infer_iota,
                            .reference = reference_iota,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

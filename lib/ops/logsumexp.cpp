@@ -29,6 +29,13 @@ class LogSumExpFold {
   std::vector<C> all_;
 };
 
+/// All elements behind a result, in a vector that grows: twice what it holds, and what it held before.
+Workspace workspace_logsumexp(const OpRun& run) {
+  const std::int64_t elements = Reduction(run).elements();
+  return {.per_thread_bytes =
+              (std::min(kFedAtOnce, elements) + 3 * elements) * (run.in(0).dtype == DType::f64 ? 8 : 4)};
+}
+
 std::vector<Value> decompose_logsumexp(const std::vector<OptionalIn>& operands, const Attributes& attributes) {
   const Over over = over_of(attributes);
   return computed_wide(operands, [&](const Value& x) {
@@ -45,6 +52,7 @@ const OpDef& logsumexp_op() {
   static const OpDef op = [] {
     OpDef made = reduction("logsumexp", infer_reduction<kFloats>, reduce<kFloats, LogSumExpFold>);
     made.decompose = decompose_logsumexp;
+    made.workspace = workspace_logsumexp;
     return made;
   }();
   return op;

@@ -52,4 +52,10 @@ void take_in_order(OpRun& run, bool descending) {
   });
 }
 
+Workspace order_workspace(const OpRun& run) {
+  const TensorView x = run.in(0);
+  const std::int64_t axis = run.integer("axis");
+  return {.per_thread_bytes = x.shape[static_cast<std::size_t>(axis < 0 ? axis + std::ssize(x.shape) : axis)] * 4};
+}
+
 }  // namespace openinfer

@@ -10,5 +10,7 @@ namespace openinfer {
 /// elements, result 1 (i32) their places. A NaN counts as largest, −0 and +0 as equal; equal elements keep the order
 /// that they stand in.
 void take_in_order(OpRun& run, bool descending);
+/// Places of a row, of each thread.
+Workspace order_workspace(const OpRun& run);
 
 }  // namespace openinfer

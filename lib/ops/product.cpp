@@ -247,11 +247,28 @@ void run_product(OpRun& run, bool transpose_w, std::size_t bias) {
   with_sum_type(run.in(0).dtype, [&](auto tag) { run_in<typename decltype(tag)::Type>(run, p, bias); });
 }
 
-void run_expert_product(OpRun& run, const ExpertRows& rows, std::int64_t sharing) {
+namespace {
+
+/// Of one row and one expert.
+Problem expert_problem_of(const OpRun& run) {
   const TensorView w = run.in(1);
   Problem p;
   p.K = w.shape[1], p.N = w.shape[2];
   p.w_rows_are_columns = w.transposed;
+  return p;
+}
+
+}  // namespace
+
+Workspace expert_product_workspace(const OpRun& run) {
+  const Problem p = expert_problem_of(run);
+  Workspace space;
+  with_sum_type(run.in(0).dtype, [&](auto tag) { space = workspace_in<typename decltype(tag)::Type>(run, p, 0); });
+  return space;
+}
+
+void run_expert_product(OpRun& run, const ExpertRows& rows, std::int64_t sharing) {
+  const Problem p = expert_problem_of(run);
   with_sum_type(run.in(0).dtype,
                 [&](auto tag) { run_experts_in<typename decltype(tag)::Type>(run, p, rows, sharing); });
 }

@@ -24,6 +24,8 @@ using ExpertRows = std::vector<std::vector<std::int64_t>>;
 /// result(row, m) = dot16 over k of row `row / sharing` of operand 0 and the expert's column m. Experts without rows
 /// are not read.
 void run_expert_product(OpRun& run, const ExpertRows& rows, std::int64_t sharing);
+/// Without the rows of experts, which are the caller's.
+Workspace expert_product_workspace(const OpRun& run);
 Workspace product_workspace(const OpRun& run, bool transpose_w, std::size_t bias);
 
 Cost product_cost(const InferContext& c, const std::function<std::int64_t(const Dim&)>& value, bool transpose_w);

@@ -55,6 +55,11 @@ Cost reduction_cost(const InferContext& c, const std::function<std::int64_t(cons
           elements};
 }
 
+/// What feed() hands out at once.
+Workspace reduction_workspace(const OpRun& run) {
+  return {.per_thread_bytes = std::min(kFedAtOnce, Reduction(run).elements()) * 8};
+}
+
 }  // namespace
 
 OpDef reduction(std::string_view name, InferFn infer, ReferenceFn reference) {
@@ -65,7 +70,8 @@ OpDef reduction(std::string_view name, InferFn infer, ReferenceFn reference) {
           .infer = infer,
           .reference = reference,
           .lower = lower_to_kernel,
-          .cost = reduction_cost};
+          .cost = reduction_cost,
+          .workspace = reduction_workspace};
 }
 
 Attributes attributes_of(const Over& over) {

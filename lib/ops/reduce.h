@@ -61,24 +61,26 @@ class Reduction {
   std::int64_t elements_ = 0;
 };
 
-/// Hands the elements behind a result to `fold` in pieces; every piece but the last is kPiece long, whole groups of the
-/// sixteen partial sums.
+/// Whole groups of the sixteen partial sums.
+inline constexpr std::int64_t kFedAtOnce = 256 * kPartialSums;
+
+/// Hands the elements behind a result to `fold` in pieces; every piece but the last is kFedAtOnce long, whole groups of
+/// the sixteen partial sums.
 template <class T, class Fold>
 void feed(const T* x, const Reduction& reduction, std::int64_t result, std::vector<ComputeOf<T>>& piece, Fold& fold) {
-  constexpr std::int64_t kPiece = 256 * kPartialSums;
   const auto [extent, step] = reduction.run();
-  piece.resize(static_cast<std::size_t>(std::min(kPiece, reduction.elements())));
+  piece.resize(static_cast<std::size_t>(std::min(kFedAtOnce, reduction.elements())));
   const std::span<const ComputeOf<T>> whole(piece);
   std::int64_t filled = 0;
   Reduction::Walk walk(reduction, result);
   for (std::int64_t left = reduction.elements(); left > 0; left -= extent, walk.next())
     for (std::int64_t i = 0, count = 0; i < extent; i += count) {
-      count = std::min(extent - i, kPiece - filled);
+      count = std::min(extent - i, kFedAtOnce - filled);
       const T* from = x + walk.place() + i * step;
       for (std::int64_t k = 0; k < count; ++k)
         piece[static_cast<std::size_t>(filled + k)] = Element<T>::load(from[k * step]);
       filled += count;
-      if (filled < kPiece) continue;
+      if (filled < kFedAtOnce) continue;
       fold.add(whole);
       filled = 0;
     }

@@ -11,6 +11,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -62,7 +63,8 @@ const OpDef& reshape_op() {
                            .traits = {.view = true},
                            .infer = infer_reshape,
                            .reference = reference_reshape,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

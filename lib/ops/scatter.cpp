@@ -45,6 +45,7 @@ template <class T>
 void scatter_rows(const OpRun& run, const AxisRows& rows, std::int64_t J, bool add, const TensorSpan& y) {
   const T* updates = run.in(2).as<T>();
   std::vector<ComputeOf<T>> sums;
+  sums.reserve(static_cast<std::size_t>(add ? y.count() : 0));
   for (std::int64_t i = 0; add && i < y.count(); ++i) sums.push_back(Element<T>::load(y.as<T>()[i]));
   for (std::int64_t j = 0; j < J; ++j) {
     const std::int64_t id = id_of_scatter(run, j, rows.extent);
@@ -73,6 +74,11 @@ void reference_scatter(OpRun& run) {
                    [&](auto tag) { scatter_rows<typename decltype(tag)::Type>(run, rows, J, run.flag("add"), y); });
 }
 
+Workspace workspace_scatter(const OpRun& run) {
+  const TensorView x = run.in(0);
+  return {.shared_bytes = run.flag("add") ? x.count() * (info(x.dtype).bits == 64 ? 8 : 4) : 0};
+}
+
 Value scattered(const In& x, const In& ids, const In& updates, std::int64_t axis, bool add) {
   return call(scatter_op(), {x, ids, updates}, {{"axis", axis}, {"add", add}});
 }
@@ -86,7 +92,8 @@ const OpDef& scatter_op() {
       .attributes = {{"axis", AttributeKind::integer, std::int64_t{0}}, {"add", AttributeKind::boolean, false}},
       .infer = infer_scatter,
       .reference = reference_scatter,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = workspace_scatter};
   return op;
 }
 

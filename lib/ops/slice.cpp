@@ -6,6 +6,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -64,7 +65,8 @@ const OpDef& slice_op() {
                            .traits = {.view = true},
                            .infer = infer_slice,
                            .reference = reference_slice,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

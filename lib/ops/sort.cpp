@@ -31,7 +31,8 @@ const OpDef& sort_op() {
       .attributes = {{"axis", AttributeKind::integer, std::int64_t{-1}}, {"descending", AttributeKind::boolean, false}},
       .infer = infer_sort,
       .reference = reference_sort,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = order_workspace};
   return op;
 }
 

@@ -5,6 +5,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -30,7 +31,8 @@ const OpDef& state_read_op() {
                            .traits = {.state = StateUse::read},
                            .infer = infer_state_read,
                            .reference = reference_state_read,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

@@ -5,6 +5,7 @@
 
 #include "lib/ops/builtin.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -36,7 +37,8 @@ const OpDef& state_write_op() {
                            .traits = {.state = StateUse::write},
                            .infer = infer_state_write,
                            .reference = reference_state_write,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

@@ -35,7 +35,8 @@ const OpDef& top_k_op() {
       .attributes = {{"k", AttributeKind::integer}, {"axis", AttributeKind::integer, std::int64_t{-1}}},
       .infer = infer_top_k,
       .reference = reference_top_k,
-      .lower = lower_to_kernel};
+      .lower = lower_to_kernel,
+      .workspace = order_workspace};
   return op;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/ops/lower.h"
 #include "lib/ops/move.h"
 #include "lib/ops/shapes.h"
+#include "lib/ops/workspace.h"
 #include "openinfer/ops.h"
 
 namespace openinfer {
@@ -61,7 +62,8 @@ const OpDef& transpose_op() {
                            .traits = {.view = true},
                            .infer = infer_transpose,
                            .reference = reference_transpose,
-                           .lower = lower_to_kernel};
+                           .lower = lower_to_kernel,
+                           .workspace = no_workspace};
   return op;
 }
 

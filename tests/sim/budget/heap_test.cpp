@@ -3,10 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include <random>
-#include <regex>
 
 #include "heap.h"
 #include "openinfer/models/llama.h"
+#include "smallest.h"
 #include "tests/sim/test_package.h"
 
 using namespace openinfer;
@@ -14,8 +14,6 @@ using namespace openinfer;
 namespace {
 
 constexpr std::int64_t kVocab = 3000, kWidth = 256, kHidden = 1024, kLayers = 2, kContext = 256;
-// The session's own tables: of schedules, cells, shapes. None of them grows with a tensor.
-constexpr std::int64_t kTables = 96 << 10;
 
 void fill(sim_test::TestPackage& package) {
   std::mt19937 random(3);
@@ -58,20 +56,6 @@ Outputs step(SimSession& sim, std::int64_t n, std::int64_t first) {
                        {"pos", pos},
                        {"slot", std::vector<std::int32_t>(tok.size(), 0)},
                        {"rows", std::vector<std::int32_t>{static_cast<std::int32_t>(n - 1)}}});
-}
-
-std::int64_t smallest(const Model& model, const Graph& g, SimOptions options) {
-  options.memory_budget = 1;
-  try {
-    SimSession(model, g, options);
-  } catch (const Error& e) {
-    std::smatch number;
-    const std::string message = e.message();
-    REQUIRE(std::regex_search(message, number, std::regex("that works is ([0-9]+) ")));
-    return std::stoll(number[1]);
-  }
-  FAIL("a budget of one byte was taken");
-  return 0;
 }
 
 }  // namespace
