@@ -34,8 +34,9 @@ if(TARGET openinfer_command)
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   # Faults planted in emitted kernels: some 80 small compilations.
   add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
+  add_test(NAME emit_check_experts COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_experts_test.py)
   add_test(NAME emit_check_vulkan COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_vulkan_test.py)
-  set_tests_properties(emit_check emit_check_vulkan PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+  set_tests_properties(emit_check emit_check_experts emit_check_vulkan PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
 endif()
 
