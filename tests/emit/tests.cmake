@@ -38,6 +38,7 @@ if(TARGET openinfer_command)
   add_test(NAME emit_check_vulkan COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_vulkan_test.py)
   set_tests_properties(emit_check emit_check_experts emit_check_vulkan PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  set_tests_properties(emit_check_experts PROPERTIES LABELS "matrix;release_only")  # a minute
 endif()
 
 # Buffers by name and stored matrices, as the tests of the templates have them; a device.
