@@ -24,7 +24,7 @@ DTYPES = {
     "tq2_0": (90, 256, 66), "q8_1": (91, 32, 36), "q8_k": (92, 256, 292),
 }
 DTYPE_OF_CODE = {code: name for name, (code, _, _) in DTYPES.items()}
-PANEL16 = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0")
+PANEL16 = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k")
 NUMPY = {"f64": "<f8", "f32": "<f4", "f16": "<f2", "bf16": "<u2", "i8": "i1", "i16": "<i2", "i32": "<i4", "i64": "<i8",
          "u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8", "bool": "u1"}
 MAGIC, SHARD_MAGIC, ENDIAN = b"OINF\r\n\x1a\n", b"OINS\r\n\x1a\n", 0x01020304

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "codegen/kernels/product_parts.h"
 
@@ -54,22 +55,27 @@ void add_row(const PanelStep& s) {
   const Val ones = code.has_minimum ? x_sum(s, x_at) : Val();
   for (std::size_t v = 0; v < s.blocks.size(); ++v) {
     const PanelBlock& block = s.blocks[v];
-    const Tile part = k.tile("part", places, Kind::f32);
     const Val fifth = code.fifth_bits(k, block);
-    k.each("word", code.words, [&](Val number) {
-      const Val word = k.let("quants", code.word(block, number));
-      k.each("side", code.sides, [&](Val side) {
-        k.each("byte", bytes, [&](Val byte) {
-          k.each("half", code.parts, [&](Val half) {
-            const Val q = code.placed_quant(word, fifth, number, side, byte, half);
-            const Val x = as(s.x[x_at + (number * 4 + side * bytes + byte + half * 16)], Kind::f32);
-            const Val place = byte * code.parts + half;
-            part[place] = mul_add(k, q, x, part[place]);
+    Val sum = s.sum[v];
+    for (int scale = 0; scale < code.scales; ++scale) {
+      const Tile part = k.tile("part", places, Kind::f32);
+      const int words = code.words / code.scales;
+      k.each("word", words, [&](Val w) {
+        const Val number = w + scale * words;
+        const Val word = k.let("quants", code.word(block, number));
+        k.each("side", code.sides, [&](Val side) {
+          k.each("byte", bytes, [&](Val byte) {
+            k.each("half", code.parts, [&](Val half) {
+              const Val q = code.placed_quant(word, fifth, number, side, byte, half);
+              const Val x = as(s.x[x_at + (number * 4 + side * bytes + byte + half * 16)], Kind::f32);
+              const Val place = byte * code.parts + half;
+              part[place] = mul_add(k, q, x, part[place]);
+            });
           });
         });
       });
-    });
-    const Val sum = mul_add(k, code.scale(block), together(k, code, part, places), s.sum[v]);
+      sum = mul_add(k, code.scale(block, scale), together(k, code, part, places), sum);
+    }
     s.sum[v] = code.has_minimum ? mul_add(k, code.minimum(block), ones, sum) : sum;
   }
 }
@@ -81,24 +87,28 @@ void add_rows(const PanelStep& s) {
   const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
   for (int v = 0; v < vectors; ++v) {
     const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
-    const Val scale = k.let("scale", code.scale(block)), fifth = code.fifth_bits(k, block);
+    const Val fifth = code.fifth_bits(k, block);
     const Val low = code.has_minimum ? k.let("low", code.minimum(block)) : Val();
     const Tile part = k.tile("part", s.rows * chains, Kind::f32);
     k.each("m", s.rows, [&](Val m) { part[m * chains] = s.sum[m * vectors + v]; });
-    k.for_("word", 0, code.words, [&](Val number) {
-      const Val word = k.let("quants", code.word(block, number));
-      const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock + number * 4);
-      each_byte(k, chains, [&](Val c, Val byte) {
-        k.each("half", code.parts, [&](Val half) {
-          const Val q = code.quant(word, fifth, number, byte, half);
-          const Val w = k.let("w", code.has_minimum ? mul_add(k, scale, q, low) : scale * q);
-          k.each("m", s.rows, [&](Val m) {
-            const Val x = as(s.x[x_at + (m * s.K + byte + half * 16)], Kind::f32);
-            part[m * chains + c] = mul_add(k, w, x, part[m * chains + c]);
+    const int words = code.words / code.scales;
+    for (int number_of_scale = 0; number_of_scale < code.scales; ++number_of_scale) {
+      const Val scale = k.let("scale", code.scale(block, number_of_scale));
+      k.for_("word", number_of_scale * words, (number_of_scale + 1) * words, [&](Val number) {
+        const Val word = k.let("quants", code.word(block, number));
+        const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock + number * 4);
+        each_byte(k, chains, [&](Val c, Val byte) {
+          k.each("half", code.parts, [&](Val half) {
+            const Val q = code.quant(word, fifth, number, byte, half);
+            const Val w = k.let("w", code.has_minimum ? mul_add(k, scale, q, low) : scale * q);
+            k.each("m", s.rows, [&](Val m) {
+              const Val x = as(s.x[x_at + (m * s.K + byte + half * 16)], Kind::f32);
+              part[m * chains + c] = mul_add(k, w, x, part[m * chains + c]);
+            });
           });
         });
       });
-    });
+    }
     k.each("m", s.rows, [&](Val m) {
       s.sum[m * vectors + v] = chains == 1 ? Val(part[m]) : part[m * chains] + part[m * chains + 1];
     });
@@ -160,28 +170,41 @@ class Outer {
   /// The sums of that weight's panel: of each lane, if there are more than sixteen.
   Tile panel(std::size_t weight, std::size_t place, const Val& start, const Val& row, int height) const {
     const StoredMatrix& w = p_.weight(weight);
-    const std::int64_t blocks = p_.K() / kPanelBlock;
+    const PanelCode& code = w.panel();
+    const std::int64_t blocks = p_.K() / code.size();
     const Tile sum = k_.tile("sum", height * vectors(), Kind::f32);
     Val number = start / kPanelRows;
     if (k_.lanes() > kPanelRows) number = min(number + k_.lane_of(kPanelRows), count(place) / kPanelRows - 1);
     const Val first = k_.let("first_block", number * blocks);
     k_.for_("b", 0, blocks, [&](Val b) {
       const kir::Slot slot = w.memory().block(k_.let("at", first + b));
-      if (height == 1) prefetch(slot, w.panel());
-      std::vector<PanelBlock> of_vectors;
-      for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_});
-      products_.add({k_, w.panel(), of_vectors, p_.x_memory(), row, b, p_.K(), height, sum});
+      if (height == 1) prefetch(slot, code, std::nullopt);
+      const auto group = [&](Val g) {
+        if (height == 1) prefetch(slot, code, g);
+        std::vector<PanelBlock> of_vectors;
+        for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g});
+        products_.add({k_, code, of_vectors, p_.x_memory(), row, b * code.groups + g, p_.K(), height, sum});
+      };
+      if (code.groups == 1) return group(k_.constant(0));
+      k_.for_("g", 0, code.groups, group, height == 1 ? 2 : 1);  // two share the bytes of their nibbles
     });
     return sum;
   }
 
-  /// Runs on into the next panel, which is this thread's next one.
-  void prefetch(const kir::Slot& slot, const PanelCode& code) const {
+  /// Fetches fields that the groups of a block share out, for group g; or, without g, the others. Runs on into the next
+  /// panel, which is this thread's next one.
+  void prefetch(const kir::Slot& slot, const PanelCode& code, const std::optional<Val>& g) const {
     const int ahead = k_.target().tuned_or("prefetch_bytes", 4096);
     if (ahead <= 0 || k_.lanes() > kPanelRows) return;
     constexpr int kLine = 64;
-    k_.each("line", code.words, [&](Val line) { k_.prefetch(slot["qs"](line * kLine), ahead); });
-    k_.prefetch(slot["d"](0), ahead);
+    for (const kir::Record::Field& field : code.record.fields) {
+      const int in_line = kLine / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
+      const bool shared = lines % code.groups == 0;
+      if (shared != g.has_value() || field.name == "m" || field.name == "dmin") continue;  // these share d's line
+      const int share = shared ? lines / code.groups : lines;
+      const Val first = shared ? *g * share : k_.constant(0);
+      k_.each("line", share, [&](Val line) { k_.prefetch(slot[field.name]((first + line) * in_line), ahead); });
+    }
   }
 
   Build& k_;

@@ -29,21 +29,111 @@ PanelCode bytes(const std::string& name) {
   return {.record = {name + "_x16", {{"qs", Kind::i8, 32 * kPanelRows}, {"d", Kind::f16, kPanelRows}}},
           .words = 8,
           .parts = 1,
-          .sides = 1};
+          .sides = 1,
+          .is_signed = true};
+}
+
+constexpr std::int64_t kPanelNibbles = 0x0f0f0f0f, kPanelPairs = 0x03030303, kPanelOnes = 0x01010101;
+
+/// Four bytes of the lane's row in a field.
+Val four_of_row(const PanelBlock& b, const char* field, const Val& number) {
+  return bitcast(b.slot[field]((number * kPanelRows + b.row) * 4).packed(), Kind::i32);
+}
+/// Bits of byte `at` of the lane's row from `first` on.
+Val bits_of_row(const PanelBlock& b, const char* field, const Val& at, int first, int mask) {
+  return (four_of_row(b, field, at / 4) >> (at % 4 * 8 + first)) & mask;
+}
+
+/// The 6-bit scales and minima of q4_k and q5_k, as in block_code.cpp: `first` is 0 for scales and 4 for minima.
+Val panel_bits(const PanelBlock& b, int first) {
+  const Val& g = b.group;
+  const Val low = bits_of_row(b, "scales", min(g + first, 11), 0, 63);
+  const Val top = bits_of_row(b, "scales", first == 0 ? max(g - 4, 0) : g, 6, 3);
+  return select(g < 4, low, bits_of_row(b, "scales", min(g + 4, 11), first, 15) | (top << 4));
+}
+Val panel_scale(const PanelBlock& b, int) { return Val(b.slot["d"](b.row)) * convert(panel_bits(b, 0), Kind::f32); }
+Val panel_minimum(const PanelBlock& b) { return -(Val(b.slot["dmin"](b.row)) * convert(panel_bits(b, 4), Kind::f32)); }
+Val panel_nibbles(const PanelBlock& b, const char* field, const Val& number, const Val& part) {
+  return (four_of_row(b, field, number) >> (part * 4)) & kPanelNibbles;
+}
+
+PanelCode in_groups(std::string name, std::vector<kir::Record::Field> fields, PanelCode::Grouped grouped) {
+  return {.record = {name + "_x16", std::move(fields)},
+          .groups = 8,
+          .words = 8,
+          .parts = 1,
+          .sides = 1,
+          .has_minimum = grouped.minimum != nullptr,
+          .grouped = grouped};
+}
+PanelCode panels_of_q4_k() {
+  return in_groups("q4_k",
+                   {{"qs", Kind::i8, 128 * kPanelRows},
+                    {"scales", Kind::i8, 12 * kPanelRows},
+                    {"d", Kind::f16, kPanelRows},
+                    {"dmin", Kind::f16, kPanelRows}},
+                   {.word = [](const PanelBlock& b,
+                               const Val& i) { return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2); },
+                    .scale = panel_scale,
+                    .minimum = panel_minimum});
+}
+PanelCode panels_of_q5_k() {
+  return in_groups("q5_k",
+                   {{"qs", Kind::i8, 128 * kPanelRows},
+                    {"qh", Kind::i8, 32 * kPanelRows},
+                    {"scales", Kind::i8, 12 * kPanelRows},
+                    {"d", Kind::f16, kPanelRows},
+                    {"dmin", Kind::f16, kPanelRows}},
+                   {.word =
+                        [](const PanelBlock& b, const Val& i) {
+                          const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
+                          return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
+                        },
+                    .scale = panel_scale,
+                    .minimum = panel_minimum});
+}
+PanelCode panels_of_q6_k() {
+  PanelCode code =
+      in_groups("q6_k",
+                {{"ql", Kind::i8, 128 * kPanelRows},
+                 {"qh", Kind::i8, 64 * kPanelRows},
+                 {"scales", Kind::i8, 16 * kPanelRows},
+                 {"d", Kind::f16, kPanelRows}},
+                {.word =
+                     [](const PanelBlock& b, const Val& i) {
+                       const Val half = b.group / 4, quarter = b.group % 4;
+                       const Val high = (four_of_row(b, "qh", half * 8 + i) >> (quarter * 2)) & kPanelPairs;
+                       return panel_nibbles(b, "ql", half * 16 + quarter % 2 * 8 + i, quarter / 2) | (high << 4);
+                     },
+                 .scale =
+                     [](const PanelBlock& b, int half) {
+                       const Val scales = four_of_row(b, "scales", b.group / 2), byte = b.group % 2 * 2 + half;
+                       return Val(b.slot["d"](b.row)) * convert((scales << (24 - byte * 8)) >> 24, Kind::f32);
+                     },
+                 .minimum = nullptr});
+  code.zero = 32;
+  code.scales = 2;
+  return code;
 }
 
 const std::map<DType, PanelCode>& panel_codes() {
-  static const std::map<DType, PanelCode> all = {{DType::q4_0, nibbles("q4_0", 8, false, false)},
-                                                 {DType::q4_1, nibbles("q4_1", 0, false, true)},
-                                                 {DType::q5_0, nibbles("q5_0", 16, true, false)},
-                                                 {DType::q5_1, nibbles("q5_1", 0, true, true)},
-                                                 {DType::q8_0, bytes("q8_0")}};
+  static const std::map<DType, PanelCode> all = {
+      {DType::q4_0, nibbles("q4_0", 8, false, false)},
+      {DType::q4_1, nibbles("q4_1", 0, false, true)},
+      {DType::q5_0, nibbles("q5_0", 16, true, false)},
+      {DType::q5_1, nibbles("q5_1", 0, true, true)},
+      {DType::q8_0, bytes("q8_0")},
+      {DType::q4_k, panels_of_q4_k()},
+      {DType::q5_k, panels_of_q5_k()},
+      {DType::q6_k, panels_of_q6_k()},
+  };
   return all;
 }
 
 }  // namespace
 
 Val PanelCode::word(const PanelBlock& b, const Val& number) const {
+  if (grouped.word) return grouped.word(b, number);
   return bitcast(b.slot["qs"](number * (4 * kPanelRows) + b.row * 4).packed(), Kind::i32);
 }
 
@@ -54,15 +144,18 @@ Val PanelCode::fifth_bits(Build& k, const PanelBlock& b) const {
 
 Val PanelCode::quant(const Val& word, const Val& fifth_bits, const Val& number, const Val& byte,
                      const Val& part) const {
-  if (parts == 1) return convert((word << (24 - byte * 8)) >> 24, Kind::f32);  // the sign goes along
-  Val q = (word >> (byte * 8 + part * 4)) & 15;
+  if (is_signed) return convert((word << (24 - byte * 8)) >> 24, Kind::f32);  // the sign goes along
+  Val q = parts == 1 ? (word >> (byte * 8)) & 255 : (word >> (byte * 8 + part * 4)) & 15;
   if (fifth) q = q | (((fifth_bits >> (number * 4 + byte + part * 16)) & 1) << 4);
   return convert(zero == 0 ? q : q - zero, Kind::f32);
 }
 
 Val PanelCode::placed_quant(const Val& word, const Val& fifth_bits, const Val& number, const Val& side, const Val& byte,
                             const Val& part) const {
-  if (sides == 1) return convert((word << (24 - byte * 8)) & static_cast<int>(0xFF000000u), Kind::f32);
+  if (sides == 1) {
+    const Val q = (word << (24 - byte * 8)) & static_cast<int>(0xFF000000u);
+    return convert(zero == 0 ? q : q - (zero << 24), Kind::f32);
+  }
   const Val bit = byte * 8 + part * 4;
   Val q = (word >> (side * 16)) & (word.build()->constant(15) << bit);
   if (fifth) q = q | (((fifth_bits >> (number * 4 + side * 2 + byte + part * 16)) & 1) << (bit + 4));
@@ -76,18 +169,24 @@ Val PanelCode::bytes(Build& k, const Val& word, const Val& fifth_bits, const Val
   return bitcast(nibbles | spread_fifth_bits(k, (fifth_bits >> (number * 4 + part * 16)) & 15), Kind::i8x4);
 }
 
-Val PanelCode::scale(const PanelBlock& b) const { return b.slot["d"](b.row); }
-Val PanelCode::minimum(const PanelBlock& b) const { return b.slot["m"](b.row); }
+Val PanelCode::scale(const PanelBlock& b, int half) const {
+  return grouped.scale ? grouped.scale(b, half) : Val(b.slot["d"](b.row));
+}
+Val PanelCode::minimum(const PanelBlock& b) const {
+  return grouped.minimum ? grouped.minimum(b) : Val(b.slot["m"](b.row));
+}
 
 Val PanelCode::element(Build& k, const kir::Mem& panels, const Val& row, const Val& columns, const Val& at) const {
   const Val panel = k.let("panel", row / kPanelRows), in_row = k.let("j", at % kPanelBlock);
-  const Val place = k.let("block", panel * (columns / kPanelBlock) + at / kPanelBlock);
-  const PanelBlock b = {panels.block(place), k.let("row_in_panel", row % kPanelRows)};
+  const Val place = k.let("block", panel * (columns / size()) + at / size());
+  const Val group = groups == 1 ? k.constant(0) : k.let("group", at % size() / kPanelBlock);
+  const PanelBlock b = {panels.block(place), k.let("row_in_panel", row % kPanelRows), group};
   const Val part = parts == 1 ? k.constant(0) : k.let("part", in_row / 16);
   const Val in_part = parts == 1 ? in_row : k.let("in_part", in_row % 16);
   const Val number = k.let("word", in_part / 4);
   const Val q = quant(word(b, number), fifth_bits(k, b), number, k.let("byte", in_part % 4), part);
-  return has_minimum ? scale(b) * q + minimum(b) : scale(b) * q;
+  const Val d = scales == 1 ? scale(b) : k.let("d", select(in_row < 16, scale(b, 0), scale(b, 1)));
+  return has_minimum ? d * q + minimum(b) : d * q;
 }
 
 bool has_panel_code(DType dtype) { return panel_codes().contains(dtype); }

@@ -3,8 +3,8 @@
 // and a panel is one stream. One PanelCode for each block format that has the layout, the only place that knows its
 // bits.
 //
-// At one block position of sixteen rows, a row has `words` of four quant bytes. Element 4·word + byte + 16·part of a
-// row's block is d · quant(word, byte, part) + m.
+// Blocks are of 32 elements, or of 256 in eight groups of 32. At one group of sixteen rows, a row has `words` of four
+// quant bytes. Element 4·word + byte + 16·part of it is scale · quant(word, byte, part) + minimum.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +15,34 @@
 namespace openinfer::kernels {
 
 inline constexpr int kPanelRows = 16;
-inline constexpr int kPanelBlock = 32;  // elements of a row's block, of every format that has panels
+inline constexpr int kPanelBlock = 32;  // elements of a row's group, of every format that has panels
 
-/// One block position of a panel, and which of its sixteen rows a lane looks at.
+/// One block position of a panel, which of its sixteen rows a lane looks at, and which group of the block.
 struct PanelBlock {
   kir::Slot slot;
-  kir::Val row;
+  kir::Val row, group;
 };
 
 struct PanelCode {
   kir::Record record;  // sixteen rows: {"q4_1_x16", {{"qs", i8, 256}, {"d", f16, 16}, {"m", f16, 16}}}
-  int words = 4;       // of a row
+  int groups = 1;      // of a block
+  int words = 4;       // of a row's group
   int parts = 2;       // quants in a byte
   int zero = 0;        // what the bits of the quant 0 are
   int sides = 2;       // of a word, whose quants are `placed`: halves of nibbles; bytes have one
+  int scales = 1;      // of a group: two have a half of its elements each
   bool fifth = false;  // a fifth bit, in "qh"
+  bool is_signed = false;
   bool has_minimum = false;
+  /// Of formats in groups, whose quants come as bytes and whose scales are made of bits: see word, scale, minimum.
+  struct Grouped {
+    kir::Val (*word)(const PanelBlock&, const kir::Val& number) = nullptr;
+    kir::Val (*scale)(const PanelBlock&, int half) = nullptr;
+    kir::Val (*minimum)(const PanelBlock&) = nullptr;
+  };
+  Grouped grouped = {};
 
+  int size() const { return groups * kPanelBlock; }
   /// Four quant bytes, as i32.
   kir::Val word(const PanelBlock& b, const kir::Val& number) const;
   /// The fifth bits of a block, as i32; none in formats without.
@@ -47,14 +58,15 @@ struct PanelCode {
   /// Four quants as bytes, each `zero` above its quant (signed where parts is 1): for integer dot products.
   kir::Val bytes(kir::Build& k, const kir::Val& word, const kir::Val& fifth_bits, const kir::Val& number,
                  const kir::Val& part) const;
-  kir::Val scale(const PanelBlock& b) const;
+  /// Of elements [16 · half, …) of the group, or of all of it.
+  kir::Val scale(const PanelBlock& b, int half = 0) const;
   kir::Val minimum(const PanelBlock& b) const;
   /// Element `at` of row `row` of a matrix of `columns` columns, as f32. Any lane may ask for any place.
   kir::Val element(kir::Build& k, const kir::Mem& panels, const kir::Val& row, const kir::Val& columns,
                    const kir::Val& at) const;
 };
 
-/// q4_0, q4_1, q5_0, q5_1, q8_0.
+/// q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k.
 bool has_panel_code(DType dtype);
 /// Errors: internal for a dtype without one.
 const PanelCode& panel_code(DType dtype);

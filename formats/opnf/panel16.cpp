@@ -8,36 +8,42 @@ namespace {
 
 using std::uint64_t;
 
-/// Where the fields of a row's block go. Numbers that the compiler sees: a reader in rows unpacks every block it uses.
-/// Source: ggml's block_q4_0 … block_q8_0: scale, minimum, fifth bits, quants.
-template <bool kMinimum, bool kFifth, uint64_t kQuantBytes>
+/// Bytes [from, from + bytes) of a row's block: of sixteen rows they are dealt in pieces, row by row.
+template <uint64_t kFrom, uint64_t kBytes, uint64_t kPiece = 4>
+struct Field {
+  template <class Move>
+  static void deal(uint64_t row, uint64_t& at, const Move& move) {
+    for (uint64_t j = 0; j < kBytes; j += kPiece, at += kPanelRows * kPiece)
+      move.template operator()<kPiece>(kFrom + j, at + row * kPiece);
+  }
+};
+
+/// A format's fields in the order of a panel. Numbers that the compiler sees: a reader in rows unpacks every block it
+/// uses. Source: ggml's block_q4_0 … block_q6_K.
+template <uint64_t kBytes, class... Fields>
 struct Format {
-  static constexpr uint64_t kFifthAt = kMinimum ? 4 : 2, kQuantsAt = kFifthAt + (kFifth ? 4 : 0);
-  static constexpr uint64_t kBlockBytes = kQuantsAt + kQuantBytes;
+  static constexpr uint64_t kBlockBytes = kBytes;
 
   /// One row's block; move<bytes>(in the block, in the sixteen rows' bytes at that block position).
   template <class Move>
   static void deal(uint64_t row, const Move& move) {
     uint64_t at = 0;
-    const auto piece = [&]<uint64_t kBytes>(uint64_t from) {
-      move.template operator()<kBytes>(from, at + row * kBytes);
-      at += kPanelRows * kBytes;
-    };
-    for (uint64_t j = 0; j < kQuantBytes; j += 4) piece.template operator()<4>(kQuantsAt + j);
-    if constexpr (kFifth) piece.template operator()<4>(kFifthAt);
-    piece.template operator()<2>(0);
-    if constexpr (kMinimum) piece.template operator()<2>(2);
+    (Fields::deal(row, at, move), ...);
   }
 };
 
-/// f(Format) of one of the five dtypes that have panels (stored_bytes refuses the others).
+/// f(Format) of one of the dtypes that have panels (stored_bytes refuses the others).
 template <class F>
 void with_format(const DTypeInfo& dtype, const F& f) {
-  if (dtype.name == "q4_0") return f(Format<false, false, 16>());
-  if (dtype.name == "q4_1") return f(Format<true, false, 16>());
-  if (dtype.name == "q5_0") return f(Format<false, true, 16>());
-  if (dtype.name == "q5_1") return f(Format<true, true, 16>());
-  if (dtype.name == "q8_0") return f(Format<false, false, 32>());
+  if (dtype.name == "q4_0") return f(Format<18, Field<2, 16>, Field<0, 2, 2>>());
+  if (dtype.name == "q4_1") return f(Format<20, Field<4, 16>, Field<0, 2, 2>, Field<2, 2, 2>>());
+  if (dtype.name == "q5_0") return f(Format<22, Field<6, 16>, Field<2, 4>, Field<0, 2, 2>>());
+  if (dtype.name == "q5_1") return f(Format<24, Field<8, 16>, Field<4, 4>, Field<0, 2, 2>, Field<2, 2, 2>>());
+  if (dtype.name == "q8_0") return f(Format<34, Field<2, 32>, Field<0, 2, 2>>());
+  if (dtype.name == "q4_k") return f(Format<144, Field<16, 128>, Field<4, 12>, Field<0, 2, 2>, Field<2, 2, 2>>());
+  if (dtype.name == "q5_k")
+    return f(Format<176, Field<48, 128>, Field<16, 32>, Field<4, 12>, Field<0, 2, 2>, Field<2, 2, 2>>());
+  if (dtype.name == "q6_k") return f(Format<210, Field<0, 128>, Field<128, 64>, Field<192, 16>, Field<208, 2, 2>>());
   throw Error(Code::invalid_argument, std::string(dtype.name) + " has no layout panel16");
 }
 

@@ -14,7 +14,7 @@ namespace opnf {
 
 inline constexpr std::uint64_t kPanelRows = 16;
 
-/// The panel of `rows`: 16 rows of `blocks` blocks each, one behind the other. Same size. dtype: q4_0 … q8_0.
+/// The panel of `rows`: 16 rows of `blocks` blocks each, one behind the other. Same size. dtype: q4_0 … q8_0, q4_k … q6_k.
 void to_panel16(const DTypeInfo& dtype, std::uint64_t blocks, const std::byte* rows, std::byte* panel);
 
 /// Rows [first, first + count) of a matrix whose panels lie one behind the other.

@@ -261,8 +261,9 @@ std::optional<uint64_t> stored_bytes(const DTypeInfo& dtype, std::span<const uin
   if (layout > 1) return no("unknown layout");
   if (dtype.block_size != 1 && (rank == 0 || shape[rank - (transposed ? 2 : 1)] % dtype.block_size))
     return no("its last stored dimension is not a multiple of the dtype's block");
-  if (layout == 1 && (dtype.code < 64 || dtype.code > 68 || rank < 2 || shape[rank - (transposed ? 1 : 2)] % 16))
-    return no("layout panel16 needs q4_0 … q8_0 and a multiple of 16 rows");
+  const bool panels = (dtype.code >= 64 && dtype.code <= 68) || (dtype.code >= 71 && dtype.code <= 73);
+  if (layout == 1 && (!panels || rank < 2 || shape[rank - (transposed ? 1 : 2)] % 16))
+    return no("layout panel16 needs q4_0 … q8_0 or q4_k … q6_k and a multiple of 16 rows");
   uint64_t count = 0, bytes = 0;
   if (!product(shape.data(), rank, count)) return no("its element count overflows");
   if (__builtin_mul_overflow(dtype.block_size == 1 ? count : count / dtype.block_size, uint64_t{dtype.block_bytes},

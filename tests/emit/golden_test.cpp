@@ -57,5 +57,9 @@ TEST_CASE("C++ is what was reviewed") {
   const kir::Target wide = {.lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}}};
   std::vector<kir::Kernel> kernels = int8_kernels({.lanes = 16}, kir::Dot4::us);
   kernels.push_back(product(wide, panels).kernel);
+  panels.name = "panels_q4_k_int8", panels.rows = {1}, panels.inner = {512};
+  panels.weights[0].dtype = DType::q4_k;
+  panels.tails[0].axes[0] = {1};
+  kernels.push_back(product(wide, panels).kernel);
   for (const kir::Kernel& k : kernels) check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));
 }

@@ -55,7 +55,8 @@ Case product_case(const kir::Target& target, DType weight, std::int64_t K, std::
 
 /// The same of weights in panels: rows of x enough for tiles of every height.
 Case panel_case(kir::Target target, DType weight, std::int64_t rows, bool fast_fma) {
-  constexpr std::int64_t K = 96, kPanelColumns = 48;
+  constexpr std::int64_t kPanelColumns = 48;
+  const std::int64_t K = block_code(weight).size == 32 ? 96 : 256;
   target.fast_fma = fast_fma;
   target.tuned["outer_rows"] = 8;
   Product p;
@@ -140,6 +141,7 @@ std::vector<Case> template_cases(const kir::Target& target) {
   for (const DType dtype : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0})
     for (const std::int64_t rows : {1, 13})
       for (const bool fast_fma : {false, true}) cases.push_back(panel_case(target, dtype, rows, fast_fma));
+  for (const DType dtype : {DType::q4_k, DType::q5_k, DType::q6_k}) cases.push_back(panel_case(target, dtype, 5, true));
   cases.push_back(int8_case(target, 32));
   cases.push_back(int8_case(target, 576));
   for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})

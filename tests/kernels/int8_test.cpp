@@ -195,9 +195,11 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
   std::vector<kir::Target> all = dot_targets();
   all.push_back({.lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}}});
   for (const kir::Target& target : all)
-    for (const DType dtype : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0}) {
-      check_product(target, dtype, 1, 96, 32, Layout::panel16);
-      check_product(target, dtype, 5, 64, 16, Layout::panel16);
+    for (const DType dtype :
+         {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
+      const std::int64_t size = block_code(dtype).size;
+      check_product(target, dtype, 1, size == 32 ? 96 : size, 32, Layout::panel16);
+      check_product(target, dtype, 5, 2 * size, 16, Layout::panel16);
       if (dtype == DType::q4_1 || dtype == DType::q8_0) check_product(target, dtype, 21, 32, 16, Layout::panel16);
     }
 }

@@ -17,7 +17,9 @@ namespace {
 
 using Siblings = Product::Siblings;
 
-const std::vector<DType> kPanelDtypes = {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0};
+const std::vector<DType> kPanelDtypes = {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
+                                         DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k};
+std::int64_t block_of(DType dtype) { return info(dtype).block_size; }
 
 Near expected(const Stored& x, const Stored& w, std::int64_t n, std::int64_t m) {
   Near sum;
@@ -71,9 +73,9 @@ std::vector<kir::Target> all_targets() {
 TEST_CASE("products of panels: each format, one row and tiles with what is left over") {
   for (const kir::Target& target : all_targets())
     for (const DType w : kPanelDtypes) {
-      check_outer(target, {DType::f32, w, 1, 32, 16});
-      check_outer(target, {DType::f32, w, 1, 96, 48});
-      check_outer(target, {DType::f32, w, 5, 64, 32});
+      check_outer(target, {DType::f32, w, 1, block_of(w), 16});
+      check_outer(target, {DType::f32, w, 1, 3 * block_of(w), 48});
+      check_outer(target, {DType::f32, w, 5, 2 * block_of(w), 32});
     }
 }
 
@@ -148,12 +150,13 @@ TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
   for (const kir::Target& target : all_targets())
     for (const DType dtype : kPanelDtypes)
       for (const std::int64_t N : {1, 5}) {
-        const Stored x(DType::f32, N, 64, 1);
-        Stored w(dtype, 32, 64, 2);
+        const Stored x(DType::f32, N, 2 * block_of(dtype), 1);
+        Stored w(dtype, 32, x.n, 2);
         const auto bytes = static_cast<std::size_t>(info(dtype).block_bytes);
-        w.data.bytes()[(5 * 2 + 1) * bytes + 1] = std::byte{0x7e};   // row 5: no number
-        w.data.bytes()[(21 * 2 + 0) * bytes + 0] = std::byte{0x00};  // row 21: infinite
-        w.data.bytes()[(21 * 2 + 0) * bytes + 1] = std::byte{0x7c};
+        const std::size_t d = dtype == DType::q6_k ? bytes - 2 : 0;
+        w.data.bytes()[(5 * 2 + 1) * bytes + d + 1] = std::byte{0x7e};   // row 5: no number
+        w.data.bytes()[(21 * 2 + 0) * bytes + d + 0] = std::byte{0x00};  // row 21: infinite
+        w.data.bytes()[(21 * 2 + 0) * bytes + d + 1] = std::byte{0x7c};
         const Product p = product_of({&w}, x, {N}, Siblings::one);
         Buffers b = {{"x", x.data}, {"w0", panels(w)}, {"y0", Data(f32, N * 32)}};
         run(product(target, p), b);
@@ -169,9 +172,10 @@ TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
 }
 
 TEST_CASE("rows of a table in panels") {
-  const std::int64_t entries = 48, inner = 64;
+  const std::int64_t entries = 48;
   for (const kir::Target& target : all_targets())
     for (const DType dtype : kPanelDtypes) {
+      const std::int64_t inner = 2 * block_of(dtype);
       const Stored table(dtype, entries, inner, 3);
       const std::vector<double> ids = {0, 47, 17, 16, 15};
       Gather what = {.outer = {1}, .entries = {entries}, .count = {5}, .inner = {inner}, .table = dtype};
@@ -188,6 +192,6 @@ TEST_CASE("rows of a table in panels") {
 TEST_CASE("panels of what cannot be in panels are refused") {
   const Stored x(DType::f64, 1, 32, 1), w(DType::q8_0, 16, 32, 2);
   CHECK_THROWS_WITH(outer({.lanes = 16}, product_of({&w}, x, {1}, Siblings::one)), Catch::Contains("f32 only"));
-  const Stored y(DType::f32, 1, 256, 1), k(DType::q4_k, 16, 256, 2);
-  CHECK_THROWS_WITH(outer({.lanes = 16}, product_of({&k}, y, {1}, Siblings::one)), Catch::Contains("q4_k"));
+  const Stored y(DType::f32, 1, 256, 1), k(DType::q3_k, 16, 256, 2);
+  CHECK_THROWS_WITH(outer({.lanes = 16}, product_of({&k}, y, {1}, Siblings::one)), Catch::Contains("q3_k"));
 }

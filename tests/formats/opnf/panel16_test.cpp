@@ -13,29 +13,32 @@ namespace {
 
 constexpr std::uint64_t kRows = 32, kBlocks = 3;
 
-/// Bytes of a row's block in the order of a panel, said as spec.md says it: where quants, fifth bits, scale and minimum
-/// lie in ggml's struct.
+/// Bytes of a row's block in the order of a panel, said as spec.md says it: where fields lie in ggml's struct.
+struct Field {
+  std::uint64_t from, bytes, piece = 4;
+};
 struct Block {
   const char* dtype;
-  std::uint64_t quants, quant_bytes, fifth, minimum;  // fifth, minimum: 0 if there are none
+  std::uint64_t size;
+  std::vector<Field> fields;
 };
-constexpr Block kFormats[] = {
-    {"q4_0", 2, 16, 0, 0}, {"q4_1", 4, 16, 0, 2}, {"q5_0", 6, 16, 2, 0}, {"q5_1", 8, 16, 4, 2}, {"q8_0", 2, 32, 0, 0}};
+const std::vector<Block> kFormats = {{"q4_0", 32, {{2, 16}, {0, 2, 2}}},
+                                     {"q4_1", 32, {{4, 16}, {0, 2, 2}, {2, 2, 2}}},
+                                     {"q5_0", 32, {{6, 16}, {2, 4}, {0, 2, 2}}},
+                                     {"q5_1", 32, {{8, 16}, {4, 4}, {0, 2, 2}, {2, 2, 2}}},
+                                     {"q8_0", 32, {{2, 32}, {0, 2, 2}}},
+                                     {"q4_k", 256, {{16, 128}, {4, 12}, {0, 2, 2}, {2, 2, 2}}},
+                                     {"q5_k", 256, {{48, 128}, {16, 32}, {4, 12}, {0, 2, 2}, {2, 2, 2}}},
+                                     {"q6_k", 256, {{0, 128}, {128, 64}, {192, 16}, {208, 2, 2}}}};
 
 std::vector<std::byte> expected_panel(const Block& f, const std::vector<std::byte>& rows, std::uint64_t block_bytes) {
   std::vector<std::byte> out;
-  for (std::uint64_t b = 0; b < kBlocks; ++b) {
-    const auto from = [&](std::uint64_t row, std::uint64_t at) { return rows[(row * kBlocks + b) * block_bytes + at]; };
-    for (std::uint64_t j = 0; j < f.quant_bytes; j += 4)
-      for (std::uint64_t row = 0; row < 16; ++row)
-        for (std::uint64_t k = 0; k < 4; ++k) out.push_back(from(row, f.quants + j + k));
-    for (std::uint64_t row = 0; f.fifth && row < 16; ++row)
-      for (std::uint64_t k = 0; k < 4; ++k) out.push_back(from(row, f.fifth + k));
-    for (std::uint64_t row = 0; row < 16; ++row)
-      for (std::uint64_t k = 0; k < 2; ++k) out.push_back(from(row, k));
-    for (std::uint64_t row = 0; f.minimum && row < 16; ++row)
-      for (std::uint64_t k = 0; k < 2; ++k) out.push_back(from(row, f.minimum + k));
-  }
+  for (std::uint64_t b = 0; b < kBlocks; ++b)
+    for (const Field& field : f.fields)
+      for (std::uint64_t j = 0; j < field.bytes; j += field.piece)
+        for (std::uint64_t row = 0; row < 16; ++row)
+          for (std::uint64_t k = 0; k < field.piece; ++k)
+            out.push_back(rows[(row * kBlocks + b) * block_bytes + field.from + j + k]);
   return out;
 }
 
@@ -74,9 +77,10 @@ TEST_CASE("a package goes to panels and back to the same bytes") {
   for (const Block& format : kFormats) {
     const std::uint64_t bytes = find_dtype_named(format.dtype)->block_bytes;
     const std::string key = format.dtype;
-    w.tensor(spec(key, key, {2, 32, 64}), pattern(key, 1, 128 * bytes));
-    w.tensor(spec(key + ".t", key, {64, 16}, true), pattern(key, 2, 32 * bytes));
-    w.tensor(spec(key + ".odd", key, {17, 32}), pattern(key, 3, 17 * bytes));  // no whole panels: stays in rows
+    w.tensor(spec(key, key, {2, 32, 2 * format.size}), pattern(key, 1, 128 * bytes));
+    w.tensor(spec(key + ".t", key, {2 * format.size, 16}, true), pattern(key, 2, 32 * bytes));
+    w.tensor(spec(key + ".odd", key, {17, format.size}),
+             pattern(key, 3, 17 * bytes));  // no whole panels: stays in rows
     w.tensor(spec(key + ".none", key, {16, 0}), std::span<const std::byte>());
   }
   w.tensor(spec("large", "q4_0", {4096, 1024}), pattern("q4_0", 4, 4096 * 32 * 18));  // several pieces
@@ -101,7 +105,7 @@ TEST_CASE("a package goes to panels and back to the same bytes") {
   verify(panels, {});
   for (const std::string key : {"q4_0.odd", "plain", "splat"})
     CHECK(panels.tensor(*panels.find(key)).layout == Layout::rows);
-  for (const std::string key : {"q5_1", "q8_0.t", "tied", "large", "q4_1.none"})
+  for (const std::string key : {"q5_1", "q8_0.t", "q6_k.t", "q5_k", "tied", "large", "q4_1.none"})
     CHECK(panels.tensor(*panels.find(key)).layout == Layout::panel16);
   const auto in_rows = rows.bytes(*rows.find("large")), in_panels = panels.bytes(*panels.find("large"));
   std::vector<std::byte> back(in_rows.size());
