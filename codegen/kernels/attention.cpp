@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codegen/kernels/pointwise.h"
+#include "codegen/kernels/product_parts.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::kernels {
@@ -129,7 +130,8 @@ class AttentionCode {
     k_.for_("j", 0, count, [&](Val j) {
       const Reg part = k_.var("part", Kind::f32);
       const Val at = k_.let("k_at", key + j);
-      query.visit([&](Val q, Val d) { part += q * f32_of(keys_[kv_at(at, d)]); });
+      fetch(keys_, at);
+      query.visit([&](Val q, Val d) { part = mul_add(k_, q, f32_of(keys_[kv_at(at, d)]), part); });
       const Val dot = k_.let("dot", k_.lane_sum(part));
       score = select(k_.lane() == j, dot, Val(score));
     });
@@ -171,12 +173,24 @@ class AttentionCode {
     k_.for_("j", 0, count, [&](Val j) {
       const Val w = k_.let("w", k_.lane_get(weight, j));
       const Val at = k_.let("v_at", key + j);
-      const auto add = [&] { sum.update([&](Val value, Val d) { return value + w * f32_of(values_[kv_at(at, d)]); }); };
+      fetch(values_, at);
+      const auto add = [&] {
+        sum.update([&](Val value, Val d) { return mul_add(k_, w, f32_of(values_[kv_at(at, d)]), value); });
+      };
       if (what_.mask)
         k_.if_(w != 0.0, add);
       else
         add();
     });
+  }
+
+  /// On CPUs: the row that is read as far behind this one, so that it is there by then.
+  void fetch(const Mem& rows, const Val& at) const {
+    if (!k_.target().panels || k_.target().subgroups != 1) return;
+    constexpr int kLine = 64, kAhead = 2048;
+    const int size = kir::info(memory_kind(what_.kv)).bytes;
+    k_.each("line", (D_ * size + kLine - 1) / kLine,
+            [&](Val line) { k_.prefetch(rows[kv_at(at, line * (kLine / size))], kAhead); });
   }
 
   Val divided(Val sum, Val total) const {
