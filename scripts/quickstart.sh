@@ -5,7 +5,13 @@
 # and compares their tokens with the simulator's. A second run redoes only what changed.
 #   scripts/quickstart.sh [QUESTION]
 set -euo pipefail
-case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+usage() { sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; }
+refuse() { echo "quickstart.sh: $1" >&2; usage >&2; exit 2; }
+case "${1:-}" in
+  -h | --help) usage; exit 0 ;;
+  -*) refuse "unknown option $1" ;;
+esac
+[[ $# -le 1 ]] || refuse "$2 is one argument too many: put the question in quotes"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/steps.sh
 
@@ -26,8 +32,9 @@ step() {
 }
 
 build() {
-  timed "configuring build/release" cmake --preset release -DOPENINFER_CLI=ON -DOPENINFER_EXAMPLES=ON --log-level=WARNING
-  timed "compiling the library, the command and the examples" \
+  # What it prints on stdout is what the preset says; errors and warnings go to stderr.
+  timed "configuring build/release" cmake --preset release -DOPENINFER_CLI=ON -DOPENINFER_EXAMPLES=ON --log-level=WARNING > /dev/null
+  about="the first time some ten minutes on two cores" timed "compiling the library, the command and the examples" \
     cmake --build --preset release -j"$(nproc)" --target openinfer_command openinfer_examples
 }
 
@@ -39,9 +46,9 @@ answer() {
 # emitted API DEVICE: the model as a program in build/models/smollm2_API.
 emitted() {
   local folder=build/models/smollm2_$1
-  timed "emitting $folder" "$command" emit "$package" --device "$2" --name smollm2 -o "$folder"
+  about="seconds" timed "emitting $folder" "$command" emit "$package" --device "$2" --name smollm2 -o "$folder"
   timed "configuring $folder/b" cmake -S "$folder" -B "$folder/b" > /dev/null
-  timed "compiling $folder/b" cmake --build "$folder/b" -j"$(nproc)" > /dev/null
+  about="up to a minute if it has changed" timed "compiling $folder/b" cmake --build "$folder/b" -j"$(nproc)" > /dev/null
 }
 
 # The same prompt through the simulator and both programs: ids of what each answers, one line each.
@@ -49,7 +56,7 @@ streams() {
   local ids run
   ids=$("$command" tokenize "$package" --chat "$question")
   run=(--prompt-ids "$ids" --ignore-eos --ids)
-  timed "$tokens tokens in the simulator" \
+  about="some ten seconds: it is the reference" timed "$tokens tokens in the simulator" \
     "$command" run "$package" --backend sim "${run[@]}" -n "$tokens" > build/models/sim.ids
   timed "$tokens tokens in emitted C++" \
     build/models/smollm2_cpu/b/model "$package" "${run[@]}" --generate "$tokens" > build/models/cpu.ids

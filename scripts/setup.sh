@@ -51,9 +51,11 @@ missing_packages() {
   done
 }
 
-# The environment is whole if pip finished with these requirements, and its interpreter still runs.
+# The environment is whole if pip finished with these requirements, and its interpreter still finds them.
 venv_ready() {
-  cmp -s scripts/requirements.txt build/venv/requirements.txt && build/venv/bin/python -c '' 2>/dev/null
+  local modules
+  modules=$(sed -n 's/==.*//p' scripts/requirements.txt | tr - _ | paste -sd ,)
+  cmp -s scripts/requirements.txt build/venv/requirements.txt && build/venv/bin/python -c "import $modules" 2>/dev/null
 }
 
 install_packages() {
@@ -62,8 +64,8 @@ install_packages() {
     command -v sudo >/dev/null || die "not root and no sudo; as root: apt-get install $*"
     as_root=(sudo)
   fi
-  timed "setup: asking apt for its lists" "${as_root[@]}" apt-get update -qq >&2
-  timed "setup: installing $*" \
+  about="seconds" timed "setup: asking apt for its lists" "${as_root[@]}" apt-get update -qq >&2
+  about="up to some minutes, by your network" timed "setup: installing $*" \
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
@@ -72,9 +74,9 @@ make_venv() {
   # The interpreter of the distribution: another one in PATH may come without venv.
   local python=/usr/bin/python3
   [[ -x $python ]] || python=python3
-  timed "setup: making build/venv, a Python environment" "$python" -m venv --clear build/venv >&2 ||
+  about="some ten seconds" timed "setup: making build/venv, a Python environment" "$python" -m venv --clear build/venv >&2 ||
     die "$python cannot make a virtual environment (python3-venv)"
-  timed "setup: installing $(grep -v '^#' scripts/requirements.txt | paste -sd ' ') into build/venv" \
+  about="some 25 MB to download, up to a minute" timed "setup: installing $(grep -v '^#' scripts/requirements.txt | paste -sd ' ') into build/venv" \
     build/venv/bin/python -m pip install --quiet --disable-pip-version-check -r scripts/requirements.txt >&2 ||
     die "pip could not install scripts/requirements.txt into build/venv"
   cp scripts/requirements.txt build/venv/requirements.txt

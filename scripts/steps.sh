@@ -13,12 +13,13 @@ seconds_since() {
   echo "$((tenths / 10)).$((tenths % 10)) s"
 }
 
-# timed WHAT COMMAND…: runs one command between the lines "WHAT ..." and "WHAT: 12.3 s"; returns its status.
+# [about=HOW_LONG] timed WHAT COMMAND…: runs one command between the lines "WHAT (HOW_LONG) ..." and "WHAT: 12.3 s";
+# returns its status.
 timed() {
   local what=$1 start
   shift
   start=$(now_us)
-  echo "$what ..." >&2
+  echo "$what${about:+ ($about)} ..." >&2
   "$@" || return
   echo "$what: $(seconds_since "$start")" >&2
 }

@@ -33,7 +33,7 @@ build() {
   local preset=$1
   shift
   say "build $preset"
-  cmake --preset "$preset" --log-level=WARNING
+  cmake --preset "$preset" --log-level=WARNING > /dev/null  # where it says what the preset says
   cmake --build --preset "$preset" -j"$jobs" "$@"
 }
 

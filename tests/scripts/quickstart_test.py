@@ -62,7 +62,7 @@ RAN model
 SAID 24 tokens in emitted shaders
 RAN model
 TOOK 24 tokens in emitted shaders"""
-FORMS = {"SAID": r"^{}( \.\.\.)?$", "RAN": r"^RAN {}( |$)", "TOOK": r"^{}: \d+\.\d s$"}
+FORMS = {"SAID": r"^{}( \(.+\))?( \.\.\.)?$", "RAN": r"^RAN {}( |$)", "TOOK": r"^{}: \d+\.\d s$"}
 
 
 class Quickstart(unittest.TestCase):
@@ -110,6 +110,23 @@ class Quickstart(unittest.TestCase):
         done = self.run_script("quickstart.sh")
         self.assertEqual((done.returncode, done.stdout), (3, ""), done.stderr)
         self.assertTrue(done.stderr.endswith("configuring build/release ...\n"), done.stderr)
+
+    def test_what_is_no_question_is_refused(self):
+        for arguments, named in ((["--bad"], "unknown option --bad"), (["-q", "Why?"], "unknown option -q"), (["Why", "is"], "is is one argument too many")):
+            done = self.run_script("quickstart.sh", *arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertTrue(done.stderr.startswith(f"quickstart.sh: {named}"), done.stderr)
+            self.assertIn("quickstart.sh [QUESTION]", done.stderr)
+        self.assertIn("quickstart.sh [QUESTION]", self.run_script("quickstart.sh", "--help").stdout)
+
+    def test_an_environment_that_lost_its_packages_is_made_again(self):
+        self.assertEqual(self.run_script("setup.sh").returncode, 0)
+        self.assertEqual(self.run_script("setup.sh", "--check").returncode, 0)
+        python = self.root / "build/venv/bin/python"
+        python.write_text('#!/bin/sh\n[ "$1" != -c ] || [ -z "$2" ] || [ "$2" != "import some,other" ]\n', "utf-8")
+        done = self.run_script("setup.sh", "--check")
+        self.assertEqual((done.returncode, done.stdout), (1, "build/venv\n"))
+        self.assertIn("RAN python3 -m venv", self.run_script("setup.sh").stderr)
 
 
 if __name__ == "__main__":
