@@ -13,7 +13,7 @@ import tempfile
 # its longest prefix here.
 LAYERS = {
     "formats/opnf": [],
-    "lib/base": [],
+    "lib/base": ["formats/opnf"],
     "lib/package": ["formats/opnf", "lib/base"],
     "lib/graph": ["lib/base", "lib/package"],
     "lib/ops": ["lib/base", "lib/package", "lib/graph"],

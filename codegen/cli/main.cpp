@@ -2,8 +2,6 @@
 // openinfer: parses the command line, runs one command, turns failures into one line and an exit code:
 // 0 done, 1 the work failed, 2 wrong usage.
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -13,6 +11,7 @@
 #include <string_view>
 
 #include "codegen/cli/commands.h"
+#include "codegen/cli/signals.h"
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/usage.h"
 #include "openinfer/error.h"
@@ -27,22 +26,6 @@ int report(std::string message, int code = 1) {
   fmt::print(stderr, "openinfer: error: {}\n", message);
   return code;
 }
-
-/// A page of a mapped package has no file behind it any more. Only what is safe in a signal handler happens here.
-extern "C" void package_was_cut(int) {
-  constexpr std::string_view kLine = "openinfer: error: [package] the file was cut while it was open\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine.data(), kLine.size());
-  ::_exit(1);
-}
-
-void catch_cut_packages() {
-  struct sigaction action {};
-  action.sa_handler = package_was_cut;
-  ::sigaction(SIGBUS, &action, nullptr);
-}
-
-/// A file beyond the limit of `ulimit -f` is then an error that names the file, not the end of the process.
-void ignore_size_limit_signal() { ::signal(SIGXFSZ, SIG_IGN); }
 
 int run(int argc, char** argv) {
   CLI::App app("openinfer: graphs over one memory-mapped model file");
@@ -76,8 +59,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace openinfer::cli;
   open_standard_files();
-  catch_cut_packages();
-  ignore_size_limit_signal();
+  catch_signals();
   try {
     if (argc > 1 && std::string_view(argv[1]) == "convert") exec_convert(argv + 2);
     return run(argc, argv);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "formats/opnf/reader.h"
+#include "formats/opnf/unfinished.h"
 
 namespace opnf {
 
@@ -33,12 +34,13 @@ AtomicFile::AtomicFile(std::string path, Special special) : path_(std::move(path
 void AtomicFile::create() {
   const std::string folder = folder_of(path_);
   const std::string start = folder + "." + path_.substr(folder.size()) + "." + std::to_string(::getpid()) + ".";
+  const unfinished::Hold hold;
   for (int number = 0; fd_ < 0; ++number) {  // another one, if a writer beside us or a killed one with our id has it
     temporary_ = start + std::to_string(number) + ".tmp";
     fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd_ < 0 && errno != EEXIST) break;
   }
-  if (fd_ >= 0) return;
+  if (fd_ >= 0) return unfinished::add(temporary_);
   temporary_.clear();
   failed("create");
 }
@@ -51,7 +53,9 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  ::unlink(temporary_.c_str());
+  unfinished::drop(temporary_);
 }
 
 void AtomicFile::failed(const char* what) const {
@@ -84,7 +88,9 @@ void AtomicFile::finish() {
 
 void AtomicFile::commit() {
   if (in_place_) return;
+  const unfinished::Hold hold;
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) failed("rename");
+  unfinished::drop(temporary_);
   temporary_.clear();
 }
 

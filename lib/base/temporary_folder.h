@@ -6,7 +6,7 @@
 
 namespace openinfer {
 
-/// Made with mode 0700 when constructed, removed with all that is in it when destroyed.
+/// Made with mode 0700 when constructed, removed with all that is in it when destroyed; listed in unfinished.h.
 class TemporaryFolder {
  public:
   /// `start`, a dot and six characters that make it a new one: beside a target, a rename between them is atomic.
@@ -19,7 +19,7 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  void keep() { kept_ = true; }  // it stays
+  void keep();  // it stays
 
  private:
   std::filesystem::path path_;

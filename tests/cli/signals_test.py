@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A signal that ends the command: it dies of the signal, and nothing half-written stays on the disk."""
+
+import os
+import signal
+import stat
+import subprocess
+import time
+import unittest
+
+import tiny_llama
+from harness import COMMAND, Case
+
+SLOW = "#!/bin/sh\n: > started\nsleep 60 &\necho $! > sleeper\nwait\n"
+
+
+class Signals(Case):
+    def setUp(self):
+        super().setUp()
+        tiny_llama.write(self.path("m.oinf"))
+        self.write("slow", SLOW)
+        os.chmod(self.path("slow"), stat.S_IRWXU)
+        os.mkdir(self.path("cache"))
+        self.environment = os.environ | {"CXX": self.path("slow"), "XDG_CACHE_HOME": self.path("cache")}
+
+    def ended_by(self, number, ready, *arguments, **options):
+        """Starts the command, sends the signal when ready() holds, and returns what it died of."""
+        process = subprocess.Popen([COMMAND, *arguments], cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, **options)
+        end = time.monotonic() + 60
+        while not ready() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertIsNone(process.poll(), "it ended before it could be interrupted")
+        process.send_signal(number)
+        code = process.wait(timeout=60)
+        process.stdin.close()
+        if os.path.exists(self.path("sleeper")):  # the compiler is not ours to end in the command
+            with open(self.path("sleeper"), encoding="ascii") as file:
+                os.kill(int(file.read()), signal.SIGTERM)
+            os.unlink(self.path("sleeper"))
+        return code
+
+    def everything(self):
+        return sorted(os.path.relpath(os.path.join(root, name), self.folder) for root, folders, names in os.walk(self.folder) for name in folders + names)
+
+    def test_while_kernels_are_compiled(self):
+        before = self.everything()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            code = self.ended_by(number, lambda: os.path.exists(self.path("sleeper")) and os.path.getsize(self.path("sleeper")) > 0,
+                                 "run", "m.oinf", "--prompt-ids", "1,2", "--ids", "--stats", "s.json")
+            self.assertEqual(code, -number)
+            os.unlink(self.path("started"))
+            self.assertEqual(self.everything(), sorted([*before, "cache/openinfer"]), number)
+
+    def test_while_the_simulator_writes(self):
+        before = self.everything()
+        code = self.ended_by(signal.SIGTERM, lambda: any(name.endswith(".tmp") for name in os.listdir(self.folder)),
+                             "run", "m.oinf", "--prompt-ids", "1,2", "--ids", "-n", "900", "--ignore-eos", "--trace", "t.json", "--stats", "s.json", "--logits", "l.npy")
+        self.assertEqual((code, self.everything()), (-signal.SIGTERM, before))
+
+    def test_an_ignored_signal_stays_ignored(self):
+        """As nohup and a shell's background job have it."""
+        process = subprocess.Popen([COMMAND, "tokenize", "m.oinf"], cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(b"he", timeout=60)
+        self.assertEqual((process.returncode, out), (0, b"256\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
