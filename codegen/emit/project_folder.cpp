@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing a project's folder: all of it or nothing.
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <system_error>
 
 #include "codegen/emit/project.h"
+#include "formats/opnf/unfinished.h"
 #include "lib/base/fail.h"
 #include "lib/base/temporary_folder.h"
 
@@ -36,6 +39,15 @@ void check_target(const fs::path& folder) {
          folder.string());
 }
 
+/// A file that says what the one before it said keeps its time: builds of the project take up what has changed.
+void keep_time(const fs::path& old_file, const fs::path& new_file) {
+  if (!fs::is_regular_file(old_file) || fs::file_size(old_file) != fs::file_size(new_file)) return;
+  std::ifstream before(old_file, std::ios::binary), now(new_file, std::ios::binary);
+  using Bytes = std::istreambuf_iterator<char>;
+  if (std::equal(Bytes(before), Bytes(), Bytes(now), Bytes()))
+    fs::last_write_time(new_file, fs::last_write_time(old_file));
+}
+
 /// What is in the old folder beside the project: its build folder, say.
 void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(old_folder)) {
@@ -58,7 +70,9 @@ void write_project(const Files& files, const fs::path& wanted) try {
   for (const auto& [path, text] : files) {
     fs::create_directories((now / path).parent_path());
     write_file(now / path, text);
+    keep_time(folder / path, now / path);
   }
+  const opnf::unfinished::Hold hold;  // until the old folder holds nothing of the user's
   const bool replaces = fs::exists(folder);
   if (replaces) fs::rename(folder, old);
   try {
