@@ -90,9 +90,11 @@ CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend bac
                                                             .index_bounds = std::move(bounds)});
     return;
   }
-  auto cpu = std::make_unique<CpuExecutor>(
-      plan_, model_, device_,
-      CpuOptions{.threads = options.threads, .dims = std::move(options.dims), .index_bounds = std::move(bounds)});
+  auto cpu = std::make_unique<CpuExecutor>(plan_, model_, device_,
+                                           CpuOptions{.threads = options.threads,
+                                                      .dims = std::move(options.dims),
+                                                      .index_bounds = std::move(bounds),
+                                                      .on_compile = options.on_compile});
   compile_s_ = cpu->library().compile_s();
   executor_ = std::move(cpu);
 }

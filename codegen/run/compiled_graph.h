@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codegen/plan/plan.h"
+#include "codegen/run/cpu_library.h"
 #include "codegen/run/executor.h"
 #include "codegen/run/plan_binding.h"
 #include "lib/base/device.h"
@@ -37,6 +38,7 @@ struct RunOptions {
   Sizes dims = {};        // symbols that inputs do not bind; else upper bounds
   Numerics numerics = Numerics::strict;
   std::int64_t memory_budget = 0;  // bytes, of a CPU; 0: none
+  CompileNotice on_compile = {};   // of a CPU
 };
 
 class CompiledGraph {

@@ -24,7 +24,7 @@ std::size_t arena_bytes(const plan::Plan& plan) {
 CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device,
                          CpuOptions options)
     : plan_(plan),
-      library_(plan, device),
+      library_(plan, device, options.on_compile),
       pool_(options.threads),
       weights_(plan.budget.bytes == 0 ? std::make_unique<PlacedWeights>(plan, model, pool_) : nullptr),
       streamed_(plan.budget.bytes == 0 ? nullptr : std::make_unique<StreamedWeights>(plan, model.value())),

@@ -3,16 +3,21 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <system_error>
 
@@ -80,15 +85,47 @@ fs::path cache_folder() {
   return folder;
 }
 
+/// The words of a command, as make and CMake take $CXX apart.
+std::vector<std::string> words(const std::string& command) {
+  std::istringstream in(command);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+/// $CXX; its program alone where that has blanks in its path. Empty: not given.
+std::vector<std::string> given_compiler() {
+  const char* given = std::getenv("CXX");
+  if (!given || words(given).empty()) return {};
+  std::vector<std::string> command = on_path(given).empty() ? words(given) : std::vector<std::string>{given};
+  const std::string found = on_path(command[0]);
+  if (found.empty()) fail(ErrorCode::not_found, "[cpu] $CXX is '{}', which cannot be run", given);
+  command[0] = found;
+  return command;
+}
+
+std::vector<std::string> compiler_command() {
+  if (const std::vector<std::string> given = given_compiler(); !given.empty()) return given;
+  for (const char* name : {"c++", "g++", "clang++"})
+    if (const std::string found = on_path(name); !found.empty()) return {found};
+  fail(ErrorCode::not_found,
+       "[cpu] no C++ compiler: install g++ or clang++, or name one in $CXX; --backend sim needs none");
+}
+
 /// What an update of the compiler changes; asking the compiler itself would cost a process in every run. Behind a
-/// wrapper (ccache) an update goes unseen: kernels that were compiled stay right.
-std::string compiler_identity(const std::string& compiler) {
-  std::error_code error;
-  const fs::path file = fs::canonical(compiler, error);
-  struct stat facts {};
-  if (error || ::stat(file.c_str(), &facts) != 0) fail_io("read", compiler, error ? error : last_error());
-  return fmt::format("{}\n{}\n{} bytes of {}.{:09}\n", compiler, file.string(), facts.st_size, facts.st_mtim.tv_sec,
-                     facts.st_mtim.tv_nsec);
+/// wrapper that is named alone (ccache as g++) an update goes unseen: kernels that were compiled stay right.
+std::string compiler_identity(const std::vector<std::string>& command) {
+  std::string identity;
+  for (const std::string& word : command) {
+    identity += word + "\n";
+    const std::string program = on_path(word);
+    if (program.empty()) continue;  // an argument
+    std::error_code error;
+    const fs::path file = fs::canonical(program, error);
+    struct stat facts {};
+    if (error || ::stat(file.c_str(), &facts) != 0) fail_io("read", program, error ? error : last_error());
+    identity += fmt::format("{}\n{} bytes of {}.{:09}\n", file.string(), facts.st_size, facts.st_mtim.tv_sec,
+                            facts.st_mtim.tv_nsec);
+  }
+  return identity;
 }
 
 /// FNV-1a in two halves with different starts: 128 bits tell sources apart.
@@ -101,15 +138,48 @@ std::string content_key(const std::string& text) {
   return fmt::format("{:016x}{:016x}", a, b);
 }
 
-void write_file(const fs::path& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) fail(ErrorCode::io_error, "[cpu] cannot write {}", path.string());
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// Runs the program; its output goes to `log`. Returns the exit status.
-int run_program(const std::vector<std::string>& command, const fs::path& log) {
+/// What is appended to a library: behind the end of an ELF file nothing is read.
+std::string seal_of(const std::string& library) { return "openinfer " + content_key(library); }
+
+/// Is the library as it was written? What a full disk or a machine without power leaves of one would end the process
+/// where it is loaded or run.
+bool is_whole(const fs::path& path) {
+  const std::string bytes = read_file(path);
+  const std::size_t size = bytes.size() - std::min(bytes.size(), seal_of("").size());
+  return bytes.compare(size, std::string::npos, seal_of(bytes.substr(0, size))) == 0;
+}
+
+/// Folders that processes which could not clean up left here: of the form that compile() makes, and a day old, which
+/// is longer than a compiler takes. What stays of a compiler that has failed goes with them.
+void remove_left_behind(const fs::path& cache) {
+  const auto old = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(cache, ignored)) {
+    const std::string start = entry.path().stem().extension().string();  // ".so" of HASH.so.XXXXXX
+    if (start == ".so" && entry.is_directory(ignored) && entry.last_write_time(ignored) < old)
+      fs::remove_all(entry.path(), ignored);
+  }
+}
+
+/// Appends. Errors: io_error, with the system's reason.
+void write_file(const fs::path& path, const std::string& text) {
+  std::FILE* file = std::fopen(path.c_str(), "ab");
+  bool written = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  std::error_code why = last_error();
+  if (file && std::fclose(file) != 0 && written)
+    written = false, why = last_error();  // what was buffered goes out here
+  if (!written) fail_io("write", path, why);
+}
+
+void seal(const fs::path& path) { write_file(path, seal_of(read_file(path))); }
+
+/// Runs the program; its output goes to `log`. Returns how it ended: "" if it did its work.
+std::string run_program(const std::vector<std::string>& command, const fs::path& log) {
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -120,10 +190,11 @@ int run_program(const std::vector<std::string>& command, const fs::path& log) {
   pid_t child = 0;
   const int error = posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) fail(ErrorCode::device_error, "[cpu] cannot start {}", command[0]);
+  if (error != 0) return fmt::format("it cannot be started: {}", std::strerror(error));
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  if (WIFSIGNALED(status)) return fmt::format("it was ended by signal {}", WTERMSIG(status));
+  return WEXITSTATUS(status) == 0 ? "" : fmt::format("it ended with code {} and said nothing", WEXITSTATUS(status));
 }
 
 std::string first_error(const fs::path& log) {
@@ -146,27 +217,38 @@ std::vector<std::string> compiler_flags(const Device& device) {
 }
 
 /// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file.
-void compile(const std::vector<std::string>& flags, const std::string& compiler, const std::string& source,
+void compile(std::vector<std::string> command, const std::vector<std::string>& flags, const std::string& source,
              const fs::path& library) try {
+  remove_left_behind(library.parent_path());
   TemporaryFolder own(library);
   const fs::path& folder = own.path();
   write_file(folder / "kernels.cpp", source);
-  std::vector<std::string> command = {compiler};
+  const std::string compiler = fmt::format("{}", fmt::join(command, " "));
   command.insert(command.end(), flags.begin(), flags.end());
   command.emplace_back("-o");
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
-  if (run_program(command, folder / "log") != 0) {
+  if (const std::string ended = run_program(command, folder / "log"); !ended.empty()) {
     own.keep();
     const std::string why = first_error(folder / "log");
     fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,
-         why, folder.string());
+         why.empty() ? ended : why, folder.string());
   }
+  seal(folder / "kernels.so");
   std::error_code error;
   fs::rename(folder / "kernels.so", library, error);
   if (error) fail_io("move the compiled kernels to", library, error);
 } catch (const fs::filesystem_error& error) {
   fail_io("make a folder beside", library, error.code());
+}
+
+/// For a model of a few hundred megabytes a compiler takes some ten seconds, for a graph of a few nodes one.
+std::string announcement(bool damaged, const fs::path& library) {
+  const std::string folder = library.parent_path().string();
+  if (damaged)
+    return fmt::format("compiling the kernels again: {} is damaged, as a full disk can leave it", library.string());
+  return fmt::format("compiling the kernels for this CPU, which takes seconds to a minute, once: they are kept in {}",
+                     folder);
 }
 
 std::string buffer_type(const kir::Kernel& k, const kir::Buffer& b) {
@@ -194,17 +276,7 @@ std::string entry_function(const kir::Kernel& k, std::size_t number) {
 
 }  // namespace
 
-std::string find_compiler() {
-  if (const char* given = std::getenv("CXX"); given && *given) {
-    const std::string found = on_path(given);
-    if (found.empty()) fail(ErrorCode::not_found, "[cpu] $CXX is '{}', which cannot be run", given);
-    return found;
-  }
-  for (const char* name : {"c++", "g++", "clang++"})
-    if (std::string found = on_path(name); !found.empty()) return found;
-  fail(ErrorCode::not_found,
-       "[cpu] no C++ compiler: install g++ or clang++, or name one in $CXX; --backend sim needs none");
-}
+std::string find_compiler() { return fmt::format("{}", fmt::join(compiler_command(), " ")); }
 
 std::string library_source(const plan::Plan& plan, int lanes) {
   std::string source = emit::cpp_prelude(lanes) + "\nnamespace kernel {\n\n";
@@ -221,19 +293,21 @@ std::string library_source(const plan::Plan& plan, int lanes) {
   return source;
 }
 
-CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device) {
-  const std::string compiler = find_compiler();
+CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device, const CompileNotice& notice) {
+  const std::vector<std::string> compiler = compiler_command();
   const std::string source = library_source(plan, device.lanes);
   const std::vector<std::string> flags = compiler_flags(device);
   std::string identity = compiler_identity(compiler);
   for (const std::string& flag : flags) identity += flag + "\n";
+  identity += "sealed\n";  // a library of a version that did not seal it is another one
   const fs::path library = cache_folder() / (content_key(identity + source) + ".so");
   std::error_code error;
   const bool there = fs::exists(library, error);
   if (error) fail_io("read", library, error);
-  if (!there) {
+  if (!there || !is_whole(library)) {
+    if (notice) notice(announcement(there, library));
     const auto start = std::chrono::steady_clock::now();
-    compile(flags, compiler, source, library);
+    compile(compiler, flags, source, library);
     compile_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   handle_.reset(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL));

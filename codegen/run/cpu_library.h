@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,15 +16,19 @@ namespace openinfer::run {
 /// Runs workgroups [first, last) of a kernel; buffers and params in the kernel's order.
 using KernelFunction = void (*)(void* const* buffers, const std::int32_t* params, int first, int last);
 
+/// Takes a sentence for the user, before a compiler is started: what is compiled, and where that is kept.
+using CompileNotice = std::function<void(const std::string&)>;
+
 class CpuLibrary {
  public:
   /// Compiles what is not in the cache: $XDG_CACHE_HOME/openinfer, ~/.cache/openinfer or, without HOME,
   /// openinfer-cache-UID in the folder for temporary files. There is one file for each content of sources, flags and
   /// compiler (its path, size and time). What lies there is run: a folder that is another user's, or that others may
-  /// write to, is refused. The compiler is $CXX, else c++, g++ or clang++ on the PATH.
+  /// write to, is refused, and what is not as it was written is compiled again. The compiler is $CXX, a command with
+  /// its arguments ("ccache g++"), else c++, g++ or clang++ on the PATH.
   /// Errors: not_found if there is no compiler; device_error with the compiler's first line if it fails; io_error for
   /// a cache that cannot be used, with its path.
-  CpuLibrary(const plan::Plan& plan, const Device& device);
+  CpuLibrary(const plan::Plan& plan, const Device& device, const CompileNotice& notice = {});
 
   KernelFunction function(int kernel) const { return functions_[static_cast<std::size_t>(kernel)]; }
   /// Seconds spent in the compiler; 0: everything was there.
@@ -41,7 +46,7 @@ class CpuLibrary {
 /// The whole program text of a plan's kernels with their entry functions: what CpuLibrary compiles.
 std::string library_source(const plan::Plan& plan, int lanes);
 
-/// The compiler CpuLibrary would take. Errors: not_found, with what to install.
+/// The compiler CpuLibrary would take, as a command. Errors: not_found, with what to install.
 std::string find_compiler();
 
 }  // namespace openinfer::run

@@ -164,7 +164,8 @@ SimSession::SimSession(const Model& model, const Graph& graph, Backend backend, 
                                                           .gpu = options.gpu,
                                                           .dims = run::Sizes(options.dims.begin(), options.dims.end()),
                                                           .numerics = options.numerics,
-                                                          .memory_budget = options.memory_budget});
+                                                          .memory_budget = options.memory_budget,
+                                                          .on_compile = options.on_compile});
   });
 }
 

@@ -100,6 +100,9 @@ struct SimOptions {
   /// smallest budget that works with these dims, which is one for the smallest steps; SimSession::limits() says how
   /// large steps may be. Snapshots and forks are beyond it. Backend::vulkan: an Error (unsupported).
   std::int64_t memory_budget = 0;
+  /// Backend::cpu: told in a sentence, before the C++ compiler is started, what it compiles and where that is kept: the
+  /// constructor then takes seconds. Not called where the kernels are there already.
+  std::function<void(const std::string&)> on_compile = {};
 };
 
 /// The contents of every state of a session.

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -91,6 +93,62 @@ TEST_CASE("threads that compile the same kernels at the same time do not harm ea
   for (std::thread& thread : threads) thread.join();
   CHECK(said == std::vector<std::string>(3));
   CHECK(entries(folder.path / "openinfer") == 1);
+}
+
+TEST_CASE("a compiler is announced once, and a library that is not as it was written is compiled again") {
+  const Folder folder(fmt::format("openinfer_cpu_library_damaged.{}", ::getpid()));
+  // A command of two words, the second as the first's argument: as ccache g++.
+  const std::string wrapper = script(folder.path / "wrapper", "exec \"$@\"\n");
+  const Setting compiler("CXX", wrapper + "  " + run::find_compiler());
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  AnyModel any("run_library_damaged");
+  std::vector<std::string> said;
+  const auto seven = [&] {
+    SimSession session(any.model, doubled(), Backend::cpu,
+                       {.on_compile = [&](const std::string& what) { said.push_back(what); }});
+    return session.run_step({{"x", Tensor(std::vector<float>{3}, {1})}})["y"].data<float>()[0];
+  };
+  CHECK(seven() == 7);
+  CHECK(seven() == 7);
+  REQUIRE(said.size() == 1);
+  CHECK_THAT(said[0], Catch::Contains("once") && Catch::Contains((folder.path / "openinfer").string()));
+  const fs::path library = fs::directory_iterator(folder.path / "openinfer")->path();
+  const auto whole = fs::file_size(library);
+  for (const std::uintmax_t size : {whole / 2, whole - 1, std::uintmax_t{3}, std::uintmax_t{0}}) {
+    fs::resize_file(library, size);
+    CHECK(seven() == 7);
+  }
+  std::fstream(library, std::ios::in | std::ios::out | std::ios::binary).seekp(whole / 2) << "another byte";
+  CHECK(seven() == 7);
+  REQUIRE(said.size() == 6);
+  CHECK_THAT(said.back(), Catch::Contains("again") && Catch::Contains(library.string() + " is damaged"));
+  CHECK(fs::file_size(library) == whole);
+}
+
+TEST_CASE("what a process that was killed left in the cache goes a day later") {
+  const Folder folder(fmt::format("openinfer_cpu_library_left.{}", ::getpid()));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  const fs::path kept = folder.path / "openinfer";
+  for (const char* name : {"0123.so.aBcDeF", "4567.so.aBcDeF", "another.folder"}) {
+    fs::create_directories(kept / name);
+    std::ofstream(kept / name / "kernels.cpp") << "int";
+    if (name[0] != '4') fs::last_write_time(kept / name, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  }
+  fs::permissions(kept, fs::perms::owner_all);
+  AnyModel any("run_library_left");
+  SimSession(any.model, doubled(), Backend::cpu);
+  CHECK(!fs::exists(kept / "0123.so.aBcDeF"));
+  CHECK(fs::exists(kept / "4567.so.aBcDeF"));
+  CHECK(fs::exists(kept / "another.folder"));
+}
+
+TEST_CASE("a compiler that says nothing is told of by its exit code") {
+  const Folder folder(fmt::format("openinfer_cpu_library_false.{}", ::getpid()));
+  const Setting compiler("CXX", "/bin/false");
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  AnyModel any("run_library_false");
+  CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu),
+                    Catch::Contains("could not compile the kernels: it ended with code 1 and said nothing"));
 }
 
 TEST_CASE("a library without the kernels is refused and does not stay loaded") {
