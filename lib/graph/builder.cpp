@@ -71,7 +71,7 @@ void for_each_key(const Family& family, std::string prefix, std::size_t from, st
     for_each_key(family, prefix + std::to_string(i), at + 2, depth + 1, f);
 }
 
-WeightDecl declare_family(const Weight& weight, const Family& family) {
+WeightDecl declare_family(Draft& draft, const Weight& weight, const Family& family) {
   std::int64_t count = 1;
   for (const auto& [from, to] : family.ranges) count = checked_multiply(count, to - from);
   if (count > kMaxFamily) fail_at(weight.at, kInvalid, "[weight] \"{}\" would have {} members", weight.pattern, count);
@@ -80,8 +80,10 @@ WeightDecl declare_family(const Weight& weight, const Family& family) {
             weight.pattern);
   WeightDecl decl{family.pattern, family.ranges, {}, {}};
   std::string first;
+  std::map<DType, std::string> member;  // the first of each dtype
   for_each_key(family, "", 0, 0, [&](const std::string& key) {
     const TensorInfo tensor = weight.model->tensor({key, At(weight.at.file, weight.at.line)});
+    member.try_emplace(tensor.dtype, key);
     const Shape shape(tensor.shape.begin(), tensor.shape.end());
     if (first.empty()) first = key, decl.shape = shape;
     if (shape != decl.shape)
@@ -91,6 +93,9 @@ WeightDecl declare_family(const Weight& weight, const Family& family) {
   });
   std::sort(decl.dtypes.begin(), decl.dtypes.end());
   decl.dtypes.erase(std::unique(decl.dtypes.begin(), decl.dtypes.end()), decl.dtypes.end());
+  std::vector<std::string> texts;
+  for (const auto& [dtype, key] : member) texts.push_back(fmt::format("\"{}\" is {}", key, name(dtype)));
+  if (texts.size() > 1) draft.mixed_families[decl.pattern] = fmt::format("{}", fmt::join(texts, ", "));
   return decl;
 }
 
@@ -130,7 +135,7 @@ std::optional<FamilyQuantisation> quantisation_of(const Weight& weight, const Fa
 }
 
 ValueId add_family(Draft& draft, const Weight& weight, Family family) {
-  const int decl = draft.declare_weight(declare_family(weight, family), weight.at);
+  const int decl = draft.declare_weight(declare_family(draft, weight, family), weight.at);
   return draft.add_weight(decl, std::move(family.loop_indices), std::move(family.index), weight.at);
 }
 

@@ -270,6 +270,20 @@ void Draft::check_fresh_views(const OpDef& op, std::span<const ValueId> operands
   }
 }
 
+/// infer(); the error of a dtype names members of families that have several.
+std::vector<TensorType> Draft::types_of(const Node& node) const try {
+  return infer(g, node);
+} catch (const Error& error) {
+  std::string members;
+  for (const ValueId v : node.operands) {
+    if (v == kNoValue || g.values[v].dtypes.size() < 2) continue;
+    const auto found = mixed_families.find(g.weights[g.nodes[g.values[v].node].decl].pattern);
+    if (found != mixed_families.end()) members += (members.empty() ? "; " : ", ") + found->second;
+  }
+  if (error.code() != ErrorCode::dtype_mismatch || members.empty()) throw;
+  throw Error(error.code(), error.message() + members, node.at);
+}
+
 std::vector<ValueId> Draft::add_node(const OpDef& op, std::vector<ValueId> operands, Attributes attributes, int state,
                                      hints hint, Location at, std::span<const std::string> names) {
   check_open(op.name, at);
@@ -285,7 +299,7 @@ std::vector<ValueId> Draft::add_node(const OpDef& op, std::vector<ValueId> opera
             .attributes = std::move(attributes),
             .hint = std::move(hint),
             .at = at};
-  auto types = infer(g, node);
+  auto types = types_of(node);
   const std::string wanted = node.hint.name.empty() ? default_name(g, node) : node.hint.name;
   check_name(op.name, wanted, at);
   node.hint.name.clear();

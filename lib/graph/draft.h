@@ -42,6 +42,9 @@ struct Draft {
   ValueId add_constant(int decl, std::vector<ValueId> loop_indices, std::vector<Affine> index, Location at);
   ValueId add_literal(Number number, DType dtype, Location at);
 
+  /// Of families whose members differ in dtype, by pattern: a member of each, for messages.
+  std::map<std::string, std::string, std::less<>> mixed_families;
+
   // --- nodes ---
   /// Appends a node to the innermost open region. `operands` follow op.operands (kNoValue: absent); the token of
   /// `state` is added here. `names`: wanted result names, "" for a name made from the op and its weights. Returns the
@@ -107,6 +110,7 @@ struct Draft {
   ValueId token(int state);  // the current one of the innermost scope
   ValueId loop_twin(ValueId result) const;
   RegionId push_region();
+  std::vector<TensorType> types_of(const Node& node) const;
   NodeId append(Node node);
   std::vector<ValueId> append_leaf(Node node, TensorType type, std::vector<DType> dtypes);
   std::vector<ValueId> join_tokens(NodeId node, std::span<const int> states);
