@@ -178,6 +178,11 @@ std::vector<TemplateItem> items_of(const TokenizerSpec& spec, bool pair, bool sp
 }  // namespace
 
 std::vector<TokenId> encode_text(const Tokenizer::Table& table, std::string_view text, const EncodeOptions& options) {
+  if (!table.unreachable.empty())
+    fail(ErrorCode::invalid_argument,
+         "[tokenizer] the vocabulary has \"{}\" and there are no merges that lead to it: texts would become single "
+         "bytes; convert a checkpoint that has its merges, or give token ids",
+         table.unreachable);
   return Encoder(table, options, text.size()).run(text);
 }
 

@@ -89,6 +89,8 @@ void Tokenizer::Table::read_tokens() {
       if (pre_tokenizer.whole_words()) words.emplace(spelling[i], id);
     } else if (const auto bytes = kByteAlphabet.to_bytes(spelling[i])) {
       if (bytes->size() == 1) byte_tokens[static_cast<unsigned char>(bytes->front())] = id;
+      const bool joined = bytes->size() > 1 && type[i] == TokenType::normal && !pre_tokenizer.whole_words();
+      if (joined && spec.merges.empty() && unreachable.empty()) unreachable = spelling[i];
       if (pre_tokenizer.whole_words()) spelt.push_back(*bytes), words.emplace(spelt.back(), id);
     }
   }

@@ -33,6 +33,7 @@ struct Tokenizer::Table {
   text::Ids words;                 // by a word's text: tokens that a whole word may become
   text::ByteTokens byte_tokens{};  // of byte-level models; -1: the vocabulary lacks the byte
   std::string missing;
+  std::string unreachable;  // a token of several bytes that no merge leads to, for there are none; "": there are
   std::optional<text::Normalizer> normalizer;
   text::AddedTokens raw_added, normalized_added;  // looked for before and after the normalizer
   std::unique_ptr<const text::WordModel> model;
