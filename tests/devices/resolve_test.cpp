@@ -44,7 +44,7 @@ TEST_CASE("an unknown name is an error with the nearest matches") {
   CHECK(name.code() == ErrorCode::not_found);
   CHECK(
       name.message() ==
-      "[device] no device has the name 'zen6'; did you mean 'zen2' or 'zen3' or 'zen4'? `openinfer devices` lists them "
+      "[device] no device has the name 'zen6'; did you mean 'zen5' or 'zen4' or 'zen3'? `openinfer devices` lists them "
       "all");
   CHECK_THAT(error_of(DeviceSpec::named("this-cpuu")).message(), Catch::Contains("'this-cpu'"));
   CHECK(error_of(DeviceSpec::gpu().vendor("NVIDA")).message() ==
