@@ -45,7 +45,7 @@ TraceWriter::~TraceWriter() {
 }
 
 void TraceWriter::write(std::string_view text) {
-  failed_ |= std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size();
+  if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() && error_ == 0) error_ = errno;
 }
 
 void TraceWriter::add(const Event& e) {
@@ -59,8 +59,9 @@ void TraceWriter::add(const Event& e) {
 void TraceWriter::finish() {
   if (!file_) return;
   write("\n]}\n");
-  const bool closed = std::fclose(file_.release()) == 0;
-  if (failed_ || !closed) fail(ErrorCode::io_error, "[trace] '{}' could not be written whole", path_);
+  if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno;
+  if (error_ != 0)
+    fail(ErrorCode::io_error, "[trace] '{}' could not be written whole: {}", path_, std::strerror(error_));
 }
 
 }  // namespace openinfer

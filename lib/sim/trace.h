@@ -38,7 +38,7 @@ class TraceWriter {
   std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
   Clock::time_point start_;
-  bool failed_ = false;
+  int error_ = 0;  // errno of the first write that failed
 
   void write(std::string_view text);
 };

@@ -115,7 +115,8 @@ class Tensors(Emitted):
         self.model_fails("--prompt-ids", "1,2", says=["tok, pos, slot, rows", "ids: i32[N]", "--input"])
         self.model_fails(*inputs, says=["--input needs --output"], code=2)
         self.model_fails("--frobnicate", says=["no flag --frobnicate"], code=2)
-        self.model_fails("--check", says=["without check data"], code=2)
+        self.model_fails("--check", says=["without check data; emit it with --check-data"], code=2)
+        self.model_fails("--prompt-ids", "1", "--generate", "3", "--generate", "4", says=["--generate may be given once"], code=2)
         self.assertFalse(os.path.exists(self.path("z.npy")))
 
     def test_refuses_another_package(self):
@@ -179,6 +180,10 @@ class Tensors(Emitted):
             np.testing.assert_allclose(np.array(line.split(), float), [y[0, 0], y[1, 5], y[2, 63], 0, 63 * steps], rtol=1e-6)
         self.assertTrue(os.path.exists(self.path("build/elsewhere/model")))
 
+    def times(self):
+        return {os.path.join("p", name): os.stat(self.path(os.path.join("p", name))).st_mtime_ns
+                for root, _, names in os.walk(self.path("p")) for name in (os.path.relpath(os.path.join(root, n), self.path("p")) for n in names)}
+
     def test_deterministic_and_replaced_as_a_whole(self):
         again = [COMMAND, "emit", self.package, "--device", self.DEVICE, "--graph", self.graph, "--name", "small", "-o", self.path("p")]
         for _ in range(2):  # the second replaces the first
@@ -187,6 +192,11 @@ class Tensors(Emitted):
             self.write("p/b/mine", "kept")
         self.assertEqual(sorted(os.listdir(self.folder)), ["p"])
         self.assertEqual(self.read("p/b/mine"), b"kept")
+        self.write("p/plan.txt", self.read("p/plan.txt") + b"changed by hand\n")
+        times = self.times()
+        subprocess.run(again, check=True, capture_output=True)
+        changed = [path for path, time in self.times().items() if time != times[path]]
+        self.assertEqual(changed, ["p/plan.txt"])  # a build takes up nothing else
         for root, _, names in os.walk(self.path("p")):
             if not root.startswith(self.path("p/b")):
                 theirs = os.path.join(self.project, os.path.relpath(root, self.path("p")))

@@ -123,16 +123,20 @@ inline Flags parse(int argc, char** argv) {
   static const std::set<std::string_view> kWithValue = {
       "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",    "--logits",      "--stats",
       "--input",      "--output",   "--dim",         "--gpu",    "--batch", "--check-data", "--memory-limit"};
+  static const std::set<std::string_view> kRepeats = {"--prompt-ids", "--input", "--output", "--dim"};
   Flags flags;
+  std::set<std::string_view> given;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
     if ((word == "--gpu" || word == "--validate" || word == "--timings" || word == "--memory-limit") && kOnCpu)
       throw WrongUsage(std::string(word) + ": this program runs on a CPU");
     if (word.starts_with("--check") && !kCheckData)
-      throw WrongUsage(std::string(word) + ": this program was emitted without check data");
+      throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
     if (kWithValue.contains(word)) {
       if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
+      if (!kRepeats.contains(word) && !given.insert(word).second)
+        throw WrongUsage(std::string(word) + " may be given once");
       set(flags, word, argv[++i]);
     } else if (word == "--ignore-eos") {
       flags.ignore_eos = true;

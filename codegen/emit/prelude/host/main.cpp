@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <new>
 #include <string>
@@ -377,7 +379,8 @@ int main(int argc, char** argv) {
       flags.prompts.size() == 1 ? generate(flags) : generate_side_by_side(flags);
     else
       run_tensors(flags);
-    if (std::fflush(stdout) != 0) return report("standard output cannot be written", 1);
+    if (std::fflush(stdout) != 0)
+      return report(std::string("standard output cannot be written: ") + std::strerror(errno), 1);
     return 0;
   } catch (const WrongUsage& error) {
     return report(error.what(), 2);
