@@ -82,8 +82,7 @@ Graph built(const Architecture& row, const Model& model, DType kv_dtype) try {
 std::span<const Architecture> architectures() { return kArchitectures; }
 
 ChosenGraph choose_graph(const Model& model, const GraphChoice& choice) {
-  if (!choice.file.empty())
-    return from_text(parse_graph(read_text(choice.file), choice.file), "graph of " + choice.file, choice.kv_dtype);
+  if (!choice.file.empty()) return from_text(read_graph(choice.file), "graph of " + choice.file, choice.kv_dtype);
   for (const auto& [name, text] : model.graphs())
     if (name == "main") return from_text(parse_graph(text, "main.oig"), "graph of the package", choice.kv_dtype);
   const auto architecture = model.find_meta<std::string>("general.architecture").value_or("");

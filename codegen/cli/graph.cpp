@@ -70,7 +70,7 @@ void run_graph(const GraphOptions& options) {
   if (options.model.empty() && options.graph.empty()) throw UsageError("graph: give a package, or --graph F.oig");
   if (!options.output.empty() && same_file(options.output, options.model))
     throw UsageError(fmt::format("graph: -o {} would replace the package", options.output));
-  const Graph graph = options.model.empty() ? parse_graph(read_text(options.graph), options.graph)
+  const Graph graph = options.model.empty() ? read_graph(options.graph)
                                             : choose_graph(open_model(options.model), {.file = options.graph}).graph;
   const std::string text = rendered(graph, options);
   if (options.output.empty())
@@ -85,7 +85,8 @@ void add_graph(CLI::App& app, Action& action) {
   auto options = std::make_shared<GraphOptions>();
   auto* command = app.add_subcommand("graph", "Print the graph that `run` would use");
   command->add_option("M", options->model, "Package (.oinf); may be left out with --graph");
-  command->add_option("--graph", options->graph, "Read this graph text instead (.oig)");
+  command->add_option("--graph", options->graph,
+                      "Read this graph text instead (.oig); a pipe is read until its writer closes it");
   auto* text = command->add_flag("--text", options->text, "As text, .oig (default)");
   auto* dot = command->add_flag("--dot", options->dot, "As Graphviz source")->excludes(text);
   auto* svg = command->add_flag("--svg", options->svg, "Drawn, as SVG (needs Graphviz)")->excludes(text)->excludes(dot);

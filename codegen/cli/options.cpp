@@ -14,16 +14,25 @@
 
 #include "codegen/cli/stdio_file.h"
 #include "lib/base/fail.h"
+#include "lib/graph/lexer.h"
 
 namespace openinfer::cli {
 namespace {
 
-std::string read_all(std::FILE* file, const std::string& name) {
+/// All of it, or its beginning with at least `most` bytes.
+std::string read_all(std::FILE* file, const std::string& name, std::size_t most = std::string::npos) {
   std::string text;
   std::array<char, 65536> buffer;
-  while (const auto n = std::fread(buffer.data(), 1, buffer.size(), file)) text.append(buffer.data(), n);
+  while (const auto n = text.size() < most ? std::fread(buffer.data(), 1, buffer.size(), file) : 0)
+    text.append(buffer.data(), n);
   if (std::ferror(file)) fail(ErrorCode::io_error, "[read] {}: {}", name, std::strerror(errno));
   return text;
+}
+
+StdioFile open_text(const std::string& path) {
+  StdioFile file(std::fopen(path.c_str(), "rb"));
+  if (!file) fail(ErrorCode::io_error, "[read] {}: {}", path, std::strerror(errno));
+  return file;
 }
 
 /// What a file that is no package is, by its first bytes; empty if unknown.
@@ -136,10 +145,10 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
                lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
 }
 
-std::string read_text(const std::string& path) {
-  const StdioFile file(std::fopen(path.c_str(), "rb"));
-  if (!file) fail(ErrorCode::io_error, "[read] {}: {}", path, std::strerror(errno));
-  return read_all(file.get(), path);
+std::string read_text(const std::string& path) { return read_all(open_text(path).get(), path); }
+
+Graph read_graph(const std::string& path) {
+  return parse_graph(read_all(open_text(path).get(), path, kMaxGraphText + 1), path);
 }
 
 std::string read_stdin() { return read_all(stdin, "standard input"); }
@@ -168,6 +177,7 @@ std::pair<std::string, std::string> split_assignment(std::string_view text) {
 bool same_file(const std::string& a, const std::string& b) {
   namespace fs = std::filesystem;
   std::error_code ignored;
+  if (a.empty() || b.empty()) return false;
   if (fs::exists(a, ignored) && !fs::is_regular_file(a, ignored)) return false;
   if (fs::equivalent(a, b, ignored)) return true;
   return fs::weakly_canonical(fs::absolute(a), ignored) == fs::weakly_canonical(fs::absolute(b), ignored);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "openinfer/graph.h"
 #include "openinfer/model.h"
 #include "openinfer/text.h"
 
@@ -25,6 +26,10 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text);
 /// Everything in the file, or in standard input. Errors: io_error.
 std::string read_text(const std::string& path);
 std::string read_stdin();
+
+/// The graph text in that file or pipe, which is read no further than a graph can be long. Errors: io_error; those of
+/// parse_graph.
+Graph read_graph(const std::string& path);
 
 /// "1,2,3", "1 2 3" or JSON: [1, 2, 3] or {"ids": [1, 2, 3]}. Errors: invalid_argument with the part that is no id and
 /// the form that is expected.

@@ -10,6 +10,9 @@
 
 namespace openinfer {
 
+/// In bytes: a reader of a file or a pipe need not go on behind it.
+inline constexpr std::size_t kMaxGraphText = std::size_t{64} << 20;
+
 struct Token {
   enum class Kind {
     end,

@@ -10,7 +10,6 @@ namespace openinfer {
 namespace {
 
 // What a text may make us allocate is bounded by its length, and that by these.
-constexpr std::size_t kMaxText = std::size_t{64} << 20;
 constexpr std::size_t kMaxFiles = 4096;
 
 }  // namespace
@@ -29,7 +28,8 @@ Parser::Parser(std::string_view text, std::string_view file, const OpSet& ops)
   files_->emplace_back(file.substr(0, file.find('\0')));
   lexer_ = Lexer(text, files_->front().c_str());
   scopes_.emplace_back();
-  if (text.size() > kMaxText) refuse("the text has {} bytes; a graph has at most {}", text.size(), kMaxText);
+  if (text.size() > kMaxGraphText)
+    refuse("the text has more than the {} MiB that a graph has at most", kMaxGraphText >> 20);
 }
 
 std::shared_ptr<const GraphData> Parser::graph() {

@@ -117,6 +117,8 @@ class PackageCommands(Case):
         self.assertEqual(self.text("graph", "--graph", "g.oig"), text)
         self.assertEqual(self.text("graph", "m.oinf", "--text", "-o", "out.oig"), "")
         self.assertEqual(self.read("out.oig").decode(), text)
+        self.works("graph", "--graph", "g.oig", "-o", "again.oig")
+        self.assertEqual(self.read("again.oig").decode(), text)
         self.assertTrue(self.text("graph", "m.oinf", "--dot").startswith("digraph"))
         self.assertIn("<svg", self.text("graph", "m.oinf", "--svg"))
         page = self.text("graph", "m.oinf", "--html")
