@@ -235,7 +235,7 @@ void add_explain(CLI::App& app, Action& action) {
   command->add_option("DIR", options->folder, "An emitted project")->required();
   command
       ->add_option("KERNEL_OR_LINE", options->what,
-                   "matmul_Wo, device/matmul_Wo.cpp, host/model.cpp:120; or llama.h:54 of the graph's source, llama.h: "
+                   "matmul_Wo, device/matmul_Wo.cpp, host/model.cpp:120; or llama.h:62 of the graph's source, llama.h: "
                    "all of it")
       ->required();
   command->add_option("--source", options->sources, "Quote lines of files below this folder; may be repeated")
@@ -243,7 +243,7 @@ void add_explain(CLI::App& app, Action& action) {
   command->add_flag("--json", options->json, "One JSON document");
   command->footer(
       "Examples:\n  openinfer explain smollm2_cpu device/matmul_Wo.cpp\n"
-      "  openinfer explain smollm2_cpu llama.h:54 --source include");
+      "  openinfer explain smollm2_cpu llama.h:62 --source include");
   command->callback([options, &action] { action = [options] { run_explain(*options); }; });
 }
 

@@ -101,6 +101,13 @@ class Explain(Case):
                 kernels = [k["file"] for d in self.explain(node["at"])["dispatches"] for k in d["kernels"]]
                 self.assertIn("device/" + file, kernels)
 
+    def test_the_example_of_the_help(self):
+        """A line that moves takes the example with it."""
+        lines = set(re.findall(r"llama\.h:(\d+)", self.text("explain", "--help")))
+        self.assertEqual(lines, {str(line_of('project(model, a, "o", l)')[0])})
+        text = self.text("explain", "p", f"llama.h:{lines.pop()}", "--source", ROOT + "/include")
+        self.assertIn("Wo = matmul", text)
+
     def test_states_and_copies(self):
         self.write("g.oig", GRAPH)
         self.works("emit", "m.oinf", "--graph", "g.oig", "--device", "x86-64-v3", "-o", "q")
