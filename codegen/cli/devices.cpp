@@ -147,7 +147,9 @@ void compare(const DevicesOptions& options) {
 
 void run_devices(const DevicesOptions& options) {
   const bool one = !options.name.empty(), two = !options.diff.empty();
-  if (one && two) throw UsageError("devices: NAME and --diff A B exclude each other");
+  if (one && two)
+    throw UsageError(fmt::format("devices: --diff compares two devices: '{}' beside {} and {} is one too many",
+                                 options.name, options.diff[0], options.diff[1]));
   if (!one && !two && (!options.api.empty() || !options.driver.empty()))
     throw UsageError("devices: --api and --driver need a NAME or --diff A B");
   if (!two && (options.text || !options.package.empty() || !options.graph.empty()))
@@ -168,7 +170,9 @@ void add_devices(CLI::App& app, Action& action) {
   command->add_option("--diff", options->diff, "What two devices differ in, and what is emitted for them")
       ->expected(2)
       ->type_name("A B");
-  command->add_option("--api", options->api, "As driven by cpu, vulkan or cuda")->type_name("API");
+  command->add_option("--api", options->api, "As driven by cpu, vulkan or cuda")
+      ->type_name("API")
+      ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
   command->add_option("--driver", options->driver, "As an older driver has it: 535.98, 535.xx")->type_name("VERSION");
   command->add_option("--package", options->package, "--diff: emit this package (default: a small llama)")
       ->type_name("M");

@@ -34,7 +34,8 @@ namespace openinfer::cli {
 namespace {
 
 struct EmitOptions {
-  std::string model, device, output, name, graph, api, numerics = "strict", kv_dtype, lang = "cpp";
+  std::string model, device, output, graph, api, numerics = "strict", kv_dtype, lang = "cpp";
+  std::optional<std::string> name;
   std::optional<std::int64_t> max_context, batch;
   std::int64_t memory_budget = 0;  // bytes; 0: none
   std::vector<std::string> dump;
@@ -117,7 +118,7 @@ void run_emit(const EmitOptions& options) {
                   .on_dump = [](const PassDump& d) { print_dump(d.pass, d.before, d.after); },
                   .no_fuse = options.no_fuse ? std::vector<std::string>{"all"} : std::vector<std::string>{}})
           .graph;
-  plan::PlanOptions how = {.name = options.name.empty() ? name_from(options.model) : options.name,
+  plan::PlanOptions how = {.name = options.name.value_or(name_from(options.model)),
                            .target = emit::target_of(device),
                            .numerics = numerics_from_name(options.numerics),
                            .entries = entry_points(graph, ways_in(options), "emit"),
@@ -137,8 +138,10 @@ void run_emit(const EmitOptions& options) {
   const auto nvrtc = compiles ? std::make_unique<check::Nvrtc>() : nullptr;
   emit::emit_project(plan, model, device, options.output, facts, check_data, nvrtc.get());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels, with the {}, in {:.2f} s\n", options.output, plan.name,
-             device.name, plan.kernels.size(), chosen.origin, took.count());
+  fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels{}, with the {}, in {:.2f} s\n", options.output, plan.name,
+             device.name, plan.kernels.size(),
+             device.api == Api::cuda ? " only (CUDA has no host program in this version)" : "", chosen.origin,
+             took.count());
 }
 
 }  // namespace
@@ -170,7 +173,9 @@ void add_emit(CLI::App& app, Action& action) {
       ->check(whole_number(1));
   command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
-  command->add_option("--graph", options->graph, "Emit this graph text (.oig) instead of the package's");
+  command->add_option(
+      "--graph", options->graph,
+      "Emit this graph text (.oig) instead of the package's; a pipe is read until its writer closes it");
   command->add_option("--lang", options->lang, "Of the host program")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpp"}));

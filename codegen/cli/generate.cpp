@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <span>
+
+#include "lib/base/fail.h"
 
 namespace openinfer::cli {
 namespace {
@@ -40,6 +44,14 @@ class Words {
   std::string all_;
 };
 
+/// Errors: those of the sampler; of logits that are no numbers with the flag that finds where they come from.
+TokenId next_token(Sampler& sampler, std::span<const float> logits) try {
+  return sampler.next(logits);
+} catch (const Error& error) {
+  if (std::ranges::all_of(logits, [](float x) { return std::isfinite(x); })) throw;
+  fail(error.code(), "{}; --find-nonfinite names the first node whose values are not finite", error.message());
+}
+
 }  // namespace
 
 StopFilter::StopFilter(std::vector<std::string> stops) : stops_(std::move(stops)) { std::erase(stops_, std::string()); }
@@ -65,7 +77,7 @@ Answer generate(RowModel& model, Tensor logits, std::vector<TokenId>& ids, const
   Answer answer;
   Words words(tokenizer, options.stops);
   for (std::int64_t n = 0; n < options.max_tokens; ++n) {
-    const TokenId id = sampler.next(logits.data<float>());
+    const TokenId id = next_token(sampler, logits.data<float>());
     ids.push_back(id);
     answer.ids.push_back(id);
     if (tokenizer && !options.ignore_eos && tokenizer->is_end(id)) {

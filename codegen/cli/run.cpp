@@ -19,8 +19,8 @@ namespace {
 
 void check_looks(const RunOptions& options) {
   const bool compiled = !options.backend.empty() && options.backend != "sim";
-  if (compiled && (!options.watch.empty() || !options.trace.empty()))
-    fail(ErrorCode::unsupported, "[run] --watch and --trace look into the simulator; use --backend sim");
+  if (const std::string_view flag = looks_inside(options); compiled && !flag.empty())
+    fail(ErrorCode::unsupported, "[run] {} looks into the simulator; use --backend sim", flag);
 }
 
 /// Each file that the run writes is another one, and none is what it reads.
@@ -158,6 +158,8 @@ void add_graph_flags(CLI::App& command, RunOptions& o) {
   command
       .add_option("--watch", o.watch, "Print values of this name to stderr as they are computed; NAME.* is a prefix")
       ->allow_extra_args(false);
+  command.add_flag("--find-nonfinite", o.find_nonfinite,
+                   "Fail at the first node whose values are not all finite, and name it; in the simulator");
   command.add_option("--save-state", o.save_state, "Write what the session holds at the end to this file");
   command.add_option("--load-state", o.load_state,
                      "Go on where the run that wrote this file ended: PROMPT or --prompt-ids stand behind what it had, "
@@ -192,7 +194,8 @@ void add_backend_flags(CLI::App& command, RunOptions& o) {
           "strict: f32; fast: 8-bit integer products of weights in blocks where the device has them, an f16 cache")
       ->capture_default_str()
       ->check(CLI::IsMember({"strict", "fast"}));
-  command.add_option("--graph", o.graph, "Run this graph text (.oig) instead of the package's");
+  command.add_option("--graph", o.graph,
+                     "Run this graph text (.oig) instead of the package's; a pipe is read until its writer closes it");
   command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
   command.add_option("--threads", o.threads, "0: all processors")->check(whole_number(0, 1024));

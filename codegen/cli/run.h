@@ -36,6 +36,7 @@ struct RunOptions {
   std::optional<std::int64_t> max_context;
   std::int64_t memory_budget = 0;  // bytes; 0: none
   std::vector<std::string> inputs, outputs, dims, watch;
+  bool find_nonfinite = false;
   int threads = 0;
 };
 
@@ -73,6 +74,9 @@ inline double seconds_since(Clock::time_point start) {
 void add_backend_flags(CLI::App& command, RunOptions& options);
 void check_backend(const RunOptions& options, std::string_view command);
 
+/// The flag that needs the simulator, whose nodes it looks at; "" if none is given.
+std::string_view looks_inside(const RunOptions& options);
+
 /// "sim (the reference interpreter)": how messages call a backend.
 std::string describe_backend(const std::string& backend);
 
@@ -100,6 +104,7 @@ class Run {
 
  private:
   std::optional<OutputFile> trace_, stats_file_;
+  std::string note_;  // for stderr once nothing of what was asked for can be wrong any more
 };
 
 void run_text(Run& run);                                      // PROMPT or --prompt-ids

@@ -37,13 +37,15 @@ nlohmann::ordered_json rate(std::int64_t count, double seconds) {
 
 /// Why a run that names no backend is the simulator's; "": it is not.
 std::string simulator_only(const RunOptions& options) try {
-  if (!options.watch.empty() || !options.trace.empty())
-    return fmt::format("{} looks into it", options.watch.empty() ? "--trace" : "--watch");
+  if (const std::string_view flag = looks_inside(options); !flag.empty()) return fmt::format("{} looks into it", flag);
   run::find_compiler();
   return "";
 } catch (const Error& error) {
   return error.what();
 }
+
+/// Progress, of what takes long.
+void say(const std::string& what) { fmt::print(stderr, "openinfer: {} ...\n", what); }
 
 /// What says of the graph or the machine, and not of what the user gave, that compiled code cannot be had.
 bool is_refusal(ErrorCode code) {
@@ -58,6 +60,12 @@ void return_large_blocks() {
 }
 
 }  // namespace
+
+std::string_view looks_inside(const RunOptions& options) {
+  if (!options.watch.empty()) return "--watch";
+  if (!options.trace.empty()) return "--trace";
+  return options.find_nonfinite ? "--find-nonfinite" : "";
+}
 
 std::string describe_backend(const std::string& backend) {
   return backend == "sim" ? "sim (the reference interpreter)" : backend + " (compiled for this machine)";
@@ -127,9 +135,11 @@ SimSession Run::session(std::map<std::string, std::int64_t> dims, std::string wh
   if (options.memory_budget > 0) return_large_blocks();
   const SimOptions how = {.threads = options.threads,
                           .dims = std::move(dims),
+                          .find_nonfinite = options.find_nonfinite,
                           .gpu = options.gpu,
                           .numerics = numerics_from_name(options.numerics),
-                          .memory_budget = options.memory_budget};
+                          .memory_budget = options.memory_budget,
+                          .on_compile = say};
   const auto on = [&](Backend backend) { return SimSession(model, chosen.graph, backend, how, Location{}); };
   if (!options.backend.empty()) {
     if (options.backend != "sim" && !why_not.empty())
@@ -145,7 +155,7 @@ SimSession Run::session(std::map<std::string, std::int64_t> dims, std::string wh
       why_not = error.what();
     }
   }
-  fmt::print(stderr, "openinfer: runs in the simulator: {}\n", why_not);
+  note_ = fmt::format("runs in the simulator: {}", why_not);
   stats.backend = "sim";
   return on(Backend::sim);
 }
@@ -154,6 +164,7 @@ void Run::attach(SimSession& session) {
   for (const auto& name : options.watch) watch(session, name);
   if (trace_) session.trace(trace_->write_path(), Location{});
   stats.load_s = seconds_since(start);
+  if (!note_.empty()) fmt::print(stderr, "openinfer: {}\n", note_);
 }
 
 void Run::finish(SimSession& session) {

@@ -8,19 +8,41 @@
 #include "codegen/cli/npy.h"
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
+#include "lib/base/fail.h"
+#include "lib/graph/ir.h"
+#include "lib/sim/schedule.h"
 
 namespace openinfer::cli {
 namespace {
 
+/// By the graph's inputs: do the wanted outputs, or what the step leaves in states, need it?
+std::vector<bool> needed_inputs(const GraphData& g, const std::vector<std::string>& wanted) {
+  std::vector<ValueId> roots;
+  for (const OutputDecl& output : g.outputs)
+    if (std::find(wanted.begin(), wanted.end(), output.name) != wanted.end()) roots.push_back(output.value);
+  const std::vector<bool> values = make_schedule(g, roots, {}).needed;
+  std::vector<bool> needed;
+  for (const ValueId v : g.top().arguments) needed.push_back(values[v]);
+  return needed;
+}
+
 /// The simulator computes what the wanted outputs need; compiled code computes all of them. "": every input is given.
-std::string missing_input(const Graph& graph, const Inputs& given) {
+/// Errors: invalid_argument for an input that nothing can do without.
+std::string missing_input(const Graph& graph, const Inputs& given, const std::vector<std::string>& wanted) {
+  const std::vector<bool> needed = needed_inputs(graph.data(), wanted);
+  std::string missing;
+  std::size_t i = 0;
   for (const auto& entry : graph.inputs()) {  // no structured binding: clang 14 cannot capture one
     const std::string& name = entry.first;
     const auto same = [&](const auto& input) { return input.first == name; };
-    if (std::none_of(given.begin(), given.end(), same))
-      return fmt::format("input {} is not given, and compiled code computes every output", name);
+    const bool is_needed = needed[i++];
+    if (std::any_of(given.begin(), given.end(), same)) continue;
+    if (is_needed)
+      fail(ErrorCode::invalid_argument, "[run] input {}, {}, is not given: --input {}=F.npy", name,
+           entry.second.to_string(), name);
+    missing = fmt::format("input {} is not given, and compiled code computes every output", name);
   }
-  return "";
+  return missing;
 }
 
 }  // namespace
@@ -45,7 +67,7 @@ void run_tensors(Run& run) {
   if (options.max_context && !contract.context_symbol.empty())
     dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 
-  SimSession session = run.session(std::move(dims), missing_input(run.chosen.graph, inputs));
+  SimSession session = run.session(std::move(dims), missing_input(run.chosen.graph, inputs, wanted));
   if (!options.load_state.empty()) session.load_state(options.load_state, Location{});
   run.attach(session);
   const auto outputs = session.run_step(inputs, wanted, Location{});

@@ -130,7 +130,8 @@ void run_text(Run& run) {
       static_cast<std::int64_t>(now.ids.size()) + std::min(options.generate.max_tokens, contract.max_context);
   Sampler sampler(options.sampler);
   if (before) sampler.resume(before->sampler);
-  const auto context = choose_context(options, contract, std::max<std::int64_t>(1, wanted));
+  // A cache of one position makes other kernels than all larger ones: -n 0 would wait for the compiler once more.
+  const auto context = choose_context(options, contract, std::max<std::int64_t>(2, wanted));
   check_ids(now.ids, contract, context);
   if (contract.has_source) check_source(now.source, contract);
   RowModel rows(

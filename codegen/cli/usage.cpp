@@ -52,7 +52,10 @@ std::string unexpected(const CLI::App& app, std::vector<std::string> extra) {
 /// `what` is "--flag: 1 required FLOAT missing" or "--flag: At Most 1 required but received 2".
 std::string mismatch(std::string_view what) {
   const auto flag = what.substr(0, what.find(':'));
-  if (what.find("At Most 1") != what.npos) return fmt::format("{} may be given once", flag);
+  constexpr std::string_view kMost = "At Most ";
+  if (what.find("At Most 1 ") != what.npos) return fmt::format("{} may be given once", flag);
+  if (const auto most = what.find(kMost); most != what.npos)
+    return fmt::format("{} takes {} values, not more", flag, what.substr(most + kMost.size(), 1));
   const auto number = what.substr(std::min(what.find(": ") + 2, what.size()));
   return fmt::format("{} needs {}", flag, number.starts_with("1 ") ? "a value" : "all of its values");
 }

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "codegen/cli/run.h"
+#include "lib/base/fail.h"
 
 namespace openinfer::cli {
 namespace {
@@ -102,7 +103,7 @@ std::string describe(const TensorView& view) {
 
 }  // namespace
 
-void watch(SimSession& session, const std::string& name) {
+void watch(SimSession& session, const std::string& name) try {
   session.watch(
       name,
       [](const Watched& watched) {
@@ -112,6 +113,9 @@ void watch(SimSession& session, const std::string& name) {
                    to_string(watched.value.shape), where, describe(watched.value));
       },
       Location{});
+} catch (const Error& error) {
+  if (error.code() != ErrorCode::not_found || error.message().find("; ") != std::string::npos) throw;
+  fail(error.code(), "{}; `openinfer graph M` prints all names", error.message());  // none is near
 }
 
 }  // namespace openinfer::cli

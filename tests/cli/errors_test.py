@@ -197,6 +197,50 @@ class Errors(Case):
         os.unlink(self.path("made.npy"))
         return raw
 
+    def test_graph_that_does_not_end(self):
+        """A graph is read no further than one can be long, from a device, a pipe or a file; a shorter one is read from a pipe."""
+        self.package()
+        text = self.text("graph", "m.oinf")
+        self.fails("graph", "--graph", "/dev/zero", says=["64 MiB", "zero:1"])
+        self.assertEqual(self.works("graph", "m.oinf", "--graph", "/dev/stdin", stdin=text.encode()).decode(), text)
+
+    def test_dtype_that_one_layer_has(self):
+        self.package(dtypes={"attn_norm.1": "i32"})
+        self.fails("run", "m.oinf", *IDS, says=["[rms_norm]", '"attn_norm.0" is f32, "attn_norm.1" is i32'])
+
+    def test_weight_that_is_no_number(self):
+        self.package(broken="final_norm")
+        run = ["run", "m.oinf", *IDS, "--backend", "sim"]
+        self.fails(*run, says=["[sample] logit 0", "nan", "--find-nonfinite"])
+        self.fails(*run, "--find-nonfinite", says=["'final_norm' is NaN"])
+        self.fails(*run[:-1], "cpu", "--find-nonfinite", says=["--find-nonfinite looks into the simulator"])
+
+    def test_vocabulary_without_merges(self):
+        self.package(merges=None)
+        self.fails("tokenize", "m.oinf", "hello", says=['the vocabulary has "he"', "no merges", "give token ids"])
+        self.fails("run", "m.oinf", "hello", says=["no merges"])
+        self.assertEqual(self.text("detokenize", "m.oinf", "256"), "he")
+        self.works("run", "m.oinf", *IDS)
+        tiny_llama.write(self.path("bytes.oinf"), merges=None, tokens=tiny_llama.byte_alphabet() + tiny_llama.SPECIAL)  # no longer token needs one
+        self.assertEqual(self.text("tokenize", "bytes.oinf", "he"), "104,101\n")
+
+    def test_input_that_is_missing(self):
+        """One line, before a backend is chosen."""
+        self.package()
+        self.write("g.oig", "oig 1\ngraph (x: f32[2], q: f32[2]) -> (y: f32[2]) {\n  y = x * q\n  return y\n}\n")
+        self.write("x.npy", self.npy(np.zeros(2, np.float32)))
+        for flags in ([], ["--backend", "sim"], ["--backend", "cpu"]):
+            self.fails("run", "m.oinf", "--graph", "g.oig", "--input", "q=x.npy", "--output", "y=y.npy", *flags, says=["input x, f32[2], is not given", "--input x=F.npy"])
+
+    def test_value_that_nobody_can_watch(self):
+        self.package()
+        self.fails("run", "m.oinf", *IDS, "--watch", "logit", says=["no value 'logit'", "did you mean 'logits'"])
+        self.fails("run", "m.oinf", *IDS, "--watch", "nosuch", says=["no value 'nosuch'", "`openinfer graph M`"])
+
+    def test_name_that_is_empty(self):
+        self.package()
+        self.fails("emit", "m.oinf", "--device", "x86-64-v3", "--name", "", "-o", "e", says=["'' cannot name", "--name"])
+
     def test_wrong_usage(self):
         self.package()
         for flags in (["x", "--prompt-ids", "1"], ["--input", "x=x.npy"], ["x", "--output", "y=y.npy"], ["x", "--system", "s"]):

@@ -46,6 +46,12 @@ class Run(Case):
         self.assertIn("backend cpu (compiled for this machine)", self.stderr)
         self.assertNotIn("simulator", self.stderr)
 
+    def test_prompt_alone_takes_the_kernels_of_longer_runs(self):
+        with tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ, XDG_CACHE_HOME=cache):
+            for count in (1, 0):
+                self.works("run", "m.oinf", "--prompt-ids", "1", "--ids", "-n", count)
+                self.assertEqual(len(os.listdir(os.path.join(cache, "openinfer"))), 1)
+
     def test_default_where_nothing_can_be_compiled(self):
         """stderr says that the simulator runs, and why."""
         expected = joined(tiny_llama.greedy(PROMPT, 3)) + "\n"

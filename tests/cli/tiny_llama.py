@@ -65,7 +65,7 @@ def stored(key, value):
     return "f16" if key.endswith(".1") and value.ndim == 2 else "f32"
 
 
-def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llama", graph=None, tokens=TOKENS):
+def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llama", graph=None, tokens=TOKENS, merges=MERGES, broken=None):
     w = opnf.Writer(path)
     for key, value in {"general.architecture": architecture, "general.name": "tiny", "n_layers": LAYERS, "n_heads": HEADS,
                        "n_kv_heads": KV_HEADS, "head_dim": HEAD_DIM, "d_model": D, "d_ff": FF, "vocab_size": VOCAB,
@@ -76,9 +76,10 @@ def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llam
     w.dim("slots", 1, 16)
     w.kv_cache("kv", layers="n_layers", slots="slots", heads=KV_HEADS, capacity="ctx", head_dim=HEAD_DIM)
     if tokenizer:
-        for key, value in {"model": "bpe", "pre": "gpt2", "tokens": tokens, "merges": MERGES, "chat_template": TEMPLATE,
+        for key, value in {"model": "bpe", "pre": "gpt2", "tokens": tokens, "merges": merges, "chat_template": TEMPLATE,
                            "add_bos": False, "add_eos": False}.items():
-            w.tokenizer(key, value)
+            if value is not None:
+                w.tokenizer(key, value)
         w.tokenizer("token_types", [1] * (len(tokens) - 2) + [3, 3], "i32")
         w.tokenizer("eos_id", len(tokens) - 1, "i32")
         w.tokenizer("eos_ids", [len(tokens) - 1], "i32")
@@ -87,6 +88,8 @@ def write(path, *, leave_out=(), dtypes=None, tokenizer=True, architecture="llam
     for key, value in weights().items():
         if key in leave_out:
             continue
+        if key == broken:
+            value = np.full_like(value, np.nan)
         dtype = (dtypes or {}).get(key, stored(key, value))
         matrix = value.ndim == 2 and key != "tok_embeddings"
         w.tensor(key, dtype, value.shape[::-1] if matrix else value.shape, q8_0(value) if dtype == "q8_0" else value.astype(NUMPY[dtype]), transposed=matrix)
