@@ -616,7 +616,7 @@ void Reader::Package::read_dims() {
 
 void Reader::Package::read_states() {
   const auto decimal = [](string_view s) {
-    return s.size() <= 19 && (s == "0" || s[0] != '0') && s.find_first_not_of("0123456789") == s.npos &&
+    return !s.empty() && s.size() <= 19 && (s == "0" || s[0] != '0') && s.find_first_not_of("0123456789") == s.npos &&
            std::stoull(string(s)) < kMaxDim;
   };
   if (states.size() % 3) corrupt("STATES: ", states.size(), " entries, a state has three");

@@ -180,8 +180,9 @@ TEST_CASE("states") {
     CHECK_THAT(image.set(text("kv/layout"), 'x').sealed_error(),
                Contains("STATES \"kv\": unknown layout \"xv_cache\""));
   }
-  SECTION("number of sizes") {
-    CHECK_THAT(image.set(text("conv/layout"), 'k').sealed_error(), Contains("unknown layout"));
+  SECTION("empty size") {
+    CHECK_THAT(image.set(text("kv/shape"), 0u).sealed_error(),
+               Contains("STATES \"kv\": size \"\" is no number and not in DIMS"));
   }
   SECTION("size") {
     CHECK_THAT(image.set(text("kv/shape") + 4 * 5, 'x').sealed_error(),
@@ -205,6 +206,23 @@ TEST_CASE("states") {
                    .sealed_error(),
                Contains("a state has dtype, layout and shape"));
   }
+}
+
+TEST_CASE("states: number of sizes") {
+  TemporaryFolder folder;
+  const auto message = [&](const char* layout, std::size_t sizes) {
+    Writer w(folder.file("m.oinf"));
+    w.put(Section::states, "s/dtype", encode("f32"));
+    w.put(Section::states, "s/layout", encode(layout));
+    w.put(Section::states, "s/shape", encode(std::span<const std::string>(std::vector<std::string>(sizes, "2"))));
+    w.write();
+    return open_message(folder.file("m.oinf"));
+  };
+  CHECK(message("kv_cache", 5) == "");
+  CHECK_THAT(message("kv_cache", 4), Contains("STATES \"s\": 4 sizes for kv_cache"));
+  CHECK_THAT(message("kv_cache", 6), Contains("STATES \"s\": 6 sizes for kv_cache"));
+  CHECK(message("tensor", 8) == "");
+  CHECK_THAT(message("tensor", 9), Contains("STATES \"s\": 9 sizes for tensor"));
 }
 
 TEST_CASE("shards") {
