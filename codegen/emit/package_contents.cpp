@@ -7,6 +7,7 @@
 #include "codegen/plan/members.h"
 #include "formats/opnf/reader.h"
 #include "lib/base/fail.h"
+#include "lib/package/package.h"
 
 namespace openinfer::emit {
 namespace {
@@ -19,7 +20,7 @@ std::uint64_t checksum(const opnf::Tensor& tensor) {
 }  // namespace
 
 PackageContents package_contents(const plan::Plan& plan, const Model& model) {
-  const opnf::Reader package = opnf::Reader::open(model.path());
+  const opnf::Reader& package = model.package().reader;
   PackageContents contents;
   for (const opnf::SectionEntry& section : package.sections())
     if (section.kind == static_cast<std::uint32_t>(opnf::Section::metadata)) contents.metadata = section.checksum;

@@ -9,6 +9,7 @@
 #include "codegen/plan/members.h"
 #include "codegen/run/placed_weights.h"
 #include "lib/base/fail.h"
+#include "lib/package/package.h"
 
 namespace openinfer::run {
 namespace {
@@ -41,7 +42,7 @@ StreamedWeights::StreamedWeights(const plan::Plan& plan, const Model& model)
   make_resident();
   stream_ = stream_errors([&] {
     return std::make_unique<host::WeightStream>(
-        std::vector<std::string>{model_.path()}, tensors_,
+        std::vector<host::StreamedFile>{{model_.package().reader.file_descriptor(0), model_.path()}}, tensors_,
         [this](std::uint32_t t, std::uint64_t first, std::span<std::byte> to) { read(t, first, to); },
         plan.budget.buffer_bytes, plan.budget.buffers);
   });

@@ -971,6 +971,7 @@ Reader::Mode Reader::mode() const { return package_->mode; }
 size_t Reader::file_count() const { return package_->files.size(); }
 uint64_t Reader::file_size(size_t file) const { return package_->files[file].size; }
 const string& Reader::file_path(size_t file) const { return package_->files[file].path; }
+int Reader::file_descriptor(size_t file) const { return package_->files[file].fd; }
 void Reader::read_file(size_t file, uint64_t offset, std::span<std::byte> to) const {
   package_->files[file].read(offset, to);
 }

@@ -194,6 +194,8 @@ class Reader {
   std::size_t file_count() const;  // 1 + shards
   std::uint64_t file_size(std::size_t file) const;
   const std::string& file_path(std::size_t file) const;
+  /// Of that file, open as long as the reader: what its path names by then may be another one.
+  int file_descriptor(std::size_t file) const;
   /// Raw bytes of the main file (0) or a shard. Errors: io.
   void read_file(std::size_t file, std::uint64_t offset, std::span<std::byte> to) const;
 

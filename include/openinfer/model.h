@@ -146,7 +146,8 @@ class Model {
   /// XXH64 of header and index: what an emitted program is bound to.
   std::uint64_t fingerprint() const;
   /// What is made of this package once for all who hold it at the same time, by name: weights in another layout, for
-  /// example. `make` runs if nobody holds it; who asks meanwhile waits. What it throws comes out.
+  /// example. `make` runs if nobody holds it; who asks meanwhile, for whatever name, waits: so `make` may not ask for
+  /// something shared of the same package, which would wait for itself. What it throws comes out.
   std::shared_ptr<const void> shared(const std::string& name,
                                      const std::function<std::shared_ptr<const void>()>& make) const;
   /// Two handles of the same open package.
@@ -154,6 +155,8 @@ class Model {
 
   struct Package;  // lib/package
   explicit Model(std::shared_ptr<const Package> package) : package_(std::move(package)) {}
+  /// What copies share, for the library's other parts.
+  const Package& package() const { return *package_; }
 
  private:
   Weight family(Key pattern, std::vector<Index> indices) const;

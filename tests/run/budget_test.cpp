@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <regex>
 
+#include "codegen/emit/package_contents.h"
+#include "codegen/run/compiled_graph.h"
 #include "codegen/run/stream_host.h"
+#include "formats/opnf/writer.h"
 #include "openinfer/models/llama.h"
 #include "tests/sim/layout_model.h"
 #include "tests/sim/pages.h"
@@ -126,6 +129,39 @@ TEST_CASE("a package that is cut while weights are streamed is an error") {
     message = e.message();
   }
   CHECK_THAT(message, Catch::Contains("was cut while open"));
+}
+
+TEST_CASE("a package that is replaced while it is open is streamed, and emitted, as it was opened") {
+  sim_test::TestPackage package("run_budget_replaced");
+  sim_test::fill_small_llama(package);
+  const Model model = package.open();
+  const Graph g = models::llama(model);
+  const SimOptions options = {.dims = {{"ctx", 24}, {"slots", 1}}, .memory_budget = 1 << 24};
+  SimSession sim(model, g, Backend::cpu, options);
+  const auto expected = prompt(3).run(sim);
+  const plan::Plan plan = run::make_plan(g, {.lanes = 4});
+  const emit::PackageContents contents = emit::package_contents(plan, model);
+
+  // Another one of the same name, all of whose weights are somewhere else.
+  const std::string path = package.path().string();
+  {
+    const opnf::Reader same = opnf::Reader::open(path);
+    opnf::Writer other(path + ".new");
+    other.copy(same);
+    other.meta("a_long_text", std::string(1 << 16, 'x'));
+    other.write();
+  }
+  std::filesystem::rename(path + ".new", path);
+  CHECK(ModelLoader::open(path).fingerprint() != model.fingerprint());
+
+  SimSession behind(model, g, Backend::cpu, options);
+  CHECK(prompt(3).run(behind) == expected);
+  SimSession fork = sim.fork();
+  fork.reset();
+  CHECK(prompt(3).run(fork) == expected);
+  CHECK(emit::package_contents(plan, model).metadata == contents.metadata);
+  std::filesystem::remove(path);
+  CHECK(emit::package_contents(plan, model).weights == contents.weights);
 }
 
 TEST_CASE("no other backend takes a memory budget") {

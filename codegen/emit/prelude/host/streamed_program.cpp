@@ -58,8 +58,9 @@ StreamedProgram::StreamedProgram(const Description& description, const std::stri
       tensors[f][m] = {memory_[place->second].data(), static_cast<std::size_t>(sources_[s].size_bytes)};
     }
   }
-  std::vector<std::string> files;
-  for (std::size_t file = 0; file < reader().file_count(); ++file) files.push_back(reader().file_path(file));
+  std::vector<StreamedFile> files;
+  for (std::size_t file = 0; file < reader().file_count(); ++file)
+    files.push_back({reader().file_descriptor(file), reader().file_path(file)});
   std::vector<StreamedTensor> streamed;
   for (const Source& s : sources_) {
     const opnf::Tensor tensor = reader().tensor(s.row);

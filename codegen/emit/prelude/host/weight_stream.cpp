@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace MODEL_NAME {
@@ -18,20 +19,20 @@ std::uint64_t pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * 
 
 }  // namespace
 
-WeightStream::WeightStream(const std::vector<std::string>& files, std::vector<StreamedTensor> tensors, Read read,
+WeightStream::WeightStream(const std::vector<StreamedFile>& files, std::vector<StreamedTensor> tensors, Read read,
                            std::int64_t buffer_bytes, int buffers)
     : tensors_(std::move(tensors)),
       read_(std::move(read)),
       buffer_bytes_(buffer_bytes),
       slots_(static_cast<std::size_t>(buffers)) {
   try {
-    for (const std::string& path : files) open(path);
+    for (const StreamedFile& file : files) open(file);
     for (Slot& slot : slots_) {
       slot.memory.reset(
           static_cast<std::byte*>(std::aligned_alloc(kPage, pages(static_cast<std::uint64_t>(buffer_bytes)))));
       if (!slot.memory) fail(Reason::memory, "no memory for ", buffers, " buffers of ", buffer_bytes, " bytes");
     }
-    for (int t = 1; t < buffers; ++t) threads_.emplace_back([this] { work(); });
+    start(buffers - 1);
   } catch (...) {
     stop();
     throw;
@@ -52,14 +53,22 @@ void WeightStream::stop() {
       if (descriptor >= 0) ::close(descriptor);
 }
 
-void WeightStream::open(const std::string& path) {
+/// By the descriptor alone: by now the path may name another file, whose bytes are no tensors of this index.
+void WeightStream::open(const StreamedFile& from) {
   File& file = files_.emplace_back();
-  file.path = path;
-  file.plain = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file.plain < 0) fail(path, ": cannot open: ", std::strerror(errno));
+  file.path = from.path;
+  file.plain = ::fcntl(from.descriptor, F_DUPFD_CLOEXEC, 0);
+  if (file.plain < 0) fail(from.path, ": cannot keep open: ", std::strerror(errno));
 #ifdef O_DIRECT
-  file.direct = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+  const std::string itself = "/proc/self/fd/" + std::to_string(from.descriptor);
+  file.direct = ::open(itself.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
 #endif
+}
+
+void WeightStream::start(int threads) try {
+  for (int t = 0; t < threads; ++t) threads_.emplace_back([this] { work(); });
+} catch (const std::system_error& error) {
+  fail(Reason::memory, "cannot start a thread that reads weights ahead: ", error.what());
 }
 
 bool WeightStream::direct() const {

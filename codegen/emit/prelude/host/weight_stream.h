@@ -29,6 +29,12 @@ struct StreamedTensor {
   std::uint64_t size = 0;
 };
 
+/// An open file, which may be closed or replaced while the stream reads it; the path is for messages.
+struct StreamedFile {
+  int descriptor = -1;
+  std::string path;
+};
+
 /// Where a tensor would start whose bytes from `first` on lie at `place`: kernels count from there, and touch what is
 /// there alone.
 inline std::byte* start_of(std::byte* place, std::uint64_t first) {
@@ -56,7 +62,7 @@ class WeightStream {
 
   /// `buffers` of `buffer_bytes`; one thread less than buffers reads. Files are read past the page cache where their
   /// file system can: what is read once a step would only push other things out of it.
-  WeightStream(const std::vector<std::string>& files, std::vector<StreamedTensor> tensors, Read read,
+  WeightStream(const std::vector<StreamedFile>& files, std::vector<StreamedTensor> tensors, Read read,
                std::int64_t buffer_bytes, int buffers);
   ~WeightStream();
   WeightStream(const WeightStream&) = delete;
@@ -88,7 +94,8 @@ class WeightStream {
     std::exception_ptr error = {};
   };
 
-  void open(const std::string& path);
+  void open(const StreamedFile& file);
+  void start(int threads);
   void drop_all();
   bool more_to_read() const;
   Slot* free_slot();
