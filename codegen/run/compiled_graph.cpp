@@ -48,8 +48,9 @@ Tensor tensor_of(const plan::Buffer& b, const InputValue& value) {
 Device device_of(Backend backend, const RunOptions& options) {
   if (backend == Backend::cpu) return this_cpu().device;
   if (backend == Backend::vulkan) return VulkanDevice({.device = options.gpu}).describe();
-  fail(ErrorCode::unsupported, "[run] nothing is compiled for the backend {} in this process; cpu and vulkan are there",
-       name(backend));
+  fail(ErrorCode::unsupported, "[run] nothing runs by the backend {} in this process{}; cpu and vulkan are there",
+       name(backend),
+       backend == Backend::cuda ? ": there is no CUDA host in this version (`emit` writes kernels)" : "");
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulator: runs a graph node by node in a way that is obviously right. Its numbers are the reference that every
 // compiled program is held to: weights dequantised exactly, one definition of a dot product, f32 sums in sixteen
-// partial sums, the same bits on every machine and for any number of threads.
+// partial sums. The same bits for any number of threads and whatever instructions our own loops use; from machine to
+// machine up to the C library: exp, sin, tanh, erf and their like are its, and another libc, another version, or the
+// variant that one picks for another processor (glibc: with FMA or without) may round their last bit otherwise.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,8 @@
 namespace openinfer {
 
 /// What runs a session's steps: the simulator's reference interpreter, or the graph compiled for this CPU, or for this
-/// machine's GPU by Vulkan or CUDA.
+/// machine's GPU by Vulkan. By cuda nothing runs in this version, only `emit` writes its kernels: a session with it is
+/// an Error (unsupported).
 enum class Backend : std::uint8_t { sim, cpu, vulkan, cuda };
 /// "sim", "cpu", "vulkan", "cuda".
 std::string_view name(Backend backend);
@@ -117,9 +120,11 @@ class StateSnapshot {
 
 struct SimStats {
   std::uint64_t steps = 0;
-  std::uint64_t nodes_run = 0;
-  std::uint64_t bytes_read = 0;   // bytes of package tensors that nodes asked for
-  std::uint64_t state_bytes = 0;  // allocated for states
+  std::uint64_t nodes_run = 0;   // of the simulator; 0 of a compiled session, whose steps run kernels
+  std::uint64_t bytes_read = 0;  // bytes of package tensors that nodes, or kernels, asked for
+  /// Of the states as the simulator holds them. Of a compiled session: those that have a size when it is made; what its
+  /// own memory holds beside them (an arena, rounding, copies of a GPU) is not in it.
+  std::uint64_t state_bytes = 0;
 };
 
 /// Runs one graph over one package, step by step. A symbol takes its value from the inputs' shapes at each step, from
@@ -134,11 +139,11 @@ class SimSession {
  public:
   SimSession(const Model& model, const Graph& graph, SimOptions options = {}, At at = {});
   explicit SimSession(const Graph& graph, SimOptions options = {}, At at = {});
-  /// The same with steps that run compiled, for programs that link openinfer_codegen: states, snapshots and forks work
+  /// The same with steps that run compiled, for programs that link OpenInfer::codegen: states, snapshots and forks work
   /// alike; a step takes all inputs; indices that the graph computes are held to their range without an Error. What
-  /// looks into the simulator (begin, next, watch, trace, find_nonfinite) is an Error: unsupported. More errors:
-  /// unsupported for what no kernel serves, or a backend that this build or machine has not; not_found without a C++
-  /// compiler (cpu); device_error.
+  /// looks into the simulator (begin, next, finish, watch, trace, find_nonfinite) is an Error: unsupported. More
+  /// errors: unsupported for what no kernel serves, or a backend that this build or machine has not; not_found without
+  /// a C++ compiler (cpu); device_error.
   SimSession(const Model& model, const Graph& graph, Backend backend, SimOptions options = {}, At at = {});
   ~SimSession();
   SimSession(SimSession&&) noexcept;
@@ -148,7 +153,7 @@ class SimSession {
   /// states are as they were when the failing node was reached: restore a snapshot to go on.
   Outputs run_step(const Inputs& inputs, const std::vector<std::string>& wanted = {}, At at = {});
 
-  /// The same, one node at a time: begin, then next until it returns nothing, then outputs.
+  /// The same, one node at a time: begin, then next until it returns nothing, then finish.
   struct NodeRun {
     std::string_view op;
     std::vector<std::string_view> results;

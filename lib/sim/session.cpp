@@ -52,13 +52,19 @@ void SimSession::begin(const Inputs& inputs, const std::vector<std::string>& wan
 }
 
 std::optional<SimSession::NodeRun> SimSession::next(At at) {
-  const NodeId node = located(at, [&] { return impl_->next(); });
+  const NodeId node = located(at, [&] {
+    impl_->only_simulated("next");
+    return impl_->next();
+  });
   if (node == kNoNode) return std::nullopt;
   return impl_->describe(node);
 }
 
 Outputs SimSession::finish(At at) {
-  return located(at, [&] { return impl_->finish(); });
+  return located(at, [&] {
+    impl_->only_simulated("finish");
+    return impl_->finish();
+  });
 }
 
 void SimSession::watch(std::string_view name, Watcher watcher, At at) {

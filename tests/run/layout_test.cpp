@@ -13,6 +13,7 @@
 #include "codegen/run/placed_weights.h"
 #include "codegen/run/vulkan_kernel.h"
 #include "tests/distance.h"
+#include "tests/run/vulkan_there.h"
 #include "tests/sim/layout_model.h"
 
 using namespace openinfer;
@@ -51,7 +52,7 @@ bool same_bytes(const Tensor& a, const Tensor& b) {
 TEST_CASE("a package in panels runs compiled, with the bits of one in rows") {
   Packages packages("run_layouts");
   std::vector<Backend> backends = {Backend::cpu};
-  if (run::has_vulkan()) backends.push_back(Backend::vulkan);
+  if (run_test::has_vulkan()) backends.push_back(Backend::vulkan);
   for (const Backend backend : backends) {
     CAPTURE(name(backend));
     const SimOptions options = {.threads = 2};

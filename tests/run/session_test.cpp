@@ -14,6 +14,7 @@
 #include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
 #include "tests/distance.h"
+#include "tests/run/vulkan_there.h"
 #include "tests/sim/small_llama.h"
 
 using namespace openinfer;
@@ -23,7 +24,7 @@ namespace {
 /// Those that this machine has: a C++ compiler is there, or tests would not be.
 std::vector<Backend> backends() {
   std::vector<Backend> all = {Backend::cpu};
-  if (run::has_vulkan()) all.push_back(Backend::vulkan);
+  if (run_test::has_vulkan()) all.push_back(Backend::vulkan);
   return all;
 }
 
@@ -75,6 +76,44 @@ Graph several_kinds() {
   });
 }
 
+/// One state is used, one is not, and one gets its size from an input.
+Graph states_of_all_kinds() {
+  return graph([](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 4);
+    auto used = b.state("used", tensor_state(f32, {2}));
+    b.state("unused", tensor_state(f32, {3}));
+    b.state("cache", kv_cache({.layers = 1, .capacity = 5, .heads = 1, .head_dim = 4}));
+    auto sized = b.state("sized", tensor_state(f32, {N}));
+    auto x = b.input("x", f32, {N});
+    auto sum = state_read(sized) + x;
+    state_write(sized, sum);
+    auto count = state_read(used) + 1.f;
+    state_write(used, count);
+    b.output("sum", sum);
+    b.output("count", count);
+  });
+}
+
+std::string types(const StateSnapshot& s) {
+  std::string text;
+  for (const auto& entry : s.states) {
+    text += entry.name;
+    for (const Tensor& t : entry.tensors) text += " " + std::string(name(t.dtype())) + to_string(t.shape());
+    text += "; ";
+  }
+  return text;
+}
+
+/// What restoring throws; empty: nothing.
+std::string said(SimSession& session, const StateSnapshot& snapshot) {
+  try {
+    session.restore(snapshot);
+  } catch (const Error& error) {
+    return fmt::format("{} {}", static_cast<int>(error.code()), error.message());
+  }
+  return "";
+}
+
 }  // namespace
 
 TEST_CASE("a compiled llama session gives the simulator's logits, prompts of any length and single rows") {
@@ -116,38 +155,7 @@ TEST_CASE("states of a compiled session are saved, restored, forked and zeroed")
 
 TEST_CASE("snapshots are restored as the simulator restores them: states of no use or no size yet, errors too") {
   Llama llama("run_snapshots");  // any package
-  // One state is used, one is not, and one gets its size from an input.
-  const Graph g = graph([](GraphBuilder& b) {
-    auto N = b.dim("N", 1, 4);
-    auto used = b.state("used", tensor_state(f32, {2}));
-    b.state("unused", tensor_state(f32, {3}));
-    b.state("cache", kv_cache({.layers = 1, .capacity = 5, .heads = 1, .head_dim = 4}));
-    auto sized = b.state("sized", tensor_state(f32, {N}));
-    auto x = b.input("x", f32, {N});
-    auto sum = state_read(sized) + x;
-    state_write(sized, sum);
-    auto count = state_read(used) + 1.f;
-    state_write(used, count);
-    b.output("sum", sum);
-    b.output("count", count);
-  });
-  const auto types = [](const StateSnapshot& s) {
-    std::string text;
-    for (const auto& entry : s.states) {
-      text += entry.name;
-      for (const Tensor& t : entry.tensors) text += " " + std::string(name(t.dtype())) + to_string(t.shape());
-      text += "; ";
-    }
-    return text;
-  };
-  const auto said = [](SimSession& session, const StateSnapshot& snapshot) -> std::string {
-    try {
-      session.restore(snapshot);
-    } catch (const Error& error) {
-      return fmt::format("{} {}", static_cast<int>(error.code()), error.message());
-    }
-    return "";
-  };
+  const Graph g = states_of_all_kinds();
   const Inputs inputs = {{"x", Tensor(std::vector<float>{1, 2, 3, 4}, {4})}};
   for (const Backend backend : backends()) {
     CAPTURE(name(backend));
@@ -260,7 +268,7 @@ TEST_CASE("weights that kernels would read wrongly are refused") {
 }
 
 TEST_CASE("sizes that change are numbers that change: nothing is recorded again") {
-  if (!run::has_vulkan()) return;
+  if (!run_test::has_vulkan()) return;
   const Graph g = graph([](GraphBuilder& b) {
     auto N = b.dim("N", 1, 40);
     auto x = b.input("x", f32, {N, 3});
@@ -286,14 +294,25 @@ TEST_CASE("what a compiled session cannot do is said with the user's line") {
     CHECK_THROWS_WITH(session.watch("logits", [](const Watched&) {}),
                       Contains("session_test.cpp") && Contains("simulator") && Contains(std::string(name(backend))));
     CHECK_THROWS_WITH(session.trace("t.json"), Contains("simulator"));
+    for (const auto& looks : std::vector<std::function<void()>>{[&] { session.begin({}); }, [&] { session.next(); },
+                                                                [&] { session.finish(); }}) {
+      try {
+        looks();
+        FAIL("a compiled session let itself be looked into");
+      } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::unsupported);
+        CHECK_THAT(error.what(), Contains("session_test.cpp") && Contains("simulator"));
+      }
+    }
     CHECK_THROWS_WITH(logits(session, {{3}, {24}, {0}, {0}}), Contains("pos") && Contains("24"));
     CHECK_THROWS_WITH(logits(session, {{-1}, {0}, {0}, {0}}), Contains("tok") && Contains("-1"));
     CHECK_THROWS_WITH(session.run_step({{"tok", ids({1})}}), Contains("pos"));
     CHECK_THROWS_WITH(session.run_step({}, {"logit"}), Contains("logits"));
     CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, backend, {.dims = {{"ctx", 1 << 30}}}), Contains("ctx"));
   }
-  CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::cuda), Catch::Contains("cuda"));
-  if (!run::has_vulkan()) return;
+  CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::cuda),
+                    Catch::Contains("nothing runs by the backend cuda") && Catch::Contains("emit"));
+  if (!run_test::has_vulkan()) return;
   CHECK_THROWS_WITH(SimSession(llama.model, llama.graph, Backend::vulkan, {.gpu = "Voodoo"}),
                     Catch::Contains("Voodoo"));
 }
@@ -324,7 +343,7 @@ Inputs inputs_of(const Rows& r) {
 }
 
 TEST_CASE("what is larger than the device binds is reached by its address, and the plan says so") {
-  if (!run::has_vulkan()) return;
+  if (!run_test::has_vulkan()) return;
   Llama llama("run_addresses");
   Device device = run::VulkanDevice({}).describe();
   if (!device.buffer_device_address) return;
@@ -341,7 +360,7 @@ TEST_CASE("what is larger than the device binds is reached by its address, and t
 }
 
 TEST_CASE("a table of more bytes than any binding of this device has: look-ups and a product") {
-  if (!run::has_vulkan()) return;
+  if (!run_test::has_vulkan()) return;
   const Device device = run::VulkanDevice({}).describe();
   const std::int64_t width = 1024, rows = device.max_storage_buffer_range_bytes / (2 * width) + 1000;
   if (!device.buffer_device_address || rows > 100'000) return;  // lavapipe: 128 MiB; others bind gigabytes
@@ -379,7 +398,7 @@ ErrorCode code_of(const F& f) {
 }
 
 TEST_CASE("what a Vulkan device does not do is said with a code that tells why") {
-  if (!run::has_vulkan()) return;
+  if (!run_test::has_vulkan()) return;
   const Graph g = graph([](GraphBuilder& b) { b.output("y", b.input("x", f32, {1 << 20}) * 2.f); });
   const Device device = run::VulkanDevice({}).describe();
   const auto make = [&](const Device& on, const run::GpuOptions& options) {
@@ -395,7 +414,7 @@ TEST_CASE("what a Vulkan device does not do is said with a code that tells why")
 }
 
 TEST_CASE("a device with too little memory is refused before any of it is taken, with both figures") {
-  if (!run::has_vulkan()) return;
+  if (!run_test::has_vulkan()) return;
   // Lavapipe has 2 GiB, and no device of a developer or of CI has 64; nothing is behind these pieces until they are
   // taken.
   const Graph g = graph([](GraphBuilder& b) {
@@ -424,7 +443,7 @@ TEST_CASE("a device with too little memory is refused before any of it is taken,
 }
 
 TEST_CASE("on a Vulkan device every command passes the validation layers, synchronisation too") {
-  if (!run::has_vulkan()) return;
+  if (!run_test::has_vulkan()) return;
   Llama llama("run_validated");
   run::CompiledGraph llama_steps(llama.model, llama.graph, Backend::vulkan,
                                  {.validate = true, .dims = {{"slots", 2}, {"ctx", 24}}});

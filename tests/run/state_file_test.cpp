@@ -4,6 +4,7 @@
 
 #include "codegen/run/vulkan_kernel.h"
 #include "tests/distance.h"
+#include "tests/run/vulkan_there.h"
 #include "tests/sim/small_llama.h"
 
 using namespace openinfer;
@@ -14,7 +15,7 @@ TEST_CASE("a saved state goes on with the same tokens on the backend that saved 
   const Model model = package.open();
   const Graph graph = models::llama(model);
   std::vector<Backend> backends = {Backend::sim, Backend::cpu};
-  if (run::has_vulkan()) backends.push_back(Backend::vulkan);
+  if (run_test::has_vulkan()) backends.push_back(Backend::vulkan);
   const std::string path = package.path().string() + ".state";
   const auto step = [](SimSession& session, std::int32_t token, std::int32_t position) {
     sim_test::Batch batch;

@@ -8,6 +8,7 @@
 
 #include "codegen/run/vulkan_executor.h"
 #include "tests/distance.h"
+#include "tests/run/vulkan_there.h"
 #include "tests/sim/small_llama.h"
 
 using namespace openinfer;
@@ -87,7 +88,7 @@ TEST_CASE("t5 gives the same logits token by token as for all tokens at once") {
     return Tensor(std::vector<float>(data.begin(), data.end()), {1, kT5Vocab});
   };
   std::vector<Backend> backends = {Backend::sim, Backend::cpu};
-  if (run::has_vulkan()) backends.push_back(Backend::vulkan);
+  if (run_test::has_vulkan()) backends.push_back(Backend::vulkan);
   for (const Backend backend : backends) {
     CAPTURE(name(backend));
     SimSession session(model, graph, backend, sizes);

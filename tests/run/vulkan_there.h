@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which devices the sessions of a test run on.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include "codegen/run/vulkan_kernel.h"
+
+namespace openinfer::run_test {
+
+/// Where there is none the test says so, and CTest counts it as skipped: tests.cmake.
+inline bool has_vulkan() {
+  const bool there = run::has_vulkan();
+  if (!there) WARN("skipped: no Vulkan device");
+  return there;
+}
+
+}  // namespace openinfer::run_test
