@@ -4,10 +4,10 @@
 import itertools
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -144,7 +144,7 @@ class Batch(Emitted):
         self.model_fails("--prompt-ids", "1", "--prompt-ids", "2", "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
         self.model_fails("--prompt-ids", "1", "--prompt-ids", "", says=["no tokens"], code=2)
         self.model_fails("--prompt-ids", "1", "--prompt-ids", ",".join(["1"] * 65), says=["65 tokens", "context of 64"])
-        self.fails("emit", self.package, "--device", "this-cpu", "--batch", 17, "-o", "q", says=["--batch 17 is beyond the graph's 16 (slots)"])
+        self.fails("emit", self.package, "--device", "this-cpu", "--batch", 17, "-o", "q", says=["batch 17 is beyond the graph's 16 (slots)"])
         self.fails("emit", self.package, "--device", "this-cpu", "--batch", 0, "-o", "q", says=["--batch"], code=2)
 
 
@@ -237,7 +237,6 @@ class Rows(Emitted):
 ARM_COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 
 
-@unittest.skipUnless(platform.machine() == "x86_64", "compares with a project for x86-64-v2")
 @unittest.skipUnless(shutil.which(ARM_COMPILER) and shutil.which(EMULATOR), f"needs {ARM_COMPILER} and {EMULATOR}")
 class Arm(Case):
     """A project for Arm, cross-compiled and emulated, beside one for x86-64-v2, which has four lanes too."""
@@ -297,4 +296,5 @@ class Arm(Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    ran = unittest.main(exit=False).result
+    sys.exit(1 if not ran.wasSuccessful() else 77 if ran.skipped else 0)  # 77: skipped, as CTest is told

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Emitted projects, built by CMake and run. Compiling them says nothing new under a sanitizer.
 if(TARGET openinfer_command)
-  foreach(case Tensors Order Rows Batch Arm VulkanTensors VulkanOrder VulkanRows VulkanBatch)
+  set(arm Arm)
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")  # it compares with a project for x86-64-v2
+    set(arm "")
+  endif()
+  foreach(case Tensors Order Rows Batch ${arm} VulkanTensors VulkanOrder VulkanRows VulkanBatch)
     set(file emit_rows_test.py)
     if(case MATCHES "^Vulkan")
       set(file emit_vulkan_test.py)
@@ -11,7 +15,7 @@ if(TARGET openinfer_command)
       set(file emit_order_test.py)
     endif()
     add_test(NAME emit_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/${file} ${case})
-    set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+    set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900 SKIP_RETURN_CODE 77
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
   # Kernels for every NVIDIA row, through NVRTC where it is there; those of SmolLM2 take a minute.
@@ -47,7 +51,9 @@ set(vulkan_tests ${PROJECT_SOURCE_DIR}/tests/emit/vulkan)
 target_sources(emit_tests PRIVATE ${kernel_tests}/template_run.cpp ${kernel_tests}/stored.cpp ${vulkan_tests}/device.cpp)
 target_include_directories(emit_tests PRIVATE ${kernel_tests} ${vulkan_tests})
 # Drivers leak: LeakSanitizer finds them in modules that are no longer loaded.
-set_tests_properties(emit PROPERTIES LABELS "unit;release_only")
+# Who could not look at shaders did not pass. (NVRTC is no package that setup.sh installs: without it the cases of CUDA say so, and the
+# others count.)
+set_tests_properties(emit PROPERTIES LABELS "unit;release_only" SKIP_REGULAR_EXPRESSION "skipped: (no SPIR-V|this build has no GLSL)")
 
 # The tests of the templates once more: as shaders on a device (emit_vulkan_tests), and with their kernels compiled as CUDA
 # (emit_cuda_tests).

@@ -13,5 +13,5 @@ foreach(group elementwise compare convert move reduce order product attention ra
   set_tests_properties(matrix_${group} PROPERTIES LABELS "matrix;release_only" TIMEOUT 1800 ENVIRONMENT ${kept_kernels})
 endforeach()
 add_test(NAME matrix_vulkan COMMAND matrix_tests "[.vulkan]")
-set_tests_properties(matrix_vulkan PROPERTIES LABELS "matrix;release_only" TIMEOUT 1800)
+set_tests_properties(matrix_vulkan PROPERTIES LABELS "matrix;release_only" TIMEOUT 1800 SKIP_REGULAR_EXPRESSION "skipped:")
 add_dependencies(openinfer_matrix_tests matrix_tests)
