@@ -22,7 +22,7 @@ LAYERS = {
     "lib/text": ["lib/base", "lib/package", "lib/graph", "lib/ops", "lib/passes"],
 }
 LIBRARY = list(LAYERS)
-CODEGEN = ["devices", "kernel_ir", "kernels", "plan", "check", "emit", "run", "cli"]
+CODEGEN = ["devices", "kernel_ir", "kernels", "plan", "check", "emit", "run", "evaluator", "cli"]
 for place, part in enumerate(CODEGEN):
     LAYERS["codegen/" + part] = LIBRARY + ["codegen/" + left for left in CODEGEN[:place]]
 LAYERS["include/openinfer"] = []

@@ -4,37 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <optional>
 
 #include "codegen/cli/encoder_model.h"
 #include "lib/base/fail.h"
-#include "lib/graph/ir.h"
 
 namespace openinfer::cli {
 namespace {
-
-const TensorType* find(const std::vector<std::pair<std::string, TensorType>>& types, std::string_view name) {
-  for (const auto& [key, type] : types)
-    if (key == name) return &type;
-  return nullptr;
-}
-
-/// The symbol, if the dimension is one symbol alone.
-std::string symbol(const Dim& dim) {
-  const auto& terms = dim.terms();
-  return terms.size() == 1 && terms[0].factor == 1 && dim.constant() == 0 ? terms[0].symbol : "";
-}
-
-std::int64_t bound(const GraphData& graph, const Dim& dim) {
-  if (dim.is_constant()) return dim.constant();
-  for (const auto& decl : graph.dims)
-    if (decl.name == symbol(dim)) return decl.max;
-  return 0;
-}
-
-constexpr std::string_view kSourceCache = "cross_kv";
 
 [[noreturn]] void refuse(const Graph& graph) {
   fail(ErrorCode::unsupported,
@@ -57,25 +34,6 @@ std::string remedy_of(const RowContract& contract, std::int64_t context) {
                                         : "that is the most that this graph holds";
 }
 
-/// An input beside the rows: of an encoder-decoder.
-bool is_source(std::string_view name, const TensorType& type, const TensorType& tok) {
-  if (name == "source") return type.shape.size() == 1;
-  if (name == "source_slot") return type.shape.empty();
-  return name == "source_end" && type.shape == tok.shape;
-}
-
-/// The source's inputs: all of them or none, and a cache of its keys and values.
-void read_source(const Graph& graph, RowContract& contract) {
-  const auto inputs = graph.inputs();
-  const auto* source = find(inputs, "source");
-  const auto parts =
-      (source != nullptr) + (find(inputs, "source_slot") != nullptr) + (find(inputs, "source_end") != nullptr);
-  if (parts == 0) return;
-  if (parts != 3 || contract.max_source == 0) refuse(graph);
-  contract.has_source = true;
-  contract.max_source = std::min(contract.max_source, bound(graph.data(), source->shape[0]));
-}
-
 void check_vocabulary(std::span<const TokenId> ids, const RowContract& contract) {
   if (ids.empty()) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
   for (const auto id : ids)
@@ -85,50 +43,10 @@ void check_vocabulary(std::span<const TokenId> ids, const RowContract& contract)
 
 }  // namespace
 
-void read_states(const Graph& graph, RowContract& contract) {
-  const auto& data = graph.data();
-  contract.max_context = std::numeric_limits<std::int32_t>::max();
-  for (const auto& state : data.states) {
-    const auto& spec = state.spec;
-    if (spec.kind != StateSpec::Kind::kv_cache) {
-      contract.caches_only = false;
-      continue;
-    }
-    if (contract.slots_symbol.empty()) contract.slots_symbol = symbol(spec.shape[1]);
-    if (state.name == kSourceCache) {
-      contract.max_source = bound(data, spec.shape[3]);
-      contract.source_capacity_symbol = symbol(spec.shape[3]);
-      continue;
-    }
-    contract.max_context = std::min(contract.max_context, bound(data, spec.shape[3]));
-    if (contract.context_symbol.empty()) contract.context_symbol = symbol(spec.shape[3]);
-  }
-}
-
 RowContract row_contract(const Graph& graph) {
-  const auto inputs = graph.inputs(), outputs = graph.outputs();
-  const auto *tok = find(inputs, "tok"), *rows = find(inputs, "rows"), *logits = find(outputs, "logits");
-  if (!tok || !rows || !logits || logits->dtype != f32 || logits->shape.size() != 2) refuse(graph);
-  for (const auto& [name, type] : inputs) {
-    if (type.dtype == i32 && is_source(name, type, *tok)) continue;
-    const bool known = name == "tok" || name == "pos" || name == "slot" || name == "rows";
-    if (!known || type.dtype != i32 || type.shape.size() != 1) refuse(graph);
-    if (name != "rows" && type.shape != tok->shape) refuse(graph);
-  }
-  const auto& vocab = logits->shape[1];
-  if (!vocab.is_constant() || symbol(tok->shape[0]).empty() || symbol(rows->shape[0]).empty()) refuse(graph);
-  const auto& data = graph.data();
-  RowContract contract;
-  contract.max_rows = bound(data, tok->shape[0]);
-  contract.max_logit_rows = bound(data, rows->shape[0]);
-  contract.rows_symbol = symbol(tok->shape[0]);
-  contract.logit_rows_symbol = symbol(rows->shape[0]);
-  contract.vocab_size = vocab.constant();
-  contract.has_pos = find(inputs, "pos") != nullptr;
-  contract.has_slot = find(inputs, "slot") != nullptr;
-  read_states(graph, contract);
-  read_source(graph, contract);
-  return contract;
+  const auto contract = plan::row_contract(graph);
+  if (!contract) refuse(graph);
+  return *contract;
 }
 
 void refuse_source(const RowContract& contract, std::string_view what) {

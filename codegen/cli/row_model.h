@@ -13,35 +13,18 @@
 #include <string>
 #include <vector>
 
+#include "codegen/plan/row_contract.h"
 #include "openinfer/sim.h"
 #include "openinfer/text.h"
 
 namespace openinfer::cli {
 
-/// What the graph says of its rows.
-struct RowContract {
-  std::int64_t max_rows = 0;           // bound of N
-  std::int64_t max_logit_rows = 0;     // bound of R
-  std::int64_t vocab_size = 0;         // columns of logits
-  std::int64_t max_context = 0;        // bound of the caches' capacity
-  std::string rows_symbol = {};        // N
-  std::string logit_rows_symbol = {};  // R
-  std::string context_symbol = {};     // empty: the capacity is fixed, or there is no cache
-  std::string slots_symbol = {};       // empty: fixed
-  bool caches_only = true;             // every state is a cache by position, so that a prefix can be kept
-  bool has_pos = false;
-  bool has_slot = false;
-  bool has_source = false;                  // an encoder-decoder
-  std::int64_t max_source = 0;              // bound of S and of what cross_kv holds
-  std::string source_capacity_symbol = {};  // empty: fixed
-};
+using plan::RowContract;
 
 /// Errors: unsupported, with the graph's inputs and outputs and the way to run it all the same.
 RowContract row_contract(const Graph& graph);
 /// Errors: unsupported for an encoder-decoder, which goes on from no text; `what` cannot do with it.
 void refuse_source(const RowContract& contract, std::string_view what);
-/// The part of it that the caches alone tell: of any graph.
-void read_states(const Graph& graph, RowContract& contract);
 
 /// Errors: invalid_argument for no ids, an id beyond the vocabulary, or more ids than the context holds.
 void check_ids(std::span<const TokenId> ids, const RowContract& contract, std::int64_t context);

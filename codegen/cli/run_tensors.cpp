@@ -63,7 +63,7 @@ void run_tensors(Run& run) {
   }
   auto dims = run.dims();
   RowContract contract;
-  read_states(run.chosen.graph, contract);
+  plan::read_states(run.chosen.graph, contract);
   if (options.max_context && !contract.context_symbol.empty())
     dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 

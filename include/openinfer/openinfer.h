@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that graphs and sessions need. Text (text.h: tokenizers, chat templates, sampling), models/*.h and
-// op_def.h (operators of your own) are included by those who use them.
+// Everything that graphs and sessions need. Text (text.h: tokenizers, chat templates, sampling), evaluator.h (emitting,
+// which links OpenInfer::codegen), models/*.h and op_def.h (operators of your own) are included by those who use them.
 #pragma once
 
 #include "openinfer/device.h"

@@ -111,7 +111,7 @@ class CostCommand(Case):
 
     def test_refusals(self):
         self.fails("cost", "m.oinf", "--device", "zen44", says=["zen44", "zen4"])
-        self.fails("cost", "m.oinf", "--device", "zen4", "--max-context", CTX + 1, says=["[cost] --max-context 1025"])
+        self.fails("cost", "m.oinf", "--device", "zen4", "--max-context", CTX + 1, says=["[cost] max_context 1025"])
         self.fails("cost", "m.oinf", "--device", "ada-lovelace", "--memory-budget", "1MiB", says=["[cost]", "for CPUs"])
         self.fails("cost", "m.oinf", says=["--device is required"], code=2)
         self.fails(*self.command, "--html", "m.oinf", says=["would replace the package"], code=2)

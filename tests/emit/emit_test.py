@@ -104,7 +104,11 @@ class Tensors(Emitted):
         np.save(self.path("many.npy"), np.zeros(41, "<i4"))
         np.save(self.path("wide.npy"), np.zeros((7, 65), "<f4"))
         np.save(self.path("whole.npy"), np.zeros((7, D), "<i8"))
+        np.save(self.path("bools.npy"), np.ones((7, 64), "?"))
+        self.write("twos.npy", self.read("bools.npy")[:-1] + b"\x02")
         y, z = inputs[2:], ["--output", "z=z.npy"]
+        self.model_fails(*inputs[:2], "--input", "y=bools.npy", *z, says=["input y is f32[N, 64], not bool (7, 64)"])
+        self.model_fails(*inputs[:2], "--input", "y=twos.npy", *z, says=["twos.npy: a bool is neither 0 nor 1"])
         self.model_fails("--input", "ids=far.npy", *y, *z, says=["ids[3] is 10", "[0, 10)", "entries of table"])
         self.model_fails("--input", "ids=many.npy", *y, *z, says=["N = 41", "[1, 40]"])
         self.model_fails(*inputs[:2], "--input", "y=wide.npy", *z, says=["input y", "is 65, not 64"])
@@ -301,8 +305,8 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
         for taken in ("flags", "sequences", "vulkan_pipelines", "class", "std", "all"):
             self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", taken, "-o", "q", says=[f"'{taken}'", "--name"])
-        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["--max-context 5"])
-        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["--batch 2", "no cache"])
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["max_context 5"])
+        self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["batch 2", "no cache"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--dump-pass", "fusee", "-o", "q", says=["fusee", "fuse"], code=2)
         os.makedirs(self.path("full"))
         self.write("full/notes.txt", "mine")

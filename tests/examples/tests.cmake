@@ -21,6 +21,7 @@ if(OPENINFER_EXAMPLES)
   # Eight tokens of a random model: two are half characters. Sums have one order, so the words are the same everywhere.
   openinfer_example_test(example_03_llama "^��\\[h8'tk\n$" model.oinf hello 8)
   openinfer_example_test(example_04_typed "^next token: [0-9]+\n$" model.oinf)
+  openinfer_example_test(example_05_emit "^logits for zen4 \\(cpu\\): [0-9]+ kernels\n$" model.oinf emitted_zen4 zen4)
   # A program that cannot have its package says so in one line and exits with 1; abort() would be another code.
   add_test(NAME example_01_minimal_without_package
            COMMAND sh -c "\"$1\" absent.oinf 2>errors; test $? = 1 && test $(wc -l <errors) = 1 && grep -q '^example: error: ' errors" -

@@ -37,3 +37,10 @@ execute_process(COMMAND ${WORK}/build/outside OUTPUT_VARIABLE printed COMMAND_ER
 if(NOT printed STREQUAL "y = 42 -1\n")
   message(FATAL_ERROR "the outside program printed '${printed}'")
 endif()
+if(WAY STREQUAL "find_package")
+  execute_process(COMMAND ${WORK}/build/compiled ${SOURCE}/tests/formats/opnf/golden/small.oinf ${WORK}/doubled OUTPUT_VARIABLE printed
+                  COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT printed STREQUAL "y = 42 -1\n" OR NOT EXISTS ${WORK}/doubled/host/doubled.h)
+    message(FATAL_ERROR "the compiled session printed '${printed}'")
+  endif()
+endif()

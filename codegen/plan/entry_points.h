@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways into a graph that a compiled program gets: what `emit` writes and `cost` reckons.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "codegen/plan/lower.h"
+#include "openinfer/graph.h"
+
+namespace openinfer::plan {
+
+struct EntryOptions {
+  std::optional<std::int64_t> max_context = {}, batch = {};
+  bool one_sequence = false;            // without a batch: caches of one, not of as many as the graph allows
+  std::vector<EntrySpec> entries = {};  // the ways in themselves, narrowed by the sizes above
+};
+
+/// The given ones, else decode (one row, or one for each sequence of a batch) and prefill (up to 512) for graphs that
+/// take rows, else one way in, "step". Errors: invalid_argument, in the words of `command`, for sizes that the graph
+/// does not allow.
+std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& options, std::string_view command);
+
+}  // namespace openinfer::plan
