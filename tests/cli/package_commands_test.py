@@ -155,6 +155,16 @@ class PackageCommands(Case):
         self.write("g.oig", text)
         self.fails("pack", "m.oinf", "--graph", "g.oig", "-o", "out.oinf", says=["other_norm"])
 
+    def test_pack_for_a_device(self):
+        tiny_llama.write(self.path("q.oinf"), dtypes=dict.fromkeys(tiny_llama.matrices(), "q8_0"))
+        for device, layout in (("zen4", "panel16"), ("ada-lovelace", "rows")):
+            self.works("pack", "q.oinf", "--device", device, "-o", "device.oinf")
+            self.works("pack", "q.oinf", "--layout", layout, "-o", "layout.oinf")
+            self.assertEqual(self.read("device.oinf"), self.read("layout.oinf"))
+        self.fails("pack", "q.oinf", "--device", "zen44", "-o", "no.oinf", says=["zen44", "zen4"])
+        self.fails("pack", "q.oinf", "--device", "zen4", "--layout", "rows", "-o", "no.oinf", says=["--layout"], code=2)
+        self.assertFalse(os.path.exists(self.path("no.oinf")))
+
     def test_pack_to_panels_and_back(self):
         tiny_llama.write(self.path("q.oinf"), dtypes=dict.fromkeys(tiny_llama.matrices(), "q8_0"))
         self.works("pack", "q.oinf", "-o", "rows.oinf")
