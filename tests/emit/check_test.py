@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 import tiny_llama  # noqa: E402
 from harness import COMMAND  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
+import opnf_reader  # noqa: E402
 
 # Kinds of operators that a llama does not have.
 GRAPH = """oig 1
@@ -173,9 +174,26 @@ class Program:
         names = {os.path.basename(r) for r in replaced}
         objects = [os.path.join(self.objects, o) for o in os.listdir(self.objects) if o.endswith(".cpp.o") and o not in names]
         subprocess.run([os.environ.get("CXX", "c++"), *objects, *replaced, "-pthread", "-o", program], check=True, capture_output=True)
-        done = subprocess.run([program, self.package, "--check", "--check-data", os.path.join(self.project, "check/data.oinf"), "--threads",
-                               "1"], capture_output=True, text=True, timeout=300, check=False)
+        return self.run(program, os.path.join(self.project, "check/data.oinf"))
+
+    def run(self, program, data):
+        done = subprocess.run([program, self.package, "--check", "--check-data", data, "--threads", "1"], capture_output=True, text=True,
+                              timeout=300, check=False)
         return done.returncode, done.stdout, done.stderr
+
+    def changed_data(self, change):
+        """The recorded data as somebody else wrote them, with checksums that are right: change(metadata, tensors by key)."""
+        package = opnf_reader.Package(os.path.join(self.project, "check/data.oinf"))
+        metadata = dict(package.metadata)
+        tensors = {key: (t.dtype, tuple(t.shape), package.bytes(key).tobytes()) for key, t in package.tensors.items()}
+        change(metadata, tensors)
+        w = opnf.Writer(os.path.join(self.home, "changed.oinf"))
+        for key, value in metadata.items():
+            w.meta(key, value)
+        for key, (dtype, shape, data) in tensors.items():
+            w.tensor(key, dtype, shape, data)
+        w.write()
+        return w.path
 
     def planted(self, number, kernel, old, new):
         """The same with one kernel's text changed."""
@@ -218,6 +236,45 @@ class Planted(unittest.TestCase):
                     self.assertIn(f"device/{kernel}.cpp", ("device/" + files).split(", "))
                     self.assertRegex(place, r"(mixed\.oig|\w+\.h):\d+")
 
+    def every_hurt(self, program):
+        """Data that do not fit the program, or themselves, are refused before anything outside of them is read."""
+        def metadata(key, value):
+            return lambda m, t: m.__setitem__(key, value)
+
+        def tensor(key, dtype, array):
+            array = np.asarray(array)
+            return lambda m, t: t.__setitem__(key, (dtype, array.shape, array.tobytes()))
+
+        found = {}
+        program.changed_data(lambda m, t: found.update(m=dict(m), t=dict(t)))
+        nodes = sum(key.startswith("node.") for key in found["m"])
+        letters = next(key for key in found["m"] if key.startswith("kernels."))
+        bound = next(key for key, (_, shape, _) in found["t"].items() if key.endswith(".bound") and shape[0] > 2)
+        starts = next(key for key, (_, shape, _) in found["t"].items() if key.endswith(".starts") and shape[0] > 2)
+        value, rows = bound[:-len(".bound")], starts[:-len(".starts")]
+        first = np.frombuffer(found["t"][starts][2], "<i4")
+        elements = int(np.prod(found["t"][rows][1]))
+        changes = [
+            (metadata("node.0", ["a name", "a place"]), "node 0 has 2 words"),
+            (lambda m, t: m.pop(f"node.{nodes - 1}"), "have no node"),
+            (metadata("sizes.values", np.array([1], "<i8")), "names of sizes"),
+            (metadata(letters, "zzzzzzzz"), "does not say which of"),
+            (metadata(letters, ""), "does not say which of"),
+            (tensor("0.in.tok", "u8", np.zeros(1, "u1")), "input tok is i32, not u8"),
+            (lambda m, t: t.__setitem__(value, ("q8_0", (32,), bytes(34))), "q8_0, which no kernel writes"),
+            (tensor(bound, "bf16", np.zeros(1, "<u2")), "and 1 bounds"),
+            (tensor(bound, "f16", np.zeros(found["t"][bound][1], "<u2")), ".bound is f16"),
+            (tensor(starts, "i32", np.where(first == first[0], -8, first).astype("<i4")), "a run that starts at -8"),
+            (tensor(starts, "i32", np.where(first == first[0], 2**31 - 1, first).astype("<i4")), "which are not those of step"),
+            (tensor(starts, "i32", np.zeros(elements - 1, "<i4")), "elements, which are not"),
+        ]
+        for change, says in changes:
+            with self.subTest(says):
+                code, _, err = program.run(program.objects + "/model", program.changed_data(change))
+                self.assertEqual(code, 1, err)
+                self.assertRegex(err, r"^model: error: .*\n$")
+                self.assertIn(says, err)
+
     def test_operators_of_many_kinds(self):
         graph = os.path.join(self.home, "mixed.oig")
         with open(graph, "w", encoding="utf-8") as file:
@@ -225,7 +282,9 @@ class Planted(unittest.TestCase):
         self.every_fault(Program(self.home, "mixed", write_mixed, "--graph", graph), MIXED)
 
     def test_llama(self):
-        self.every_fault(Program(self.home, "tiny", tiny_llama.write, "--kv-dtype", "f16", "--max-context", "40"), LLAMA)
+        program = Program(self.home, "tiny", tiny_llama.write, "--kv-dtype", "f16", "--max-context", "40")
+        self.every_fault(program, LLAMA)
+        self.every_hurt(program)
 
     def test_fast(self):
         write = functools.partial(tiny_llama.write, dtypes={key: "q8_0" for key in tiny_llama.matrices()})

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <limits>
 
+#include "memory.h"
+
 namespace MODEL_NAME {
 namespace {
 
@@ -21,6 +23,12 @@ std::string key(std::size_t step, int tap, std::size_t turn) {
 
 opnf::Reader open(const std::string& path) try { return opnf::Reader::open(path); } catch (const opnf::Error& error) {
   throw Error(std::string("the check data cannot be used: ") + error.what());
+}
+
+/// The checksums are right, so somebody made the data like this.
+template <class... Parts>
+[[noreturn]] void refuse(const Parts&... parts) {
+  fail("the check data cannot be used: ", parts...);
 }
 
 template <class T>
@@ -90,6 +98,7 @@ void Check::read_nodes() {
     const auto row = data_.metadata().find("node." + std::to_string(n));
     if (!row) break;
     const opnf::Strings words = row->strings();
+    if (words.size() < 4) refuse("node ", n, " has ", words.size(), " words, not name, place, entry and kernels");
     Node node = {.name = words[0], .place = words[1], .entry = words[2], .kernels = {}};
     for (std::size_t i = 3; i < words.size(); ++i) node.kernels.push_back(words[i]);
     nodes_.push_back(std::move(node));
@@ -100,6 +109,7 @@ std::map<std::string, std::int64_t> Check::sizes() const {
   std::map<std::string, std::int64_t> sizes;
   const opnf::Strings names = data_.metadata().at("sizes.names").strings();
   const auto values = data_.metadata().at("sizes.values").array<std::int64_t>(kI64);
+  if (names.size() != values.size()) refuse(names.size(), " names of sizes, and ", values.size(), " values");
   for (std::size_t i = 0; i < names.size(); ++i) sizes[std::string(names[i])] = values[i];
   return sizes;
 }
@@ -119,6 +129,8 @@ void Check::run_step(Model& model, std::string_view entry) {
     const auto row = data_.find(std::to_string(step_) + ".in." + std::string(input.name));
     if (!row) throw Error("the check data have no input " + std::string(input.name));
     const opnf::Tensor tensor = data_.tensor(*row);
+    if (tensor.dtype->name != input.dtype)
+      refuse("input ", input.name, " is ", input.dtype, ", not ", tensor.dtype->name);
     shapes.emplace_back(tensor.shape.begin(), tensor.shape.end());
     inputs.push_back({input.name, input.dtype, {}, data_.bytes(*row).data()});
   }
@@ -144,16 +156,40 @@ Check::Recorded Check::recorded(int tap, std::size_t turn) const {
                 " where this program does: step " + std::to_string(step_) + ", turn " + std::to_string(turn));
   Recorded recorded = {
       .dtype = data_.tensor(*row).dtype->name, .values = data_.bytes(*row), .bounds = {}, .starts = {}};
-  const auto numbers = [&]<class T>(const std::string& part, std::span<const T>& to) {
-    if (const auto at = data_.find(name + part))
-      to = {reinterpret_cast<const T*>(data_.bytes(*at).data()), data_.bytes(*at).size() / sizeof(T)};
+  const std::size_t element = element_bytes(recorded.dtype);
+  if (element == 0) refuse(name, " is ", recorded.dtype, ", which no kernel writes");
+  const auto numbers = [&]<class T>(const char* part, std::string_view dtype, std::span<const T>& to) {
+    const auto at = data_.find(name + part);
+    if (!at) return;
+    if (data_.tensor(*at).dtype->name != dtype) refuse(name, part, " is ", data_.tensor(*at).dtype->name);
+    to = {reinterpret_cast<const T*>(data_.bytes(*at).data()), data_.bytes(*at).size() / sizeof(T)};
   };
-  numbers(".bound", recorded.bounds);
-  numbers(".starts", recorded.starts);
+  numbers(".bound", "bf16", recorded.bounds);
+  numbers(".starts", "i32", recorded.starts);
+  const std::size_t count = recorded.values.size() / element;
+  if (!recorded.bounds.empty() && recorded.bounds.size() != count)
+    refuse(name, " has ", count, " elements, and ", recorded.bounds.size(), " bounds");
+  if (!recorded.starts.empty() && count % recorded.starts.size() != 0)
+    refuse(name, " has ", count, " elements, which are not ", recorded.starts.size(), " runs");
+  for (const std::int32_t start : recorded.starts)
+    if (start < 0) refuse(name, " has a run that starts at ", start);
   return recorded;
 }
 
+/// Which of the node's kernels computed it in that turn.
+std::size_t Check::kernel(const Place& place) const {
+  const std::string name = "kernels." + std::to_string(step_) + "." + std::to_string(place.tap);
+  const auto letters = data_.metadata().find(name);
+  if (!letters) return 0;
+  const std::string_view text = letters->string();
+  const std::size_t count = nodes_[static_cast<std::size_t>(place.tap)].kernels.size();
+  const std::size_t number = place.turn < text.size() ? static_cast<unsigned char>(text[place.turn] - 'a') : count;
+  if (number >= count) refuse(name, " does not say which of ", count, " kernels ran in turn ", place.turn);
+  return number;
+}
+
 void Check::compare(int tap, std::span<std::byte> values) {
+  if (static_cast<std::size_t>(tap) >= nodes_.size()) refuse("they have no node ", tap);
   Node& node = nodes_[static_cast<std::size_t>(tap)];
   Place place = {.tap = tap, .step = step_, .turn = turns_[static_cast<std::size_t>(tap)]++};
   const Recorded wanted = recorded(tap, place.turn);
@@ -168,8 +204,7 @@ void Check::compare(int tap, std::span<std::byte> values) {
     std::memcpy(found.data() + r * run, values.data() + at, run);
     std::memcpy(values.data() + at, wanted.values.data() + r * run, run);
   }
-  const auto kernel = data_.metadata().find("kernels." + std::to_string(step_) + "." + std::to_string(tap));
-  if (kernel) place.kernel = static_cast<std::size_t>(kernel->string()[place.turn] - 'a');
+  place.kernel = kernel(place);
   hold(node, wanted, found, place);
 }
 

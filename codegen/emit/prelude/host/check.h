@@ -17,7 +17,8 @@ namespace MODEL_NAME {
 
 class Check {
  public:
-  /// Errors: Error, for data that cannot be read, are hurt, or belong to another emission.
+  /// Errors, of all: Error, for data that cannot be read, are hurt, belong to another emission, or do not fit this
+  /// program: whoever wrote them, nothing outside of them is read.
   explicit Check(const std::string& data);
 
   /// Sizes that the steps were recorded with: what to open the model with.
@@ -51,6 +52,7 @@ class Check {
     std::span<const std::int32_t> starts;   // of runs within the node's memory; none: all of it
   };
   Recorded recorded(int tap, std::size_t turn) const;
+  std::size_t kernel(const Place& place) const;
   void check_data(const std::string& path) const;
   void read_nodes();
   void hold(Node& node, const Recorded& wanted, std::span<const std::byte> found, const Place& place);

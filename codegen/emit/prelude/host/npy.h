@@ -73,6 +73,8 @@ inline Array parse_npy(std::string_view file, const std::string& name) {
   const std::string_view data = file.substr(start + length);
   if (data.size() != size)
     throw bad("it has " + std::to_string(data.size()) + " bytes of elements, its shape takes " + std::to_string(size));
+  if (array.dtype == "bool" && data.find_first_not_of(std::string_view("\0\1", 2)) != data.npos)
+    throw bad("a bool is neither 0 nor 1");
   array.bytes.assign(data.begin(), data.end());
   return array;
 }
