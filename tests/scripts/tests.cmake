@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
-foreach(check layers constraints readmes)
+foreach(check layers constraints readmes costs)
   set(script ${PROJECT_SOURCE_DIR}/scripts/check_${check}.py)
   add_test(NAME ${check} COMMAND ${Python3_EXECUTABLE} -B ${script} ${PROJECT_SOURCE_DIR})
   add_test(NAME ${check}_self_test COMMAND ${Python3_EXECUTABLE} -B ${script} --self-test)
