@@ -62,8 +62,9 @@ Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DT
 
 /// result[i…, j…] = table[i…, ids[j…], …] along `axis`.
 /// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block or packed format gives f32
-/// (axis 0, two dimensions); ids i32|i64 [C1].  Errors: [C2] axis outside; [C3] a block-format table of another form;
-/// at run time invalid_argument for an id outside [0, V), with the id, its place and V.
+/// (axis 0, two dimensions); ids i32|i64.  Errors: dtype_mismatch [C1] of ids; invalid_argument [C2] axis outside;
+/// shape_mismatch [C3] a block-format table of another form; at run time invalid_argument for an id outside [0, V),
+/// with the id, its place and V.
 Value gather(const In& table, const In& ids, std::int64_t axis = 0);
 /// The same elements in another shape; one dimension may be -1.
 /// Errors: shape_mismatch [C1] if the sizes differ or cannot be shown equal, or more than one dimension is -1.
@@ -320,9 +321,10 @@ struct Rope {
 /// f_i = theta^(−2i/r), computed in f64 and rounded to f32, then scaled; the angle is one f32 product; its cosine and
 /// sine are multiplied by attention_factor.
 /// Shapes: x (N, H·head_dim) or (N, H, head_dim), pos (N) i32 → x's.  Dtypes: floats.
-/// Errors: [C1] last extent no multiple of head_dim; [C2] rotary_dim odd or above head_dim; [C3] pos not i32 (N);
-/// [C4] unknown scaling, factor ≤ 0, yarn with theta ≤ 1; [C5] frequencies not f32 (r/2) or (2, r/2), beside a scaling,
-/// or two rows and no context.
+/// Errors: shape_mismatch [C1] last extent no multiple of head_dim; invalid_argument [C2] rotary_dim odd or above
+/// head_dim; shape_mismatch [C3] pos not i32 (N); invalid_argument [C4] unknown scaling, factor ≤ 0, yarn with
+/// theta ≤ 1; shape_mismatch [C5] frequencies not f32 (r/2) or (2, r/2), invalid_argument beside a scaling, or two rows
+/// and no context.
 /// Source: Su et al. 2021, arXiv:2104.09864; Llama-3.1's frequency bands; Peng et al. 2023, arXiv:2309.00071 (yarn).
 Value rope(const In& x, const In& pos, Rope options);
 Pipe rope(const In& pos, Rope options);
@@ -336,8 +338,7 @@ struct Attention {
   double softcap = 0;       // > 0: scores s become softcap · tanh(s / softcap), before the mask
   double scale = 0;         // 0: 1 / sqrt(head_dim)
   OptionalIn sinks = {};    // floats (H): exp(sinks[h]) joins the softmax's denominator
-  OptionalIn slopes =
-      {};  // floats (H): slopes[h] · (j − own) is added to scores behind softcap, own the row's position
+  OptionalIn slopes = {};   // floats (H): scores get slopes[h] · (j − own) behind softcap, own the row's position
 };
 /// softmax(scale · q·kᵀ, masked) · v with H query heads on Hk key heads, H a multiple of Hk (grouped-query attention).
 /// Dense form: q (B, H, T, D), k and v (B, Hk, Tk, D) → (B, H, T, D); mask broadcasts to (B, H, T, Tk).
@@ -346,9 +347,10 @@ struct Attention {
 /// broadcasts to (N, H, 1, C). A row that may attend to nothing gives zeros.
 /// A row's own position is pos[n], C − 1 without pos, i + (Tk − T) in the dense form.
 /// Dtypes: q, k, v equal floats, or k and v another float dtype than q in rows form; sums in f32. Result: q's dtype.
-/// Errors: [C1] ranks or forms; [C2] head_dim differs; [C3] H no multiple of Hk; [C4] mask shape or dtype; [C5] pos,
-/// slot not i32 (N), or given in the dense form; [C6] window, softcap or scale negative; [C7] sinks, slopes not floats
-/// (H); run time: pos ≥ C, slot ≥ S.
+/// Errors: shape_mismatch [C1] ranks or forms, [C2] head_dim differs, [C3] H no multiple of Hk, [C4] mask's shape
+/// (dtype_mismatch its dtype), [C5] pos, slot not (N) (dtype_mismatch not i32; invalid_argument given in the dense
+/// form); invalid_argument [C6] window, softcap or scale negative; shape_mismatch [C7] sinks, slopes not floats (H); at
+/// run time invalid_argument for pos ≥ C or slot ≥ S.
 /// Source: Vaswani et al. 2017, arXiv:1706.03762; slopes: Press et al. 2022, arXiv:2108.12409; sinks: Agarwal et al.
 /// 2025, arXiv:2508.10925.
 Value sdpa(const In& q, const In& k, const In& v, Attention options = {});
@@ -402,15 +404,18 @@ struct KvAt {
   OptionalIn slot = {};
 };
 /// Stores k and v, (N, Hk·D) or (N, Hk, D), converted to the cache's dtype.
-/// Errors: [C1] not a kv_cache; [C2] shapes against the spec; [C3] neither step nor pos, or both; [C4] index dtypes and
-/// shapes; run time: layer, slot or position outside the cache, with its capacity.
+/// Errors: invalid_argument [C1] not a kv_cache; shape_mismatch [C2] k or v against the spec (dtype_mismatch no
+/// floats); invalid_argument [C3] neither step nor pos, or both; dtype_mismatch [C4] an index that is not i32
+/// (shape_mismatch of another shape); at run time invalid_argument for a layer, slot or position outside the cache,
+/// with its capacity.
 void kv_write(const State& kv, const KvAt& where, const In& k, const In& v);
 struct KvLayer {
   In layer;
 };
 /// The layer's keys and values, (slots, heads, capacity, head_dim) each: views without a copy, valid until the next
 /// write to that state; a later use is an error.
-/// Errors: [C1] not a kv_cache; [C2] layer not i32[]; run time: a layer outside the cache.
+/// Errors: invalid_argument [C1] not a kv_cache; dtype_mismatch [C2] layer not i32 (shape_mismatch no scalar); at run
+/// time invalid_argument for a layer outside the cache.
 std::tuple<Value, Value> kv_read(const State& kv, const KvLayer& where);
 /// The contents of a tensor state; what was read stays what it was.  Errors: invalid_argument [C1] for a kv_cache.
 Value state_read(const State& state, At at = {});
