@@ -68,82 +68,14 @@ class CppRenderer final : public Renderer {
     return is_vector(node(id).type) && stride && *stride != 0;
   }
 
-  std::string scalar_name(Kind kind) const {
-    switch (kind) {
-      case Kind::b1: return "bool";
-      case Kind::i32:
-      case Kind::i8x4: return "int";
-      case Kind::u32: return "unsigned";
-      case Kind::i64: return "std::int64_t";
-      case Kind::u64: return "std::uint64_t";
-      case Kind::f32: return "float";
-      case Kind::f64: return "double";
-      case Kind::mma_a:
-      case Kind::mma_b:
-      case Kind::mma_c:
-        openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: C++ has no fragments of matrices", k_.name);
-      case Kind::none:
-      case Kind::f16:
-      case Kind::bf16:
-      case Kind::i8:
-      case Kind::u8:
-      case Kind::i16:
-      case Kind::u16: break;
-    }
-    openinfer::fail(ErrorCode::internal, "[emit] {} is no value's kind", kir::info(kind).name);
-  }
+  std::string scalar_name(Kind kind) const { return cpp_value_type(kind, k_.name); }
   std::string type_name(Type t) const override {
     if (!is_vector(t)) return scalar_name(t.kind);
     const Kind kind = t.kind == Kind::i8x4 ? Kind::i32 : t.kind;
     return fmt::format("{}x{}", kir::info(kind).name, lanes());
   }
-  std::string memory_type(Kind kind) const override {
-    switch (kind) {
-      case Kind::f16: return "f16";
-      case Kind::bf16: return "bf16";
-      case Kind::i8: return "std::int8_t";
-      case Kind::u8: return "std::uint8_t";
-      case Kind::i16: return "std::int16_t";
-      case Kind::u16: return "std::uint16_t";
-      case Kind::b1: return "b1";
-      case Kind::mma_a:
-      case Kind::mma_b:
-      case Kind::mma_c:
-      case Kind::none:
-      case Kind::i32:
-      case Kind::u32:
-      case Kind::i64:
-      case Kind::u64:
-      case Kind::f32:
-      case Kind::f64:
-      case Kind::i8x4: break;
-    }
-    return scalar_name(kind);
-  }
-
-  std::string literal(const Node& n) const override {
-    switch (n.type.kind) {
-      case Kind::b1: return n.integer != 0 ? "true" : "false";
-      case Kind::u32: return fmt::format("{}u", static_cast<std::uint32_t>(n.integer));
-      case Kind::i64: return fmt::format("std::int64_t{{{}}}", i64_text(n.integer, ""));
-      case Kind::u64: return fmt::format("std::uint64_t{{{}u}}", static_cast<std::uint64_t>(n.integer));
-      case Kind::f32: return cpp_real(static_cast<float>(n.number), "f");
-      case Kind::f64: return cpp_real(n.number, "");
-      case Kind::mma_a:
-      case Kind::mma_b:
-      case Kind::mma_c:
-      case Kind::none:
-      case Kind::i32:
-      case Kind::i8x4:
-      case Kind::f16:
-      case Kind::bf16:
-      case Kind::i8:
-      case Kind::u8:
-      case Kind::i16:
-      case Kind::u16: break;
-    }
-    return i32_text(n.integer);
-  }
+  std::string memory_type(Kind kind) const override { return cpp_stored_type(kind, k_.name); }
+  std::string literal(const Node& n) const override { return cpp_literal(n); }
 
   // --- values ---
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers as C++ writes them, and what nothing in a C++ kernel may be called.
+// Types and numbers as C++ writes them, and what nothing in a C++ kernel may be called.
 #pragma once
 
 #include <fmt/format.h>
@@ -8,6 +8,8 @@
 #include <cmath>
 #include <string>
 #include <string_view>
+
+#include "codegen/kernel_ir/ir.h"
 
 namespace openinfer::emit {
 
@@ -20,6 +22,14 @@ std::string cpp_real(T x, std::string_view suffix) {
   if (text.find_first_of(".e") == text.npos) text += ".0";
   return text + std::string(suffix);
 }
+
+/// "float", "std::int64_t": a value of one lane. Errors: unsupported, with the kernel's name, for fragments; internal
+/// for kinds of memory alone.
+std::string cpp_value_type(kir::Kind kind, std::string_view kernel);
+/// "f16", "std::int8_t": an element in memory.
+std::string cpp_stored_type(kir::Kind kind, std::string_view kernel);
+/// A constant of its kind.
+std::string cpp_literal(const kir::Node& constant);
 
 /// The language's words, and what every kernel finds in the prelude.
 inline constexpr auto kCppReserved = std::to_array<std::string_view>(

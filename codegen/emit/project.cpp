@@ -26,7 +26,27 @@ struct Fixed {
   std::string_view path, text;
 };
 
-/// What every project has.
+/// The package reader, in every project word for word: a definition of its CMakeLists.txt renames it.
+std::vector<Fixed> reader_files() {
+  return {{
+              "host/panel16.cpp",
+#include "host_panel16_cpp.inc"
+          },
+          {
+              "host/panel16.h",
+#include "host_panel16_h.inc"
+          },
+          {
+              "host/reader.cpp",
+#include "host_reader_cpp.inc"
+          },
+          {
+              "host/reader.h",
+#include "host_reader_h.inc"
+          }};
+}
+
+/// What every project has besides.
 std::vector<Fixed> common_files() {
   return {{
               "README.md",
@@ -57,28 +77,12 @@ std::vector<Fixed> common_files() {
 #include "host_npy_h.inc"
           },
           {
-              "host/panel16.cpp",
-#include "host_panel16_cpp.inc"
-          },
-          {
-              "host/panel16.h",
-#include "host_panel16_h.inc"
-          },
-          {
               "host/program.cpp",
 #include "host_program_cpp.inc"
           },
           {
               "host/program.h",
 #include "host_program_h.inc"
-          },
-          {
-              "host/reader.cpp",
-#include "host_reader_cpp.inc"
-          },
-          {
-              "host/reader.h",
-#include "host_reader_h.inc"
           },
           {
               "host/rows.h",
@@ -355,7 +359,7 @@ bool is_taken(const std::string& name) {
                                                            "kernels", "opnf", "package", "rebuild_cache", "test"});
   if (std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end()) return true;
   if (std::find(kCppReserved.begin(), kCppReserved.end(), name) != kCppReserved.end()) return true;
-  for (const auto& files : {common_files(), check_files(), cpu_files(), stream_files(), vulkan_files()})
+  for (const auto& files : {common_files(), reader_files(), check_files(), cpu_files(), stream_files(), vulkan_files()})
     for (const Fixed& f : files)
       if (f.path.starts_with("host/") && std::filesystem::path(f.path).stem() == name) return true;
   return false;
@@ -365,7 +369,8 @@ bool is_taken(const std::string& name) {
 void check_name(const plan::Plan& plan) {
   if (!is_identifier(plan.name) || is_taken(plan.name))
     fail(ErrorCode::invalid_argument,
-         "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give --name with letters, digits and _ "
+         "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give a name (--name) of letters, digits "
+         "and _ "
          "that is no word of C++ or CMake and no file of host/",
          plan.name);
 }
@@ -399,10 +404,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   for (auto& value : stream_values(plan)) filled_in.push_back(std::move(value));
   for (auto& value : values(plan, model, device)) filled_in.push_back(std::move(value));
   const auto add = [&](const std::vector<Fixed>& fixed) {
-    for (const Fixed& f : fixed)
-      files[std::string(f.path)] = f.path.starts_with("host/reader.") || f.path.starts_with("host/panel16.")
-                                       ? f.text
-                                       : filled(std::string(f.text), filled_in);
+    for (const Fixed& f : fixed) files[std::string(f.path)] = filled(std::string(f.text), filled_in);
   };
   HostSource source = {plan, model, device, facts, package_contents(plan, model)};
   files["plan.txt"] = plan_text(source);
@@ -419,6 +421,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
     return files;
   }
   add(common_files());
+  for (const Fixed& f : reader_files()) files[std::string(f.path)] = f.text;
   if (!plan.taps.empty()) {
     add(check_files());
     files["check/data.oinf"] = check_data;

@@ -139,14 +139,11 @@ class Knowledge {
 /// A scalar that a literal can say; others become constants. NaNs and infinities keep their bits in constants.
 std::optional<Number> as_literal(const Tensor& t) {
   if (!t.shape().empty()) return std::nullopt;
-  switch (static_cast<int>(t.dtype())) {
-    case static_cast<int>(DType::f32):
-      if (const float x = t.data<float>()[0]; std::isfinite(x)) return Number(double{x});
-      return std::nullopt;
-    case static_cast<int>(DType::i32): return Number(std::int64_t{t.data<std::int32_t>()[0]});
-    case static_cast<int>(DType::i64): return Number(t.data<std::int64_t>()[0]);
-    case static_cast<int>(DType::boolean): return Number(std::int64_t{t.data<bool>()[0]});
-  }
+  const DType dtype = t.dtype();
+  if (dtype == f32 && std::isfinite(t.data<float>()[0])) return Number(double{t.data<float>()[0]});
+  if (dtype == i32) return Number(std::int64_t{t.data<std::int32_t>()[0]});
+  if (dtype == i64) return Number(t.data<std::int64_t>()[0]);
+  if (dtype == boolean) return Number(std::int64_t{t.data<bool>()[0]});
   return std::nullopt;
 }
 

@@ -46,7 +46,10 @@ class Budget(Emitted):
             found, bound = self.logits(self.project, self.package, "--threads", threads)
             self.assertEqual(found, ids)
             self.assertEqual(bound, self.read("run.npy"))
-        np.testing.assert_allclose(np.load(self.path("l.npy")), np.load(io.BytesIO(free)), rtol=0, atol=1e-5)
+        # Two f32 orders of the same sums: each step of the 2 layers and the head sums at most 64 products, whose orders differ by at most
+        # 64 · 2^-24 of the sum of magnitudes, and two layers of residuals carry that on: 3 · 64 · 2^-24 = 1.1e-5 of the largest logit.
+        whole = np.load(io.BytesIO(free))
+        np.testing.assert_allclose(np.load(self.path("l.npy")), whole, rtol=0, atol=3 * 64 * 2.0**-24 * np.abs(whole).max())
 
     def test_plan_says_what_is_streamed(self):
         with open(os.path.join(self.project, "plan.txt"), encoding="utf-8") as file:

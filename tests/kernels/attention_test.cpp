@@ -29,78 +29,107 @@ struct Result {
 
 double number_at(const Data& d, std::int64_t i) { return d[i]; }
 
+constexpr double kEps = 0x1p-24;
+
+/// A row of one head: where it is, which keys it may see, and where its head's keys and values begin.
+struct Row {
+  std::int64_t n, h, t, q_at, own, begin, end, kv_at;
+};
+
+Row row_of(const Problem& p, std::int64_t unit) {
+  const Attention& a = p.what;
+  const std::int64_t H = a.heads, D = a.head_dim;
+  Row r = {.n = unit / (p.T * H),
+           .h = unit / p.T % H,
+           .t = unit % p.T,
+           .q_at = unit * D,
+           .own = 0,
+           .begin = 0,
+           .end = p.C,
+           .kv_at = 0};
+  std::int64_t block = r.n;
+  r.own = a.dense ? r.t + p.C - p.T : p.C - 1;
+  if (a.has_pos) r.own = static_cast<std::int64_t>(p.pos[static_cast<std::size_t>(r.n)]), block = 0;
+  if (a.has_slot) block = static_cast<std::int64_t>(p.slot[static_cast<std::size_t>(r.n)]);
+  const bool to_own = a.dense ? a.causal || a.window > 0 : true;
+  if (to_own) r.end = std::clamp<std::int64_t>(r.own + 1, 0, p.C);
+  if (a.window > 0) r.begin = std::max<std::int64_t>(0, r.own + 1 - a.window);
+  r.kv_at = (block * a.kv_heads + r.h / (H / a.kv_heads)) * p.C * D;
+  return r;
+}
+
+/// A score, and the size of what it is summed from.
+struct Score {
+  double value = 0, size = 0;
+};
+
+Score score_of(const Problem& p, const Row& r, std::int64_t j, const Data& q, const Data& k, const Data& mask) {
+  const Attention& a = p.what;
+  Score s;
+  for (std::int64_t d = 0; d < a.head_dim; ++d) {
+    const double product = number_at(q, r.q_at + d) * k[r.kv_at + j * a.head_dim + d];
+    s.value += product, s.size += std::abs(product);
+  }
+  s.value *= a.scale, s.size *= a.scale;
+  if (a.softcap > 0) s.value = a.softcap * std::tanh(s.value / a.softcap);
+  if (a.slopes) {
+    const double added = p.slopes[static_cast<std::size_t>(r.h)] * static_cast<double>(j - r.own);
+    s.value += added, s.size += 2 * std::abs(added);
+  }
+  if (!a.mask) return s;
+  const std::int64_t place[] = {r.n, r.h, r.t, j}, extents[] = {p.N, a.heads, p.T, p.C};
+  std::int64_t at = 0;
+  for (std::size_t d = 0; d < 4; ++d)
+    if (a.mask->moves[d]) at = at * extents[d] + place[d];
+  const double m = mask[at];
+  if (is_float(a.mask->dtype))
+    s.value += m, s.size += std::isinf(m) ? 0 : std::abs(m);
+  else if (m == 0)
+    s.value = -INFINITY;
+  return s;
+}
+
 /// The definition in f64. Of an error in f32: each score is a sum of D products, scaled, capped (tanh within 2 ULP, and
 /// its slope is at most 1) and masked: off by at most δ = (D + 8) eps (Σ|q·k| scale + |mask|). Weights are then off by
 /// 2 δ relatively, by exp, fading (twice a tile at most) and the sums over C keys, of which y is a quotient.
 Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, const Data& mask) {
   const Attention& a = p.what;
-  const std::int64_t D = a.head_dim, H = a.heads;
-  const double eps = 0x1p-24;
-  Result r;
-  for (std::int64_t unit = 0; unit < p.N * H * p.T; ++unit) {
-    const std::int64_t t = unit % p.T, h = unit / p.T % H, n = unit / (p.T * H), q_at = unit * D;
-    std::int64_t own = a.dense ? t + p.C - p.T : p.C - 1, block = n;
-    if (a.has_pos) own = static_cast<std::int64_t>(p.pos[static_cast<std::size_t>(n)]), block = 0;
-    if (a.has_slot) block = static_cast<std::int64_t>(p.slot[static_cast<std::size_t>(n)]);
-    const bool to_own = a.dense ? a.causal || a.window > 0 : true;
-    const std::int64_t end = to_own ? std::clamp<std::int64_t>(own + 1, 0, p.C) : p.C;
-    const std::int64_t begin = a.window > 0 ? std::max<std::int64_t>(0, own + 1 - a.window) : 0;
-    const std::int64_t kv = (block * a.kv_heads + h / (H / a.kv_heads)) * p.C * D;
+  const std::int64_t D = a.head_dim;
+  Result result;
+  for (std::int64_t unit = 0; unit < p.N * a.heads * p.T; ++unit) {
+    const Row r = row_of(p, unit);
     std::vector<double> scores(static_cast<std::size_t>(p.C), -INFINITY);
-    double delta = 0, top = -INFINITY, total = 0;
-    for (std::int64_t j = begin; j < end; ++j) {
-      double s = 0, size = 0;
-      for (std::int64_t d = 0; d < D; ++d) {
-        s += number_at(q, q_at + d) * k[kv + j * D + d];
-        size += std::abs(number_at(q, q_at + d) * k[kv + j * D + d]);
-      }
-      s *= a.scale, size *= a.scale;
-      if (a.softcap > 0) s = a.softcap * std::tanh(s / a.softcap);
-      if (a.slopes) {
-        const double added = p.slopes[static_cast<std::size_t>(h)] * static_cast<double>(j - own);
-        s += added, size += 2 * std::abs(added);
-      }
-      if (a.mask) {
-        const std::int64_t place[] = {n, h, t, j}, extents[] = {p.N, H, p.T, p.C};
-        std::int64_t at = 0;
-        for (std::size_t d = 0; d < 4; ++d)
-          if (a.mask->moves[d]) at = at * extents[d] + place[d];
-        const double m = mask[at];
-        if (is_float(a.mask->dtype))
-          s += m, size += std::isinf(m) ? 0 : std::abs(m);
-        else if (m == 0)
-          s = -INFINITY;
-      }
-      scores[static_cast<std::size_t>(j)] = s;
-      if (s == -INFINITY) continue;
-      top = std::max(top, s);
-      delta = std::max(delta, static_cast<double>(D + 8) * eps * size);
+    double delta = 0, top = -INFINITY, total = 0, largest = 0;
+    for (std::int64_t j = r.begin; j < r.end; ++j) {
+      const Score s = score_of(p, r, j, q, k, mask);
+      scores[static_cast<std::size_t>(j)] = s.value;
+      if (s.value == -INFINITY) continue;
+      top = std::max(top, s.value);
+      delta = std::max(delta, static_cast<double>(D + 8) * kEps * s.size);
     }
     if (a.sinks) {
-      const double sink = p.sinks[static_cast<std::size_t>(h)];
+      const double sink = p.sinks[static_cast<std::size_t>(r.h)];
       top = std::max(top, sink), total = std::exp(sink - top);
-      delta = std::max(delta, eps * std::abs(sink));
+      delta = std::max(delta, kEps * std::abs(sink));
     }
-    double largest = 0;
     std::vector<double> y(static_cast<std::size_t>(D));
-    for (std::int64_t j = begin; j < end; ++j) {
-      const double s = scores[static_cast<std::size_t>(j)];
-      if (s == -INFINITY) continue;
-      const double e = std::exp(s - top);
+    for (std::int64_t j = r.begin; j < r.end; ++j) {
+      if (scores[static_cast<std::size_t>(j)] == -INFINITY) continue;
+      const double e = std::exp(scores[static_cast<std::size_t>(j)] - top);
       total += e;
       for (std::int64_t d = 0; d < D; ++d) {
-        y[static_cast<std::size_t>(d)] += e * v[kv + j * D + d];
-        largest = std::max(largest, std::abs(v[kv + j * D + d]));
+        y[static_cast<std::size_t>(d)] += e * v[r.kv_at + j * D + d];
+        largest = std::max(largest, std::abs(v[r.kv_at + j * D + d]));
       }
     }
-    for (double& value : y) {
-      value = total == 0 ? 0 : value / total;
-      r.y.push_back(value);
-      r.bound.push_back(largest * (4 * delta + static_cast<double>(4 * p.C + 20) * eps) +
-                        rounding(a.q) * std::abs(value));
+    for (const double sum : y) {
+      const double value = total == 0 ? 0 : sum / total;
+      result.y.push_back(value);
+      result.bound.push_back(largest * (4 * delta + static_cast<double>(4 * p.C + 20) * kEps) +
+                             rounding(a.q) * std::abs(value));
     }
   }
-  return r;
+  return result;
 }
 
 struct Operands {

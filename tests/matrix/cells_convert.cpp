@@ -7,6 +7,29 @@
 #include "tests/matrix/stored_formats.h"
 
 namespace openinfer::matrix {
+namespace {
+
+/// Of stored formats to f32, and of one of them to all floats.
+void stored_cast_cells(const Operator& row, std::vector<Cell>& to) {
+  for (const DType stored : stored_formats())
+    for (const DType result : {f32, f16, bf16, f64, DType::f8e4m3})
+      for (const bool transposed : {false, true}) {
+        if (result != f32 && stored != DType::q4_k && stored != DType::f8e4m3) continue;
+        to.push_back(
+            {.op = std::string(row.name),
+             .dtype = fmt::format("{} -> {}", name(stored), name(result)),
+             .form = transposed ? "(1280, 3) stored transposed" : "(3, 1280)",
+             .build =
+                 [=](CellGraph& c) {
+                   const Value y = cast(c.weight(0), result);
+                   c.output(result == DType::f8e4m3 ? cast(y, f32) : y);
+                 },
+             .weights = {{stored, transposed ? Extents{1280, 3} : Extents{3, 1280}, transposed, {}, is_float(stored)}},
+             .quick = !transposed && result == f32});
+      }
+}
+
+}  // namespace
 
 void cast_cells(const Operator& row, DType t, std::vector<Cell>& to) {
   const auto add = [&](DType from, DType result, const std::string& form, const Shape& shape, bool quick) {
@@ -55,24 +78,7 @@ void cast_cells(const Operator& row, DType t, std::vector<Cell>& to) {
                   .build = [=](CellGraph& c) { c.output(cast(c.weight(0), whole ? t : f32)); },
                   .weights = {{t, {33, 5}, true, every_value()}},
                   .quick = t == f16 || t == i32});
-  if (t != f32) return;
-  // To f32, and one format to all floats.
-  for (const DType stored : stored_formats())
-    for (const DType result : {f32, f16, bf16, f64, DType::f8e4m3})
-      for (const bool transposed : {false, true}) {
-        if (result != f32 && stored != DType::q4_k && stored != DType::f8e4m3) continue;
-        to.push_back(
-            {.op = std::string(row.name),
-             .dtype = fmt::format("{} -> {}", name(stored), name(result)),
-             .form = transposed ? "(1280, 3) stored transposed" : "(3, 1280)",
-             .build =
-                 [=](CellGraph& c) {
-                   const Value y = cast(c.weight(0), result);
-                   c.output(result == DType::f8e4m3 ? cast(y, f32) : y);
-                 },
-             .weights = {{stored, transposed ? Extents{1280, 3} : Extents{3, 1280}, transposed, {}, is_float(stored)}},
-             .quick = !transposed && result == f32});
-      }
+  if (t == f32) stored_cast_cells(row, to);
 }
 
 std::vector<QuantisedForm> quantised_forms(DType dtype, std::int64_t rows, std::int64_t columns) {
