@@ -45,7 +45,6 @@ void check_dumps(const std::vector<std::string>& wanted) {
 
 void run_emit(const EmitFlags& flags) {
   check_dumps(flags.dump);
-  if (flags.name && flags.name->empty()) throw UsageError("emit: --name '': not a name (letters, digits, _)");
   const auto start = std::chrono::steady_clock::now();
   const Evaluator device(DeviceSpec::named(flags.device).api(flags.api), Location{});
   if (device.api() != "cuda" && flags.no_cubins)
@@ -55,7 +54,7 @@ void run_emit(const EmitFlags& flags) {
   const ChosenGraph chosen = choose_graph(
       model, {.file = flags.graph, .kv_dtype = kv_dtype, .usual_kv_dtype = flags.numerics == "fast" ? f16 : f32});
   const Evaluator program = device.from_graph(model, chosen.graph,
-                                              {.name = flags.name.value_or(""),
+                                              {.name = flags.name,
                                                .numerics = numerics_from_name(flags.numerics),
                                                .max_context = flags.max_context,
                                                .batch = flags.batch,

@@ -119,7 +119,7 @@ Evaluator Evaluator::from_graph(const Model& model, const Graph& graph, EmitOpti
     check_api(device, options);
     const SimSession fits(model, graph, {}, Location{});  // the package has every tensor that the graph declares
     const Dumps dumps(options.dump);
-    const std::string name = options.name.empty() ? name_from(model.path()) : options.name;
+    const std::string name = options.name.value_or(name_from(model.path()));
     const Graph over = compiled(plan::over(graph, model), options, dumps);
     plan::Plan plan = lowered(over, ways_in(graph, options), device, name, options, dumps);
     plan::GraphFacts facts = plan::graph_facts(over);

@@ -31,7 +31,7 @@ struct EmitEntry {
 };
 
 struct EmitOptions {
-  std::string name = {};  // target and namespace; empty: from the package's file name
+  std::optional<std::string> name = {};  // target and namespace; none: from the package's file name
   Numerics numerics = Numerics::strict;
   /// None: of a graph over rows (tok i32[N], rows i32[R] → logits) "decode", one row or one for each sequence of
   /// `batch`, and "prefill", up to 512; of any other "step".
