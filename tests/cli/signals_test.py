@@ -55,7 +55,7 @@ class Signals(Case):
     def test_while_the_simulator_writes(self):
         before = self.everything()
         code = self.ended_by(signal.SIGTERM, lambda: any(name.endswith(".tmp") for name in os.listdir(self.folder)),
-                             "run", "m.oinf", "--prompt-ids", "1,2", "--ids", "-n", "900", "--ignore-eos", "--trace", "t.json", "--stats", "s.json", "--logits", "l.npy")
+                             "run", "m.oinf", "--prompt-ids", "1,2", "--ids", "-n", "900", "--ignore-eos", "--trace", "t.json", "--stats", "s.json")
         self.assertEqual((code, self.everything()), (-signal.SIGTERM, before))
 
     def test_an_ignored_signal_stays_ignored(self):
