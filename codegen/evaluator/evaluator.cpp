@@ -50,11 +50,13 @@ std::string name_from(const std::string& path) {
 void check_api(const Device& device, const EmitOptions& options) {
   if (device.api == Api::cuda && options.check_data)
     fail(ErrorCode::unsupported,
-         "[emit] {}: check data need a host program, which CUDA has not in this version; take the api vulkan",
+         "[emit] {}: check data (--check-data) need a host program, which CUDA has not in this version; take the api "
+         "vulkan (--api vulkan)",
          device.name);
   if (device.api != Api::cpu && options.memory_budget != 0)
     fail(ErrorCode::unsupported,
-         "[emit] {}: a memory budget is for CPUs, whose weights can be streamed; a program for {} has --memory-limit",
+         "[emit] {}: a memory budget (--memory-budget) is for CPUs, whose weights can be streamed; a program for {} "
+         "has --memory-limit",
          device.name, name(device.api));
 }
 

@@ -58,7 +58,7 @@ class MemoryBudget(Case):
                        says=["emit: --memory-budget", "no size such as 64MiB, 1.5GiB or 4096"], code=2)
 
     def test_devices_that_have_none(self):
-        self.fails("emit", "m.oinf", "--device", "lavapipe", "-o", "p", "--memory-budget", "1GiB", says=["lavapipe", "--memory-budget is for CPUs"])
+        self.fails("emit", "m.oinf", "--device", "lavapipe", "-o", "p", "--memory-budget", "1GiB", says=["lavapipe", "a memory budget (--memory-budget) is for CPUs"])
         self.fails("emit", "m.oinf", "--device", "this-cpu", "-o", "p", "--memory-budget", "1KiB", says=["1024 bytes are too few", "smallest memory budget that works is"])
 
     def test_any_graph(self):

@@ -131,5 +131,4 @@ class Killed(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    ran = unittest.main(exit=False).result
-    sys.exit(1 if not ran.wasSuccessful() else 77 if ran.skipped else 0)  # 77: skipped, as CTest is told
+    unittest.main()  # a machine that lets nobody mount a disk tries files that end at random bytes all the same
