@@ -198,6 +198,7 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
     for (const DType dtype :
          {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
       const std::int64_t size = block_code(dtype).size;
+      if (on_a_device() && size == 256 && (dtype != DType::q4_k || &target != &all.front())) continue;
       check_product(target, dtype, 1, size == 32 ? 96 : size, 32, Layout::panel16);
       check_product(target, dtype, 5, 2 * size, 16, Layout::panel16);
       if (dtype == DType::q4_1 || dtype == DType::q8_0) check_product(target, dtype, 21, 32, 16, Layout::panel16);

