@@ -84,7 +84,8 @@ TEST_CASE("products of panels: each format, one row and tiles with what is left 
 
 TEST_CASE("products of panels: numbers of rows around tiles and chunks, known or not, other dtypes of x") {
   for (const kir::Target& target : all_targets()) {
-    for (const std::int64_t N : {2, 4, 7, 16, 23, 53})
+    for (const std::int64_t N :
+         on_a_device() ? std::vector<std::int64_t>{7, 53} : std::vector<std::int64_t>{2, 4, 7, 16, 23, 53})
       for (const bool known : {true, false}) check_outer(target, {DType::f32, DType::q4_1, N, 32, 16, known});
     for (const DType x : {DType::f16, DType::bf16}) check_outer(target, {x, DType::q8_0, 3, 64, 16});
     check_outer(target, {DType::f32, DType::q5_1, 1, 32, 5 * 16, false});
