@@ -11,6 +11,7 @@
 #include "lib/graph/infer.h"
 #include "lib/ops/builtin.h"
 #include "lib/ops/dtypes.h"
+#include "lib/ops/scalar_eval.h"
 #include "lib/passes/fused_group.h"
 
 namespace openinfer::check {
