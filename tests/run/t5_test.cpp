@@ -43,7 +43,9 @@ void fill_small_t5(sim_test::TestPackage& package) {
     for (int l = 0; l < layers; ++l)
       for (const char* kind : {"", "cross_"}) {
         if (*kind && side == "enc") continue;
-        const auto at = [&](const std::string& stem) { return side + "." + stem + "." + std::to_string(l); };
+        const auto at = [&side = side, l](const std::string& stem) {
+          return side + "." + stem + "." + std::to_string(l);
+        };
         norm(at(std::string(kind) + "attn_norm"));
         for (const char* name : {"Wq", "Wk", "Wv", "Wo"}) add(at(std::string(kind) + name), kT5Width, kT5Width);
         if (*kind) continue;
