@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -38,6 +39,8 @@ extern "C" void hand_over(int number) {
 }
 
 extern "C" void package_was_cut(int number) {
+  static std::atomic_flag said = ATOMIC_FLAG_INIT;
+  while (said.test_and_set()) ::pause();  // another thread met the same cut first, and ends the process
   constexpr std::string_view kLine = "openinfer: error: [package] the file was cut while it was open\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine.data(), kLine.size());
   if (the_pipe().write_end < 0) ::_exit(1);
