@@ -37,7 +37,8 @@ struct Shape3 {
   std::int64_t count() const { return O * J * I; }
 };
 
-/// Do kernels run on a device, whose driver takes about a second to compile a product over panels? Else in the interpreter.
+/// Do kernels run on a device, whose driver takes about a second to compile a product over panels? Else in the
+/// interpreter.
 bool on_a_device();
 
 /// Lanes x subgroups: 1x1, 16x1, 8x1, 8x4, 32x4, 64x2.
