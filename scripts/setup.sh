@@ -4,8 +4,7 @@
 # system packages with apt, as root or with sudo, and a Python environment in build/venv.
 #   scripts/setup.sh           installs; does nothing, quickly, when nothing is missing
 #   scripts/setup.sh --check   lists what is missing; exit 1 if something is
-#   scripts/setup.sh --fuzz    the same with what scripts/fuzz.sh needs (clang)
-#   scripts/setup.sh --tidy    the same with what `cmake --preset tidy` needs (clang, clang-tidy)
+#   scripts/setup.sh --tidy    the same with what `cmake --preset tidy` needs (clang-tidy)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/steps.sh
@@ -19,19 +18,19 @@ packages=(
   glslang-dev spirv-tools libvulkan-dev                        # emitted shaders: compiled, checked, run
   catch2 libxxhash-dev mesa-vulkan-drivers vulkan-validationlayers glslang-tools  # tests
   g++-aarch64-linux-gnu qemu-user-static                       # tests: kernels for Arm
+  clang libclang-rt-dev                                        # tests: the build under sanitizers, and fuzz targets
   python3-venv ca-certificates                                 # conversion, in build/venv
 )
 
 usage() {
-  sed -n '5,8s/^#   //p' "${BASH_SOURCE[0]}"
+  sed -n '5,7s/^#   //p' "${BASH_SOURCE[0]}"
 }
 
 check=false
 for argument in "$@"; do
   case "$argument" in
     --check) check=true ;;
-    --fuzz) packages+=(clang libclang-rt-dev) ;;
-    --tidy) packages+=(clang clang-tidy) ;;
+    --tidy) packages+=(clang-tidy) ;;
     --help | -h) usage; exit 0 ;;
     *) echo "setup.sh: unknown argument $argument" >&2; usage >&2; exit 2 ;;
   esac

@@ -21,11 +21,18 @@ class Interpreter {
       : k_(k),
         options_(options),
         invocations_(k.target.lanes * k.target.subgroups),
-        values_(k.nodes.size()),
         registers_(k.variables.size()),
         memory_(k.buffers.size()),
         shared_(k.buffers.size()) {
     for (const Buffer& b : k.buffers) races_.emplace_back(b.space == Space::shared);
+    std::size_t first = 0;
+    for (const Node& n : k.nodes) {
+      slot_storage_.push_back({first, shift_of(n.type.rate), info(n.op).value});
+      first += static_cast<std::size_t>(invocations_ >> slot_storage_.back().shift);
+    }
+    bits_storage_.resize(first);
+    slots_ = slot_storage_.data();
+    bits_ = bits_storage_.data();
   }
 
   void bind(const std::vector<std::span<std::byte>>& buffers, const std::vector<std::int32_t>& params) {
@@ -55,14 +62,22 @@ class Interpreter {
   }
 
  private:
-  // --- where values of a rate lie: one each `span` invocations ---
+  // --- where values of a rate lie: one each 2^shift invocations ---
 
-  int span_of(Rate rate) const {
-    if (rate == Rate::group) return invocations_;
-    return rate == Rate::subgroup ? k_.target.lanes : 1;
+  struct Slot {
+    std::size_t first;
+    int shift;
+    bool value;
+  };
+  /// Numbers of lanes and subgroups are powers of two.
+  int shift_of(Rate rate) const {
+    const int span = rate == Rate::group ? invocations_ : rate == Rate::subgroup ? k_.target.lanes : 1;
+    return std::countr_zero(static_cast<unsigned>(span));
   }
+  int span_of(Rate rate) const { return 1 << shift_of(rate); }
   Bits get(Id id, int invocation) const {
-    return values_[id][static_cast<std::size_t>(invocation / span_of(k_[id].type.rate))];
+    const Slot& slot = slots_[id];
+    return bits_[slot.first + static_cast<std::size_t>(invocation >> slot.shift)];
   }
   std::int32_t get_i32(Id id, int invocation) const {
     return std::bit_cast<std::int32_t>(static_cast<std::uint32_t>(get(id, invocation)));
@@ -75,18 +90,19 @@ class Interpreter {
   /// f(first active invocation) for each group of `span` invocations of which some are active.
   template <class F>
   void each_active(int span, const Mask& mask, F&& f) const {
+    const char* const active = mask.data();
     for (int first = 0; first < invocations_; first += span)
       for (int i = first; i < first + span; ++i)
-        if (mask[static_cast<std::size_t>(i)]) {
+        if (active[i]) {
           f(i);
           break;
         }
   }
   template <class F>
   void set(Id id, const Mask& mask, F&& f) {
-    const int span = span_of(k_[id].type.rate);
-    values_[id].resize(static_cast<std::size_t>(invocations_ / span));
-    each_active(span, mask, [&](int i) { values_[id][static_cast<std::size_t>(i / span)] = f(i); });
+    const Slot slot = slots_[id];
+    Bits* const to = bits_ + slot.first;
+    each_active(1 << slot.shift, mask, [&](int i) { to[i >> slot.shift] = f(i); });
   }
 
   [[noreturn]] void stop(Id id, int invocation, std::string_view what) const {
@@ -100,7 +116,7 @@ class Interpreter {
 
   void region(const std::vector<Id>& nodes, const Mask& mask) {
     for (const Id id : nodes) {
-      if (info(k_[id].op).value)
+      if (slots_[id].value)
         value(id, mask);
       else
         statement(id, mask);
@@ -192,10 +208,15 @@ class Interpreter {
     if (info(n.op).lane_wide) return set(id, mask, [&](int i) { return lane_wide(id, i); });
     if (n.args.empty()) return set(id, mask, [&](int i) { return place(n, i); });
     const Kind kind = k_[n.args[n.op == Op::select ? 1 : 0]].type.kind;
+    const std::size_t count = n.args.size();
+    Slot from[3] = {};
+    for (std::size_t a = 0; a < count; ++a) from[a] = slots_[n.args[a]];
+    const Dot4 dot4 = k_.target.dot4;
     set(id, mask, [&](int i) {
-      std::array<Bits, 3> args = {};
-      for (std::size_t a = 0; a < n.args.size(); ++a) args[a] = get(n.args[a], i);
-      const auto result = compute(n, kind, k_.target.dot4, {args.data(), n.args.size()});
+      Bits args[3] = {};
+      for (std::size_t a = 0; a < count; ++a)
+        args[a] = bits_[from[a].first + static_cast<std::size_t>(i >> from[a].shift)];
+      const auto result = compute(n, kind, dot4, {args, count});
       if (!result) stop(id, i, fmt::format("undefined for operands of bits {:#x} and {:#x}", args[0], args[1]));
       return *result;
     });
@@ -391,7 +412,10 @@ class Interpreter {
   InterpretOptions options_;
   int invocations_;
   std::int64_t group_ = 0;
-  std::vector<std::vector<Bits>> values_;     // by node
+  std::vector<Slot> slot_storage_;  // by node
+  std::vector<Bits> bits_storage_;  // values, by slot
+  const Slot* slots_ = nullptr;     // both as pointers: the time of every kernel test goes into reading them
+  Bits* bits_ = nullptr;
   std::vector<Fragment> fragments_;           // of this workgroup
   std::vector<std::vector<Bits>> registers_;  // by variable: its places, each as a value
   std::vector<std::span<std::byte>> memory_;  // by buffer

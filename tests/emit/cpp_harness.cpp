@@ -112,7 +112,7 @@ void add_row(const Row& row, bool all, std::vector<CppBuild>& builds) {
     return say_left_out(std::string(row.name), fmt::format("this CPU has no {}", missing.front()));
   if (foreign && !has(emulator)) return say_left_out(std::string(row.name), "no " + emulator);
   std::vector<CppBuild> wanted = {{foreign ? arm_gcc : "g++", device.lanes, device.compiler_flags}};
-  if (all || !foreign) wanted.push_back({"clang++", device.lanes, device.compiler_flags});
+  if (all || row.name == "this-cpu") wanted.push_back({"clang++", device.lanes, device.compiler_flags});
   for (CppBuild& b : wanted) {
     if (foreign) b.emulator = fmt::format("{} -cpu {}", emulator, row.emulated);
     if (foreign && b.compiler != arm_gcc) b.flags.emplace_back("--target=aarch64-linux-gnu");

@@ -8,12 +8,13 @@
 #include "lib/passes/fused_group.h"
 #include "lib/passes/pipeline.h"
 #include "tests/graph/random_graph.h"
+#include "tests/sanitizers.h"
 
 using namespace openinfer;
 
 namespace {
 
-constexpr unsigned kGraphs = 200;
+constexpr unsigned kGraphs = 200 / kFewer;
 
 /// Both outputs of two steps, as bytes: the second step sees what the first one stored.
 std::vector<Tensor> run(const Graph& g) {

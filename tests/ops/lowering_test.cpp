@@ -82,10 +82,10 @@ Tensor elements(DType dtype, std::size_t count, std::size_t first, std::uint64_t
       if constexpr (std::is_same_v<T, Byte01>) {
         out[i] = {static_cast<std::uint8_t>(bits & 1)};
       } else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
-        const auto e = edges<float>();
+        static const auto e = edges<float>();
         out[i] = i < count / 2 ? T(e[(i * (first ? 7 : 1) + first) % e.size()]) : std::bit_cast<T>(std::uint16_t(bits));
       } else {
-        const auto e = edges<T>();
+        static const auto e = edges<T>();
         if (i < count / 2)
           out[i] = e[(i * (first ? 7 : 1) + first) % e.size()];
         else
@@ -137,8 +137,11 @@ Tensor run_lowered(const ScalarFn& f, const std::vector<Tensor>& operands, DType
 /// NaNs are equal: their signs and payloads are the machine's.
 void check_equal(const Tensor& want, const Tensor& got, const std::vector<Tensor>& operands) {
   REQUIRE(want.dtype() == got.dtype());
+  REQUIRE(want.count() == got.count());
+  const auto size = static_cast<std::size_t>(size_bytes(want.dtype(), 1));
   for (std::size_t i = 0; i < static_cast<std::size_t>(want.count()); ++i) {
-    if (bits_of(want, i) == bits_of(got, i) || (is_nan(want, i) && is_nan(got, i))) continue;
+    if (std::memcmp(&want.bytes()[i * size], &got.bytes()[i * size], size) == 0 || (is_nan(want, i) && is_nan(got, i)))
+      continue;
     std::string of;
     for (const Tensor& t : operands) of += " " + bits_of(t, i);
     FAIL_CHECK("element " << i << " of" << of << ": " << bits_of(want, i) << " by the reference, " << bits_of(got, i));

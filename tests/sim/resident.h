@@ -7,14 +7,12 @@
 #include <string>
 #include <string_view>
 
+#include "tests/sanitizers.h"
+
 namespace sim_test {
 
 /// Sanitizers keep what was freed, and shadows of what is there: resident memory says nothing then.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kResidentIsKnown = false;
-#else
-inline constexpr bool kResidentIsKnown = true;
-#endif
+inline constexpr bool kResidentIsKnown = !(UNDER_ASAN || UNDER_TSAN);
 
 /// Bytes of this process that are in memory: "RssAnon", its own; "RssFile", of mapped files.
 inline std::int64_t resident(std::string_view kind) {

@@ -6,13 +6,10 @@
 #include <atomic>
 #include <cstddef>
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include "tests/sanitizers.h"
+
+#if defined(__GLIBC__) && !UNDER_ASAN && !UNDER_TSAN
 #define HEAP_COUNTS
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#undef HEAP_COUNTS
-#endif
 #endif
 
 namespace {
