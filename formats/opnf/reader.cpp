@@ -147,8 +147,11 @@ bool is_value_type(uint8_t code) {
   return (code >= 1 && code <= 4) || (code >= 19 && code <= 22) || (code >= 35 && code <= 38) || code == 48;
 }
 constexpr uint8_t kBool = 48, kI64 = 22, kU64 = 38;
+}  // namespace
 
-// ---- records, as they lie in the file ----
+// ---- records, as they lie in the file; named, since Reader::Package has them and may be compiled in one unit with
+// others ----
+namespace stored {
 struct Header {
   char magic[8];
   uint32_t endian;
@@ -182,6 +185,10 @@ struct Quant {
 };
 static_assert(sizeof(Header) == 64 && sizeof(SectionEntry) == 40 && sizeof(Entry) == 32 && sizeof(Row) == 48 &&
               sizeof(Quant) == 24);
+}  // namespace stored
+
+namespace {
+using namespace stored;
 
 /// Element count by checked products; a zero dimension makes it 0 whatever the others are.
 bool product(const uint64_t* dims, size_t rank, uint64_t& count) {
@@ -401,7 +408,7 @@ Value Map::at(string_view key) const {
 }
 
 // ---- the open package ----
-namespace {
+namespace stored {
 struct File {
   string path;
   int fd = -1;
@@ -454,7 +461,7 @@ struct File {
     }
   }
 };
-}  // namespace
+}  // namespace stored
 
 struct Reader::Package {
   Mode mode;
