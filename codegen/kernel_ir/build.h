@@ -84,6 +84,8 @@ Val convert(Val a, Kind kind);
 Val bitcast(Val a, Kind kind);
 Val dot4(Val a, Val b, Val sum);
 Val dot4_us(Val a, Val b, Val sum);
+/// Two numbers as bf16 in 32 bits, the first in the low half.
+Val bf16_pair(Val a, Val b);
 
 /// One element of a buffer: reads when it is used as a value, writes when it is assigned to.
 class Elem {

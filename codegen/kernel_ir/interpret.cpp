@@ -282,6 +282,10 @@ class Interpreter {
     fragments_.push_back(std::move(f));
     return fragments_.size() - 1;
   }
+  /// Are two neighbours along k one element of the buffer?
+  bool in_pairs(const Node& n, Kind kind) const {
+    return kind != Kind::mma_c && k_.buffers[static_cast<std::size_t>(n.ref)].kind == Kind::u32;
+  }
   /// f(element, its byte in memory) for each element of the fragment that the first two operands place.
   template <class F>
   void each_element(Id id, Kind kind, int i, F&& f) const {
@@ -292,21 +296,27 @@ class Interpreter {
     const auto count = static_cast<std::int64_t>(memory_[buffer].size()) / bytes;
     if (at % 8 != 0 || stride % 8 != 0)
       stop(id, i, fmt::format("a fragment at {} with stride {}, no multiples of 8", at, stride));
+    const bool pairs = in_pairs(n, kind);
     for (int row = 0; row < rows; ++row)
       for (int column = 0; column < columns; ++column) {
-        const std::int64_t place = at + (kind == Kind::mma_b ? column * stride + row : row * stride + column);
+        const bool b = kind == Kind::mma_b;
+        const int along = b ? row : column, across = b ? column : row;  // k, and the other
+        const std::int64_t place = at + (!pairs ? across * stride + along
+                                         : b    ? along / 2 * stride + across
+                                                : across * stride + along / 2);
         if (place < 0 || place >= count)
           stop(id, i, fmt::format("{}[{}] is outside of its {} elements", k_.buffers[buffer].name, place, count));
-        f(static_cast<std::size_t>(row * columns + column), place * bytes);
+        f(static_cast<std::size_t>(row * columns + column), place * bytes + (pairs ? along % 2 * 2 : 0));
       }
   }
   Bits mma_load(Id id, int i) {
     const Node& n = k_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
     Fragment loaded(elements_of(n.type.kind));
+    const bool pairs = in_pairs(n, n.type.kind);
     each_element(id, n.type.kind, i, [&](std::size_t element, std::int64_t byte) {
-      look_at(id, buffer, byte, i, Races::kSeveral);
-      const Bits bits = load_bits(k_.buffers[buffer].kind, memory_[buffer].data() + byte);
+      look_at(id, buffer, pairs ? byte / 4 * 4 : byte, i, Races::kSeveral);
+      const Bits bits = load_bits(pairs ? Kind::bf16 : k_.buffers[buffer].kind, memory_[buffer].data() + byte);
       loaded[element] = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
     });
     return keep(std::move(loaded));

@@ -83,7 +83,7 @@ struct Target {
   bool addresses = false;                              // larger ones can be reached by their address
   std::map<std::string, int, std::less<>> tuned = {};  // template parameters of the device's row
   int tuned_or(std::string_view parameter, int otherwise) const;
-  std::optional<MmaShape> mma = {};  // fragments that kernels may use: of f16 with sums in f32
+  std::optional<MmaShape> mma = {};  // fragments that kernels may use: of f16 or bf16 with sums in f32
   bool operator==(const Target&) const = default;
 };
 
@@ -179,7 +179,10 @@ enum class Op : std::uint8_t {
   dot4,     // args: a i8x4, b i8x4, sum i32: sum + Σ a[j]·b[j], the same bits on every device. With Dot4::us_sat16 no
             // byte of b may be -128.
   dot4_us,  // the same with a's bytes taken as 0 … 255. With Dot4::us_sat16 sums of two products must fit 16 bits.
-  call,     // .ref: Kernel::functions
+  bf16_pair,  // args: f32 a, b. u32: both rounded to bf16, to nearest even, a in the low half. What is below 2^-126 may
+              // be
+              // 0: matrix units that multiply bf16 take it so.
+  call,       // .ref: Kernel::functions
   // memory and registers
   load,      // .ref buffer; args: element index, for records with .field: block index, place in the field
   read,      // .ref variable; args: place in a tile
@@ -188,7 +191,8 @@ enum class Op : std::uint8_t {
   lane_min,
   lane_get,  // args: value, number of the lane (subgroup rate)
   mma_load,  // a fragment from .ref buffer; args: first element, stride. Of a: its rows lie `stride` apart, of b its
-             // columns. Both are multiples of 8 elements.
+             // columns. Both are multiples of 8 elements. Of bf16 in pairs of neighbouring k, a u32 each, the
+             // stride is of those: a's rows as before; b, always in pairs, has rows of pairs `stride` apart.
   mma,       // args: a, b, c: a · b + c. Where all lanes are.
   // statements
   declare,    // .ref variable, starts its life here; args: initial value (of all its places)

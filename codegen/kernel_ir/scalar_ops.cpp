@@ -154,6 +154,8 @@ Bits constant_bits(const Node& n) {
 std::optional<Bits> compute(const Node& node, Kind kind, Dot4 dot4, std::span<const Bits> args) {
   if (node.op == Op::select) return args[0] != 0 ? args[1] : args[2];
   if (node.op == Op::bitcast) return args[0];
+  if (node.op == Op::bf16_pair)
+    return float_to_bfloat(as<float>(args[0])) | Bits{float_to_bfloat(as<float>(args[1]))} << 16;
   if (node.op == Op::dot4 || node.op == Op::dot4_us)
     return dot4_of(node.op == Op::dot4, dot4, as<std::uint32_t>(args[0]), as<std::uint32_t>(args[1]),
                    as<std::int32_t>(args[2]));

@@ -107,6 +107,7 @@ Val dot(Op op, const Val& a, const Val& b, const Val& sum) {
 }  // namespace
 Val dot4(Val a, Val b, Val sum) { return dot(Op::dot4, a, b, sum); }
 Val dot4_us(Val a, Val b, Val sum) { return dot(Op::dot4_us, a, b, sum); }
+Val bf16_pair(Val a, Val b) { return same_kind(Op::bf16_pair, {a, b}, Kind::u32); }
 
 // --- memory ---
 

@@ -91,6 +91,9 @@ class Verifier {
     if (n.op == Op::dot4 || n.op == Op::dot4_us)
       return check(kind(n, 0) == Kind::i8x4 && kind(n, 1) == Kind::i8x4 && kind(n, 2) == Kind::i32, id,
                    "takes i8x4, i8x4, i32");
+    if (n.op == Op::bf16_pair)
+      return check(kind(n, 0) == Kind::f32 && kind(n, 1) == Kind::f32 && n.type.kind == Kind::u32, id,
+                   "makes a u32 of two f32");
     for (std::size_t i = 0; i < n.args.size(); ++i)
       check(!is_fragment(kind(n, i)), id, "fragments are loaded, multiplied and stored, nothing else");
     const std::size_t first = n.op == Op::select ? 1 : 0;
@@ -128,12 +131,17 @@ class Verifier {
   /// A load of a fragment of that kind, or a store.
   void fragment(Id id, Kind of) const {
     const Node& n = k_[id];
-    check(k_.target.mma && k_.target.mma->operand == DType::f16 && k_.target.mma->sum == DType::f32, id,
-          "the target has no fragments of f16 with sums in f32");
+    const std::optional<MmaShape>& mma = k_.target.mma;
+    const bool bf16 = mma && mma->operand == DType::bf16;
+    check(mma && (bf16 || mma->operand == DType::f16) && mma->sum == DType::f32, id,
+          "the target has no fragments of f16 or bf16 with sums in f32");
     check(is_fragment(of), id, "it is no fragment");
     check(n.ref >= 0 && n.ref < static_cast<int>(k_.buffers.size()), id, "no such buffer");
     const Buffer& b = k_.buffers[static_cast<std::size_t>(n.ref)];
-    check(b.kind == (of == Kind::mma_c ? Kind::f32 : Kind::f16), id, "the buffer's elements are not the fragment's");
+    const bool pairs = bf16 && of != Kind::mma_c && b.kind == Kind::u32;
+    const Kind operand = !bf16 ? Kind::f16 : of == Kind::mma_b ? Kind::u32 : Kind::bf16;
+    check(pairs || b.kind == (of == Kind::mma_c ? Kind::f32 : operand), id,
+          "the buffer's elements are not the fragment's");
     const bool stores = n.op == Op::mma_store;
     check(b.access != (stores ? Access::read : Access::write), id, "the buffer is not for that");
     for (std::size_t i = 0; i < 2; ++i) {

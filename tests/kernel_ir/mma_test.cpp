@@ -77,7 +77,7 @@ TEST_CASE("fragments that cannot be") {
   };
   CHECK(built([&](Build& k, Mem, Mem y) { store(k, y, k.constant(0)); }).empty());
   CHECK_THAT(built([&](Build& k, Mem, Mem y) { store(k, y, k.constant(0)); }, {.lanes = 32}),
-             Catch::Contains("the target has no fragments of f16 with sums in f32"));
+             Catch::Contains("the target has no fragments of f16 or bf16 with sums in f32"));
   CHECK_THAT(built([&](Build& k, Mem, Mem y) { store(k, y, k.lane() * 8); }),
              Catch::Contains("an index that differs between lanes"));
   CHECK_THAT(built([&](Build& k, Mem, Mem y) { k.for_lanes("i", 0, 4, [&](Val) { store(k, y, k.constant(0)); }); }),
@@ -118,4 +118,69 @@ TEST_CASE("the interpreter refuses fragments outside of memory, off their places
   const Kernel kernel = k.done();
   std::vector<float> memory(200, 1);
   CHECK_THAT(message_of([&] { interpret(kernel, {bytes(memory)}, {}, 1); }), Catch::Contains("no barrier between"));
+}
+
+TEST_CASE("fragments of bf16: b in pairs of neighbouring k, which bf16_pair makes") {
+  const Target tiles = {.lanes = 16,
+                        .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
+  Build k("tiles", tiles);
+  const Mem a = k.in("a", Kind::bf16), b = k.in("b", Kind::f32), y = k.out("y", Kind::f32);
+  const Mem pairs = k.shared("pairs", Kind::u32, 16 * 32);
+  k.for_lanes("i", 0, 16 * 32, [&](Val i) {
+    const Val at = k.let("at", i / 32 * 64 + i % 32);
+    pairs[i] = bf16_pair(b[at], b[at + 32]);
+  });
+  k.barrier();
+  const Tile sum = k.tile("sum", 1, Kind::mma_c, Rate::subgroup);
+  const Val left = k.let("left", k.mma_load(Kind::mma_a, a, 8, 40));
+  sum[0] = k.mma(left, k.let("right", k.mma_load(Kind::mma_b, pairs, 0, 32)), sum[0]);
+  k.mma_store(y, 0, 32, sum[0]);
+  const Kernel kernel = k.done();
+  CHECK_THAT(to_text(kernel), Catch::Contains("mma 32x32x32") && Catch::Contains(" = bf16_pair %"));
+  std::vector<std::uint16_t> left_bits(8 + 32 * 40, 0x7fc0);  // NaN where no row is
+  std::vector<float> right(32 * 32), result(32 * 32);
+  for (int m = 0; m < 32; ++m)
+    for (int i = 0; i < 32; ++i)
+      left_bits[static_cast<std::size_t>(8 + m * 40 + i)] = float_to_bfloat(static_cast<float>((m * 7 + i) % 13 - 6));
+  for (int i = 0; i < 32 * 32; ++i) right[static_cast<std::size_t>(i)] = static_cast<float>(i % 11 - 5) * 1.001f;
+  interpret(kernel, {bytes(left_bits), bytes(right), bytes(result)}, {}, 1);
+  for (int m = 0; m < 32; ++m)
+    for (int n = 0; n < 32; ++n) {
+      float exact = 0;  // each product is a multiple of 2^-8 below 2^6
+      for (int i = 0; i < 32; ++i) {
+        const float w = bfloat_to_float(float_to_bfloat(right[static_cast<std::size_t>(i * 32 + n)]));
+        exact += static_cast<float>((m * 7 + i) % 13 - 6) * w;
+      }
+      CHECK(result[static_cast<std::size_t>(m * 32 + n)] == exact);
+    }
+}
+
+TEST_CASE("fragments of bf16 are in rows of bf16 and pairs in u32") {
+  const auto built = [](Kind fragment, Kind memory) {
+    return message_of([&] {
+      Build k("f",
+              {.lanes = 16, .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}});
+      const Mem x = k.in("x", memory), y = k.out("y", Kind::f32), one = k.in("one", Kind::bf16),
+                pair = k.in("pair", Kind::u32);
+      const Tile sum = k.tile("sum", 1, Kind::mma_c, Rate::subgroup);
+      const bool a = fragment == Kind::mma_a;
+      sum[0] = k.mma(k.mma_load(Kind::mma_a, a ? x : one, 0, 32), k.mma_load(Kind::mma_b, a ? pair : x, 0, 32), sum[0]);
+      k.mma_store(y, 0, 32, sum[0]);
+      k.done();
+    });
+  };
+  CHECK(built(Kind::mma_a, Kind::bf16).empty());
+  CHECK(built(Kind::mma_b, Kind::u32).empty());
+  CHECK(built(Kind::mma_a, Kind::u32).empty());
+  for (const Kind wrong : {Kind::f16, Kind::f32, Kind::i32})
+    CHECK_THAT(built(Kind::mma_a, wrong), Catch::Contains("the buffer's elements are not the fragment's"));
+  for (const Kind wrong : {Kind::f16, Kind::bf16, Kind::i32})
+    CHECK_THAT(built(Kind::mma_b, wrong), Catch::Contains("the buffer's elements are not the fragment's"));
+  CHECK_THAT(message_of([] {
+               Build k("f", {.lanes = 16});
+               const Mem x = k.in("x", Kind::i32), y = k.out("y", Kind::u32);
+               y[0] = bf16_pair(x[0], x[1]);
+               k.done();
+             }),
+             Catch::Contains("makes a u32 of two f32"));
 }
