@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/norm.h"
 
+#include "codegen/kernels/bf16_rows.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/rows.h"
 
@@ -17,6 +18,7 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
   const Results results(k, what.tail, what.x, what.width);
   std::optional<Int8Rows> blocks;
   if (!what.int8.empty()) blocks.emplace(k, what.int8);
+  const Mem halves = what.bf16.empty() ? Mem() : k.out(what.bf16, kir::Kind::bf16, "(rows, stride)");
   const Rows rows(k, what.rows, what.width);
   const Val width = value_of(k, what.width);
   const Val of_width = what.width.known() ? k.constant(1.0 / static_cast<double>(what.width.value), kind)
@@ -39,7 +41,11 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
       const Val scaled = centred(x[at(i)]) * scale * convert(w[i], kind);
       return what.b ? scaled + convert(b[i], kind) : scaled;
     };
-    rows.across("i", 0, width, [&](Val i) { results.store(row, i, result(i)); });
+    rows.across("i", 0, width, [&](Val i) {
+      const Val value = what.bf16.empty() ? result(i) : k.let("value", result(i));
+      results.store(row, i, value);
+      if (!what.bf16.empty()) halves[row * bf16_stride(what.width.value) + i] = f32_of(value);
+    });
     if (!blocks) return;
     const std::int64_t count = what.width.value / kInt8Block;
     rows.by_subgroups("block", count, [&](Val block) {

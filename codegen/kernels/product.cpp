@@ -7,6 +7,7 @@
 #include "codegen/kernels/int8_product.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/outer.h"
+#include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"
 #include "codegen/kernels/rows.h"
@@ -184,11 +185,13 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 }
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
+  if (what.bf16) return outer_mma(target, what);
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
   if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
     return outer(target, what, what.int8 ? int8_products() : f32_products());
-  const std::string no_mma = target.mma && !what.experts ? why_no_mma(target, what) : "";
-  if (target.mma && !what.experts && no_mma.empty()) return mma_product(target, what);
+  const bool units = target.mma && target.mma->operand == DType::f16 && !what.experts;
+  const std::string no_mma = units ? why_no_mma(target, what) : "";
+  if (units && no_mma.empty()) return mma_product(target, what);
   const bool by_rows = all([](const Product::Weight& w) { return w.by_rows; });
   if (what.experts) {
     TemplateKernel made = by_rows ? matvec(target, what) : product_by_columns(target, what);
