@@ -35,6 +35,10 @@ struct CpuFacts {
   std::optional<std::int64_t> l1d_bytes, l2_bytes, l3_bytes;
 };
 
+/// Asks the system for the tile registers of AMX, which Linux gives to programs that have asked: once for all threads,
+/// before they are touched. Errors: unsupported, with the system's reason.
+void ask_for_tiles();
+
 /// This machine. Errors: unsupported, if it is neither Linux on x86-64 nor on 64-bit Arm: name a row instead.
 CpuFacts detect_cpu();
 

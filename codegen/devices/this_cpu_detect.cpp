@@ -12,6 +12,12 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
@@ -63,10 +69,18 @@ std::array<std::uint32_t, 4> cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   return r;
 }
 
+// Linux, arch/x86/include/uapi/asm/prctl.h.
+constexpr int kArchGetXcompSupp = 0x1021, kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
+
+/// Less the tiles of AMX where Linux does not let programs ask for them, as in a sandbox that refuses arch_prctl.
 std::uint64_t xcr0() {
   std::uint32_t low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return std::uint64_t{high} << 32 | low;
+  constexpr std::uint64_t kTiles = std::uint64_t{1} << kXfeatureXtiledata;
+  std::uint64_t supported = 0;
+  if (::syscall(SYS_arch_prctl, kArchGetXcompSupp, &supported) != 0) supported = 0;
+  const std::uint64_t saved = std::uint64_t{high} << 32 | low;
+  return supported & kTiles ? saved : saved & ~kTiles;
 }
 
 std::string characters(const std::array<std::uint32_t, 3>& words) {
@@ -110,6 +124,17 @@ CpuFacts detect() {
 #endif
 
 }  // namespace
+
+void ask_for_tiles() {
+#if defined(__linux__) && defined(__x86_64__)
+  if (::syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0) return;
+  fail(ErrorCode::unsupported,
+       "[device] the system does not give this program the tiles of AMX (arch_prctl: {}); numerics strict need none",
+       std::strerror(errno));
+#else
+  fail(ErrorCode::unsupported, "[device] tiles of AMX are asked for on Linux on x86-64");
+#endif
+}
 
 CpuFacts detect_cpu() {
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))

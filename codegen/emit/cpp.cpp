@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "codegen/emit/cpp_text.h"
+#include "codegen/emit/cpp_tiles.h"
 #include "codegen/emit/lane_renderer.h"
 #include "codegen/kernel_ir/ramp.h"
 #include "lib/base/fail.h"
@@ -35,6 +36,7 @@ class CppRenderer final : public Renderer {
     if (k.target.subgroups != 1)
       openinfer::fail(ErrorCode::internal, "[emit] kernel {}: C++ has one subgroup, not {}", k.name,
                       k.target.subgroups);
+    check_tiles(k);
     called_.resize(k.functions.size());
     find_calls(k.body, false);
     for (std::size_t i = k.functions.size(); i-- > 0;) {  // callers stand behind those that they call
@@ -68,13 +70,12 @@ class CppRenderer final : public Renderer {
     return is_vector(node(id).type) && stride && *stride != 0;
   }
 
-  std::string scalar_name(Kind kind) const { return cpp_value_type(kind, k_.name); }
   std::string type_name(Type t) const override {
-    if (!is_vector(t)) return scalar_name(t.kind);
+    if (!is_vector(t)) return cpp_value_type(t.kind);
     const Kind kind = t.kind == Kind::i8x4 ? Kind::i32 : t.kind;
     return fmt::format("{}x{}", kir::info(kind).name, lanes());
   }
-  std::string memory_type(Kind kind) const override { return cpp_stored_type(kind, k_.name); }
+  std::string memory_type(Kind kind) const override { return cpp_stored_type(kind); }
   std::string literal(const Node& n) const override { return cpp_literal(n); }
 
   // --- values ---
@@ -135,7 +136,7 @@ class CppRenderer final : public Renderer {
       return n.type.kind == Kind::i32 ? number : Text{fmt::format("convert<{}>({})", type_name(n.type), number.text)};
     }
     if (is_vector(n.type)) return {fmt::format("convert<{}>({})", type_name(n.type), text(from))};
-    return {fmt::format("static_cast<{}>({})", scalar_name(n.type.kind), text(from))};
+    return {fmt::format("static_cast<{}>({})", cpp_value_type(n.type.kind), text(from))};
   }
   Text bitcast(Id id) override {
     const Node& n = node(id);
@@ -162,6 +163,21 @@ class CppRenderer final : public Renderer {
     const Node& n = node(id);
     return emit::Renderer::call(n.op == Op::dot4 ? "dot4" : "dot4_us",
                                 {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
+  }
+  Text bf16_pair(Id id) override {
+    const Node& n = node(id);
+    const Type of = {Kind::f32, n.type.rate};
+    return emit::Renderer::call("bf16_pair", {widened(n.args[0], of), widened(n.args[1], of)});
+  }
+  Text mma(Id id) override {
+    const Node& n = node(id);
+    if (n.op == Op::mma) return emit::Renderer::call("mma", {value(n.args[0]), value(n.args[1]), value(n.args[2])});
+    const std::string_view load = n.type.kind == Kind::mma_a ? "load_a" : "load_b";
+    return emit::Renderer::call(load, {{"&" + element(buffer(n), value(n.args[0]))}, value(n.args[1])});
+  }
+  void mma_store(Id id) override {
+    const Node& n = node(id);
+    line(fmt::format("store_c(&{}, {}, {});", element(buffer(n), value(n.args[0])), text(n.args[1]), text(n.args[2])));
   }
   Text lane_operation(Id id) override {
     const Node& n = node(id);
@@ -454,6 +470,7 @@ class CppRenderer final : public Renderer {
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared)
         line(fmt::format("alignas(64) {} {}[{}];", memory_type(b.kind), b.name, b.count));
+    if (has_tiles(k_)) line("const TileRegisters tile_registers;");
   }
   void close_kernel() override { close(); }
 

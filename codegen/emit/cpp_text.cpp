@@ -8,7 +8,7 @@ namespace openinfer::emit {
 
 using kir::Kind;
 
-std::string cpp_value_type(Kind kind, std::string_view kernel) {
+std::string cpp_value_type(Kind kind) {
   switch (kind) {
     case Kind::b1: return "bool";
     case Kind::i32:
@@ -20,7 +20,7 @@ std::string cpp_value_type(Kind kind, std::string_view kernel) {
     case Kind::f64: return "double";
     case Kind::mma_a:
     case Kind::mma_b:
-    case Kind::mma_c: fail(ErrorCode::unsupported, "[emit] kernel {}: C++ has no fragments of matrices", kernel);
+    case Kind::mma_c: return std::string(kir::info(kind).name);
     case Kind::none:
     case Kind::f16:
     case Kind::bf16:
@@ -32,7 +32,7 @@ std::string cpp_value_type(Kind kind, std::string_view kernel) {
   fail(ErrorCode::internal, "[emit] {} is no value's kind", kir::info(kind).name);
 }
 
-std::string cpp_stored_type(Kind kind, std::string_view kernel) {
+std::string cpp_stored_type(Kind kind) {
   switch (kind) {
     case Kind::f16: return "f16";
     case Kind::bf16: return "bf16";
@@ -53,7 +53,7 @@ std::string cpp_stored_type(Kind kind, std::string_view kernel) {
     case Kind::f64:
     case Kind::i8x4: break;
   }
-  return cpp_value_type(kind, kernel);
+  return cpp_value_type(kind);
 }
 
 std::string cpp_literal(const kir::Node& n) {

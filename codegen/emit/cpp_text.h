@@ -23,11 +23,10 @@ std::string cpp_real(T x, std::string_view suffix) {
   return text + std::string(suffix);
 }
 
-/// "float", "std::int64_t": a value of one lane. Errors: unsupported, with the kernel's name, for fragments; internal
-/// for kinds of memory alone.
-std::string cpp_value_type(kir::Kind kind, std::string_view kernel);
+/// "float", "std::int64_t": a value of one lane; "mma_a": a fragment. Errors: internal for kinds of memory alone.
+std::string cpp_value_type(kir::Kind kind);
 /// "f16", "std::int8_t": an element in memory.
-std::string cpp_stored_type(kir::Kind kind, std::string_view kernel);
+std::string cpp_stored_type(kir::Kind kind);
 /// A constant of its kind.
 std::string cpp_literal(const kir::Node& constant);
 
@@ -47,6 +46,7 @@ inline constexpr auto kCppReserved = std::to_array<std::string_view>(
      "fma",     "gather",    "group",     "half",      "lane",     "lane_sum", "load",     "max",
      "min",     "narrow",    "ramp",      "round",     "scatter",  "select",   "splat",    "sqrt",
      "std",     "store",     "tail",      "widen",     "lane_max", "lane_min", "kernel",   "static_assert",
-     "dot4",    "dot4_us"});
+     "dot4",    "dot4_us",   "bf16_pair", "load_a",    "load_b",   "store_c",  "mma",      "mma_a",
+     "mma_b",   "mma_c"});
 
 }  // namespace openinfer::emit

@@ -14,7 +14,8 @@ struct MatrixUnits {
   std::string why_not;            // for plan.txt; empty: there is a shape
 };
 
-/// By the row: f16 with sums in f32, in a shape and by an instruction or extension that a renderer writes.
+/// By the row: f16, of CPUs bf16, with sums in f32, in a shape and by an instruction or extension that a renderer
+/// writes.
 MatrixUnits matrix_units(const Device& device);
 
 }  // namespace openinfer::emit

@@ -11,6 +11,7 @@
 
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cpp_text.h"
+#include "codegen/emit/cpp_tiles.h"
 #include "codegen/emit/cuda_project.h"
 #include "codegen/emit/host_cpp.h"
 #include "codegen/emit/host_model.h"
@@ -432,6 +433,8 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
     add(cpu_files());
     if (plan.budget.bytes != 0) add(stream_files());
     source.features = device.isa;
+    const auto tiles = [](const plan::Kernel& k) { return has_tiles(k.code); };
+    if (std::any_of(plan.kernels.begin(), plan.kernels.end(), tiles)) source.features.emplace_back("amx-permission");
     files["device/kernel.h"] = in_namespace(cpp_prelude(device.lanes), plan.name);
     files["device/kernels.h"] = kernels_h(plan);
     for (const plan::Kernel& k : plan.kernels)

@@ -100,7 +100,9 @@ TEST_CASE("rows say which matrix units kernels use, and why none") {
   CHECK(units("rdna3", "vulkan").why_not ==
         "rdna3 reaches them by VK_KHR_cooperative_matrix only, which glslang 12 cannot compile");
   CHECK(units("lavapipe", "vulkan").why_not == "lavapipe has no matrix units that vulkan reaches");
-  CHECK(units("sapphire-rapids", "cpu").why_not == "kernels for CPUs do not use those of sapphire-rapids");
+  CHECK(units("sapphire-rapids", "cpu").shape ==
+        MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32});
+  CHECK(units("ice-lake", "cpu").why_not == "ice-lake has no matrix units that cpu reaches");
   const Device old = resolve(DeviceSpec::named("hopper").api("vulkan").driver("535.98"));
   CHECK(emit::matrix_units(old).why_not == "hopper has no matrix units that vulkan reaches");
 }

@@ -160,6 +160,10 @@ inline int dot4_us(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
   return sum;
 }
+/// Both as bf16, the first in the low half.
+inline unsigned bf16_pair(float a, float b) {
+  return narrow<bf16>(a).bits | static_cast<unsigned>(narrow<bf16>(b).bits) << 16;
+}
 
 #if LANES > 1
 // --- vectors ---
@@ -280,6 +284,12 @@ template <IsVector V>
 inline V dot4(V a, V b, V sum) {
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4(a[i], b[i], sum[i]);
+  return v;
+}
+template <IsVector V>
+inline auto bf16_pair(V a, V b) {
+  typename Vector<unsigned, lanes_of<V>>::type v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = bf16_pair(a[i], b[i]);
   return v;
 }
 

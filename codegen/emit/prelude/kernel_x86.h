@@ -45,6 +45,15 @@ inline void store<f16, f32x16>(f16* to, f32x16 v) {
   std::memcpy(to, &halves, sizeof halves);
 }
 template <>
+inline void store<bf16, f32x16>(bf16* to, f32x16 v) {
+  const __m512i bits = (__m512i)v, odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
+  const __mmask16 nan = _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
+  const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+  const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16));
+  std::memcpy(to, &halves, sizeof halves);
+}
+template <>
 inline void store<std::int8_t, i32x16>(std::int8_t* to, i32x16 v) {
   const __m128i bytes = _mm512_cvtepi32_epi8((__m512i)v);
   std::memcpy(to, &bytes, sizeof bytes);
@@ -78,6 +87,81 @@ inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // |a| · (b with a's sign
   return dot4_us((i32x16)_mm512_abs_epi8((__m512i)a), (i32x16)with_sign, sum);
 }
 #endif
+#endif
+
+#if defined(__AVX512BF16__) && defined(__AVX512BW__) && LANES == 16
+/// What is below 2^-126 becomes 0.
+inline u32x16 bf16_pair(f32x16 a, f32x16 b) {
+  const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);  // of a, then of b
+  const i32x16 pairs = ramp<i32x16>(0x00100000, 0x00010001);                  // places 0, 16, 1, 17, …
+  return (u32x16)_mm512_permutexvar_epi16((__m512i)pairs, halves);
+}
+#endif
+
+#if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && LANES == 16
+// --- fragments of matrices, 32 x 32: tiles of 16 rows of 64 bytes. Registers 0 to 3 are the one of sums, 4 and 5 the one
+// --- of x, 6 and 7 that of W: its types hold nothing ---
+
+/// The registers are set up as long as this lives. The host has asked the system for them.
+struct TileRegisters {
+  TileRegisters() {
+    struct alignas(64) {
+      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } const eight;
+    __asm__ volatile("ldtilecfg %0" : : "m"(eight));
+  }
+  ~TileRegisters() { __asm__ volatile("tilerelease"); }
+  TileRegisters(const TileRegisters&) = delete;
+  TileRegisters& operator=(const TileRegisters&) = delete;
+};
+
+// The intrinsics of g++ 12 do not say that they touch memory.
+#define TILE_LOAD(number, from, bytes) \
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #number : : "r"(from), "r"(bytes) : "memory")
+#define TILE_STORE(number, to, bytes) \
+  __asm__ volatile("tilestored %%tmm" #number ", (%0,%1,1)" : : "r"(to), "r"(bytes) : "memory")
+#define TILE_MULTIPLY(a, b, c) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+
+struct mma_a {};
+struct mma_b {};
+struct mma_c {
+  mma_c() { __asm__ volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : :); }
+};
+/// 32 rows of 32 k, `stride` elements apart.
+inline mma_a load_a(const bf16* from, int stride) {
+  const long bytes = long{stride} * 2;
+  TILE_LOAD(4, from, bytes);
+  TILE_LOAD(5, from + 16 * long{stride}, bytes);
+  return {};
+}
+inline mma_a load_a(const unsigned* pairs, int stride) {
+  return load_a(reinterpret_cast<const bf16*>(pairs), 2 * stride);
+}
+/// 16 pairs of k of 32 columns, `stride` pairs apart.
+inline mma_b load_b(const unsigned* from, int stride) {
+  const long bytes = long{stride} * 4;
+  TILE_LOAD(6, from, bytes);
+  TILE_LOAD(7, from + 16, bytes);
+  return {};
+}
+/// The sums plus a · b.
+inline const mma_c& mma(mma_a, mma_b, const mma_c& sums) {
+  TILE_MULTIPLY(4, 6, 0);
+  TILE_MULTIPLY(4, 7, 1);
+  TILE_MULTIPLY(5, 6, 2);
+  TILE_MULTIPLY(5, 7, 3);
+  return sums;
+}
+/// 32 rows of 32 columns, `stride` elements apart.
+inline void store_c(float* to, int stride, const mma_c&) {
+  const long bytes = long{stride} * 4;
+  TILE_STORE(0, to, bytes);
+  TILE_STORE(1, to + 16, bytes);
+  TILE_STORE(2, to + 16 * long{stride}, bytes);
+  TILE_STORE(3, to + 16 * long{stride} + 16, bytes);
+}
 #endif
 
 #if defined(__AVX2__) && defined(__F16C__) && LANES == 8

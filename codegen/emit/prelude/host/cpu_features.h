@@ -8,6 +8,13 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -32,6 +39,19 @@ inline bool keeps_tiles() {
   std::uint32_t low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (low & kTiles) == kTiles;
+}
+
+/// Linux gives the tiles of AMX to programs that have asked for them: arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA),
+/// Documentation/arch/x86/xstate.rst. Holds for all threads.
+inline bool ask_for_tiles() {
+#if defined(__linux__)
+  constexpr int kAsk = 0x1023, kTileData = 18;
+  if (::syscall(SYS_arch_prctl, kAsk, kTileData) == 0) return true;
+  fail(Reason::unsupported, "the system does not give this program the tiles of AMX (arch_prctl: ",
+       std::strerror(errno), "), with which it multiplies: emit again for --device x86-64-v4");
+#else
+  return false;
+#endif
 }
 
 inline bool machine_has(std::string_view feature) {
@@ -66,6 +86,7 @@ inline bool machine_has(std::string_view feature) {
   if (feature == "amx-tile") return cpuid_bit(7, 0, 3, 24) && keeps_tiles();
   if (feature == "amx-int8") return cpuid_bit(7, 0, 3, 25) && keeps_tiles();
   if (feature == "amx-bf16") return cpuid_bit(7, 0, 3, 22) && keeps_tiles();
+  if (feature == "amx-permission") return ask_for_tiles();
   fail("this program cannot tell whether a machine has ", feature, ": cpu_features.h lacks it");
 }
 
