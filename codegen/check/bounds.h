@@ -14,12 +14,14 @@ namespace openinfer::check {
 
 class Bounds {
  public:
-  /// `int8_products`: what Plan::int8_products says.
-  Bounds(const Values& values, ThreadPool& pool, std::set<ValueId> int8_products = {})
-      : g_(values.graph()), values_(values), pool_(pool), int8_products_(std::move(int8_products)) {}
+  Bounds(const Values& values, ThreadPool& pool) : g_(values.graph()), values_(values), pool_(pool) {}
 
-  /// Which dispatch leaves which value in memory, in the entry point at work.
-  void set_seen(std::map<ValueId, int> seen) { seen_ = std::move(seen); }
+  /// Of the entry point at work: which dispatch leaves which value in memory, and what EntryPoint says of its products.
+  void set_entry(std::map<ValueId, int> seen, std::set<ValueId> int8_products, std::set<ValueId> bf16_products) {
+    seen_ = std::move(seen);
+    int8_products_ = std::move(int8_products);
+    bf16_products_ = std::move(bf16_products);
+  }
   /// The value as its dispatch computes it, not yet rounded by the store.
   Bounded result(ValueId v, int dispatch);
   /// The same of an operand as a node of that dispatch sees it.
@@ -35,7 +37,7 @@ class Bounds {
   const GraphData& g_;
   const Values& values_;
   ThreadPool& pool_;
-  std::set<ValueId> int8_products_;
+  std::set<ValueId> int8_products_, bf16_products_;
   std::map<ValueId, int> seen_;
   std::set<ValueId> fused_;
 };

@@ -18,6 +18,7 @@ struct ExactRun {
   const Values& values;
   ThreadPool& pool;
   bool int8 = false;                 // of products: the kernel multiplies 8-bit blocks of its activations
+  bool bf16 = false;                 // of products: the kernel rounds both operands to bf16
   ValueId result = node.results[0];  // of several, the one that is asked for
 
   const TensorType& type(std::size_t operand) const { return values.graph().values[node.operands[operand]].type; }

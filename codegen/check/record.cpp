@@ -48,7 +48,7 @@ class Recorder {
                           : SimSession(own_names_, {.dims = inputs_.sizes})),
         values_(own_names_.data()),
         pool_(0),
-        bounds_(values_, pool_, plan.int8_products),
+        bounds_(values_, pool_),
         path_((folder_.path() / "data.oinf").string()),
         writer_(path_, {.alignment = 64}),
         fused_(plan.taps.size()) {
@@ -104,7 +104,7 @@ class Recorder {
       seen[tap.result.id] = tap.dispatch;
       taps_[tap.result.id].push_back(t);
     }
-    bounds_.set_seen(std::move(seen));
+    bounds_.set_entry(std::move(seen), entry().int8_products, entry().bf16_products);
     Inputs inputs;
     for (const auto& [name, tensor] : now().inputs) {
       put_tensor(fmt::format("{}.in.{}", step_, name), openinfer::name(tensor.dtype()), tensor.shape(), tensor.bytes());

@@ -25,6 +25,7 @@ class Reckoning {
 
   EntryCost run(const EntryPoint& entry) {
     out_ = {.name = entry.name, .symbols = entry.symbols};
+    entry_ = &entry;
     number_ = 0;
     const Work all = work(entry.steps);
     out_.bytes = all.bytes, out_.flops = all.flops;
@@ -40,10 +41,13 @@ class Reckoning {
     return sum;
   }
   Work of(const Dispatch& d) {
-    const bool int8 = std::any_of(d.results.begin(), d.results.end(),
-                                  [&](const Result& r) { return plan_.int8_products.contains(r.id); });
-    return node(plan_.kernels[static_cast<std::size_t>(d.kernels.front())].code.name, d.origin,
-                int8 && peaks_.int8_gop_per_s ? peaks_.int8_gop_per_s : peaks_.f32_gflop_per_s);
+    const auto computes = [&](const std::set<ValueId>& values) {
+      return std::any_of(d.results.begin(), d.results.end(), [&](const Result& r) { return values.contains(r.id); });
+    };
+    std::optional<double> peak = peaks_.f32_gflop_per_s;
+    if (peaks_.int8_gop_per_s && computes(entry_->int8_products)) peak = peaks_.int8_gop_per_s;
+    if (peaks_.int8_gop_per_s && computes(entry_->bf16_products)) peak = *peaks_.int8_gop_per_s / 2;  // two bytes each
+    return node(plan_.kernels[static_cast<std::size_t>(d.kernels.front())].code.name, d.origin, peak);
   }
   Work of(const Copy& c) { return node("copy", c.origin, peaks_.f32_gflop_per_s); }
   Work of(const Swap&) { return {}; }
@@ -79,6 +83,7 @@ class Reckoning {
 
   const Plan& plan_;
   const Peaks& peaks_;
+  const EntryPoint* entry_ = nullptr;
   EntryCost out_;
   int number_ = 0;
   std::int64_t times_ = 1;

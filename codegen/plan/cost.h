@@ -13,8 +13,8 @@
 
 namespace openinfer::plan {
 
-/// What the device does at most: 10^9 bytes, operations in a second. A product of 8-bit activations has int8's, if
-/// known.
+/// What the device does at most: 10^9 bytes, operations in a second. A product of 8-bit activations has int8's, one of
+/// bf16 half of it, if known.
 struct Peaks {
   std::optional<double> read_gb_per_s = {}, f32_gflop_per_s = {}, int8_gop_per_s = {};
 };

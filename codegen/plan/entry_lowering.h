@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codegen/plan/layout.h"
@@ -43,10 +44,12 @@ class EntryLowering final : public GroupLowering {
   void lower_alone(NodeId node) override;
   void leave_out(const std::vector<NodeId>& nodes) override { left_out_.insert(nodes.begin(), nodes.end()); }
   Operand scratch(std::string_view name, DType dtype, Shape shape) override;
-  Operand int8_rows(ValueId value) override;
-  std::optional<Operand> int8_wanted(ValueId value) override;
-  void want_int8(ValueId value) override { int8_wanted_.insert(value); }
-  void note_int8(NodeId product) override { plan_.int8_products.insert(g_.nodes[product].results[0]); }
+  Operand rows_in(RowForm form, ValueId value) override;
+  std::optional<Operand> rows_wanted_in(RowForm form, ValueId value) override;
+  void want_rows_in(RowForm form, ValueId value) override { rows_wanted_.insert({form, value}); }
+  void note_rows_in(RowForm form, NodeId product) override {
+    (form == RowForm::int8 ? int8_products_ : bf16_products_).insert(g_.nodes[product].results[0]);
+  }
   Operand constant(std::string_view name, Tensor numbers) override;
   std::vector<Operand> state(int state) override;
 
@@ -60,7 +63,7 @@ class EntryLowering final : public GroupLowering {
 
   // --- regions (entry_regions.cpp) ---
   void region(RegionId id);
-  Operand int8_place(ValueId value);
+  Operand place_of_rows(RowForm form, ValueId value);
   std::vector<Item> items(RegionId id) const;
   std::vector<std::set<std::size_t>> dependencies(const std::vector<Item>& items) const;
   void lower_item(const Item& item);
@@ -125,11 +128,13 @@ class EntryLowering final : public GroupLowering {
   std::vector<LoopRange> loops_;            // around, outermost first
   std::map<ValueId, std::string> indices_;  // loop index -> its symbol
   FusedGroup group_;
-  std::map<ValueId, Operand> turned_;       // weights in their logical order, while the group at work is lowered
-  std::map<ValueId, Operand> int8_places_;  // of 8-bit blocks, wherever they are computed
-  std::set<ValueId> int8_wanted_;           // asked for before the value was computed
-  std::set<ValueId> int8_there_;            // computed in this region or one around it
-  std::set<NodeId> left_out_;               // nodes of the group that the dispatches from here on do not compute
+  std::map<ValueId, Operand> turned_;  // weights in their logical order, while the group at work is lowered
+  using Rows = std::pair<RowForm, ValueId>;
+  std::map<Rows, Operand> row_places_;  // wherever they are computed
+  std::set<Rows> rows_wanted_;          // asked for before the value was computed
+  std::set<Rows> rows_there_;           // computed in this region or one around it
+  std::set<ValueId> int8_products_, bf16_products_;
+  std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;
   std::map<std::string, Size> params_;  // of the dispatch in the making
   std::vector<Step>* steps_ = nullptr;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "codegen/kernel_ir/print.h"
+#include "codegen/kernels/bf16_rows.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/plan/entry_lowering.h"
 #include "codegen/plan/tail.h"
@@ -400,44 +401,52 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
   steps_->push_back(std::move(d));
 }
 
-Operand EntryLowering::int8_place(ValueId value) {
-  const auto known = int8_places_.find(value);
-  if (known != int8_places_.end()) return known->second;
+Operand EntryLowering::place_of_rows(RowForm form, ValueId value) {
+  const auto known = row_places_.find({form, value});
+  if (known != row_places_.end()) return known->second;
   Shape shape = type(value).shape;
-  shape.back() = Dim(shape.back().constant() / kernels::kInt8Block);
-  shape.push_back(Dim(kernels::kInt8BlockWords));
-  return int8_places_[value] = scratch(name_of(*this, value) + "_int8", DType::i32, std::move(shape));
+  const std::int64_t width = shape.back().constant();
+  const std::string name = name_of(*this, value);
+  const auto placed = [&](Operand place) { return row_places_[{form, value}] = std::move(place); };
+  if (form == RowForm::int8) {
+    shape.back() = Dim(width / kernels::kInt8Block);
+    shape.push_back(Dim(kernels::kInt8BlockWords));
+    return placed(scratch(name + "_int8", DType::i32, std::move(shape)));
+  }
+  shape.front() = shape.front().plus(Dim(kernels::kBf16SpareRows));
+  shape.back() = Dim(kernels::bf16_stride(width));
+  return placed(scratch(name + "_bf16", DType::bf16, std::move(shape)));
 }
 
-std::optional<Operand> EntryLowering::int8_wanted(ValueId value) {
-  if (!int8_wanted_.contains(value) || int8_there_.contains(value)) return std::nullopt;
-  int8_there_.insert(value);
-  return int8_place(value);
+std::optional<Operand> EntryLowering::rows_wanted_in(RowForm form, ValueId value) {
+  if (!rows_wanted_.contains({form, value}) || !rows_there_.insert({form, value}).second) return std::nullopt;
+  return place_of_rows(form, value);
 }
 
-Operand EntryLowering::int8_rows(ValueId value) {
-  const Operand place = int8_place(value);
-  if (!int8_there_.insert(value).second) return place;
+Operand EntryLowering::rows_in(RowForm form, ValueId value) {
+  const Operand place = place_of_rows(form, value);
+  if (!rows_there_.insert({form, value}).second) return place;
   const Shape& shape = type(value).shape;
-  const std::string of = name_of(*this, value);
-  const kernels::ToInt8 what = {.name = "to_int8_" + of,
-                                .of = of,
-                                .to = of + "_int8",
-                                .x = dtype(value),
-                                .rows = extent(Size::count(Shape(shape.begin(), shape.end() - 1))),
-                                .width = extent(shape.back())};
+  const std::string of = name_of(*this, value), kernel = form == RowForm::int8 ? "to_int8" : "to_bf16",
+                    to = of + kernel.substr(2);
+  const kernels::Extent rows = extent(Size::count(Shape(shape.begin(), shape.end() - 1))), width = extent(shape.back());
+  kernels::TemplateKernel made =
+      form == RowForm::int8 ? kernels::to_int8(target(), {kernel + "_" + of, of, to, dtype(value), rows, width})
+                            : kernels::to_bf16(target(), {kernel + "_" + of, of, to, dtype(value), rows, width});
   // It computes none of the group's nodes.
   std::set<NodeId> left_out = std::exchange(left_out_, {group_.nodes.begin(), group_.nodes.end()});
-  dispatch(kernels::to_int8(target(), what), {{what.of, operand(value)}, {what.to, place}});
+  dispatch(std::move(made), {{of, operand(value)}, {to, place}});
   left_out_ = std::move(left_out);
   const NodeId made_by = g_.values[value].node;
   Origin& origin = std::get<Dispatch>(steps_->back()).origin;
-  origin.nodes = {what.to + " = to_int8"};
+  origin.nodes = {to + " = " + kernel};
   origin.at = {made_by == kNoNode ? Location{} : g_.nodes[made_by].at};
   if (origin.at[0]) origin.lines = origin.at;
   const double count = elements(shape), blocks = count / static_cast<double>(kernels::kInt8Block);
-  origin.bytes = count * info(what.x).block_bytes + blocks * 4 * static_cast<double>(kernels::kInt8BlockWords);
-  origin.flops = 2 * count;
+  const double written = form == RowForm::int8 ? blocks * 4 * static_cast<double>(kernels::kInt8BlockWords)
+                                               : count * info(DType::bf16).block_bytes;
+  origin.bytes = count * info(dtype(value)).block_bytes + written;
+  origin.flops = (form == RowForm::int8 ? 2 : 1) * count;
   return place;
 }
 

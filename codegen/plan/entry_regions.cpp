@@ -101,6 +101,8 @@ EntryPoint EntryLowering::run() {
     }
     turned_.clear();
   });
+  point.int8_products = std::move(int8_products_);
+  point.bf16_products = std::move(bf16_products_);
   return point;
 }
 
@@ -138,7 +140,7 @@ std::vector<std::set<std::size_t>> EntryLowering::dependencies(const std::vector
 /// Program order, with each group where its last node may run: a group is convex, so such an order exists.
 void EntryLowering::region(RegionId id) {
   reserve_results(id);
-  const std::set<ValueId> before = int8_there_;  // a loop may have no turns, a branch may not be taken
+  const std::set<Rows> before = rows_there_;  // a loop may have no turns, a branch may not be taken
   const std::vector<Item> all = items(id);
   const std::vector<std::set<std::size_t>> needs = dependencies(all);
   std::vector<bool> done(all.size());
@@ -152,7 +154,7 @@ void EntryLowering::region(RegionId id) {
     done[next] = true;
     lower_item(all[next]);
   }
-  int8_there_ = before;
+  rows_there_ = before;
 }
 
 // --- items ---
@@ -264,10 +266,10 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
   const LowerFunction function = lower_function(kernel);
   if (!function) unsupported(node, fmt::format("no kernel template '{}'", kernel));
   std::vector<Step> steps;
-  const std::set<ValueId> before = int8_there_;
+  const std::set<Rows> before = rows_there_;
   for (const auto& signature : all) {
     signature_ = signature;
-    int8_there_ = before;  // each variant has the same dispatches
+    rows_there_ = before;  // each variant has the same dispatches
     std::vector<Step> now = steps_of([&] {
       params_.clear();
       left_out_.clear();

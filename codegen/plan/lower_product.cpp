@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "codegen/kernels/block_code.h"
+#include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/product.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/plan/lower_functions.h"
@@ -70,6 +71,12 @@ kernels::Extent rows_of(GroupLowering& l, const Shape& x) {
   return l.extent(Size::count(Shape(x.begin(), x.end() - 1)));
 }
 
+/// Of a family that of each member.
+std::vector<DType> dtypes_of(const GroupLowering& l, ValueId w) {
+  const std::vector<DType>& members = l.graph().values[w].dtypes;
+  return members.empty() ? std::vector<DType>{l.type(w).dtype} : members;
+}
+
 /// Why a fast product multiplies its activations as they are; "": it rounds them to 8 bits. Of families whose members
 /// differ in dtype all must have bytes, since every turn has the same dispatches.
 std::string why_not_int8(const GroupLowering& l, const FusedGroup& group) {
@@ -78,12 +85,50 @@ std::string why_not_int8(const GroupLowering& l, const FusedGroup& group) {
     const Node& n = l.node(id);
     const ValueId w = n.operands[1];
     if (l.dtype(n.operands[0]) == DType::f64) return "sums of f64 stay f64";
-    const std::vector<DType>& members = l.graph().values[w].dtypes;
-    for (const DType dtype : members.empty() ? std::vector<DType>{l.type(w).dtype} : members)
+    for (const DType dtype : dtypes_of(l, w))
       if (!kernels::has_byte_code(dtype)) return fmt::format("{} has no bytes for integer dot products", name(dtype));
     if (transposes(l, n) == l.transposed(w)) return "weights lie by columns";
   }
   return "";
+}
+
+/// Why a fast product of many rows does not go to matrix units of bf16; "": it does. Of families all members must be
+/// such, as above.
+std::string why_not_bf16(GroupLowering& l, const FusedGroup& group) {
+  const Node& first = l.node(group.products.front());
+  const Shape& x = l.type(first.operands[0]).shape;
+  if (!x.back().is_constant()) return "the depth of the product is not known";
+  if (l.dtype(first.operands[0]) == DType::f64) return "sums of f64 stay f64";
+  for (const NodeId id : group.products) {
+    const Node& n = l.node(id);
+    const ReadAs w = read_as(l, n.operands[1]);
+    if (l.layout(w.stored) == kernels::Layout::panel16) continue;
+    if (w.affine) return fmt::format("{} is quantised with scales of its own", name_of(l, w.stored));
+    if (transposes(l, n) == l.transposed(w.stored)) return fmt::format("{} lies by columns", name_of(l, w.stored));
+    for (const DType dtype : dtypes_of(l, w.stored))
+      if (!kernels::is_half(dtype)) return fmt::format("{} is {} in rows", name_of(l, w.stored), name(dtype));
+  }
+  const std::size_t at_once = group.siblings == FusedGroup::Siblings::zipped ? group.products.size() : 1;
+  return kernels::why_no_outer_mma(l.target(), rows_of(l, x), x.back().constant(), at_once);
+}
+
+/// How the rows of a product lie for the kernel, and what the plan says of that.
+struct Form {
+  std::optional<RowForm> rows;  // nothing: as they are
+  std::string why = {};         // behind the kernel's reason
+};
+Form form_of(GroupLowering& l, const FusedGroup& group) {
+  const std::optional<MmaShape>& mma = l.target().mma;
+  const Shape& x = l.type(l.node(group.products.front()).operands[0]).shape;
+  const bool many = mma && rows_of(l, x).value >= kernels::kMmaRows;
+  const bool of_bf16 = many && mma->operand == DType::bf16;
+  // Prompts go to matrix units, of f16 as they are.
+  if (many && !of_bf16) return {{}, ""};
+  const std::string not_bf16 = of_bf16 ? why_not_bf16(l, group) : "";
+  if (of_bf16 && not_bf16.empty()) return {RowForm::bf16, ""};
+  const std::string and_not = of_bf16 ? "; not by matrix units: " + not_bf16 : "";
+  if (const std::string why = why_not_int8(l, group); !why.empty()) return {{}, "; f32: " + why + and_not};
+  return {RowForm::int8, fmt::format("; int8 dot: the device has dot4 {}{}", name(l.target().dot4), and_not)};
 }
 
 void lower_batched(GroupLowering& l, NodeId id) {
@@ -141,11 +186,9 @@ void lower_product(GroupLowering& l) {
   const bool batched = l.type(first.operands[1]).shape.size() != 2;
   const bool fast = l.numerics() == Numerics::fast && !batched;
   const Shape& x = l.type(first.operands[0]).shape;
-  // Prompts go to matrix units, which want their activations in f16.
-  const bool by_mma = fast && l.target().mma && rows_of(l, x).value >= kernels::kMmaRows;
-  const std::string not_int8 = !fast ? "" : by_mma ? "rows for matrix units" : why_not_int8(l, group);
-  const bool int8 = fast && not_int8.empty();
-  if (int8 && group.norm != kNoNode) l.want_int8(first.operands[0]);
+  const Form form = fast ? form_of(l, group) : Form();
+  const bool bf16 = form.rows == RowForm::bf16;
+  if (form.rows && group.norm != kNoNode) l.want_rows_in(*form.rows, first.operands[0]);
   if (group.norm != kNoNode) l.lower_alone(group.norm);
   if (batched) {
     l.leave_out(group.tail);
@@ -154,15 +197,16 @@ void lower_product(GroupLowering& l) {
     return;
   }
   Product what;
-  what.x = l.dtype(first.operands[0]);
+  what.x = bf16 ? DType::bf16 : l.dtype(first.operands[0]);
   what.rows = rows_of(l, x);
   what.inner = l.extent(x.back());
   if (!what.inner.known()) l.unsupported(first, "a product over a dimension that is not known has no kernel yet");
   what.siblings = siblings_of(group.siblings);
   what.name = "matmul";
-  what.int8 = int8;
-  what.of = name_of(l, first.operands[0]) + (int8 ? "_int8" : "");
-  Bindings bind = {{what.of, int8 ? l.int8_rows(first.operands[0]) : l.operand(first.operands[0])}};
+  what.int8 = form.rows == RowForm::int8;
+  what.bf16 = bf16;
+  what.of = name_of(l, first.operands[0]) + (what.int8 ? "_int8" : bf16 ? "_bf16" : "");
+  Bindings bind = {{what.of, form.rows ? l.rows_in(*form.rows, first.operands[0]) : l.operand(first.operands[0])}};
   std::vector<std::vector<ValueId>> given(what.siblings == Product::Siblings::stacked ? group.products.size() : 1);
   std::vector<std::vector<NodeId>> tails(given.size());
   for (const NodeId p : group.products)
@@ -185,12 +229,9 @@ void lower_product(GroupLowering& l) {
   }
   l.leave_out(alone);
   kernels::TemplateKernel kernel = kernels::product(l.target(), what);
-  if (int8) {
-    for (const NodeId p : group.products) l.note_int8(p);
-    kernel.reason += fmt::format("; int8 dot: the device has dot4 {}", name(l.target().dot4));
-  } else if (fast && !by_mma) {
-    kernel.reason += "; f32: " + not_int8;
-  }
+  kernel.reason += form.why;
+  if (form.rows)
+    for (const NodeId p : group.products) l.note_rows_in(*form.rows, p);
   l.dispatch(std::move(kernel), bind);
   for (const NodeId n : alone) l.lower_alone(n);
 }

@@ -82,9 +82,13 @@ void lower_norm(GroupLowering& l) {
     what.b = l.dtype(n.operands[2]);
     bind["b"] = l.operand(n.operands[2]);
   }
-  if (const std::optional<Operand> blocks = l.int8_wanted(n.results[0])) {
+  if (const std::optional<Operand> blocks = l.rows_wanted_in(RowForm::int8, n.results[0])) {
     what.int8 = "int8_rows";
     bind[what.int8] = *blocks;
+  }
+  if (const std::optional<Operand> rows = l.rows_wanted_in(RowForm::bf16, n.results[0])) {
+    what.bf16 = "bf16_rows";
+    bind[what.bf16] = *rows;
   }
   with_tail(l, n, bind, [&](kernels::Pointwise tail) {
     what.tail = std::move(tail);

@@ -4,6 +4,7 @@
 // codegen/kernels and binds the kernel's buffers to values by name.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +19,12 @@
 #include "openinfer/sim.h"
 
 namespace openinfer::plan {
+
+/// How rows of activations lie for products in numerics fast, besides as they are.
+enum class RowForm : std::uint8_t {
+  int8,  // 8-bit blocks (kernels/int8_rows.h)
+  bf16,  // rounded, with room behind them (kernels/bf16_rows.h)
+};
 
 /// One group of nodes on its way to dispatches. Values are those of the graph.
 class GroupLowering {
@@ -70,16 +77,16 @@ class GroupLowering {
   virtual void leave_out(const std::vector<NodeId>& nodes) = 0;
   /// A new buffer in the arena, alive for this group's dispatches.
   virtual Operand scratch(std::string_view name, DType dtype, Shape shape) = 0;
-  /// Where the rows of a value are as 8-bit blocks (kernels/int8_rows.h): the same place for all that read them in this
-  /// region, and a dispatch of their own unless the one that computes the value made them.
-  virtual Operand int8_rows(ValueId value) = 0;
-  /// For who computes the value: the place of its 8-bit blocks if somebody asked for them before; from now on they are
-  /// there.
-  virtual std::optional<Operand> int8_wanted(ValueId value) = 0;
+  /// Where the rows of a value are in that form: the same place for all that read them in this region, and a dispatch
+  /// of their own unless the one that computes the value made them.
+  virtual Operand rows_in(RowForm form, ValueId value) = 0;
+  /// For who computes the value: the place of its rows in that form if somebody asked for them before; from now on they
+  /// are there.
+  virtual std::optional<Operand> rows_wanted_in(RowForm form, ValueId value) = 0;
   /// Asks for them.
-  virtual void want_int8(ValueId value) = 0;
-  /// The product multiplies 8-bit blocks of its activations, not the activations: a fact that checks must know.
-  virtual void note_int8(NodeId product) = 0;
+  virtual void want_rows_in(RowForm form, ValueId value) = 0;
+  /// The product multiplies rows in that form, not the activations: a fact that checks must know.
+  virtual void note_rows_in(RowForm form, NodeId product) = 0;
   /// Numbers that a kernel wants in memory, known now: shared by name, which says what they are.
   virtual Operand constant(std::string_view name, Tensor numbers) = 0;
   /// The state's tensors: keys and values, or the one tensor.

@@ -160,6 +160,9 @@ struct EntryPoint {
   std::vector<Symbol> symbols = {};  // a fixed one has min = max
   std::vector<Step> steps = {};
   std::int64_t arena_bytes = 0;
+  /// Products that multiply 8-bit blocks of their activations, and those, and attention, that round operands to bf16:
+  /// by what they compute, in the graph that was lowered.
+  std::set<ValueId> int8_products = {}, bf16_products = {};
 };
 
 /// A result that is looked at right behind its dispatch. Of a value that several dispatches write: behind the last.
@@ -190,8 +193,6 @@ struct Plan {
   bool tapped = false;  // does the taps pass add taps?
   std::vector<Tap> taps = {};
   std::vector<std::pair<std::string, Tensor>> constants = {};  // by Buffer::constant
-  /// Products that multiply 8-bit blocks of their activations: by what they compute, in the graph that was lowered.
-  std::set<ValueId> int8_products = {};
   MemoryBudget budget = {};
   std::vector<std::string> notes = {};  // fused away, rewritten for lack of a feature, …
 };

@@ -21,7 +21,9 @@
 #include <sstream>
 #include <system_error>
 
+#include "codegen/devices/this_cpu.h"
 #include "codegen/emit/cpp.h"
+#include "codegen/emit/cpp_tiles.h"
 #include "lib/base/fail.h"
 #include "lib/base/temporary_folder.h"
 
@@ -294,6 +296,8 @@ std::string library_source(const plan::Plan& plan, int lanes) {
 }
 
 CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device, const CompileNotice& notice) {
+  const auto tiles = [](const plan::Kernel& k) { return emit::has_tiles(k.code); };
+  if (std::any_of(plan.kernels.begin(), plan.kernels.end(), tiles)) ask_for_tiles();
   const std::vector<std::string> compiler = compiler_command();
   const std::string source = library_source(plan, device.lanes);
   const std::vector<std::string> flags = compiler_flags(device);

@@ -75,9 +75,9 @@ void fill(TestPackage& package, const char* second = "q8_0") {
   add_blocks(package, "head", "q8_0", kWidth, 40, random);
 }
 
-Graph layers(const Model& model) {
+Graph layers(const Model& model, std::int64_t most = 9) {
   return graph(model, [&](GraphBuilder& b) {
-    auto N = b.dim("N", 1, 9);
+    auto N = b.dim("N", 1, most);
     auto x = b.input("x", f32, {N, kWidth});
     auto y = b.loop("l", 0, 2, x, [&](Index l, Value h) {
       auto n = rms_norm(h, model("norm.{}", l));
@@ -143,8 +143,8 @@ TEST_CASE("fast: a device without integer dot products gets the other kernels, a
   INFO(text);
   CHECK(count(text, "f32: the device has no integer dot product") == 3);
   CHECK(text.find("_int8") == text.npos);
-  CHECK(fast_plan(g, {.lanes = 16}).int8_products.empty());
-  CHECK(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}).int8_products.size() == 4);
+  CHECK(fast_plan(g, {.lanes = 16}).entries[0].int8_products.empty());
+  CHECK(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}).entries[0].int8_products.size() == 4);
   const std::string strict = to_text(fast_plan(g, {.lanes = 16, .dot4 = Dot4::us}, Numerics::strict));
   CHECK(strict == to_text(fast_plan(g, {.lanes = 16}, Numerics::strict)));
 }
@@ -213,4 +213,62 @@ TEST_CASE("fast: blocks that a branch made are not there behind it") {
     CHECK(distance(got.at("y"), want["y"]) <= kMost);
     CHECK(distance(got.at("z"), want["z"]) <= kMost);
   }
+}
+
+TEST_CASE("fast: prompts over panels go to matrix units of bf16, and the plan says what does not") {
+  const kir::Target tiles = {.lanes = 16,
+                             .dot4 = Dot4::us,
+                             .panels = true,
+                             .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
+  TestPackage package("plan_bf16");
+  fill(package);
+  const Model model = package.open();
+  const plan::Plan plan = fast_plan(layers(model, 40), tiles);
+  const std::string text = to_text(plan);
+  INFO(text);
+  CHECK(count(text, "why: matrix units, 32x32x32 bf16 with sums in f32: 32 columns of W decoded once for 40 rows") ==
+        2);
+  CHECK(count(text, "bf16_rows = ") == 1);        // by the norm
+  CHECK(count(text, "mul_bf16 = to_bf16") == 1);  // of what down reads
+  CHECK(text.find("(N + 31, 96)") != text.npos);  // the norm's, 64 wide
+  CHECK(count(text, "int8 dot: the device has dot4 us; not by matrix units: head is q8_0 in rows") == 1);
+  CHECK(plan.entries[0].bf16_products.size() == 3);
+  CHECK(plan.entries[0].int8_products.size() == 1);
+  // Fewer rows, or strict: as on a device without.
+  kir::Target without = tiles;
+  without.mma = {};
+  CHECK(to_text(fast_plan(layers(model), tiles)) == to_text(fast_plan(layers(model), without)));
+  CHECK(to_text(fast_plan(layers(model, 40), tiles, Numerics::strict)) ==
+        to_text(fast_plan(layers(model, 40), without, Numerics::strict)));
+}
+
+TEST_CASE("fast: a plan by matrix units of bf16 computes what the simulator computes but for roundings to bf16") {
+  const kir::Target tiles = {.lanes = 16,
+                             .dot4 = Dot4::us,
+                             .panels = true,
+                             .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
+  TestPackage package("plan_bf16");
+  fill(package, "q4_0");
+  const Model model = package.open();
+  const Graph g = graph(model, [&](GraphBuilder& b) {
+    auto N = b.dim("N", 1, 40);
+    auto x = b.input("x", f32, {N, kWidth});
+    b.output("y", b.loop("l", 0, 2, x, [&](Index l, Value h) {
+      auto n = rms_norm(h, model("norm.{}", l));
+      auto gate = matmul(n, model("gate.{}", l)) | silu();
+      return h + matmul(gate * matmul(n, model("up.{}", l)), model("down.{}", l));
+    }));
+  });
+  SimSession sim(model, g);
+  for (const bool fuse : {true, false})
+    for (const std::int64_t n : {1, 33, 40}) {
+      CAPTURE(fuse, n);
+      const Tensor x = rows(n, 4);
+      const Outputs want = sim.run_step({{"x", x}});
+      const plan::Plan p = fast_plan(g, tiles, Numerics::fast, fuse);
+      const double off = distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]);
+      // An operand is off by at most 2^-8 of its size, by a third of that on average; sums of many by as much, twice.
+      CHECK(off >= 1e-5);
+      CHECK(off <= 0.01);
+    }
 }
