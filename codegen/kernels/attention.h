@@ -52,6 +52,10 @@ TemplateKernel attention(const kir::Target& target, const Attention& what);
 ///   attention_rows  rows of a workgroup
 bool has_attention_tiles(const kir::Target& target, const Attention& what);
 TemplateKernel attention_tiles(const kir::Target& target, const Attention& what);
+/// Do matrix units of bf16 (Target::mma) multiply in that schedule? For prompts whose head_dim is a multiple of 32,
+/// where keys and values are finite. Queries and keys are in two parts, so that scores are off by at most 2^-14 Σ|q·k|;
+/// weights and values are rounded, by 2^-8 each.
+bool has_attention_units(const kir::Target& target, const Attention& what);
 int attention_tile_rows(const kir::Target& target, const Attention& what);
 
 }  // namespace openinfer::kernels

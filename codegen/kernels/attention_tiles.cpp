@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention on CPUs: a workgroup takes neighbouring rows and all query heads of one key/value head. Keys are
-// turned so that lanes are keys, once for all of them, and a key's values serve them all.
+// turned so that lanes are keys, once for all of them, and a key's values serve them all. Matrix units multiply where
+// the target has them and a tile's keys and values are finite (attention_units.h).
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "codegen/kernels/attention.h"
+#include "codegen/kernels/attention_units.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/product_parts.h"
 
@@ -39,7 +42,8 @@ class TiledAttention {
         D_(static_cast<int>(what.head_dim)),
         group_(static_cast<int>(what.heads / what.kv_heads)),
         keys_(vectors_of(k.target()) * k.lanes()),
-        most_lines_((attention_tile_rows(k.target(), what) * group_ + kLines - 1) / kLines * kLines) {
+        together_(has_attention_units(k.target(), what) ? kUnitLines : kLines),
+        most_lines_((attention_tile_rows(k.target(), what) * group_ + together_ - 1) / together_ * together_) {
     q_ = k.in("q", memory_kind(what.q), "(N, H * D)");
     keys_memory_ = k.in("k", memory_kind(what.kv), "(slots, Hk, C, D)");
     values_memory_ = k.in("v", memory_kind(what.kv), "(slots, Hk, C, D)");
@@ -56,6 +60,8 @@ class TiledAttention {
     keys_as_stored_ = k.shared("staged_keys", Kind::f32, keys_ * D_);
     values_ = k.shared("values", Kind::f32, keys_ * D_);
     weights_ = k.shared("weights", Kind::f32, kLines * keys_);
+    if (together_ == kUnitLines)
+      units_.emplace(k, what, AttentionUnits::Lines{sums_, largest_, totals_, begins_, ends_}, most_lines_, keys_);
   }
 
   /// Rows of one slot go together; where slots mix, each row alone.
@@ -81,12 +87,12 @@ class TiledAttention {
   void rows(const Val& row, const Val& count) {
     const Val C = value_of(k_, what_.keys);
     lines_ = k_.let("n_lines", count * group_);
-    blocks_ = k_.let("n_blocks", (lines_ + (kLines - 1)) / kLines);
+    blocks_ = k_.let("n_blocks", (lines_ + (together_ - 1)) / together_);
     Val block = k_.constant(0);
     if (what_.has_slot) block = k_.let("slot_of_rows", max(min(slot_[row].load(), value_of(k_, what_.slots) - 1), 0));
     kv_first_ = k_.let("kv_first", (block * what_.kv_heads + kv_head_) * C * D_);
     const Reg begin = k_.var("begin", Kind::i32, Rate::group, C), end = k_.var("end", Kind::i32, Rate::group);
-    k_.for_("line", 0, blocks_ * kLines, [&](Val line) {
+    k_.for_("line", 0, blocks_ * together_, [&](Val line) {
       const Val from = k_.let("from", row + min(line, lines_ - 1) / group_);
       const Val own = k_.let("own", pos_[from]);
       const Val own_end = k_.let("own_end", max(min(own + 1, C), 0));
@@ -96,7 +102,9 @@ class TiledAttention {
       largest_[line] = k_.constant(kLowest), totals_[line] = k_.constant(0.0);
       const Val at = k_.let("q_at", query(from, min(line, lines_ - 1)));
       k_.for_lanes("d", 0, D_, [&](Val d) {
-        queries_[line * D_ + d] = f32_of(q_[at + d]) * what_.scale;
+        const Val scaled = f32_of(q_[at + d]) * what_.scale;
+        queries_[line * D_ + d] = units_ ? k_.let("scaled", scaled) : scaled;
+        if (units_) units_->store_query(line, d, scaled);
         sums_[line * D_ + d] = k_.constant(0.0);
       });
     });
@@ -105,7 +113,13 @@ class TiledAttention {
         [&](Val key) {
           const Val n = k_.let("n_keys", min(end - key, keys_));
           const Val finite = stage(key, n);
-          k_.for_("block", 0, blocks_, [&](Val b) { lines(k_.let("first_line", b * kLines), key, n, finite); });
+          if (!units_) return all_lines(blocks_, key, n, finite);
+          k_.if_(
+              finite,
+              [&] {
+                k_.for_("block", 0, blocks_, [&](Val b) { units_->meet(k_.let("first_line", b * kUnitLines), key); });
+              },
+              [&] { all_lines(k_.let("n_quads", (lines_ + (kLines - 1)) / kLines), key, n, finite); });
         },
         1, keys_);
     k_.barrier();
@@ -136,18 +150,27 @@ class TiledAttention {
         keys_as_stored_[j * D_ + d] = f32_of(keys_memory_[from + d]);
         const Val v = k_.let("value", f32_of(values_memory_[from + d]));
         peak = max(Val(peak), bitcast(abs(v), Kind::i32));
+        if (units_) peak = max(Val(peak), bitcast(abs(keys_as_stored_[j * D_ + d].load()), Kind::i32));
         values_[j * D_ + d] = v;
       });
     });
     k_.barrier();
+    const auto finite = [&] { return k_.let("finite", k_.let("peak_of_all", k_.lane_max(peak)) < kInfinityBits); };
+    if (!units_) turn_keys();
+    const Val all = units_ ? finite() : Val();
+    if (units_)
+      k_.if_(
+          all, [&] { units_->pair_up(keys_as_stored_, values_); }, [&] { turn_keys(); });
+    k_.barrier();
+    return units_ ? all : finite();
+  }
+  void turn_keys() {
     k_.for_("d", 0, D_, [&](Val d) {
       k_.each("v", vectors(), [&](Val v) {
         const Val j = v * k_.lanes() + k_.lane();
         turned_[d * keys_ + j] = keys_as_stored_[j * D_ + d].load();
       });
     });
-    k_.barrier();
-    return k_.let("finite", k_.let("peak_of_all", k_.lane_max(peak)) < kInfinityBits);
   }
 
   /// The row that is staged as many keys later, so that it is there by then.
@@ -156,6 +179,10 @@ class TiledAttention {
     const int size = kir::info(memory_kind(what_.kv)).bytes;
     k_.each("part_of_row", (D_ * size + kLine - 1) / kLine,
             [&](Val i) { k_.prefetch(rows[from + i * (kLine / size)], keys_ * D_ * size); });
+  }
+
+  void all_lines(const Val& blocks, const Val& key, const Val& n, const Val& finite) {
+    k_.for_("block", 0, blocks, [&](Val b) { lines(k_.let("first_line", b * kLines), key, n, finite); });
   }
 
   /// kLines lines meet the staged keys.
@@ -284,16 +311,20 @@ class TiledAttention {
 
   Build& k_;
   const Attention& what_;
-  int D_, group_, keys_, most_lines_;
+  int D_, group_, keys_;
+  int together_;  // lines that go together
+  int most_lines_;
   Mem q_, keys_memory_, values_memory_, pos_, slot_, y_;
   Mem queries_, sums_, largest_, totals_, begins_, ends_, turned_, keys_as_stored_, values_, weights_;
+  std::optional<AttentionUnits> units_;
   Val kv_head_, lines_, blocks_, kv_first_;
 };
 
 }  // namespace
 
 int attention_tile_rows(const kir::Target& target, const Attention& what) {
-  return static_cast<int>(std::clamp<std::int64_t>(what.rows.value, 1, target.tuned_or("attention_rows", 32)));
+  const int most = target.tuned_or("attention_rows", has_attention_units(target, what) ? 64 : 32);
+  return static_cast<int>(std::clamp<std::int64_t>(what.rows.value, 1, most));
 }
 
 /// Turning keys pays where they meet as many lines as registers hold.
@@ -308,8 +339,9 @@ TemplateKernel attention_tiles(const kir::Target& target, const Attention& what)
   TiledAttention(k, what).run();
   return {.kernel = k.done(),
           .grid = {{Extent{what.kv_heads}, 1}, {what.rows, attention_tile_rows(target, what)}},
-          .reason = fmt::format("{} rows and the heads of a kv head together; keys turned, {} at a time",
-                                attention_tile_rows(target, what), vectors_of(target) * target.lanes)};
+          .reason = fmt::format("{} rows and the heads of a kv head together; keys turned, {} at a time{}",
+                                attention_tile_rows(target, what), vectors_of(target) * target.lanes,
+                                has_attention_units(target, what) ? ", by matrix units of bf16" : "")};
 }
 
 }  // namespace openinfer::kernels

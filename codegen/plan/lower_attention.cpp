@@ -62,7 +62,9 @@ void lower_attention(GroupLowering& l) {
   if (has(n, kSlot)) bind["slot"] = l.operand(n.operands[kSlot]);
   if (has(n, kSinks)) bind["sinks"] = l.operand(n.operands[kSinks]);
   if (has(n, kSlopes)) bind["slopes"] = l.operand(n.operands[kSlopes]);
-  l.dispatch(kernels::attention(l.target(), attention_of(l, n)), bind);
+  const kernels::Attention what = attention_of(l, n);
+  if (kernels::has_attention_units(l.target(), what)) l.note_rows_in(RowForm::bf16, l.group().head);
+  l.dispatch(kernels::attention(l.target(), what), bind);
 }
 
 /// Layer i of a cache (layers, slots, heads, capacity, head_dim) begins behind i others.

@@ -32,7 +32,8 @@ class GroupLowering {
   virtual ~GroupLowering() = default;
   virtual const GraphData& graph() const = 0;
   virtual const kir::Target& target() const = 0;
-  /// strict: as exact as the target computes; fast: activations of products may be rounded to 8 bits.
+  /// strict: as exact as the target computes; fast: activations of products may be rounded to 8 bits, or both operands
+  /// to bf16.
   virtual Numerics numerics() const = 0;
   /// What is computed: a node alone is a group of one.
   virtual const FusedGroup& group() const = 0;

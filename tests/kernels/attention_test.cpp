@@ -91,8 +91,9 @@ Score score_of(const Problem& p, const Row& r, std::int64_t j, const Data& q, co
 
 /// The definition in f64. Of an error in f32: each score is a sum of D products, scaled, capped (tanh within 2 ULP, and
 /// its slope is at most 1) and masked: off by at most δ = (D + 8) eps (Σ|q·k| scale + |mask|). Weights are then off by
-/// 2 δ relatively, by exp, fading (twice a tile at most) and the sums over C keys, of which y is a quotient.
-Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, const Data& mask) {
+/// 2 δ relatively, by exp, fading (twice a tile at most) and the sums over C keys, of which y is a quotient. By matrix
+/// units of bf16 scores are off by 2^-14 more, weights and values by 2^-8 each.
+Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, const Data& mask, bool units = false) {
   const Attention& a = p.what;
   const std::int64_t D = a.head_dim;
   Result result;
@@ -105,7 +106,7 @@ Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, c
       scores[static_cast<std::size_t>(j)] = s.value;
       if (s.value == -INFINITY) continue;
       top = std::max(top, s.value);
-      delta = std::max(delta, static_cast<double>(D + 8) * kEps * s.size);
+      delta = std::max(delta, (static_cast<double>(D + 8) * kEps + (units ? 0x1p-14 : 0)) * s.size);
     }
     if (a.sinks) {
       const double sink = p.sinks[static_cast<std::size_t>(r.h)];
@@ -125,7 +126,8 @@ Result expected(const Problem& p, const Data& q, const Data& k, const Data& v, c
     for (const double sum : y) {
       const double value = total == 0 ? 0 : sum / total;
       result.y.push_back(value);
-      result.bound.push_back(largest * (4 * delta + static_cast<double>(4 * p.C + 20) * kEps) +
+      result.bound.push_back(largest *
+                                 (4 * delta + static_cast<double>(4 * p.C + 20) * kEps + (units ? 0x1.02p-7 : 0)) +
                              rounding(a.q) * std::abs(value));
     }
   }
@@ -164,10 +166,17 @@ Data run_kernel(const kir::Target& target, const Problem& p, const Operands& o) 
   return b["y"];
 }
 
-void check(const Problem& p) {
+kir::Target with_units() {
+  return {.lanes = 16,
+          .fast_fma = true,
+          .panels = true,
+          .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
+}
+
+void check(const Problem& p, const std::vector<kir::Target>& on = targets()) {
   const Operands o = operands_of(p);
-  const Result wanted = expected(p, o.q, o.k, o.v, o.mask);
-  for (const kir::Target& target : targets()) {
+  const Result wanted = expected(p, o.q, o.k, o.v, o.mask, on.front().mma.has_value());
+  for (const kir::Target& target : on) {
     INFO("lanes " << target.lanes << " subgroups " << target.subgroups);
     const Data y = run_kernel(target, p, o);
     for (std::size_t i = 0; i < wanted.y.size(); ++i)
@@ -244,6 +253,46 @@ TEST_CASE("prompts of two slots in one tile, without slots, with window and soft
   p = prompt(20, 16);
   p.what.softcap = 1.5, p.what.scale = 0.7;
   check(p);
+}
+
+TEST_CASE("prompts by matrix units of bf16: parts of tiles, caches in f16, two slots, a window and softcap") {
+  if (on_a_device()) return;
+  for (const auto& [rows, head_dim] : {std::pair{16, 32}, {33, 64}, {95, 32}})
+    for (const DType kv : {DType::f32, DType::f16}) {
+      Problem p = prompt(rows, head_dim);
+      p.what.kv = kv;
+      p.known = rows == 33;
+      p.what.rows = {rows};
+      CHECK(has_attention_units(with_units(), p.what));
+      check(p, {with_units()});
+    }
+  check(prompt(40, 32, 20), {with_units()});
+  Problem p = prompt(50, 32);
+  p.what.window = 7, p.what.softcap = 1.5;
+  check(p, {with_units()});
+  p.what.rows = {8};
+  CHECK(!has_attention_units(with_units(), p.what));
+  p.what.rows = {50}, p.what.head_dim = 48;
+  CHECK(!has_attention_units(with_units(), p.what));
+}
+
+TEST_CASE("what lies beyond a prompt's row counts for nothing by matrix units too, whatever it is") {
+  if (on_a_device()) return;
+  Problem p = prompt(40, 32);
+  const Operands clean = operands_of(p);
+  const Data wanted = run_kernel(with_units(), p, clean);
+  for (const double odd : {static_cast<double>(NAN), static_cast<double>(INFINITY)})
+    for (const bool keys : {false, true}) {
+      Operands o = clean;
+      for (std::int64_t h = 0; h < 2; ++h)
+        for (std::int64_t d = 0; d < 32; ++d) (keys ? o.k : o.v).set(((2 + h) * p.C + 42) * 32 + d, odd);
+      const Data y = run_kernel(with_units(), p, o);
+      const Result exact = expected(p, clean.q, clean.k, clean.v, clean.mask, true);
+      for (std::int64_t i = 0; i < 39 * 4 * 32; ++i)  // that tile of keys goes without units
+        CHECK(std::abs(y[i] - exact.y[static_cast<std::size_t>(i)]) <= exact.bound[static_cast<std::size_t>(i)]);
+      if (!keys) CHECK(!std::isfinite(y[39 * 4 * 32]));
+      CHECK(!std::isnan(wanted[39 * 4 * 32]));
+    }
 }
 
 TEST_CASE("what lies beyond a prompt's row counts for nothing, whatever it is") {

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/attention_units.h"
+
+#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/pointwise.h"
+#include "codegen/kernels/product_mma.h"
+#include "codegen/kernels/product_parts.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Kind;
+using kir::Mem;
+using kir::Rate;
+using kir::Reg;
+using kir::Tile;
+using kir::Val;
+
+constexpr MmaShape kUnit = kBf16Fragments;
+static_assert(kUnit.m == kUnitLines);
+/// Neighbours along k in a fragment of weights, and so of values, are keys that far apart: lanes have neighbours.
+constexpr int kApart = kUnit.k / 2;
+constexpr std::int64_t kHighHalf = 0xffff0000;
+constexpr double kLeastPower = -80;  // no sum in f32 sees less; no weight is a denormal number
+
+}  // namespace
+
+AttentionUnits::AttentionUnits(Build& k, const Attention& what, const Lines& lines, int most_lines, int keys)
+    : k_(k), what_(what), lines_(lines), D_(static_cast<int>(what.head_dim)), keys_(keys) {
+  queries_high_ = k.shared("queries_high", Kind::bf16, most_lines * D_);
+  queries_low_ = k.shared("queries_low", Kind::bf16, most_lines * D_);
+  keys_high_ = k.shared("keys_high", Kind::u32, D_ / 2 * keys_);
+  keys_low_ = k.shared("keys_low", Kind::u32, D_ / 2 * keys_);
+  values_ = k.shared("value_pairs", Kind::u32, keys_ / 2 * D_);
+  scores_ = k.shared("scores", Kind::f32, kUnit.m * keys_);
+  weights_ = k.shared("weight_pairs", Kind::u32, kUnit.m * keys_ / 2);
+  products_ = k.shared("products", Kind::f32, kUnit.m * D_);
+  tops_ = k.shared("tops", Kind::f32, kUnit.m);
+  fades_ = k.shared("fades", Kind::f32, kUnit.m);
+}
+
+int AttentionUnits::vectors() const { return keys_ / k_.lanes(); }
+
+void AttentionUnits::store_query(const Val& line, const Val& d, const Val& scaled) const {
+  queries_high_[line * D_ + d] = scaled;
+  queries_low_[line * D_ + d] = scaled - queries_high_[line * D_ + d].load();
+}
+
+/// Keys in two parts, so that a score has 16 bits: of f16 that is all of them.
+void AttentionUnits::pair_up(const Mem& as_stored, const Mem& values) const {
+  k_.for_("d", 0, D_ / 2, [&](const Val& d) {
+    k_.each("v", vectors(), [&](const Val& v) {
+      const Val j = v * k_.lanes() + k_.lane(), at = j * D_ + d * 2;
+      const Val a = k_.let("a", as_stored[at]), b = k_.let("b", as_stored[at + 1]);
+      const Val high = k_.let("high", bf16_pair(a, b));
+      keys_high_[d * keys_ + j] = high;
+      keys_low_[d * keys_ + j] =
+          bf16_pair(a - bitcast(high << 16, Kind::f32), b - bitcast(high & kHighHalf, Kind::f32));
+    });
+  });
+  k_.for_("j", 0, keys_ / 2, [&](const Val& j) {
+    const Val from = k_.let("first_key", j / kApart * kUnit.k + j % kApart);
+    k_.for_lanes("d", 0, D_, [&](const Val& d) {
+      values_[j * D_ + d] = bf16_pair(values[from * D_ + d], values[(from + kApart) * D_ + d]);
+    });
+  });
+}
+
+void AttentionUnits::meet(const Val& first, const Val& key) const {
+  const Reg last = k_.var("last", Kind::i32, Rate::group);
+  k_.for_("i", 0, kUnit.m, [&](const Val& i) { last = max(Val(last), lines_.ends[first + i].load()); });
+  k_.if_(key < last, [&] {
+    scores(first);
+    k_.barrier();
+    k_.for_("i", 0, kUnit.m, [&](const Val& i) { find_top(i, k_.let("line", first + i), key); });
+    k_.barrier();
+    k_.for_lanes("i", 0, kUnit.m, [&](const Val& i) {
+      const Val top = k_.let("top", tops_[i]);
+      fades_[i] = power(lines_.largest[first + i] - top);
+      lines_.largest[first + i] = top;
+    });
+    k_.barrier();
+    k_.for_("i", 0, kUnit.m, [&](const Val& i) { weigh(i, k_.let("line", first + i), key); });
+    k_.barrier();
+    add_values(first);
+    k_.barrier();
+  });
+}
+
+/// Queries are in two parts as keys are; the product of the lower ones is below what is kept.
+void AttentionUnits::scores(const Val& first) const {
+  const auto fragment = [&](Kind kind, const char* name, const Mem& from, const Val& at, int stride) {
+    return k_.let(name, k_.mma_load(kind, from, at, stride));
+  };
+  k_.for_("part_of_keys", 0, keys_ / kUnit.n, [&](const Val& part) {
+    const Tile sum = k_.tile("score_sum", 1, Kind::mma_c, Rate::subgroup);
+    k_.for_("step", 0, D_ / kUnit.k, [&](const Val& step) {
+      const Val q_at = k_.let("line_at", first * D_ + step * kUnit.k);
+      const Val k_at = k_.let("keys_at", step * (kUnit.k / 2 * keys_) + part * kUnit.n);
+      const Val q = fragment(Kind::mma_a, "q_high", queries_high_, q_at, D_);
+      const Val low = fragment(Kind::mma_b, "k_low", keys_low_, k_at, keys_);
+      sum[0] = k_.mma(q, low, sum[0]);
+      const Val high = fragment(Kind::mma_b, "k_high", keys_high_, k_at, keys_);
+      sum[0] = k_.mma(q, high, sum[0]);
+      const Val q_low = fragment(Kind::mma_a, "q_low", queries_low_, q_at, D_);
+      sum[0] = k_.mma(q_low, high, sum[0]);
+    });
+    k_.mma_store(scores_, part * kUnit.n, keys_, sum[0]);
+  });
+}
+
+Val AttentionUnits::sees(const Val& line, const Val& at) const {
+  const Val before_end = at < lines_.ends[line];
+  return what_.window > 0 ? before_end && at >= lines_.begins[line] : before_end;
+}
+
+void AttentionUnits::find_top(const Val& i, const Val& line, const Val& key) const {
+  const Reg top_here = k_.var("top_here", Kind::f32, Rate::lane, kLowest);
+  k_.each("v", vectors(), [&](const Val& v) {
+    const Val j = v * k_.lanes() + k_.lane(), at = i * keys_ + j;
+    Val score = scores_[at];
+    if (what_.softcap > 0) {
+      score = k_.let("score", scalar_call(k_, "tanh", {score / what_.softcap}) * what_.softcap);
+      scores_[at] = score;
+    }
+    top_here = max(Val(top_here), select(sees(line, key + j), score, k_.constant(kLowest)));
+  });
+  tops_[i] = max(lines_.largest[line].load(), k_.let("tile_top", k_.lane_max(top_here)));
+}
+
+void AttentionUnits::weigh(const Val& i, const Val& line, const Val& key) const {
+  const Val top = k_.let("top", tops_[i]);
+  const auto weight = [&](const Val& v) {
+    const Val j = v * k_.lanes() + k_.lane();
+    const Val e = power(scores_[i * keys_ + j] - top);
+    return k_.let("weight", select(sees(line, key + j), e, k_.constant(0.0)));
+  };
+  const Reg total = k_.var("total_here", Kind::f32);
+  k_.each("p", vectors() / 2, [&](const Val& p) {
+    const Val a = weight(p * 2), b = weight(p * 2 + 1);
+    weights_[i * (keys_ / 2) + p * kApart + k_.lane()] = bf16_pair(a, b);
+    total += a + b;
+  });
+  const Val here = k_.let("total_of_lanes", k_.lane_sum(total));
+  const Val all = k_.let("new_total", mul_add(k_, lines_.totals[line], fades_[i], here));
+  k_.barrier();
+  lines_.totals[line] = all;
+}
+
+/// sums = sums · fade + Σ_j weight_j · v[j]
+void AttentionUnits::add_values(const Val& first) const {
+  k_.for_("part_of_values", 0, D_ / kUnit.n, [&](const Val& part) {
+    const Tile sum = k_.tile("value_sum", 1, Kind::mma_c, Rate::subgroup);
+    k_.for_("step", 0, keys_ / kUnit.k, [&](const Val& step) {
+      const Val w = k_.let("weight_part", k_.mma_load(Kind::mma_a, weights_, step * kApart, keys_ / 2));
+      const Val at = step * (kApart * D_) + part * kUnit.n;
+      const Val v = k_.let("value_part", k_.mma_load(Kind::mma_b, values_, at, D_));
+      sum[0] = k_.mma(w, v, sum[0]);
+    });
+    k_.mma_store(products_, part * kUnit.n, D_, sum[0]);
+  });
+  k_.barrier();
+  k_.for_("i", 0, kUnit.m, [&](const Val& i) {
+    const Val fade = k_.let("fade", fades_[i]);
+    k_.for_lanes("d", 0, D_, [&](const Val& d) {
+      const Val at = k_.let("sum_at", (first + i) * D_ + d);
+      lines_.sums[at] = mul_add(k_, lines_.sums[at], fade, products_[i * D_ + d]);
+    });
+  });
+}
+
+/// e^x of x ≤ 0, or e^kLeastPower: for weights that are rounded to bf16 at once.
+Val AttentionUnits::power(const Val& x) const {
+  const auto body = [&](const std::vector<Val>& given) {
+    constexpr double kToWhole = 12582912;  // 1.5 · 2^23: what is added to it becomes a whole number
+    const Val t = k_.let("t", max(given[0], k_.constant(kLeastPower)) * 1.4426950408889634);
+    const Val shifted = k_.let("shifted", t + kToWhole);
+    const Val f = k_.let("f", t - (shifted - kToWhole));
+    Val sum = k_.constant(0.0013333558);  // 2^f = Σ (ln 2)^n / n! f^n
+    for (const double c : {0.0096181291, 0.0555041087, 0.2402265070, 0.6931471806, 1.0})
+      sum = mul_add(k_, sum, f, k_.constant(c));
+    return bitcast(bitcast(sum, Kind::i32) + (bitcast(shifted, Kind::i32) << 23), Kind::f32);
+  };
+  return k_.call("power", {x}, body, "e^x within 2^-16 for -80 <= x <= 0, e^-80 below", {"x"});
+}
+
+bool has_attention_units(const kir::Target& target, const Attention& what) {
+  return has_attention_tiles(target, what) && target.mma == kUnit && target.lanes == kApart &&
+         what.head_dim % kUnit.k == 0 && what.rows.value >= kMmaRows &&
+         what.rows.value * (what.heads / what.kv_heads) >= kUnit.m;
+}
+
+}  // namespace openinfer::kernels
