@@ -210,7 +210,7 @@ double gflop_bf16(int threads) {
 #endif
 }
 
-#if defined(__AMX_INT8__) && defined(__x86_64__)
+#if defined(__AMX_INT8__) && defined(__AMX_BF16__) && defined(__x86_64__)
 /// Linux gives a process the tile registers when it asks: Documentation/arch/x86/xstate.rst.
 bool may_use_tiles() {
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
@@ -221,10 +221,12 @@ struct alignas(64) TileShapes {
   std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
-double gop_tiles(int threads) {
+/// `step` multiplies tiles 4 and 5 into the four before them; `k`: elements of a row of tile 4.
+template <class Step>
+double gop_tiles(int threads, int k, Step step) {
   if (!may_use_tiles()) return 0;
   constexpr int kTileSteps = 100'000;
-  const Seconds s = timed(threads, 5, [](int) {
+  const Seconds s = timed(threads, 5, [step](int) {
     static const TileShapes shapes;  // in memory as a whole: the compiler takes the instruction to read a part of it
     _tile_loadconfig(&shapes);
     _tile_zero(0);
@@ -233,18 +235,30 @@ double gop_tiles(int threads) {
     _tile_zero(3);
     _tile_zero(4);
     _tile_zero(5);
-    for (int i = 0; i < kTileSteps; ++i) {
-      _tile_dpbssd(0, 4, 5);
-      _tile_dpbssd(1, 4, 5);
-      _tile_dpbssd(2, 4, 5);
-      _tile_dpbssd(3, 4, 5);
-    }
+    for (int i = 0; i < kTileSteps; ++i) step();
     _tile_release();
   });
-  return 2.0 * 16 * 16 * 64 * 4 * kTileSteps * threads / s.best / 1e9;
+  return 2.0 * 16 * 16 * k * 4 * kTileSteps * threads / s.best / 1e9;
+}
+double gop_int8_tiles(int threads) {
+  return gop_tiles(threads, 64, [] {
+    _tile_dpbssd(0, 4, 5);
+    _tile_dpbssd(1, 4, 5);
+    _tile_dpbssd(2, 4, 5);
+    _tile_dpbssd(3, 4, 5);
+  });
+}
+double gflop_bf16_tiles(int threads) {
+  return gop_tiles(threads, 32, [] {
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_dpbf16ps(3, 4, 5);
+  });
 }
 #else
-double gop_tiles(int) { return 0; }
+double gop_int8_tiles(int) { return 0; }
+double gflop_bf16_tiles(int) { return 0; }
 #endif
 
 void barrier(int threads) {
@@ -267,7 +281,8 @@ int main(int argc, char** argv) {
   if (what == "file") read_file(argv[2], threads);
   if (what == "barrier") barrier(threads);
   if (what == "peaks")
-    std::printf("{\"f32\": %.5g, \"bf16\": %.5g, \"int8\": %.5g, \"int8_tiles\": %.5g}\n", gflop_f32(threads),
-                gflop_bf16(threads), gop_int8(threads), gop_tiles(threads));
+    std::printf("{\"f32\": %.5g, \"bf16\": %.5g, \"int8\": %.5g, \"int8_tiles\": %.5g, \"bf16_tiles\": %.5g}\n",
+                gflop_f32(threads), gflop_bf16(threads), gop_int8(threads), gop_int8_tiles(threads),
+                gflop_bf16_tiles(threads));
   return 0;
 }

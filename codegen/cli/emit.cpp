@@ -86,9 +86,9 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("--api", options->api, "cpu, vulkan or cuda (kernels only) (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
   command
-      ->add_option(
-          "--numerics", options->numerics,
-          "strict: f32; fast: 8-bit integer products of weights in blocks where the device has them, an f16 cache")
+      ->add_option("--numerics", options->numerics,
+                   "strict: f32; fast: products by 8-bit integers, or of prompts by bf16 tiles, where the device has "
+                   "them, an f16 cache")
       ->capture_default_str()
       ->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")

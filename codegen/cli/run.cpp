@@ -189,9 +189,9 @@ void add_backend_flags(CLI::App& command, RunOptions& o) {
       ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
   command.add_option("--gpu", o.gpu, "--backend vulkan: a part of the device's name (default: the first)");
   command
-      .add_option(
-          "--numerics", o.numerics,
-          "strict: f32; fast: 8-bit integer products of weights in blocks where the device has them, an f16 cache")
+      .add_option("--numerics", o.numerics,
+                  "strict: f32; fast: products by 8-bit integers, or of prompts by bf16 tiles, where the device has "
+                  "them, an f16 cache")
       ->capture_default_str()
       ->check(CLI::IsMember({"strict", "fast"}));
   command.add_option("--graph", o.graph,
