@@ -217,13 +217,14 @@ Bounded by_values(const ExactRun& run) {
 }
 
 /// Of a product whose operands are rounded to bf16: (1 + u)² - 1 of each term, and 2^-15 as above where a norm gives
-/// the rows from what it has in registers. Numbers below 2^-126 count as 0.
+/// the rows from what it has in registers, which are f16 only once stored. Numbers below 2^-126 count as 0.
 constexpr double kBf16Unit = 0x1p-8, kOfBf16 = 2 * kBf16Unit + kBf16Unit * kBf16Unit + 0x1p-15, kLost = 0x1p-100;
 
 void add_roundings(const Tensor& x, Bounded& y, bool bf16 = false) {
   const double u = x.dtype() == DType::f64 ? 2 * unit(DType::f64) : unit(DType::f32);
   const double units = (roundings_of_sum(x.shape().back()) + kPerTerm) * u;
-  for (double& error : y.error) error = bf16 ? error * (units + kOfBf16) + kLost : error * units;
+  const double of_bf16 = kOfBf16 + (x.dtype() == DType::f16 ? unit(DType::f16) : 0);
+  for (double& error : y.error) error = bf16 ? error * (units + of_bf16) + kLost : error * units;
 }
 
 }  // namespace

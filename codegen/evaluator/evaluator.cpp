@@ -63,9 +63,10 @@ void check_api(const Device& device, const EmitOptions& options) {
 /// For fast: with them prompts are products of f16, on CPUs of bf16. Most CPUs have none, and their plans say nothing.
 emit::MatrixUnits units_for(const Device& device, const EmitOptions& options) {
   if (options.numerics != Numerics::fast) return {};
-  if (device.api == Api::cpu) return {emit::matrix_units(device).shape, ""};
+  const emit::MatrixUnits units = emit::matrix_units(device);
+  if (device.api == Api::cpu) return {units.shape, device.mma.empty() ? "" : units.why_not};
   if (options.check_data) return {{}, "the bounds of check data do not know their roundings to f16"};
-  return emit::matrix_units(device);
+  return units;
 }
 
 /// Which of the asked-for passes go over graphs and which over plans. What is neither goes to those, which refuse it.

@@ -179,9 +179,9 @@ enum class Op : std::uint8_t {
   dot4,     // args: a i8x4, b i8x4, sum i32: sum + Σ a[j]·b[j], the same bits on every device. With Dot4::us_sat16 no
             // byte of b may be -128.
   dot4_us,  // the same with a's bytes taken as 0 … 255. With Dot4::us_sat16 sums of two products must fit 16 bits.
-  bf16_pair,  // args: f32 a, b. u32: both rounded to bf16, to nearest even, a in the low half. What is below 2^-126 may
-              // be
-              // 0: matrix units that multiply bf16 take it so.
+  bf16_pair,  // args: f32 a, b. u32: both rounded to bf16, to nearest even, a in the low half.
+              // What is below 2^-126 in size may be 0 instead:
+              // matrix units that multiply bf16 take it so.
   call,       // .ref: Kernel::functions
   // memory and registers
   load,      // .ref buffer; args: element index, for records with .field: block index, place in the field

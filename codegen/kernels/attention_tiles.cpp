@@ -24,6 +24,10 @@ using kir::Tile;
 using kir::Val;
 
 constexpr std::int32_t kInfinityBits = 0x7f800000;
+/// What rounds to an infinity of bf16, or is one.
+constexpr std::int32_t kInfinityBitsOfBf16 = 0x7f7f8000;
+/// Of a workgroup's lines: they lie on a thread's stack.
+constexpr std::int64_t kMostBytes = 1 << 20;
 /// Lines (a row's query head each) whose sums are in registers together.
 constexpr int kLines = 4;
 
@@ -87,12 +91,18 @@ class TiledAttention {
   void rows(const Val& row, const Val& count) {
     const Val C = value_of(k_, what_.keys);
     lines_ = k_.let("n_lines", count * group_);
-    blocks_ = k_.let("n_blocks", (lines_ + (together_ - 1)) / together_);
+    quads_ = k_.let("n_quads", (lines_ + (kLines - 1)) / kLines);
+    Val padded = quads_ * kLines;
+    if (units_) {  // which take as long for one line as for all of theirs
+      by_units_ = k_.let("by_units", lines_ >= kUnitLines / 2);
+      blocks_ = k_.let("n_blocks", (lines_ + (kUnitLines - 1)) / kUnitLines);
+      padded = k_.let("n_padded", select(by_units_, blocks_ * kUnitLines, padded));
+    }
     Val block = k_.constant(0);
     if (what_.has_slot) block = k_.let("slot_of_rows", max(min(slot_[row].load(), value_of(k_, what_.slots) - 1), 0));
     kv_first_ = k_.let("kv_first", (block * what_.kv_heads + kv_head_) * C * D_);
     const Reg begin = k_.var("begin", Kind::i32, Rate::group, C), end = k_.var("end", Kind::i32, Rate::group);
-    k_.for_("line", 0, blocks_ * together_, [&](Val line) {
+    k_.for_("line", 0, padded, [&](Val line) {
       const Val from = k_.let("from", row + min(line, lines_ - 1) / group_);
       const Val own = k_.let("own", pos_[from]);
       const Val own_end = k_.let("own_end", max(min(own + 1, C), 0));
@@ -112,14 +122,14 @@ class TiledAttention {
         "key", begin, end,
         [&](Val key) {
           const Val n = k_.let("n_keys", min(end - key, keys_));
-          const Val finite = stage(key, n);
-          if (!units_) return all_lines(blocks_, key, n, finite);
+          const Staged now = stage(key, n);
+          if (!units_) return all_lines(key, n, now.finite);
           k_.if_(
-              finite,
+              now.paired,
               [&] {
                 k_.for_("block", 0, blocks_, [&](Val b) { units_->meet(k_.let("first_line", b * kUnitLines), key); });
               },
-              [&] { all_lines(k_.let("n_quads", (lines_ + (kLines - 1)) / kLines), key, n, finite); });
+              [&] { all_lines(key, n, now.finite); });
         },
         1, keys_);
     k_.barrier();
@@ -137,9 +147,12 @@ class TiledAttention {
     return (row * what_.heads + kv_head_ * group_ + line % group_) * D_;
   }
 
-  /// Copies keys, turned, and values from `key` on, as f32; behind the last of n keys that one again. Are all values
-  /// finite?
-  Val stage(const Val& key, const Val& n) {
+  struct Staged {
+    Val finite;  // are all values, and where units may multiply them all keys, finite?
+    Val paired;  // with units: are keys and values as those take them, and not turned?
+  };
+  /// Copies keys, turned or paired, and values from `key` on; behind the last of n keys that one again.
+  Staged stage(const Val& key, const Val& n) {
     k_.barrier();
     const Reg peak = k_.var("peak", Kind::i32);
     k_.for_("j", 0, keys_, [&](Val j) {
@@ -155,14 +168,19 @@ class TiledAttention {
       });
     });
     k_.barrier();
-    const auto finite = [&] { return k_.let("finite", k_.let("peak_of_all", k_.lane_max(peak)) < kInfinityBits); };
-    if (!units_) turn_keys();
-    const Val all = units_ ? finite() : Val();
-    if (units_)
-      k_.if_(
-          all, [&] { units_->pair_up(keys_as_stored_, values_); }, [&] { turn_keys(); });
+    const auto finite = [&](std::int32_t limit) {
+      return k_.let("finite", k_.let("peak_of_all", k_.lane_max(peak)) < limit);
+    };
+    if (!units_) {
+      turn_keys();
+      k_.barrier();
+      return {finite(kInfinityBits), {}};
+    }
+    const Val all = finite(kInfinityBitsOfBf16), paired = k_.let("paired", all && by_units_);
+    k_.if_(
+        paired, [&] { units_->pair_up(keys_as_stored_, values_); }, [&] { turn_keys(); });
     k_.barrier();
-    return units_ ? all : finite();
+    return {all, paired};
   }
   void turn_keys() {
     k_.for_("d", 0, D_, [&](Val d) {
@@ -181,8 +199,8 @@ class TiledAttention {
             [&](Val i) { k_.prefetch(rows[from + i * (kLine / size)], keys_ * D_ * size); });
   }
 
-  void all_lines(const Val& blocks, const Val& key, const Val& n, const Val& finite) {
-    k_.for_("block", 0, blocks, [&](Val b) { lines(k_.let("first_line", b * kLines), key, n, finite); });
+  void all_lines(const Val& key, const Val& n, const Val& finite) {
+    k_.for_("block", 0, quads_, [&](Val b) { lines(k_.let("first_line", b * kLines), key, n, finite); });
   }
 
   /// kLines lines meet the staged keys.
@@ -256,7 +274,8 @@ class TiledAttention {
       now.fade[m] = scalar_call(k_, "exp", {before - top});
       const Reg total = k_.var("total_here", Kind::f32);
       k_.each("v", vectors(), [&](Val v) {
-        const Val e = scalar_call(k_, "exp", {max(score[m * vectors() + v] - top, k_.constant(kLeast))});
+        const Val below = k_.let("below", score[m * vectors() + v] - top);  // a NaN stays one
+        const Val e = scalar_call(k_, "exp", {select(below < kLeast, k_.constant(kLeast), below)});
         const Val weight = k_.let("weight", select(sees(line, at(v)), e, k_.constant(0.0)));
         weights_[m * keys_ + v * k_.lanes() + k_.lane()] = weight;
         total += weight;
@@ -317,14 +336,18 @@ class TiledAttention {
   Mem q_, keys_memory_, values_memory_, pos_, slot_, y_;
   Mem queries_, sums_, largest_, totals_, begins_, ends_, turned_, keys_as_stored_, values_, weights_;
   std::optional<AttentionUnits> units_;
-  Val kv_head_, lines_, blocks_, kv_first_;
+  Val kv_head_, lines_, quads_, kv_first_;
+  Val blocks_, by_units_;  // with units
 };
 
 }  // namespace
 
 int attention_tile_rows(const kir::Target& target, const Attention& what) {
-  const int most = target.tuned_or("attention_rows", has_attention_units(target, what) ? 64 : 32);
-  return static_cast<int>(std::clamp<std::int64_t>(what.rows.value, 1, most));
+  const bool units = has_attention_units(target, what);
+  const std::int64_t most = target.tuned_or("attention_rows", units ? 64 : 32);
+  const std::int64_t line = (units ? 12 : 8) * what.head_dim + 16;  // bytes: the query, the sums, four numbers
+  const std::int64_t fits = std::max<std::int64_t>(1, kMostBytes / (line * (what.heads / what.kv_heads)));
+  return static_cast<int>(std::clamp<std::int64_t>(what.rows.value, 1, std::min(most, fits)));
 }
 
 /// Turning keys pays where they meet as many lines as registers hold.
@@ -339,9 +362,10 @@ TemplateKernel attention_tiles(const kir::Target& target, const Attention& what)
   TiledAttention(k, what).run();
   return {.kernel = k.done(),
           .grid = {{Extent{what.kv_heads}, 1}, {what.rows, attention_tile_rows(target, what)}},
-          .reason = fmt::format("{} rows and the heads of a kv head together; keys turned, {} at a time{}",
-                                attention_tile_rows(target, what), vectors_of(target) * target.lanes,
-                                has_attention_units(target, what) ? ", by matrix units of bf16" : "")};
+          .reason = fmt::format("{} rows and the heads of a kv head together; keys {}, {} at a time",
+                                attention_tile_rows(target, what),
+                                has_attention_units(target, what) ? "by matrix units of bf16" : "turned",
+                                vectors_of(target) * target.lanes)};
 }
 
 }  // namespace openinfer::kernels

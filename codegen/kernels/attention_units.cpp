@@ -180,9 +180,10 @@ Val AttentionUnits::power(const Val& x) const {
     Val sum = k_.constant(0.0013333558);  // 2^f = Σ (ln 2)^n / n! f^n
     for (const double c : {0.0096181291, 0.0555041087, 0.2402265070, 0.6931471806, 1.0})
       sum = mul_add(k_, sum, f, k_.constant(c));
-    return bitcast(bitcast(sum, Kind::i32) + (bitcast(shifted, Kind::i32) << 23), Kind::f32);
+    const Val e = k_.let("e", bitcast(bitcast(sum, Kind::i32) + (bitcast(shifted, Kind::i32) << 23), Kind::f32));
+    return select(given[0] != given[0], given[0], e);
   };
-  return k_.call("power", {x}, body, "e^x within 2^-16 for -80 <= x <= 0, e^-80 below", {"x"});
+  return k_.call("power", {x}, body, "e^x within 2^-16 for -80 <= x <= 0, e^-80 below, NaN of NaN", {"x"});
 }
 
 bool has_attention_units(const kir::Target& target, const Attention& what) {

@@ -45,7 +45,7 @@ struct Product {
   std::optional<Experts> experts = {};
   /// x lies in blocks of 8 bits (int8_rows.h), and quants of W are multiplied as bytes: all W by rows, with byte codes.
   bool int8 = false;
-  /// x lies in rows of bf16 (bf16_rows.h), for matrix units: all W are panels.
+  /// x lies in rows of bf16 (bf16_rows.h), for matrix units: all W are panels, or rows of f16 or bf16.
   bool bf16 = false;
   bool codebooks = false;  // binds those (block_code.h): some variant of the dispatch reads iq1, iq2 or iq3
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
@@ -57,9 +57,9 @@ struct Product {
 TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
-/// The one that fits: outer (outer.h), or outer_mma (outer_mma.h), where all weights are panels, else one of the two
-/// above; with Target::mma, matrix units where they serve (product_mma.h). Of experts one of the two above: a row at a
-/// time.
+/// The one that fits: outer_mma (outer_mma.h) where x is bf16, outer (outer.h) where all weights are panels, else one
+/// of the two above; with Target::mma, matrix units where they serve (product_mma.h). Of experts one of the two above:
+/// a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m], with broadcast leading dimensions: strides of 0. Of activations, or with

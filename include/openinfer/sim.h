@@ -33,10 +33,8 @@ std::string_view name(Backend backend);
 /// Errors: invalid_argument, with the names there are.
 Backend backend_from_name(std::string_view name);
 
-/// How compiled steps compute. strict: f32 arithmetic. fast: where the device has integer dot products, what a product
-/// with a weight in blocks reads is rounded to 8 bits, 32 elements with one scale; where it has tiles of bf16 (AMX),
-/// both operands of a prompt's products are rounded to bf16 instead. Sums are f32; plan.txt says which product takes
-/// what.
+/// How compiled steps compute. strict: f32 arithmetic. fast: what products with weights in blocks read is rounded to 8
+/// bits, 32 elements with one scale, or in prompts both operands to bf16, as the device has units for (see plan.txt).
 enum class Numerics : std::uint8_t { strict, fast };
 /// "strict", "fast".
 std::string_view name(Numerics numerics);

@@ -13,6 +13,6 @@ if(TARGET openinfer_command)
     cmake_path(GET file STEM name)
     add_test(NAME cli_${name} COMMAND ${OPENINFER_PYTHON} -B ${file})
     set_tests_properties(cli_${name} PROPERTIES LABELS unit ENVIRONMENT
-      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test_cache;OPENINFER_VULKAN=${vulkan}")
+      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${OPENINFER_TEST_CACHE};OPENINFER_VULKAN=${vulkan}")
   endforeach()
 endif()

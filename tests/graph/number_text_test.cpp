@@ -23,8 +23,8 @@ void check_round_trip(const Tensor& tensor) {
   const Graph again = parse(text);
   GraphBuilder c;
   std::size_t differing = 0;
+  std::vector<std::byte> bytes(tensor.bytes().size());
   for (std::size_t i = 0; i < static_cast<std::size_t>(tensor.count()); ++i) {
-    std::vector<std::byte> bytes(tensor.bytes().size());
     std::string element = element_text(tensor.dtype(), tensor.bytes(), i);
     NumberText number{element.starts_with('-'), element};
     if (number.negative) number.digits.remove_prefix(1);

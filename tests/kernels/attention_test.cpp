@@ -295,6 +295,30 @@ TEST_CASE("what lies beyond a prompt's row counts for nothing by matrix units to
     }
 }
 
+TEST_CASE("a query that is no number gives none, with matrix units and without") {
+  Problem p = prompt(70, 32);
+  const Operands clean = operands_of(p);
+  Operands o = clean;
+  o.q.set((69 * 4 + 1) * 32 + 3, NAN);  // the last row's second head
+  std::vector<kir::Target> all = targets();
+  if (!on_a_device()) all.push_back(with_units());
+  for (const kir::Target& target : all) {
+    const Data y = run_kernel(target, p, o), wanted = run_kernel(target, p, clean);
+    for (std::int64_t i = 0; i < 70 * 4 * 32; ++i) {
+      const bool its = i / 32 == 69 * 4 + 1;
+      if (its ? !std::isnan(y[i]) : y[i] != wanted[i]) FAIL_CHECK(target.lanes << " lanes: y[" << i << "] is " << y[i]);
+    }
+  }
+}
+
+TEST_CASE("many heads to a key take fewer rows at once, so that their lines fit a stack") {
+  Attention what = rows_form(128, 1, 128);
+  what.rows = {512, "N"}, what.has_pos = true;
+  CHECK(attention_tile_rows(with_units(), what) == (1 << 20) / (128 * (12 * 128 + 16)));
+  what.heads = 3, what.head_dim = 64;
+  CHECK(attention_tile_rows(with_units(), what) == 64);
+}
+
 TEST_CASE("what lies beyond a prompt's row counts for nothing, whatever it is") {
   Problem p = prompt(40, 16);
   const Operands clean = operands_of(p);

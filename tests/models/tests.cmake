@@ -28,7 +28,7 @@ if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
   foreach(case Sim Cpu Vulkan)
     add_test(NAME models_families_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/family_graphs_test.py ${case})
     set_tests_properties(models_families_${case} PROPERTIES LABELS unit TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT
-      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test_cache")
+      "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${OPENINFER_TEST_CACHE}")
   endforeach()
   set_tests_properties(models_families_Vulkan PROPERTIES LABELS model)
 endif()
