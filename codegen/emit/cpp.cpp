@@ -394,20 +394,6 @@ class CppRenderer final : public Renderer {
 
   // --- around the body ---
 
-  /// Arrays of what is wider than a byte are loaded through pointers, which a packed struct does not give. They lie at
-  /// multiples of their size: tensors do, and blocks of such a record are as long.
-  static bool lies_naturally(const kir::Record& r) {
-    bool arrays = false;
-    int at = 0, widest = 1;
-    for (const kir::Record::Field& f : r.fields) {
-      const int bytes = kir::info(f.kind).bytes;
-      if (at % bytes != 0) return false;
-      arrays = arrays || (bytes > 1 && f.count > 1);
-      widest = std::max(widest, bytes);
-      at += bytes * f.count;
-    }
-    return arrays && at % widest == 0;
-  }
   void records() override {
     for (const kir::Record& r : k_.records) {
       line(fmt::format("#ifndef RECORD_{}", r.name));
@@ -422,14 +408,20 @@ class CppRenderer final : public Renderer {
       line("");
     }
   }
+  /// In a namespace of the kernel's own, so that kernels may be compiled as one source.
   void function(const kir::Function& f) override {
-    const Called& called = called_[static_cast<std::size_t>(&f - k_.functions.data())];
-    if (!called.scalar && !called.vector) return;  // nothing that is left calls it
+    const auto i = &f - k_.functions.data();
+    if (!is_called(called_[static_cast<std::size_t>(i)])) return;  // nothing that is left calls it
+    if (std::none_of(called_.begin(), called_.begin() + i, is_called))
+      line(fmt::format("namespace {} {{", functions_name()));
     if (!f.comment.empty()) line("// " + f.comment);
-    if (called.scalar) one_function(f, true);
-    if (called.vector) one_function(f, false);
+    if (called_[static_cast<std::size_t>(i)].scalar) one_function(f, true);
+    if (called_[static_cast<std::size_t>(i)].vector) one_function(f, false);
+    if (std::none_of(called_.begin() + i + 1, called_.end(), is_called)) line("}  // namespace " + functions_name());
     line("");
   }
+  static bool is_called(const Called& c) { return c.scalar || c.vector; }
+  std::string functions_name() const { return k_.name + "_functions"; }
   void one_function(const kir::Function& f, bool scalar) {
     scalar_form_ = scalar;
     std::string parameters;
@@ -467,6 +459,7 @@ class CppRenderer final : public Renderer {
       line(start);
     }
     ++depth_;
+    if (std::any_of(called_.begin(), called_.end(), is_called)) line("using namespace " + functions_name() + ";");
     for (const kir::Buffer& b : k_.buffers)
       if (b.space == kir::Space::shared)
         line(fmt::format("alignas(64) {} {}[{}];", memory_type(b.kind), b.name, b.count));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/emit/cpp_text.h"
 
+#include <algorithm>
+
 #include "codegen/emit/renderer.h"
 #include "lib/base/fail.h"
 
@@ -78,6 +80,19 @@ std::string cpp_literal(const kir::Node& n) {
     case Kind::u16: break;
   }
   return i32_text(n.integer);
+}
+
+bool lies_naturally(const kir::Record& record) {
+  bool arrays = false;
+  int at = 0, widest = 1;
+  for (const kir::Record::Field& f : record.fields) {
+    const int bytes = kir::info(f.kind).bytes;
+    if (at % bytes != 0) return false;
+    arrays = arrays || (bytes > 1 && f.count > 1);
+    widest = std::max(widest, bytes);
+    at += bytes * f.count;
+  }
+  return arrays && at % widest == 0;
 }
 
 }  // namespace openinfer::emit

@@ -30,6 +30,10 @@ std::string cpp_stored_type(kir::Kind kind);
 /// A constant of its kind.
 std::string cpp_literal(const kir::Node& constant);
 
+/// Is it one that need not be packed? Arrays of what is wider than a byte are loaded through pointers, which a packed
+/// struct does not give. They lie at multiples of their size: tensors do, and blocks of such a record are as long.
+bool lies_naturally(const kir::Record& record);
+
 /// The language's words, and what every kernel finds in the prelude.
 inline constexpr auto kCppReserved = std::to_array<std::string_view>(
     {"alignas", "alignof",   "and",       "and_eq",    "asm",      "auto",     "bitand",   "bitor",

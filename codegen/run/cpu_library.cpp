@@ -287,8 +287,7 @@ std::string library_source(const plan::Plan& plan, int lanes) {
     kir::Kernel code = k.code;
     code.provenance.clear();  // comments tell figures that change with a session's sizes; the code does not
     for (kir::Buffer& b : code.buffers) b.comment.clear();
-    source += fmt::format("namespace {}_functions {{\n{}}}\nusing {}_functions::{};\n\n", code.name,
-                          emit::render_cpp(code, emit::CppLinkage::cpp), code.name, code.name);
+    source += emit::render_cpp(code, emit::CppLinkage::cpp) + "\n";
   }
   source += "}  // namespace kernel\n\n";
   for (std::size_t i = 0; i < plan.kernels.size(); ++i) source += entry_function(plan.kernels[i].code, i);

@@ -36,10 +36,12 @@ struct q8_0_x16 {  // 544 bytes
 };
 #endif
 
+namespace panels_q8_0_int8_functions {
 // four signed bytes, each raised by 128
 static inline i32x16 plus_128(i32x16 bytes) {
   return bytes ^ -2139062144;
 }
+}  // namespace panels_q8_0_int8_functions
 
 extern "C" void panels_q8_0_int8(
     const int8_words* x_int8,  // (N, K / 32)
@@ -47,6 +49,7 @@ extern "C" void panels_q8_0_int8(
     float* __restrict y,
     int N,
     int group) {
+  using namespace panels_q8_0_int8_functions;
   const int first_row = group / 12 * 128;
   const int end_row = min(first_row + 128, N);
   const int rest = first_row + (end_row - first_row) / 16 * 16;

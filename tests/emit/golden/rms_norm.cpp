@@ -1,3 +1,4 @@
+namespace rms_norm_functions {
 // 1 / √x within 1 ULP
 static inline float rsqrt(float x) {
   const bool small = x < 5.421011e-20f;
@@ -14,8 +15,10 @@ static inline float rsqrt(float x) {
       (x == 0.0f ? bitcast<float>(bitcast<unsigned>(__builtin_inff()) |
       (bitcast<unsigned>(x) & 2147483648u)) : __builtin_nanf(""));
 }
+}  // namespace rms_norm_functions
 
 extern "C" void rms_norm(const float* x, const bf16* w, float* __restrict y, int rows, int group) {
+  using namespace rms_norm_functions;
   const int first = group * 3;
   const int last = min(first + 3, rows);
   for (int row = first; row < last; ++row) {

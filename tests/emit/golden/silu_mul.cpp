@@ -1,3 +1,4 @@
+namespace silu_mul_functions {
 // e^x within 1 ULP
 static inline f32x16 exp(f32x16 x) {
   const f32x16 c_2 = select(89.0f < x, splat<f32x16>(89.0f),
@@ -17,9 +18,11 @@ static inline f32x16 sigmoid(f32x16 x) {
   const f32x16 exp_value = exp(-abs(x));
   return select(x < 0.0f, exp_value, splat<f32x16>(1.0f)) / (1.0f + exp_value);
 }
+}  // namespace silu_mul_functions
 
 extern "C" void silu_mul(const float* a, const bf16* b, const float* c, float* __restrict gated_out,
     f16* __restrict ratio_out, int rows, int group) {
+  using namespace silu_mul_functions;
   const int row = group * 91;
   const int r_end = min(row + 91, rows);
   for (int r = row; r < r_end; ++r) {

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
-#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,12 +120,15 @@ inline void set(Flags& flags, std::string_view flag, std::string_view value) {
 }
 
 inline Flags parse(int argc, char** argv) {
-  static const std::set<std::string_view> kWithValue = {
+  constexpr std::string_view kWithValue[] = {
       "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",    "--logits",      "--stats",
       "--input",      "--output",   "--dim",         "--gpu",    "--batch", "--check-data", "--memory-limit"};
-  static const std::set<std::string_view> kRepeats = {"--prompt-ids", "--input", "--output", "--dim"};
+  constexpr std::string_view kRepeats[] = {"--prompt-ids", "--input", "--output", "--dim"};
+  const auto is_in = [](std::span<const std::string_view> words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
   Flags flags;
-  std::set<std::string_view> given;
+  std::vector<std::string_view> given;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
@@ -133,10 +136,10 @@ inline Flags parse(int argc, char** argv) {
       throw WrongUsage(std::string(word) + ": this program runs on a CPU");
     if (word.starts_with("--check") && !kCheckData)
       throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
-    if (kWithValue.contains(word)) {
+    if (is_in(kWithValue, word)) {
       if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
-      if (!kRepeats.contains(word) && !given.insert(word).second)
-        throw WrongUsage(std::string(word) + " may be given once");
+      if (!is_in(kRepeats, word) && is_in(given, word)) throw WrongUsage(std::string(word) + " may be given once");
+      given.push_back(word);
       set(flags, word, argv[++i]);
     } else if (word == "--ignore-eos") {
       flags.ignore_eos = true;

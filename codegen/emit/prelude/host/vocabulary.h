@@ -1,12 +1,13 @@
 // The words of a package: text of token ids, without the tokenizer that makes ids of text.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reader.h"
 
@@ -19,12 +20,12 @@ class Vocabulary {
     const opnf::Map& words = reader_.tokenizer();
     if (const auto tokens = words.find("tokens")) tokens_ = tokens->strings();
     if (const auto types = words.find("token_types")) types_ = types->array<std::int32_t>(kI32);
-    if (const auto end = words.find("eos_id")) ends_.insert(end->integer());
+    if (const auto end = words.find("eos_id")) ends_.push_back(end->integer());
     if (const auto ends = words.find("eos_ids"))
-      for (const std::int32_t id : ends->array<std::int32_t>(kI32)) ends_.insert(id);
+      for (const std::int32_t id : ends->array<std::int32_t>(kI32)) ends_.push_back(id);
   }
   bool empty() const { return tokens_.size() == 0; }
-  bool is_end(std::int32_t id) const { return ends_.contains(id); }
+  bool is_end(std::int32_t id) const { return std::find(ends_.begin(), ends_.end(), id) != ends_.end(); }
   /// The bytes of a token; nothing of control tokens.
   std::string bytes(std::int32_t id) const {
     const auto i = static_cast<std::size_t>(id);
@@ -65,7 +66,7 @@ class Vocabulary {
   opnf::Reader reader_;
   opnf::Strings tokens_;
   std::span<const std::int32_t> types_;
-  std::set<std::int64_t> ends_;
+  std::vector<std::int64_t> ends_;
 };
 
 }  // namespace MODEL_NAME
