@@ -52,19 +52,14 @@ string quoted(string_view s) {
   for (const char c : s.substr(0, 80)) out += c >= 32 && c < 127 ? c : '?';
   return out + (s.size() > 80 ? "…\"" : "\"");
 }
-[[noreturn]] void fail_with(Code code, std::initializer_list<Part> parts) {
-  string message;
-  for (const Part& part : parts) message += part.text();
-  throw Error(code, message);
+using Parts = std::initializer_list<Part>;  // and no templates, which would compile for each of a hundred messages
+string joined(Parts parts) {
+  string text;
+  for (const Part& part : parts) text += part.text();
+  return text;
 }
-template <class... Parts>
-[[noreturn]] void fail(Code code, const Parts&... parts) {
-  fail_with(code, {Part(parts)...});
-}
-template <class... Parts>
-[[noreturn]] void corrupt(const Parts&... parts) {
-  fail_with(Code::corrupt, {Part(parts)...});
-}
+[[noreturn]] void fail(Code code, Parts parts) { throw Error(code, joined(parts)); }
+[[noreturn]] void corrupt(Parts parts) { fail(Code::corrupt, parts); }
 
 // ---- arithmetic and bytes ----
 template <class T>
@@ -98,7 +93,7 @@ void check_key_chars(string_view what, string_view keys) {
   }
   const auto bad = std::find_if_not(keys.begin() + static_cast<std::ptrdiff_t>(at), keys.end(), key_char);
   if (bad == keys.end()) return;
-  corrupt(what, ": byte ", static_cast<int>(static_cast<uint8_t>(*bad)), " in a key; A-Za-z0-9._/- are allowed");
+  corrupt({what, ": byte ", static_cast<int>(static_cast<uint8_t>(*bad)), " in a key; A-Za-z0-9._/- are allowed"});
 }
 /// memcmp's order, eight bytes at a time: both are followed by at least eight bytes that may be read.
 inline bool ascending(string_view a, string_view b) {
@@ -202,28 +197,28 @@ bool product(const uint64_t* dims, size_t rank, uint64_t& count) {
 }
 
 void check_value(const Entry& e, const std::byte* at, string_view where, string_view key) {
-  const auto bad = [&](const auto&... what) { corrupt(where, " ", quoted(key), ": ", what...); };
-  if (e.form > 2 || (e.type == kString && e.form == 2)) bad("unknown form ", e.form);
-  if (e.type != kString && !is_value_type(e.type)) bad("unknown value type ", e.type);
-  if (e.form == 0 && e.count != 1) bad("a scalar with ", e.count, " elements");
-  if (e.rank > 8 || (e.rank && e.form != 2)) bad("rank ", e.rank);
+  const auto bad = [&](Parts what) { corrupt({where, " ", quoted(key), ": ", joined(what)}); };
+  if (e.form > 2 || (e.type == kString && e.form == 2)) bad({"unknown form ", e.form});
+  if (e.type != kString && !is_value_type(e.type)) bad({"unknown value type ", e.type});
+  if (e.form == 0 && e.count != 1) bad({"a scalar with ", e.count, " elements"});
+  if (e.rank > 8 || (e.rank && e.form != 2)) bad({"rank ", e.rank});
   if (e.type == kString) {
     if (e.form == 0 && e.length > kMaxString)
-      bad("a string of ", e.length, " bytes, at most ", kMaxString, " are allowed");
+      bad({"a string of ", e.length, " bytes, at most ", kMaxString, " are allowed"});
     if (e.form == 0) return;
-    if (e.count > e.length / 4) bad(e.count, " strings cannot fit ", e.length, " bytes");
+    if (e.count > e.length / 4) bad({e.count, " strings cannot fit ", e.length, " bytes"});
     const uint64_t last = e.count ? load<uint32_t>(at + 4 * (e.count - 1)) : 0;
-    if (last != e.length - 4 * e.count) bad("its strings end at ", last, " of ", e.length - 4 * e.count, " bytes");
+    if (last != e.length - 4 * e.count) bad({"its strings end at ", last, " of ", e.length - 4 * e.count, " bytes"});
     return;
   }
   const uint64_t width = kDTypeOfCode[e.type]->block_bytes, dims = 8 * uint64_t{e.rank};
   if (e.length < dims || (e.length - dims) % width || (e.length - dims) / width != e.count)
-    bad(e.count, " elements of ", width, " bytes do not take ", e.length, " bytes");
+    bad({e.count, " elements of ", width, " bytes do not take ", e.length, " bytes"});
   uint64_t count = 0;
   if (e.form == 2 && (!product(reinterpret_cast<const uint64_t*>(at), e.rank, count) || count != e.count))
-    bad("its dimensions do not give ", e.count, " elements");
+    bad({"its dimensions do not give ", e.count, " elements"});
   if (e.form == 0 && e.type == kBool && load<uint8_t>(at) > 1)
-    bad("a bool that is ", load<uint8_t>(at), ", neither 0 nor 1");
+    bad({"a bool that is ", load<uint8_t>(at), ", neither 0 nor 1"});
 }
 
 }  // namespace
@@ -290,7 +285,7 @@ string_view section_name(uint32_t kind) {
 string_view Strings::operator[](size_t i) const {
   const uint32_t from = i ? ends_[i - 1] : 0, to = ends_[i];
   if (from > to || to > text_.size())
-    corrupt("string ", i, " of an array ends at ", to, ", it begins at ", from, " of ", text_.size(), " bytes");
+    corrupt({"string ", i, " of an array ends at ", to, ", it begins at ", from, " of ", text_.size(), " bytes"});
   return text_.substr(from, to - from);
 }
 
@@ -299,7 +294,7 @@ string Value::type_name() const {
   return form == Form::scalar ? element : form == Form::array ? element + "[]" : element + " tensor";
 }
 void Value::wrong(string_view wanted) const {
-  fail(Code::wrong_type, quoted(key), " is ", type_name(), ", not ", wanted);
+  fail(Code::wrong_type, {quoted(key), " is ", type_name(), ", not ", wanted});
 }
 void Value::expect(uint8_t code, size_t width) const {
   const DTypeInfo* wanted = kDTypeOfCode[code];
@@ -348,36 +343,36 @@ double Value::number() const {
 
 Map::Map(string_view name, std::span<const std::byte> section) : name_(name), bytes_(section) {
   const std::byte* base = section.data();
-  if (section.size() < 8) corrupt(name, ": ", section.size(), " bytes are no map");
+  if (section.size() < 8) corrupt({name, ": ", section.size(), " bytes are no map"});
   size_ = load<uint32_t>(base);
-  if (size_ > (section.size() - 8) / 32) corrupt(name, ": ", size_, " entries cannot fit ", section.size(), " bytes");
+  if (size_ > (section.size() - 8) / 32) corrupt({name, ": ", size_, " entries cannot fit ", section.size(), " bytes"});
   uint64_t key_at = 8 + 32 * size_, keys_end = key_at;
   for (size_t i = 0; i < size_; ++i) {
     const uint8_t length = load<Entry>(base + 8 + 32 * i).key_length;
-    if (!length) corrupt(name, ": entry ", i, " has an empty key");
+    if (!length) corrupt({name, ": entry ", i, " has an empty key"});
     keys_end += length;
   }
-  if (keys_end > section.size()) corrupt(name, ": the keys reach beyond the section");
+  if (keys_end > section.size()) corrupt({name, ": the keys reach beyond the section"});
   check_key_chars(name, {reinterpret_cast<const char*>(base) + key_at, keys_end - key_at});
   uint64_t end = keys_end;
   string_view before;
   for (size_t i = 0; i < size_; ++i) {
     const auto e = load<Entry>(base + 8 + 32 * i);
     if (e.key_offset != key_at)
-      corrupt(name, ": entry ", i, " has its key at ", e.key_offset, " (", e.key_length, " bytes), expected at ",
-              key_at);
+      corrupt(
+          {name, ": entry ", i, " has its key at ", e.key_offset, " (", e.key_length, " bytes), expected at ", key_at});
     const string_view key{reinterpret_cast<const char*>(base) + key_at, e.key_length};
-    if (key <= before) corrupt(name, ": key ", quoted(key), key == before ? " occurs twice" : " is out of order");
+    if (key <= before) corrupt({name, ": key ", quoted(key), key == before ? " occurs twice" : " is out of order"});
     const uint64_t at = aligned(end, 8);
     if (e.value_offset != at || at > section.size() || e.length > section.size() - at)
-      corrupt(name, " ", quoted(key), ": ", e.length, " bytes at ", e.value_offset, ", expected at ", at, " of ",
-              section.size());
-    if (!all_zero(base + end, at - end)) corrupt(name, " ", quoted(key), ": the padding before it is not zero");
+      corrupt({name, " ", quoted(key), ": ", e.length, " bytes at ", e.value_offset, ", expected at ", at, " of ",
+               section.size()});
+    if (!all_zero(base + end, at - end)) corrupt({name, " ", quoted(key), ": the padding before it is not zero"});
     check_value(e, base + at, name, key);
     key_at += e.key_length, end = at + e.length, before = key;
   }
   if (load<uint32_t>(base + 4) || end != section.size())
-    corrupt(name, ": ends at ", end, " of ", section.size(), " bytes");
+    corrupt({name, ": ends at ", end, " of ", section.size(), " bytes"});
 }
 
 Value Map::operator[](size_t i) const {
@@ -404,7 +399,7 @@ std::optional<Value> Map::find(string_view key) const {
 }
 Value Map::at(string_view key) const {
   if (const auto value = find(key)) return *value;
-  fail(Code::not_found, name_.empty() ? "the package" : name_, " has no ", quoted(key));
+  fail(Code::not_found, {name_.empty() ? "the package" : name_, " has no ", quoted(key)});
 }
 
 // ---- the open package ----
@@ -430,33 +425,34 @@ struct File {
     fd = ::open(path.c_str(),
                 O_RDONLY | O_CLOEXEC | O_NONBLOCK | (follow_links ? 0 : O_NOFOLLOW));  // a pipe must not block
     if (fd < 0 && errno == ELOOP && !follow_links)
-      corrupt("is a symbolic link; a shard must be a file of the same folder");
-    if (fd < 0) fail(Code::io, "cannot open: ", std::strerror(errno));
+      corrupt({"is a symbolic link; a shard must be a file of the same folder"});
+    if (fd < 0) fail(Code::io, {"cannot open: ", std::strerror(errno)});
     struct stat status {};
-    if (::fstat(fd, &status) != 0) fail(Code::io, "cannot stat: ", std::strerror(errno));
-    if (S_ISDIR(status.st_mode)) fail(Code::io, "is a directory, not a package");
-    if (!S_ISREG(status.st_mode)) fail(Code::io, "is not a regular file");
+    if (::fstat(fd, &status) != 0) fail(Code::io, {"cannot stat: ", std::strerror(errno)});
+    if (S_ISDIR(status.st_mode)) fail(Code::io, {"is a directory, not a package"});
+    if (!S_ISREG(status.st_mode)) fail(Code::io, {"is not a regular file"});
     size = static_cast<uint64_t>(status.st_size);
   }
   void map() {
     if (size == 0) return;
     void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) fail(Code::io, "cannot map ", size, " bytes: ", std::strerror(errno));
+    if (at == MAP_FAILED) fail(Code::io, {"cannot map ", size, " bytes: ", std::strerror(errno)});
     mapped = static_cast<const std::byte*>(at);
   }
   void check_not_cut() const {
     struct stat status {};
     if (::fstat(fd, &status) != 0 || static_cast<uint64_t>(status.st_size) < size)
-      fail(Code::io, path, ": was cut from ", size, " to ", static_cast<uint64_t>(status.st_size), " bytes while open");
+      fail(Code::io,
+           {path, ": was cut from ", size, " to ", static_cast<uint64_t>(status.st_size), " bytes while open"});
   }
   void read(uint64_t offset, std::span<std::byte> to) const {
     if (offset > size || to.size() > size - offset)
-      fail(Code::io, path, ": ", to.size(), " bytes at ", offset, " lie beyond its end");
+      fail(Code::io, {path, ": ", to.size(), " bytes at ", offset, " lie beyond its end"});
     while (!to.empty()) {
       const ssize_t got = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) fail(Code::io, path, ": cannot read: ", std::strerror(errno));
-      if (got == 0) fail(Code::io, path, ": was cut while open: no bytes at ", offset);
+      if (got < 0) fail(Code::io, {path, ": cannot read: ", std::strerror(errno)});
+      if (got == 0) fail(Code::io, {path, ": was cut while open: no bytes at ", offset});
       to = to.subspan(static_cast<size_t>(got)), offset += static_cast<uint64_t>(got);
     }
   }
@@ -491,7 +487,7 @@ struct Reader::Package {
 
   /// Copies: the file may be changed or cut while it is open, and the tables have been checked only once.
   std::span<const std::byte> fetch(uint64_t offset, uint64_t size) {  // callers have checked the range
-    if (size > kMaxSection) corrupt("a section of ", size, " bytes; at most ", kMaxSection, " are allowed");
+    if (size > kMaxSection) corrupt({"a section of ", size, " bytes; at most ", kMaxSection, " are allowed"});
     copies.push_back(std::make_unique_for_overwrite<uint64_t[]>(size / 8 + 2));
     copies.back()[size / 8] = copies.back()[size / 8 + 1] = 0;
     const std::span<std::byte> copy{reinterpret_cast<std::byte*>(copies.back().get()), size};
@@ -510,9 +506,8 @@ struct Reader::Package {
     if (row.flags & 1) std::swap(out[row.rank - 1], out[row.rank - 2]);
     return out;
   }
-  template <class... Parts>
-  [[noreturn]] void bad(const Row& row, const Parts&... what) const {
-    corrupt("tensor ", quoted(key(row)), ": ", what...);
+  [[noreturn]] void bad(const Row& row, Parts what) const {
+    corrupt({"tensor ", quoted(key(row)), ": ", joined(what)});
   }
 
   void read_header();
@@ -533,30 +528,30 @@ struct Reader::Package {
 
 void Reader::Package::read_header() {
   const uint64_t size = files[0].size;
-  if (size < sizeof(Header)) corrupt("has ", size, " bytes, fewer than a package's header");
+  if (size < sizeof(Header)) corrupt({"has ", size, " bytes, fewer than a package's header"});
   files[0].read(0, {reinterpret_cast<std::byte*>(&header), sizeof(Header)});
   const Header& h = header;
   if (string_view(h.magic, 4) == "GGUF")
-    corrupt("is a GGUF file, not a package: convert it first (scripts/convert.py)");
-  if (string_view(h.magic, 8) != "OINF\r\n\x1a\n") corrupt("is not an OPNF package: its first bytes are not OINF");
-  if (h.endian != kEndian) corrupt("has the endian tag ", h.endian, ", expected ", kEndian);
-  if (h.major != 1) fail(Code::unsupported, "has format version ", h.major, ".", h.minor, ", this reader knows 1.x");
+    corrupt({"is a GGUF file, not a package: convert it first (scripts/convert.py)"});
+  if (string_view(h.magic, 8) != "OINF\r\n\x1a\n") corrupt({"is not an OPNF package: its first bytes are not OINF"});
+  if (h.endian != kEndian) corrupt({"has the endian tag ", h.endian, ", expected ", kEndian});
+  if (h.major != 1) fail(Code::unsupported, {"has format version ", h.major, ".", h.minor, ", this reader knows 1.x"});
   if (h.header_size != sizeof(Header))
-    corrupt("says its header has ", h.header_size, " bytes, expected ", sizeof(Header));
+    corrupt({"says its header has ", h.header_size, " bytes, expected ", sizeof(Header)});
   if (h.file_size != size)
-    corrupt("is ", size, " bytes long, its header says ", h.file_size,
-            size < h.file_size ? ": cut short or not complete" : ": something stands behind its end");
+    corrupt({"is ", size, " bytes long, its header says ", h.file_size,
+             size < h.file_size ? ": cut short or not complete" : ": something stands behind its end"});
   if (h.required)
-    fail(Code::unsupported, "needs feature ", std::countr_zero(h.required), ", which this reader does not know");
+    fail(Code::unsupported, {"needs feature ", std::countr_zero(h.required), ", which this reader does not know"});
   if (h.section_count == 0 || h.section_count > 1024)
-    corrupt("says it has ", h.section_count, " sections, 1 … 1024 are allowed");
+    corrupt({"says it has ", h.section_count, " sections, 1 … 1024 are allowed"});
   const uint64_t table_end = sizeof(Header) + sizeof(SectionEntry) * uint64_t{h.section_count};
   if (h.index_end < table_end || h.index_end > size)
-    corrupt("says its index ends at ", h.index_end, " of ", size, " bytes");
+    corrupt({"says its index ends at ", h.index_end, " of ", size, " bytes"});
   if (mode == Mode::map) files[0].map();
   const auto index = fetch(0, h.index_end);
   const uint64_t sum = xxh64(index.data() + sizeof(Header), h.index_end - sizeof(Header), xxh64(&header, 56));
-  if (sum != h.checksum) corrupt("its header or index is damaged: the checksum differs");
+  if (sum != h.checksum) corrupt({"its header or index is damaged: the checksum differs"});
   read_sections(index);
 }
 
@@ -567,37 +562,37 @@ void Reader::Package::read_sections(std::span<const std::byte> index) {
   for (const SectionEntry& s : sections) {
     const string name =
         section_name(s.kind).empty() ? "section kind " + std::to_string(s.kind) : string(section_name(s.kind));
-    if (s.flags > 1 || s.zero) corrupt(name, ": flags ", s.flags, " and ", s.zero, " are not known");
+    if (s.flags > 1 || s.zero) corrupt({name, ": flags ", s.flags, " and ", s.zero, " are not known"});
     if (!power_of_two_in(s.alignment, 8, 1 << 20))
-      corrupt(name, ": alignment ", s.alignment, " is no power of two from 8 to 2^20");
-    if (s.offset < end) corrupt(name, ": begins at ", s.offset, " and overlaps what ends at ", end);
+      corrupt({name, ": alignment ", s.alignment, " is no power of two from 8 to 2^20"});
+    if (s.offset < end) corrupt({name, ": begins at ", s.offset, " and overlaps what ends at ", end});
     if (s.offset != aligned(end, s.alignment))
-      corrupt(name, ": begins at ", s.offset, ", expected at ", aligned(end, s.alignment));
+      corrupt({name, ": begins at ", s.offset, ", expected at ", aligned(end, s.alignment)});
     if (s.offset > header.file_size || s.length > header.file_size - s.offset)
-      corrupt(name, ": ", s.length, " bytes at ", s.offset, " reach beyond the end of the file (", header.file_size,
-              ")");
+      corrupt(
+          {name, ": ", s.length, " bytes at ", s.offset, " reach beyond the end of the file (", header.file_size, ")"});
     if (section_name(s.kind).empty() && (s.flags & 1))
-      fail(Code::unsupported, name, " is required, and this reader does not know it");
-    if (data_end) corrupt(name, ": follows DATA, which must be the last section");
+      fail(Code::unsupported, {name, " is required, and this reader does not know it"});
+    if (data_end) corrupt({name, ": follows DATA, which must be the last section"});
     if (s.offset <= header.index_end && !all_zero(index.data() + end, s.offset - end))
-      corrupt(name, ": the bytes before it are not zero");
+      corrupt({name, ": the bytes before it are not zero"});
     end = s.offset + s.length;
     if (section_name(s.kind).empty()) continue;
     const auto kind = static_cast<Section>(s.kind);
-    if (known[s.kind].data()) corrupt(name, " occurs twice");
-    if (after_tensors && (s.kind <= 3 || kind == Section::shards)) corrupt(name, ": must lie before TENSORS");
+    if (known[s.kind].data()) corrupt({name, " occurs twice"});
+    if (after_tensors && (s.kind <= 3 || kind == Section::shards)) corrupt({name, ": must lie before TENSORS"});
     if (kind == Section::data) {
-      if (s.alignment < kPage) corrupt(name, ": alignment ", s.alignment, ", expected ", kPage);
+      if (s.alignment < kPage) corrupt({name, ": alignment ", s.alignment, ", expected ", kPage});
       data_offset = s.offset, data_end = end;
     } else {
       known[s.kind] = end <= header.index_end ? index.subspan(s.offset, s.length) : fetch(s.offset, s.length);
     }
     after_tensors = after_tensors || kind == Section::tensors;
     if (kind == Section::tensors && end != header.index_end)
-      corrupt("TENSORS: ends at ", end, ", the index at ", header.index_end);
+      corrupt({"TENSORS: ends at ", end, ", the index at ", header.index_end});
   }
-  if (end != header.file_size) corrupt("its sections end at ", end, " of ", header.file_size, " bytes");
-  if (!after_tensors) corrupt("has no TENSORS section");
+  if (end != header.file_size) corrupt({"its sections end at ", end, " of ", header.file_size, " bytes"});
+  if (!after_tensors) corrupt({"has no TENSORS section"});
   for (auto [kind, map] : {std::pair{Section::metadata, &metadata},
                            {Section::dims, &dims},
                            {Section::states, &states},
@@ -612,12 +607,12 @@ void Reader::Package::read_dims() {
   for (size_t i = 0; i < dims.size(); ++i) {
     const Value v = dims[i];
     if (v.type != kI64 || v.form != Form::array || v.count != 2)
-      corrupt("DIMS ", quoted(v.key), ": is ", v.type_name(), ", expected i64[2]");
+      corrupt({"DIMS ", quoted(v.key), ": is ", v.type_name(), ", expected i64[2]"});
     const auto bounds = v.array<std::int64_t>(kI64);
     if (bounds[0] < 0 || bounds[0] > bounds[1] || bounds[1] >= static_cast<std::int64_t>(kMaxDim))
-      corrupt("DIMS ", quoted(v.key), ": bounds [", bounds[0], ", ", bounds[1], "] are not 0 <= min <= max < 2^62");
+      corrupt({"DIMS ", quoted(v.key), ": bounds [", bounds[0], ", ", bounds[1], "] are not 0 <= min <= max < 2^62"});
     if ((v.key[0] | 32) < 'a' || (v.key[0] | 32) > 'z')
-      corrupt("DIMS ", quoted(v.key), ": a name begins with a letter");
+      corrupt({"DIMS ", quoted(v.key), ": a name begins with a letter"});
   }
 }
 
@@ -626,25 +621,26 @@ void Reader::Package::read_states() {
     return !s.empty() && s.size() <= 19 && (s == "0" || s[0] != '0') && s.find_first_not_of("0123456789") == s.npos &&
            std::stoull(string(s)) < kMaxDim;
   };
-  if (states.size() % 3) corrupt("STATES: ", states.size(), " entries, a state has three");
+  if (states.size() % 3) corrupt({"STATES: ", states.size(), " entries, a state has three"});
   for (size_t i = 0; i < states.size(); i += 3) {
     const Value dtype = states[i], layout = states[i + 1], shape = states[i + 2];
     const string name(dtype.key.substr(0, dtype.key.find('/')));
     if (name.empty() || dtype.key != name + "/dtype" || layout.key != name + "/layout" || shape.key != name + "/shape")
-      corrupt("STATES ", quoted(dtype.key), ": a state has dtype, layout and shape");
+      corrupt({"STATES ", quoted(dtype.key), ": a state has dtype, layout and shape"});
     if (dtype.type != kString || layout.type != kString || shape.type != kString || dtype.form != Form::scalar ||
         layout.form != Form::scalar || shape.form != Form::array)
-      corrupt("STATES ", quoted(name), ": dtype and layout are strings, shape is a string array");
-    if (!find_dtype_named(dtype.string())) corrupt("STATES ", quoted(name), ": unknown dtype ", quoted(dtype.string()));
+      corrupt({"STATES ", quoted(name), ": dtype and layout are strings, shape is a string array"});
+    if (!find_dtype_named(dtype.string()))
+      corrupt({"STATES ", quoted(name), ": unknown dtype ", quoted(dtype.string())});
     const bool cache = layout.string() == "kv_cache";
     if (!cache && layout.string() != "tensor")
-      corrupt("STATES ", quoted(name), ": unknown layout ", quoted(layout.string()));
+      corrupt({"STATES ", quoted(name), ": unknown layout ", quoted(layout.string())});
     const Strings sizes = shape.strings();
     if (cache ? sizes.size() != 5 : sizes.size() > 8)
-      corrupt("STATES ", quoted(name), ": ", sizes.size(), " sizes for ", layout.string());
+      corrupt({"STATES ", quoted(name), ": ", sizes.size(), " sizes for ", layout.string()});
     for (size_t d = 0; d < sizes.size(); ++d)
       if (!decimal(sizes[d]) && !dims.find(sizes[d]))
-        corrupt("STATES ", quoted(name), ": size ", quoted(sizes[d]), " is no number and not in DIMS");
+        corrupt({"STATES ", quoted(name), ": size ", quoted(sizes[d]), " is no number and not in DIMS"});
   }
 }
 
@@ -654,18 +650,18 @@ void Reader::Package::open_shards() {
   const auto sizes = shards.at("sizes").array<uint64_t>(kU64), hashes = shards.at("hashes").array<uint64_t>(kU64);
   if (shards.size() != 3 || names.size() == 0 || names.size() > 65535 || sizes.size() != names.size() ||
       hashes.size() != names.size())
-    corrupt("SHARDS: ", names.size(), " names, ", sizes.size(), " sizes and ", hashes.size(), " hashes do not agree");
+    corrupt({"SHARDS: ", names.size(), " names, ", sizes.size(), " sizes and ", hashes.size(), " hashes do not agree"});
   const string folder = files[0].path.substr(0, files[0].path.rfind('/') + 1);
   for (size_t i = 0; i < names.size(); ++i) {
     if (!is_name(names[i]) || names[i][0] == '.' || names[i].find('/') != names[i].npos)
-      corrupt("SHARDS: ", quoted(names[i]), " is not a plain file name");
+      corrupt({"SHARDS: ", quoted(names[i]), " is not a plain file name"});
     File& file = files.emplace_back();
     file.path = folder + string(names[i]);
     for (size_t before = 0; before < i; ++before)
-      if (names[before] == names[i]) corrupt("SHARDS: ", quoted(names[i]), " occurs twice");
+      if (names[before] == names[i]) corrupt({"SHARDS: ", quoted(names[i]), " occurs twice"});
     try {
       file.open(false);
-      if (file.size != sizes[i]) corrupt("is ", file.size, " bytes long, the package says ", sizes[i]);
+      if (file.size != sizes[i]) corrupt({"is ", file.size, " bytes long, the package says ", sizes[i]});
       struct {
         char magic[8];
         uint32_t endian;
@@ -673,11 +669,11 @@ void Reader::Package::open_shards() {
         uint32_t number, zero;
         uint64_t size;
       } head;
-      if (file.size < kPage) corrupt("has ", file.size, " bytes, fewer than a shard's header");
+      if (file.size < kPage) corrupt({"has ", file.size, " bytes, fewer than a shard's header"});
       file.read(0, {reinterpret_cast<std::byte*>(&head), sizeof head});
       if (string_view(head.magic, 8) != "OINS\r\n\x1a\n" || head.endian != kEndian || head.major != 1 ||
           head.number != i + 1 || head.size != file.size)
-        corrupt("is not shard ", i + 1, " of an OPNF package");
+        corrupt({"is not shard ", i + 1, " of an OPNF package"});
       if (mode == Mode::map) file.map();
     } catch (const Error& e) {
       throw Error(e.code(), "shard " + quoted(names[i]) + ": " + e.what());
@@ -687,18 +683,18 @@ void Reader::Package::open_shards() {
 
 void Reader::Package::read_tensors() {
   const auto section = known[static_cast<size_t>(Section::tensors)];
-  if (section.size() < sizeof(TensorsHeader)) corrupt("TENSORS: ", section.size(), " bytes are no index");
+  if (section.size() < sizeof(TensorsHeader)) corrupt({"TENSORS: ", section.size(), " bytes are no index"});
   tensors = load<TensorsHeader>(section.data());
   const TensorsHeader& t = tensors;
   alignment = t.alignment;
-  if (t.row_size != sizeof(Row) || t.zero) corrupt("TENSORS: rows of ", t.row_size, " bytes, expected ", sizeof(Row));
+  if (t.row_size != sizeof(Row) || t.zero) corrupt({"TENSORS: rows of ", t.row_size, " bytes, expected ", sizeof(Row)});
   if (!power_of_two_in(t.alignment, 64, 1 << 20))
-    corrupt("TENSORS: alignment ", t.alignment, " is no power of two from 64 to 2^20");
+    corrupt({"TENSORS: alignment ", t.alignment, " is no power of two from 64 to 2^20"});
   const uint64_t dims_at = sizeof t + sizeof(Row) * uint64_t{t.rows}, quants_at = dims_at + 8 * uint64_t{t.dims};
   const uint64_t patterns_at = quants_at + sizeof(Quant) * uint64_t{t.quants}, keys_at = patterns_at + t.pattern_bytes;
   if (keys_at + t.key_bytes != section.size())  // 32-bit counts: the sum stays far below 2^64
-    corrupt("TENSORS: ", t.rows, " rows and what belongs to them take ", keys_at + t.key_bytes,
-            " bytes, the section has ", section.size());
+    corrupt({"TENSORS: ", t.rows, " rows and what belongs to them take ", keys_at + t.key_bytes,
+             " bytes, the section has ", section.size()});
   const std::byte* base = section.data();
   rows = reinterpret_cast<const Row*>(base + sizeof t), row_dims = reinterpret_cast<const uint64_t*>(base + dims_at);
   quants = reinterpret_cast<const Quant*>(base + quants_at), patterns = base + patterns_at;
@@ -746,15 +742,15 @@ uint32_t Reader::Package::skip_usual(uint32_t i, Cursor& at, string_view& before
 /// The rules of a row that look at no other row.
 inline void Reader::Package::check_row(const Row& row) const {
   const DTypeInfo* dtype = kDTypeOfCode[row.dtype];
-  if (!dtype) bad(row, "unknown dtype code ", row.dtype);
-  if (row.kind > 2) bad(row, "unknown kind ", row.kind);
-  if (row.flags > 1) bad(row, "unknown flags ", row.flags);
+  if (!dtype) bad(row, {"unknown dtype code ", row.dtype});
+  if (row.kind > 2) bad(row, {"unknown kind ", row.kind});
+  if (row.flags > 1) bad(row, {"unknown flags ", row.flags});
   const char* why = nullptr;
   const auto nbytes = stored_bytes(*dtype, shape(row), row.flags & 1, row.layout, why);
-  if (!nbytes) bad(row, why);
-  if (*nbytes != row.nbytes) bad(row, "says ", row.nbytes, " bytes, dtype and shape give ", *nbytes);
-  if (row.kind != 0 && (row.shard || row.checksum)) bad(row, "has no bytes of its own, but a shard or a checksum");
-  if (row.kind != 2 && row.target) bad(row, "is no alias, but has a target");
+  if (!nbytes) bad(row, {why});
+  if (*nbytes != row.nbytes) bad(row, {"says ", row.nbytes, " bytes, dtype and shape give ", *nbytes});
+  if (row.kind != 0 && (row.shard || row.checksum)) bad(row, {"has no bytes of its own, but a shard or a checksum"});
+  if (row.kind != 2 && row.target) bad(row, {"is no alias, but has a target"});
 }
 
 /// Where the bytes or the pattern of a row lie.
@@ -762,25 +758,25 @@ void Reader::Package::check_place(const Row& row, Cursor& at) const {
   if (row.kind == 0) {
     if (row.shard != at.file || (at.file == 0 && files.size() > 1)) {
       if (row.shard != at.file + 1 || row.shard >= files.size())
-        bad(row, "is in shard ", row.shard, " of ", files.size() - 1, ", after shard ", at.file);
+        bad(row, {"is in shard ", row.shard, " of ", files.size() - 1, ", after shard ", at.file});
       if (at.file && at.end != at.limit)
-        bad(row, "shard ", at.file, " ends at ", at.limit, ", its tensors at ", at.end);
+        bad(row, {"shard ", at.file, " ends at ", at.limit, ", its tensors at ", at.end});
       at.file = row.shard, at.end = kPage, at.limit = files[at.file].size;
     }
     const uint64_t begin = aligned(at.end, alignment);
-    if (row.offset < at.end) bad(row, "its bytes at ", row.offset, " overlap what ends at ", at.end);
-    if (row.offset != begin) bad(row, "its bytes are at ", row.offset, ", expected at ", begin);
+    if (row.offset < at.end) bad(row, {"its bytes at ", row.offset, " overlap what ends at ", at.end});
+    if (row.offset != begin) bad(row, {"its bytes are at ", row.offset, ", expected at ", begin});
     if (begin > at.limit || row.nbytes > at.limit - begin)
-      bad(row, row.nbytes, " bytes at ", begin, " reach beyond the end of the data (", at.limit, ")");
+      bad(row, {row.nbytes, " bytes at ", begin, " reach beyond the end of the data (", at.limit, ")"});
     at.end = begin + row.nbytes;
   } else if (row.kind == 1) {
     const uint64_t size = kDTypeOfCode[row.dtype]->block_bytes, room = aligned(size, 8);
     if (row.offset != at.pattern || room > tensors.pattern_bytes - at.pattern)
-      bad(row, "its pattern is at ", row.offset, ", expected at ", at.pattern, " of ", tensors.pattern_bytes);
-    if (!all_zero(patterns + at.pattern + size, room - size)) bad(row, "the padding of its pattern is not zero");
+      bad(row, {"its pattern is at ", row.offset, ", expected at ", at.pattern, " of ", tensors.pattern_bytes});
+    if (!all_zero(patterns + at.pattern + size, room - size)) bad(row, {"the padding of its pattern is not zero"});
     at.pattern += room;
   }
-  if (row.quant && row.quant != ++at.quant) bad(row, "has quantisation ", row.quant, ", expected ", at.quant);
+  if (row.quant && row.quant != ++at.quant) bad(row, {"has quantisation ", row.quant, ", expected ", at.quant});
 }
 
 void Reader::Package::check_rows() {
@@ -792,13 +788,13 @@ void Reader::Package::check_rows() {
   for (uint32_t i = 0; (i = skip_usual(i, at, before)) < count; ++i) {
     const Row& row = rows[i];
     if (row.key_offset != at.key || !row.key_length || at.key + row.key_length > key_bytes)
-      corrupt("TENSORS: row ", i, " has its key at ", row.key_offset, " (", row.key_length, " bytes), expected at ",
-              at.key, " of ", key_bytes);
+      corrupt({"TENSORS: row ", i, " has its key at ", row.key_offset, " (", row.key_length, " bytes), expected at ",
+               at.key, " of ", key_bytes});
     const string_view name = key(row);
-    if (!ascending(before, name)) bad(row, name == before ? "its key occurs twice" : "its key is out of order");
-    if (row.rank > 8) bad(row, "rank ", row.rank, ", at most 8 are allowed");
+    if (!ascending(before, name)) bad(row, {name == before ? "its key occurs twice" : "its key is out of order"});
+    if (row.rank > 8) bad(row, {"rank ", row.rank, ", at most 8 are allowed"});
     if (row.dims_offset != at.dims || at.dims + row.rank > dims)
-      bad(row, "its dimensions are at ", row.dims_offset, ", expected at ", at.dims, " of ", dims);
+      bad(row, {"its dimensions are at ", row.dims_offset, ", expected at ", at.dims, " of ", dims});
     check_row(row);
     check_place(row, at);
     refers = refers || row.kind == 2 || row.quant;
@@ -806,9 +802,9 @@ void Reader::Package::check_rows() {
     key_ends[i] = static_cast<uint32_t>(at.key);
   }
   if (at.key != key_bytes || at.dims != dims || at.pattern != tensors.pattern_bytes || at.quant != tensors.quants)
-    corrupt("TENSORS: keys, dimensions, patterns or quantisations that belong to no row");
-  if (at.file + 1 != files.size()) corrupt("SHARDS: no tensor lies in shard ", at.file + 1);
-  if (at.end != at.limit) corrupt("the last tensor ends at ", at.end, ", its file at ", at.limit);
+    corrupt({"TENSORS: keys, dimensions, patterns or quantisations that belong to no row"});
+  if (at.file + 1 != files.size()) corrupt({"SHARDS: no tensor lies in shard ", at.file + 1});
+  if (at.end != at.limit) corrupt({"the last tensor ends at ", at.end, ", its file at ", at.limit});
   if (!refers) return;
   for (uint32_t i = 0; i < count; ++i) {
     if (rows[i].kind == 2) check_alias(rows[i]);
@@ -817,40 +813,41 @@ void Reader::Package::check_rows() {
 }
 
 void Reader::Package::check_alias(const Row& row) const {
-  if (row.target >= tensors.rows) bad(row, "is an alias of row ", row.target, " of ", tensors.rows);
+  if (row.target >= tensors.rows) bad(row, {"is an alias of row ", row.target, " of ", tensors.rows});
   const Row& target = rows[row.target];
-  if (target.kind == 2) bad(row, "is an alias of the alias ", quoted(key(target)), "; only tensors can be aliased");
-  if (row.offset || row.quant) bad(row, "is an alias, but has an offset or a quantisation");
+  if (target.kind == 2) bad(row, {"is an alias of the alias ", quoted(key(target)), "; only tensors can be aliased"});
+  if (row.offset || row.quant) bad(row, {"is an alias, but has an offset or a quantisation"});
   if (row.dtype != target.dtype || row.layout != target.layout || row.rank != target.rank ||
       stored_shape(row) != stored_shape(target))
-    bad(row, "has another dtype, layout or stored shape than ", quoted(key(target)), ", whose bytes it names");
+    bad(row, {"has another dtype, layout or stored shape than ", quoted(key(target)), ", whose bytes it names"});
 }
 
 void Reader::Package::check_quant(const Row& row) const {
   const Quant& q = quants[row.quant - 1];
-  if (!is_integer(row.dtype)) bad(row, "is quantised, but ", kDTypeOfCode[row.dtype]->name, " is no integer dtype");
+  if (!is_integer(row.dtype)) bad(row, {"is quantised, but ", kDTypeOfCode[row.dtype]->name, " is no integer dtype"});
   const bool grouped = q.granularity == 3;
-  if (q.granularity < 1 || q.granularity > 3 || q.zero || q.zero2) bad(row, "unknown quantisation ", q.granularity);
+  if (q.granularity < 1 || q.granularity > 3 || q.zero || q.zero2) bad(row, {"unknown quantisation ", q.granularity});
   if (q.granularity == 1 ? q.axis != 0 : q.axis >= row.rank)
-    bad(row, "quantised along axis ", q.axis, " of ", row.rank);
+    bad(row, {"quantised along axis ", q.axis, " of ", row.rank});
   if (grouped ? q.group_size == 0 || stored_shape(row)[q.axis] % q.group_size : q.group_size != 0)
-    bad(row, "its group size ", q.group_size, " does not divide ", grouped ? stored_shape(row)[q.axis] : 0);
+    bad(row, {"its group size ", q.group_size, " does not divide ", grouped ? stored_shape(row)[q.axis] : 0});
   check_scale(row, q.scale, true, q);
   if (q.zero_point != kNone) check_scale(row, q.zero_point, false, q);
 }
 
 void Reader::Package::check_scale(const Row& row, uint32_t other, bool floating, const Quant& q) const {
   const string_view what = floating ? "scale" : "zero point";
-  if (other >= tensors.rows) bad(row, "its ", what, " is row ", other, " of ", tensors.rows);
+  if (other >= tensors.rows) bad(row, {"its ", what, " is row ", other, " of ", tensors.rows});
   const Row& r = rows[other];
   const auto stored = stored_shape(row);
   std::array<uint64_t, 8> wanted{};
   if (q.granularity == 2) wanted[0] = stored[q.axis];
   if (q.granularity == 3) wanted = stored, wanted[q.axis] /= q.group_size;
   const int rank = q.granularity == 1 ? 0 : q.granularity == 2 ? 1 : row.rank;
-  if (r.rank != rank || stored_shape(r) != wanted) bad(row, "its ", what, " ", quoted(key(r)), " has the wrong shape");
+  if (r.rank != rank || stored_shape(r) != wanted)
+    bad(row, {"its ", what, " ", quoted(key(r)), " has the wrong shape"});
   if (r.layout || r.flags || r.quant || !(is_float(r.dtype) || (!floating && is_integer(r.dtype))))
-    bad(row, "its ", what, " ", quoted(key(r)), " must be a plain tensor of ", floating ? "floats" : "numbers");
+    bad(row, {"its ", what, " ", quoted(key(r)), " must be a plain tensor of ", floating ? "floats" : "numbers"});
 }
 
 void Reader::Package::read_keyhash() {
@@ -858,7 +855,7 @@ void Reader::Package::read_keyhash() {
   if (!section.data()) return;
   const uint64_t count = section.size() / 8;
   if (section.size() % 8 || !power_of_two_in(count, 2, kMaxSection) || count < 2 * uint64_t{tensors.rows})
-    corrupt("KEYHASH: ", section.size(), " bytes do not fit ", tensors.rows, " tensors");
+    corrupt({"KEYHASH: ", section.size(), " bytes do not fit ", tensors.rows, " tensors"});
   slots = {reinterpret_cast<const uint64_t*>(section.data()), count};
 }
 
@@ -945,9 +942,9 @@ std::span<const std::byte> Reader::bytes(size_t i) const {
   const Package& p = *package_;
   const Tensor t = tensor(i);
   if (!t.pattern.empty())
-    fail(Code::unsupported, quoted(t.key), " is a splat and has no bytes in place; read_tensor makes them");
+    fail(Code::unsupported, {quoted(t.key), " is a splat and has no bytes in place; read_tensor makes them"});
   if (p.mode != Mode::map)
-    fail(Code::unsupported, quoted(t.key), ": the package is open in pread mode; read_tensor copies");
+    fail(Code::unsupported, {quoted(t.key), ": the package is open in pread mode; read_tensor copies"});
   p.files[t.shard].check_not_cut();
   return {p.files[t.shard].mapped + t.offset, t.nbytes};
 }
@@ -960,7 +957,7 @@ void Reader::check_not_cut() const {
 void Reader::read_tensor(size_t i, uint64_t offset, std::span<std::byte> to) const {
   const Tensor t = tensor(i);
   if (offset > t.nbytes || to.size() > t.nbytes - offset)
-    fail(Code::io, quoted(t.key), ": ", to.size(), " bytes at ", offset, " lie beyond its ", t.nbytes);
+    fail(Code::io, {quoted(t.key), ": ", to.size(), " bytes at ", offset, " lie beyond its ", t.nbytes});
   if (t.pattern.empty()) return package_->files[t.shard].read(t.offset + offset, to);
   for (size_t n = 0; n < to.size(); ++n) to[n] = t.pattern[(offset + n) % t.pattern.size()];
 }
@@ -990,7 +987,7 @@ void Reader::check_section(uint32_t kind) const {
     std::span<const std::byte> bytes = kind < kSectionKinds ? package_->known[kind] : std::span<const std::byte>();
     if (!bytes.data()) copy.resize(s.length), read_file(0, s.offset, copy), bytes = copy;
     if (xxh64(bytes.data(), bytes.size()) != s.checksum)
-      corrupt(file_path(0), ": ", section_name(kind), " (kind ", kind, ") is damaged: the checksum differs");
+      corrupt({file_path(0), ": ", section_name(kind), " (kind ", kind, ") is damaged: the checksum differs"});
   }
 }
 
