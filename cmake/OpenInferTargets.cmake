@@ -18,6 +18,15 @@ if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_
 endif()
 option(OPENINFER_WERROR "Warnings are errors" ${kept_clean})
 
+# Programs under sanitizers are large: with clang, lld links them in a quarter of the time.
+if(OPENINFER_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  include(CheckLinkerFlag)
+  check_linker_flag(CXX -fuse-ld=lld OPENINFER_HAS_LLD)
+  if(OPENINFER_HAS_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
+endif()
+
 function(openinfer_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)

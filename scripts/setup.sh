@@ -18,7 +18,7 @@ packages=(
   glslang-dev spirv-tools libvulkan-dev                        # emitted shaders: compiled, checked, run
   catch2 libxxhash-dev mesa-vulkan-drivers vulkan-validationlayers glslang-tools  # tests
   g++-aarch64-linux-gnu qemu-user-static                       # tests: kernels for Arm
-  clang libclang-rt-dev                                        # tests: the build under sanitizers, and fuzz targets
+  clang libclang-rt-dev lld                                    # tests: the build under sanitizers, and fuzz targets
   python3-venv ca-certificates                                 # conversion, in build/venv
 )
 

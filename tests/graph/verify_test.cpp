@@ -7,6 +7,7 @@
 #include "lib/graph/ir.h"
 #include "lib/graph/print.h"
 #include "tests/graph/text.h"
+#include "tests/sanitizers.h"
 
 using namespace openinfer;
 
@@ -185,7 +186,7 @@ TEST_CASE("any_damage_is_an_error_or_a_graph_that_prints") {
     }
   };
   std::size_t accepted = 0;
-  for (int round = 0; round < 20000; ++round) {
+  for (int round = 0; round < 20000 / kFewer; ++round) {
     GraphData g = whole;
     for (std::uint32_t hits = 1 + below(3); hits > 0; --hits) damage(g);
     if (!error_of([&] { verify(g); }).empty()) continue;

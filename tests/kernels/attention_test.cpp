@@ -8,6 +8,7 @@
 #include "openinfer/error.h"
 #include "openinfer/openinfer.h"
 #include "template_run.h"
+#include "tests/sanitizers.h"
 
 namespace openinfer::kernels {
 namespace {
@@ -231,6 +232,7 @@ Problem prompt(std::int64_t rows, std::int64_t head_dim, std::int64_t other = 10
 
 TEST_CASE("prompts: whole tiles of rows and parts of one, keys behind several tiles, caches in f16") {
   for (const auto& [rows, head_dim] : {std::pair{16, 16}, {33, 32}, {70, 16}, {95, 64}}) {
+    if (UNDER_ASAN && rows == 95) continue;  // a third of what all attention takes there
     Problem p = prompt(rows, head_dim);
     p.known = rows == 33;
     check(p);
