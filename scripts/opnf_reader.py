@@ -90,6 +90,7 @@ def _decode_value(raw: bytes, code: int, form: int, rank: int, count: int, where
 class Package:
     def __init__(self, path):
         self.path = os.fspath(path)
+        need(stat.S_ISREG(os.stat(self.path).st_mode), f"{self.path}: not a regular file")  # opening a pipe would wait
         self._files = [np.memmap(self.path, "u1", "r")]
         self.sections = self._read_sections(self._files[0])
         maps = {k: decode_map(self._section(k), SECTION_NAMES[k]) if k in self.sections else {} for k in (METADATA, DIMS, STATES, TOKENIZER, GRAPH, SHARDS)}

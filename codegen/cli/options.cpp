@@ -14,6 +14,7 @@
 
 #include "codegen/cli/stdio_file.h"
 #include "lib/base/fail.h"
+#include "lib/base/input_file.h"
 #include "lib/graph/lexer.h"
 
 namespace openinfer::cli {
@@ -29,9 +30,10 @@ std::string read_all(std::FILE* file, const std::string& name, std::size_t most 
   return text;
 }
 
-StdioFile open_text(const std::string& path) {
-  StdioFile file(std::fopen(path.c_str(), "rb"));
-  if (!file) fail(ErrorCode::io_error, "[read] {}: {}", path, std::strerror(errno));
+InputFile open_text(const std::string& path) {
+  std::string why;
+  InputFile file = open_input(path, why);
+  if (!file) fail(ErrorCode::io_error, "[read] {}: {}", path, why);
   return file;
 }
 

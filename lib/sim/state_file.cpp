@@ -6,13 +6,14 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <memory>
+#include <string_view>
 #include <system_error>
 
 #include "formats/opnf/atomic_file.h"
 #include "formats/opnf/reader.h"
 #include "formats/opnf/xxh64_stream.h"
 #include "lib/base/fail.h"
+#include "lib/base/input_file.h"
 #include "lib/graph/print.h"
 
 namespace openinfer {
@@ -124,19 +125,16 @@ std::string resolved(const std::string& path) {
   return ignored ? path : real.string();
 }
 
-struct Close {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-
-[[noreturn]] void cannot_read(const std::string& path) {
-  fail(ErrorCode::io_error, "[state] {}: {}", path, std::strerror(errno));
+[[noreturn]] void cannot_read(const std::string& path, std::string_view why) {
+  fail(ErrorCode::io_error, "[state] {}: {}", path, why);
 }
 
 std::vector<std::byte> read_file(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) fail(ErrorCode::io_error, "[state] {}: is a directory", path);
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-  if (!file) cannot_read(path);
+  std::string why;
+  const InputFile file = open_input(path, why);
+  if (!file) cannot_read(path, why);
   std::vector<std::byte> bytes;
   std::vector<std::byte> part(std::size_t{1} << 20);
   while (const auto count = std::fread(part.data(), 1, part.size(), file.get())) {
@@ -145,7 +143,7 @@ std::vector<std::byte> read_file(const std::string& path) {
       fail(ErrorCode::corrupt_package, "[state] {} is no saved state of a session", path);
     bytes.insert(bytes.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(count));
   }
-  if (std::ferror(file.get())) cannot_read(path);
+  if (std::ferror(file.get())) cannot_read(path, std::strerror(errno));
   return bytes;
 }
 

@@ -7,6 +7,7 @@ import json
 import os
 
 from .errors import ConvertError, one_line
+from .regular_file import open_regular
 
 MAX_JSON = 256 << 20
 
@@ -38,7 +39,7 @@ def parse_json(raw: bytes, path: str) -> dict:
 
 def read_bytes(path: str, limit: int = MAX_JSON) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             raw = file.read(limit + 1)
     except OSError as e:
         raise ConvertError(f"{path}: {e.strerror}") from None

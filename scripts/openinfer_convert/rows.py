@@ -14,6 +14,7 @@ import numpy as np
 import opnf_format as opnf
 from .blocks import bad_block
 from .errors import ConvertError, one_line
+from .regular_file import open_regular
 
 CHUNK_BYTES = 8 << 20  # of f32 values or stored bytes, whichever is more
 
@@ -24,10 +25,7 @@ class SourceFile:
     def __init__(self, path: str):
         self.path = path
         self.name = os.path.basename(path)
-        try:
-            self._fd = os.open(path, os.O_RDONLY)
-        except OSError as e:
-            raise ConvertError(f"{path}: {e.strerror}") from None
+        self._fd = open_regular(path)
         self.size = os.fstat(self._fd).st_size
 
     def read(self, offset: int, size: int) -> np.ndarray:

@@ -4,12 +4,13 @@
 import os
 import resource
 import struct
+import subprocess
 import unittest
 
 import numpy as np
 import tiny_llama  # its import of opnf finds scripts/
 import opnf
-from harness import Case
+from harness import COMMAND, Case
 
 IDS = ["--prompt-ids", "1,2", "--ids", "-n", "1"]
 
@@ -30,6 +31,30 @@ class Errors(Case):
         _, _, err = self.run_cli("inspect", "long.oinf")
         self.assertNotIn("cut", err)
         self.fails("inspect", "long.oinf", says=["long.oinf", "something stands behind its end"])
+
+    def test_a_pipe_that_nobody_writes_to(self):
+        """One error instead of waiting, for a package at once, for what a shell may write to (<(…)) within seconds."""
+        self.package()
+        os.mkfifo(self.path("pipe"))
+        pack, project = ["-o", "o.oinf"], ["--device", "this-cpu", "-o", "project"]
+        for command in (["inspect", "pipe"], ["verify", "pipe"], ["verify", "pipe", "--deep"], ["tokenize", "pipe", "x"], ["detokenize", "pipe", "1"], ["graph", "pipe"],
+                        ["run", "pipe", *IDS], ["embed", "pipe", "x"], ["pack", "pipe", *pack], ["emit", "pipe", *project], ["cost", "pipe", "--device", "this-cpu"],
+                        ["eval", "pipe", "--text", "m.oinf"]):
+            self.fails(*command, says=["pipe", "is not a regular file"])
+        self.fails("convert", "pipe", *pack, says=["pipe: is neither a file nor a folder"])
+        calls = (["run", "m.oinf", *IDS, "--graph", "pipe"], ["eval", "m.oinf", "--text", "pipe"], ["run", "m.oinf", *IDS, "--load-state", "pipe"],
+                 ["run", "m.oinf", "--input", "tok=pipe", "--output", "logits=l.npy"])
+        started = [subprocess.Popen([COMMAND, *call], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for call in calls]
+        for call, process in zip(calls, started):
+            out, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, out, err.count(b"\n")), (1, b"", 1), (call, err))
+            self.assertRegex(err.decode(), r"openinfer: error: .*pipe: is a pipe that nobody writes to")
+
+    def test_a_graph_that_a_shell_writes(self):
+        self.package()
+        script = f'"$0" run m.oinf --graph <("$0" graph m.oinf) {" ".join(IDS)}'
+        done = subprocess.run(["bash", "-c", script, COMMAND], cwd=self.folder, capture_output=True, text=True, timeout=300, check=True)
+        self.assertEqual(done.stdout.encode(), self.works("run", "m.oinf", *IDS))
 
     def test_other_formats_under_our_name(self):
         safetensors = struct.pack("<Q", 2) + b'{"a":1}'

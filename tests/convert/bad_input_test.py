@@ -2,6 +2,7 @@
 """Hostile and damaged files: each is one ConvertError that names the file and what is wrong, before anything is written.
 The last tests damage good files at random: nothing but a ConvertError may come of it."""
 import json
+import os
 import random
 import struct
 import unittest
@@ -113,6 +114,18 @@ class Folder(c.Case):
         self.refused(self.folder, "holds no .safetensors file")
         (self.folder / "model.safetensors").symlink_to(self.folder / "gone")
         self.refused(self.folder, "model.safetensors: No such file")
+
+    def test_a_pipe_in_a_folder_is_not_waited_for(self):
+        c.hf_llama(self.folder, c.llama_weights())
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            path = self.folder / name
+            kept = path.read_bytes() if path.exists() else None
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+            self.refused(self.folder, f"{name}: is not a regular file")
+            path.unlink()
+            if kept is not None:
+                path.write_bytes(kept)
 
     def test_json(self):
         c.hf_llama(self.folder, c.llama_weights())
