@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "codegen/run/child_processes.h"
 #include "formats/opnf/unfinished.h"
 
 namespace openinfer::cli {
@@ -29,6 +30,7 @@ Pipe& the_pipe() {
 void end_on_signal() {
   int number = 0;
   if (::read(the_pipe().read_end, &number, sizeof number) != sizeof number) return;
+  run::end_child_processes();  // they write into what is removed
   opnf::unfinished::remove_for_the_end();
   if (number == SIGBUS) ::_exit(1);
   ::kill(::getpid(), number);  // the handler has put the default action back
@@ -77,6 +79,7 @@ bool start_cleaner() try {
 void catch_signals() {
   ::signal(SIGXFSZ, SIG_IGN);
   const bool cleans = start_cleaner();
+  if (cleans) run::group_child_processes();
   handle(SIGBUS, package_was_cut, 0);
   for (const int number : {SIGINT, SIGTERM, SIGHUP})
     if (cleans && !is_ignored(number)) handle(number, hand_over, SA_RESTART | static_cast<int>(SA_RESETHAND));

@@ -2,11 +2,8 @@
 #include "codegen/run/cpu_library.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,7 +11,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -24,10 +20,9 @@
 #include "codegen/devices/this_cpu.h"
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cpp_tiles.h"
+#include "codegen/run/child_processes.h"
 #include "lib/base/fail.h"
 #include "lib/base/temporary_folder.h"
-
-extern char** environ;
 
 namespace openinfer::run {
 namespace {
@@ -180,25 +175,6 @@ void write_file(const fs::path& path, const std::string& text) {
 
 void seal(const fs::path& path) { write_file(path, seal_of(read_file(path))); }
 
-/// Runs the program; its output goes to `log`. Returns how it ended: "" if it did its work.
-std::string run_program(const std::vector<std::string>& command, const fs::path& log) {
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  pid_t child = 0;
-  const int error = posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return fmt::format("it cannot be started: {}", std::strerror(error));
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (WIFSIGNALED(status)) return fmt::format("it was ended by signal {}", WTERMSIG(status));
-  return WEXITSTATUS(status) == 0 ? "" : fmt::format("it ended with code {} and said nothing", WEXITSTATUS(status));
-}
-
 std::string first_error(const fs::path& log) {
   std::ifstream in(log);
   std::string first;
@@ -230,7 +206,7 @@ void compile(std::vector<std::string> command, const std::vector<std::string>& f
   command.emplace_back("-o");
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
-  if (const std::string ended = run_program(command, folder / "log"); !ended.empty()) {
+  if (const std::string ended = run_program(command, (folder / "log").string()); !ended.empty()) {
     own.keep();
     const std::string why = first_error(folder / "log");
     fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,
