@@ -71,7 +71,7 @@ Val operator>=(Val a, Val b);
 Val operator&&(Val a, Val b);
 Val operator||(Val a, Val b);
 Val operator!(Val a);
-/// If one operand is NaN, the result is either.
+/// Of a NaN and a number, and of two zeros, the result is either (README.md).
 Val min(Val a, Val b);
 Val max(Val a, Val b);
 Val abs(Val a);

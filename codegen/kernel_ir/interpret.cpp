@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 #include "codegen/kernel_ir/races.h"
 #include "codegen/kernel_ir/scalar_ops.h"
@@ -211,6 +212,7 @@ class Interpreter {
     const std::size_t count = n.args.size();
     Slot from[3] = {};
     for (std::size_t a = 0; a < count; ++a) from[a] = slots_[n.args[a]];
+    if (options_.swap_extremes && (n.op == Op::min || n.op == Op::max)) std::swap(from[0], from[1]);
     const Dot4 dot4 = k_.target.dot4;
     set(id, mask, [&](int i) {
       Bits args[3] = {};
@@ -259,6 +261,7 @@ class Interpreter {
     const Op op = n.op == Op::lane_sum ? Op::add : n.op == Op::lane_max ? Op::max : Op::min;
     std::vector<Bits> parts;
     for (int lane = 0; lane < lanes; ++lane) parts.push_back(get(n.args[0], begin + lane));
+    if (options_.swap_extremes && op != Op::add) std::reverse(parts.begin(), parts.end());
     for (std::size_t half = parts.size() / 2; half > 0; half /= 2)
       for (std::size_t lane = 0; lane < half; ++lane)
         parts[lane] =

@@ -16,6 +16,9 @@ struct InterpretOptions {
   /// Refuse what a device may do in either order: two lanes that write different values to one place, or a place that
   /// one writes and another touches, with no barrier between (in one workgroup) or at all (in two).
   bool check_races = true;
+  /// min(b, a) for min(a, b), and so for max and over lanes: what comes of a NaN and a number, or of two zeros, is
+  /// open.
+  bool swap_extremes = false;
 };
 
 /// Runs workgroups 0 … groups-1. `buffers` are the memory of the kernel's global buffers, in their order; `params` its

@@ -65,8 +65,8 @@ std::optional<Bits> number_result(Op op, T a, T b) {
   if (op == Op::add) return bits_of(static_cast<T>(x + y));
   if (op == Op::sub) return bits_of(static_cast<T>(x - y));
   if (op == Op::mul) return bits_of(static_cast<T>(x * y));
-  if (op == Op::min) return bits_of(b < a ? b : a);
-  if (op == Op::max) return bits_of(a < b ? b : a);
+  if (op == Op::min) return bits_of(a < b ? a : b);
+  if (op == Op::max) return bits_of(a > b ? a : b);
   if (op == Op::neg) return bits_of(kInteger ? static_cast<T>(U{0} - x) : static_cast<T>(-a));
   if (op == Op::eq) return bits_of(a == b);
   if (op == Op::ne) return bits_of(a != b);

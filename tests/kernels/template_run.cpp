@@ -42,6 +42,12 @@ std::vector<double> Data::values() const {
   return all;
 }
 
+bool Data::has_nan() const {
+  if (!is_float(dtype_)) return false;
+  const std::vector<double> all = values();
+  return std::any_of(all.begin(), all.end(), [](double x) { return std::isnan(x); });
+}
+
 std::vector<double> noise(std::int64_t count, std::uint32_t seed) {
   std::vector<double> values;
   std::uint32_t state = seed * 2654435761u + 12345u;

@@ -23,6 +23,7 @@ class Data {
   double operator[](std::int64_t i) const;
   void set(std::int64_t i, double value);
   std::vector<double> values() const;
+  bool has_nan() const;
   std::vector<std::byte>& bytes() { return bytes_; }
 
  private:
