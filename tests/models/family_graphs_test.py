@@ -185,14 +185,24 @@ class Cpu(Compiled):
         self.check_deep()
 
 
+VULKAN = ("gemma3", "gpt2", "phi3-longrope", "mixtral", "qwen3moe", "gpt-oss", "gpt-oss-mxfp4", "t5-gated")  # each something that no other has
+
+
 class Vulkan(Compiled):
     BACKEND = "vulkan"
 
     def test_logits(self):
-        self.check_all(("gemma3", "gpt2", "phi3-longrope", "mixtral", "qwen3moe", "gpt-oss", "gpt-oss-mxfp4", "t5-gated"))
+        self.check_all(VULKAN)
 
     def test_windows_that_repeat(self):
         self.check_deep()
+
+
+class VulkanOthers(Compiled):
+    BACKEND = "vulkan"
+
+    def test_logits(self):
+        self.check_all([name for name in (*GRAPHS, *T5) if name not in VULKAN])
 
 
 if __name__ == "__main__":
