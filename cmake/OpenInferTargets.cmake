@@ -27,11 +27,21 @@ if(OPENINFER_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   endif()
 endif()
 
+# Whoever gives no build type, as a project that adds this tree as a folder may, would get a simulator many times slower: our
+# own targets are optimised then. A build type, or -O in CMAKE_CXX_FLAGS, is an answer.
+get_property(several_types GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+set(OPENINFER_DEFAULT_OPTIMISATION "")
+if(NOT CMAKE_BUILD_TYPE AND NOT several_types AND NOT CMAKE_CXX_FLAGS MATCHES "(^| )-O")
+  set(OPENINFER_DEFAULT_OPTIMISATION -O2)
+  message(STATUS "OpenInfer: no CMAKE_BUILD_TYPE is given; its own targets are compiled with -O2")
+endif()
+
 function(openinfer_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   # The reference numerics forbid contraction of a*b+c: the same bits on every machine.
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wswitch-enum -ffp-contract=off)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wswitch-enum -ffp-contract=off
+                         ${OPENINFER_DEFAULT_OPTIMISATION})
   if(PROJECT_IS_TOP_LEVEL AND OPENINFER_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -33,6 +33,20 @@ file(WRITE ${WORK}/quiet/found.txt \"\${OpenInfer_FOUND}: \${OpenInfer_NOT_FOUND
     message(FATAL_ERROR "without PCRE2, find_package(OpenInfer QUIET) says '${found}'")
   endif()
 else()
+  # Without a build type the library is optimised, and the project that carries it is not.
+  execute_process(COMMAND ${CMAKE_COMMAND} -S ${project} -B ${WORK}/no_type ${options} -D OPENINFER_SOURCE=${SOURCE} -D CMAKE_EXPORT_COMPILE_COMMANDS=ON
+                  OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  file(STRINGS ${WORK}/no_type/compile_commands.json commands REGEX "\"command\".* -c ")
+  foreach(command ${commands})
+    if(command MATCHES "/outside_project/project/main.cpp")
+      set(theirs ${command})
+    elseif(command MATCHES "/lib/sim/machine.cpp")
+      set(ours ${command})
+    endif()
+  endforeach()
+  if(NOT ours MATCHES " -O2 " OR NOT theirs OR theirs MATCHES " -O")
+    message(FATAL_ERROR "without a build type the library is compiled by '${ours}', the project by '${theirs}'")
+  endif()
   # Quick to compile rather than quick to run; a second run compiles only what changed.
   list(APPEND options -D OPENINFER_SOURCE=${SOURCE} -D CMAKE_CXX_FLAGS=-O0 -D OPENINFER_UNITY=ON)
 endif()
