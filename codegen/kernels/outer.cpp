@@ -80,6 +80,41 @@ void add_row(const PanelStep& s) {
   }
 }
 
+/// One row of x, two groups whose quants share bytes: a sum for each group and byte of a side.
+void add_pair(const PanelStep& s) {
+  Build& k = s.k;
+  const PanelCode& code = s.code;
+  const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock);
+  const Val ones[] = {x_sum(s, x_at), x_sum(s, k.let("x_at", x_at + kPanelBlock))};
+  for (std::size_t v = 0; v < s.blocks.size(); ++v) {
+    const Tile part = k.tile("part", 4, Kind::f32);
+    k.each("word", code.words, [&](Val number) {
+      const Val word = k.let("quants", code.grouped.pair(s.blocks[v], number));
+      Val fifth[2];
+      for (int odd = 0; odd < 2 && code.grouped.pair_fifth; ++odd)
+        fifth[odd] = k.let("fifth", code.grouped.pair_fifth(s.blocks[v], number, odd));
+      k.each("side", 2, [&](Val side) {
+        k.each("byte", 2, [&](Val byte) {
+          for (int odd = 0; odd < 2; ++odd) {
+            const Val q = code.placed_of_pair(word, fifth[odd], side, byte, odd);
+            const Val x = as(s.x[x_at + (number * 4 + side * 2 + byte + odd * kPanelBlock)], Kind::f32);
+            part[byte * 2 + odd] = mul_add(k, q, x, part[byte * 2 + odd]);
+          }
+        });
+      });
+    });
+    Val sum = s.sum[v];
+    for (int odd = 0; odd < 2; ++odd) {
+      PanelBlock block = s.blocks[v];
+      block.group = block.group + odd;
+      Val total = mul_add(k, part[2 + odd], k.constant(std::ldexp(1.0, -8)), part[odd]);
+      if (odd == 1) total = total * std::ldexp(1.0, -4);
+      sum = mul_add(k, code.minimum(block), ones[odd], mul_add(k, code.scale(block), total, sum));
+    }
+    s.sum[v] = sum;
+  }
+}
+
 /// Several rows of x: a decoded weight meets all of them. Few rows take two chains each.
 void add_rows(const PanelStep& s) {
   Build& k = s.k;
@@ -179,13 +214,28 @@ class Outer {
     k_.for_("b", 0, blocks, [&](Val b) {
       const kir::Slot slot = w.memory().block(k_.let("at", first + b));
       if (height == 1) prefetch(slot, code, std::nullopt);
+      const auto add = [&](const auto& products, const Val& g, int half) {
+        std::vector<PanelBlock> of_vectors;
+        for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g, half});
+        products({k_, code, of_vectors, p_.x_memory(), row, b * code.groups + g, p_.K(), height, sum});
+      };
       const auto group = [&](Val g) {
         if (height == 1) prefetch(slot, code, g);
-        std::vector<PanelBlock> of_vectors;
-        for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g});
-        products_.add({k_, code, of_vectors, p_.x_memory(), row, b * code.groups + g, p_.K(), height, sum});
+        add(products_.add, g, -1);
       };
       if (code.groups == 1) return group(k_.constant(0));
+      if (height == 1 && code.grouped.pair && products_.add_pair) {
+        const int of_half = code.groups / 2;
+        for (int half = 0; half < 2; ++half) {
+          const auto pair = [&](Val g) {
+            prefetch(slot, code, g);
+            prefetch(slot, code, g + 1);
+            add(products_.add_pair, g, half);
+          };
+          k_.for_("g", half * of_half, (half + 1) * of_half, pair, 1, 2);
+        }
+        return;
+      }
       k_.for_("g", 0, code.groups, group, height == 1 ? 2 : 1);  // two share the bytes of their nibbles
     });
     return sum;
@@ -224,8 +274,10 @@ std::vector<int> tile_heights(const kir::Target& target, std::int64_t most) {
 }  // namespace
 
 const Products& f32_products() {
-  static const Products products = {
-      .name = "f32", .x = {}, .add = [](const PanelStep& s) { s.rows == 1 ? add_row(s) : add_rows(s); }};
+  static const Products products = {.name = "f32",
+                                    .x = {},
+                                    .add = [](const PanelStep& s) { s.rows == 1 ? add_row(s) : add_rows(s); },
+                                    .add_pair = add_pair};
   return products;
 }
 

@@ -32,6 +32,8 @@ struct Products {
   kir::Record x = {};  // what 32 elements of x lie as; no fields: plain elements of Product::x
   /// sum[m, v] += Σ_j W[row of v, 32·block + j] · x[first_row + m, 32·block + j]
   std::function<void(const PanelStep&)> add;
+  /// The same of that group and the one behind it, for one row of x and codes with grouped.pair. Empty: not needed.
+  std::function<void(const PanelStep&)> add_pair = {};
 };
 
 /// Exact weights, f32 sums.

@@ -47,6 +47,9 @@ Val bits_of_row(const PanelBlock& b, const char* field, const Val& at, int first
 /// The 6-bit scales and minima of q4_k and q5_k, as in block_code.cpp: `first` is 0 for scales and 4 for minima.
 Val panel_bits(const PanelBlock& b, int first) {
   const Val& g = b.group;
+  if (b.half == 0) return bits_of_row(b, "scales", g + first, 0, 63);
+  if (b.half == 1)
+    return bits_of_row(b, "scales", g + 4, first, 15) | (bits_of_row(b, "scales", first == 0 ? g - 4 : g, 6, 3) << 4);
   const Val low = bits_of_row(b, "scales", min(g + first, 11), 0, 63);
   const Val top = bits_of_row(b, "scales", first == 0 ? max(g - 4, 0) : g, 6, 3);
   return select(g < 4, low, bits_of_row(b, "scales", min(g + 4, 11), first, 15) | (top << 4));
@@ -56,6 +59,8 @@ Val panel_minimum(const PanelBlock& b) { return -(Val(b.slot["dmin"](b.row)) * c
 Val panel_nibbles(const PanelBlock& b, const char* field, const Val& number, const Val& part) {
   return (four_of_row(b, field, number) >> (part * 4)) & kPanelNibbles;
 }
+
+Val panel_pair(const PanelBlock& b, const Val& number) { return four_of_row(b, "qs", b.group * 4 + number); }
 
 PanelCode in_groups(std::string name, std::vector<kir::Record::Field> fields, PanelCode::Grouped grouped) {
   return {.record = {name + "_x16", std::move(fields)},
@@ -75,22 +80,27 @@ PanelCode panels_of_q4_k() {
                    {.word = [](const PanelBlock& b,
                                const Val& i) { return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2); },
                     .scale = panel_scale,
-                    .minimum = panel_minimum});
+                    .minimum = panel_minimum,
+                    .pair = panel_pair});
 }
 PanelCode panels_of_q5_k() {
-  return in_groups("q5_k",
-                   {{"qs", Kind::i8, 128 * kPanelRows},
-                    {"qh", Kind::i8, 32 * kPanelRows},
-                    {"scales", Kind::i8, 12 * kPanelRows},
-                    {"d", Kind::f16, kPanelRows},
-                    {"dmin", Kind::f16, kPanelRows}},
-                   {.word =
-                        [](const PanelBlock& b, const Val& i) {
-                          const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
-                          return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
-                        },
-                    .scale = panel_scale,
-                    .minimum = panel_minimum});
+  return in_groups(
+      "q5_k",
+      {{"qs", Kind::i8, 128 * kPanelRows},
+       {"qh", Kind::i8, 32 * kPanelRows},
+       {"scales", Kind::i8, 12 * kPanelRows},
+       {"d", Kind::f16, kPanelRows},
+       {"dmin", Kind::f16, kPanelRows}},
+      {.word =
+           [](const PanelBlock& b, const Val& i) {
+             const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
+             return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
+           },
+       .scale = panel_scale,
+       .minimum = panel_minimum,
+       .pair = panel_pair,
+       .pair_fifth = [](const PanelBlock& b, const Val& number,
+                        int odd) { return (four_of_row(b, "qh", number) >> (b.group + odd)) & kPanelOnes; }});
 }
 PanelCode panels_of_q6_k() {
   PanelCode code =
@@ -159,7 +169,18 @@ Val PanelCode::placed_quant(const Val& word, const Val& fifth_bits, const Val& n
   const Val bit = byte * 8 + part * 4;
   Val q = (word >> (side * 16)) & (word.build()->constant(15) << bit);
   if (fifth) q = q | (((fifth_bits >> (number * 4 + side * 2 + byte + part * 16)) & 1) << (bit + 4));
-  return convert(zero == 0 ? q : q - (word.build()->constant(zero) << bit), Kind::f32);
+  if (zero == 0) return convert(q, Kind::f32);
+  // As the low bits of 2^23 + q · 2^bit, whose last bit is worth 1: what q is above that is taken off with the zero.
+  constexpr int kTwoTo23 = 1 << 23, kBitsOfTwoTo23 = 0x4b000000;
+  const Val above = bitcast(q | kBitsOfTwoTo23, Kind::f32);
+  return above - convert((word.build()->constant(zero) << bit) + kTwoTo23, Kind::f32);
+}
+
+Val PanelCode::placed_of_pair(const Val& word, const Val& fifth, const Val& side, const Val& byte, int odd) const {
+  Build& k = *word.build();
+  Val q = (word >> (side * 16)) & (k.constant(15 << (4 * odd)) << (byte * 8));
+  if (grouped.pair_fifth) q = q | (((fifth >> (side * 16)) & (k.constant(1) << (byte * 8))) << (4 + 4 * odd));
+  return convert(q, Kind::f32);
 }
 
 Val PanelCode::bytes(Build& k, const Val& word, const Val& fifth_bits, const Val& number, const Val& part) const {

@@ -21,6 +21,7 @@ inline constexpr int kPanelBlock = 32;  // elements of a row's group, of every f
 struct PanelBlock {
   kir::Slot slot;
   kir::Val row, group;
+  int half = -1;  // of the block: the one that the group is in, 0 or 1, where that is known
 };
 
 struct PanelCode {
@@ -39,6 +40,10 @@ struct PanelCode {
     kir::Val (*word)(const PanelBlock&, const kir::Val& number) = nullptr;
     kir::Val (*scale)(const PanelBlock&, int half) = nullptr;
     kir::Val (*minimum)(const PanelBlock&) = nullptr;
+    /// Of formats whose bytes have nibbles of two neighbouring groups, b's (which is even) and, high, the one behind.
+    kir::Val (*pair)(const PanelBlock& b, const kir::Val& number) = nullptr;
+    /// Where they have a fifth bit: bit 0 of each byte, `odd` of the group behind.
+    kir::Val (*pair_fifth)(const PanelBlock& b, const kir::Val& number, int odd) = nullptr;
   };
   Grouped grouped = {};
 
@@ -53,6 +58,10 @@ struct PanelCode {
   /// The same where it lies, in fewer operations: quant · 2^placed_exponent, exact. `byte` counts within the side.
   kir::Val placed_quant(const kir::Val& word, const kir::Val& fifth_bits, const kir::Val& number, const kir::Val& side,
                         const kir::Val& byte, const kir::Val& part) const;
+  /// Of two groups, from grouped.pair and pair_fifth: the quant of element 4 · number + 2 · side + byte of the first
+  /// group, or the one behind, times 2^(8 · byte + 4 · odd), exact.
+  kir::Val placed_of_pair(const kir::Val& word, const kir::Val& fifth, const kir::Val& side, const kir::Val& byte,
+                          int odd) const;
   /// Of place byte · parts + part.
   int placed_exponent(int place) const { return sides == 2 ? 4 * place : 24; }
   /// Four quants as bytes, each `zero` above its quant (signed where parts is 1): for integer dot products.
