@@ -51,6 +51,14 @@ Bound bound_of(const Operator& op, DType t, const std::vector<Value>& operands, 
     };
     return sum_bound(0x1p53, size);
   }
+  if (op.name == "floor_div" && t == f64 && !promise.exact_fma) {  // it does not see which side of a whole number it is
+    const auto size = [operands] {
+      const Value of_a = size_of(operands.front());
+      const Value quotient = operands.size() > 1 ? of_a / size_of(operands[1]) : of_a;
+      return quotient * 0x1p-52 + 1;
+    };
+    return sum_bound(0x1p53, size);
+  }
   const bool divides = op.name == "div" || op.name == "recip" || (op.name == "floor_div" && is_float(t));
   if (divides && !promise.exact_division) return ulp(1);
   // The machine's own operations; and 1 / sqrt(x) of f64 is that everywhere.
