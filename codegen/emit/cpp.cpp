@@ -183,7 +183,9 @@ class CppRenderer final : public Renderer {
     const Node& n = node(id);
     const std::string name(kir::info(n.op).name);
     if (n.op == Op::lane_get) return {fmt::format("{}[{}]", wrapped(value(n.args[0]), 0), text(n.args[1]))};
-    return emit::Renderer::call(name, {widened(n.args[0], {n.type.kind, Rate::lane})});
+    std::vector<Text> args;
+    for (const Id arg : n.args) args.push_back(widened(arg, {n.type.kind, Rate::lane}));
+    return emit::Renderer::call(name, args);
   }
 
   /// Where the lanes of an access are: all at one place, one behind the other, or anywhere.

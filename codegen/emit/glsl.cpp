@@ -201,6 +201,8 @@ class GlslRenderer final : public LaneRenderer {
     extension(n.op == Op::lane_get ? "KHR_shader_subgroup_ballot" : "KHR_shader_subgroup_arithmetic");
     if (n.op == Op::lane_get)
       return call("subgroupBroadcast", {value(n.args[0]), {fmt::format("uint({})", text(n.args[1]))}});
+    if (n.op == Op::lane_sums)
+      return call(use("lane_sums"), {value(n.args[0]), value(n.args[1]), value(n.args[2]), value(n.args[3])});
     const std::string_view name = n.op == Op::lane_sum   ? "subgroupAdd"
                                   : n.op == Op::lane_max ? "subgroupMax"
                                                          : "subgroupMin";

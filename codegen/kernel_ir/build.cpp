@@ -313,6 +313,11 @@ Val Build::lane_get(Val value, Val lane) {
   return {this, append({.op = Op::lane_get, .type = type, .args = {value.id(), resolve(lane, Kind::i32)}})};
 }
 
+Val Build::lane_sums(Val a, Val b, Val c, Val d) {
+  const std::vector<Id> args = {a.id(), b.id(), c.id(), d.id()};
+  return {this, append({.op = Op::lane_sums, .type = {a.kind(), Rate::lane}, .args = args})};
+}
+
 Val Build::mma_load(Kind fragment, const Mem& from, Val at, Val stride) {
   const std::vector<Id> args = {resolve(at, Kind::i32), resolve(stride, Kind::i32)};
   return {this, append({.op = Op::mma_load, .type = {fragment, Rate::subgroup}, .args = args, .ref = from.buffer()})};

@@ -255,6 +255,8 @@ class Build {
   Val lane_max(Val value);
   Val lane_min(Val value);
   Val lane_get(Val value, Val lane);
+  /// Each quarter of the lanes has the sum of one of the four: cheaper than four of lane_sum. Of four lanes or more.
+  Val lane_sums(Val a, Val b, Val c, Val d);
   /// Fragments of matrices in the shape of Target::mma: see Op::mma_load and Op::mma_store.
   Val mma_load(Kind fragment, const Mem& from, Val at, Val stride);
   Val mma(Val a, Val b, Val c);

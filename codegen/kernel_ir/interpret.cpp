@@ -258,9 +258,11 @@ class Interpreter {
       if (from < 0 || from >= lanes) stop(id, i, fmt::format("there is no lane {}", from));
       return get(n.args[0], begin + from);
     }
-    const Op op = n.op == Op::lane_sum ? Op::add : n.op == Op::lane_max ? Op::max : Op::min;
+    const bool sums = n.op == Op::lane_sum || n.op == Op::lane_sums;
+    const Op op = sums ? Op::add : n.op == Op::lane_max ? Op::max : Op::min;
+    const Id of = n.args[n.op == Op::lane_sums ? static_cast<std::size_t>((i - begin) / (lanes / 4)) : 0];
     std::vector<Bits> parts;
-    for (int lane = 0; lane < lanes; ++lane) parts.push_back(get(n.args[0], begin + lane));
+    for (int lane = 0; lane < lanes; ++lane) parts.push_back(get(of, begin + lane));
     if (options_.swap_extremes && op != Op::add) std::reverse(parts.begin(), parts.end());
     for (std::size_t half = parts.size() / 2; half > 0; half /= 2)
       for (std::size_t lane = 0; lane < half; ++lane)

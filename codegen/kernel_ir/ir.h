@@ -189,11 +189,13 @@ enum class Op : std::uint8_t {
   lane_sum,  // over the lanes of the subgroup; result of subgroup rate. Not where lanes may have left (lane-rate flow).
   lane_max,
   lane_min,
-  lane_get,  // args: value, number of the lane (subgroup rate)
-  mma_load,  // a fragment from .ref buffer; args: first element, stride. Of a: its rows lie `stride` apart, of b its
-             // columns. Both are multiples of 8 elements. Of bf16 in pairs of neighbouring k, a u32 each, the
-             // stride is of those: a's rows as before; b, always in pairs, has rows of pairs `stride` apart.
-  mma,       // args: a, b, c: a · b + c. Where all lanes are.
+  lane_get,   // args: value, number of the lane (subgroup rate)
+  lane_sums,  // args: four values. Lane l: what lane_sum gives of value l / (lanes / 4); of lane rate. Four lanes or
+              // more.
+  mma_load,   // a fragment from .ref buffer; args: first element, stride. Of a: its rows lie `stride` apart, of b its
+              // columns. Both are multiples of 8 elements. Of bf16 in pairs of neighbouring k, a u32 each, the
+              // stride is of those: a's rows as before; b, always in pairs, has rows of pairs `stride` apart.
+  mma,        // args: a, b, c: a · b + c. Where all lanes are.
   // statements
   declare,    // .ref variable, starts its life here; args: initial value (of all its places)
   write,      // .ref variable; args: [place in a tile,] value

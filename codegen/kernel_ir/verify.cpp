@@ -66,6 +66,7 @@ class Verifier {
     check(n.type.kind != Kind::none && !is_memory_only(n.type.kind), id, "a value of a kind that lies in memory only");
     if (info(n.op).lane_wide) {
       check(flow < Rate::lane, id, "a lane operation where some lanes may not be");
+      if (n.op == Op::lane_sums) return lane_sums(id);
       check(rate(n.type.rate) <= Rate::subgroup, id, "its result is the same for the subgroup");
       return n.op == Op::mma_load ? fragment(id, n.type.kind) : void();
     }
@@ -80,6 +81,13 @@ class Verifier {
     if (n.op == Op::index || n.args.empty()) return;
     check(rate(n.type.rate) == args_rate(n), id, "its rate is not that of its operands");
     kinds(id);
+  }
+
+  void lane_sums(Id id) const {
+    const Node& n = k_[id];
+    check(k_.target.lanes >= 4, id, "a quarter of the lanes is less than one");
+    check(n.type.rate == Rate::lane, id, "quarters of the lanes have different sums");
+    for (std::size_t i = 0; i < n.args.size(); ++i) check(kind(n, i) == Kind::f32, id, "takes four f32");
   }
 
   void kinds(Id id) const {

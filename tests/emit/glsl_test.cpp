@@ -257,6 +257,7 @@ TEST_CASE("lane operations, tiles, dealt loops and products of bytes have the in
     target.dot4 = dot;
     Build k("lane_operations", target);
     const Mem x = k.in("x", Kind::i32), q = k.in("q", Kind::i8), y = k.out("y", Kind::i32), z = k.out("z", Kind::i32);
+    const Mem sums = k.out("sums", Kind::f32);
     const Val mine = k.let("mine", x[k.subgroup() * k.lanes() + k.lane()]);
     const Val first = k.subgroup() * 4;
     y[first] = k.lane_sum(mine);
@@ -276,9 +277,11 @@ TEST_CASE("lane operations, tiles, dealt loops and products of bytes have the in
     k.for_subgroups("s", 0, 6, [&](Val s) { z[98 + s] = s * 3; });
     k.for_lanes(
         "p", 0, 5, [&](Val p) { z[104 + k.subgroup() * 5 + p] = p * 2; }, 2);
+    const Val whole = convert(mine % 1000, Kind::f32);  // sums are exact
+    sums[k.subgroup() * 8 + k.lane()] = k.lane_sums(whole, whole * 2, whole + 1, -whole);
     check_bytes(*on, k.done(),
                 {Data(DType::i32, spread(32, 1, 1e6)), Data(DType::i8, spread(64, 1, 127)), Data(DType::i32, 16),
-                 Data(DType::i32, 128)});
+                 Data(DType::i32, 128), Data(DType::f32, 32)});
   }
 }
 

@@ -109,6 +109,10 @@ TEST_CASE("mistakes of a template are named") {
   CHECK(build([](Build& k, Mem x, Mem y) {
           k.for_lanes("i", 0, 9, [&](Val i) { y[i] = k.lane_sum(x[i]); });
         }).find("a lane operation where some lanes may not be") != std::string::npos);
+  CHECK(build([](Build& k, Mem, Mem y) {
+          const Val i = k.lane();
+          y[i] = convert(k.lane_sums(i, i, i, i), Kind::f32);
+        }).find("takes four f32") != std::string::npos);
   CHECK(build([](Build& k, Mem x, Mem y) { y[0] = x[k.lane()]; }).find("lanes write different values to one place") !=
         std::string::npos);
   CHECK(build([](Build& k, Mem x, Mem) { x[k.lane()] = 1.0; }).find("only read") != std::string::npos);

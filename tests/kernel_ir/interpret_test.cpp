@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernel_ir/interpret.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <numeric>
@@ -78,6 +79,25 @@ TEST_CASE("neighbouring lanes share an index and split the block behind it") {
     std::vector<int> y_values(20);
     interpret(kernel, {bytes(y_values)}, {}, 1);
     CHECK(y_values == std::vector<int>(20, 1));
+  }
+}
+
+TEST_CASE("quarters of the lanes have the sums of four values") {
+  for (const Target& target : kTargets) {
+    if (target.lanes < 4) continue;
+    Build k("quarters", target);
+    const Mem y = k.out("y", Kind::f32);
+    const Val lane = convert(k.lane(), Kind::f32);
+    y[k.subgroup() * k.lanes() + k.lane()] = k.lane_sums(lane, lane * 2, lane + 1, -lane);
+    const Kernel kernel = k.done();
+    std::vector<float> values(static_cast<std::size_t>(target.lanes * target.subgroups));
+    interpret(kernel, {bytes(values)}, {}, 1);
+    const int n = target.lanes, all = n * (n - 1) / 2;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const int quarter = static_cast<int>(i) % n / (n / 4);
+      const std::array wanted = {all, 2 * all, all + n, -all};
+      CHECK(values[i] == static_cast<float>(wanted[static_cast<std::size_t>(quarter)]));
+    }
   }
 }
 

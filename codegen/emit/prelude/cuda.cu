@@ -136,6 +136,15 @@ __device__ inline T lane_sum(T x) {
   return x;
 }
 
+// == lane_sums
+/// Each quarter of the warp: the sum of one of the four over all lanes.
+template <class T>
+__device__ inline T lane_sums(T a, T b, T c, T d) {
+  a = lane_sum(a), b = lane_sum(b), c = lane_sum(c), d = lane_sum(d);
+  const unsigned quarter = threadIdx.x % 32 / 8;
+  return quarter < 2 ? (quarter == 0 ? a : b) : (quarter == 2 ? c : d);
+}
+
 // == wrapping_lane_sum
 /// Over the lanes of the warp, for each of them.
 template <class T>

@@ -21,6 +21,13 @@ uint narrow_bf16(float x) {
 }
 // == pack_i8x4
 int pack_i8x4(int a, int b, int c, int d) { return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | (d << 24); }
+// == lane_sums
+/// Each quarter of the subgroup: the sum of one of the four over all lanes.
+float lane_sums(float a, float b, float c, float d) {
+  a = subgroupAdd(a), b = subgroupAdd(b), c = subgroupAdd(c), d = subgroupAdd(d);
+  const uint quarter = gl_SubgroupInvocationID / (gl_SubgroupSize / 4u);
+  return quarter < 2u ? (quarter == 0u ? a : b) : (quarter == 2u ? c : d);
+}
 // == dot4
 /// sum + Σ a[j]·b[j] of four signed bytes.
 int dot4(int a, int b, int sum) {

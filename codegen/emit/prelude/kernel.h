@@ -397,6 +397,14 @@ inline element<V> lane_sum(V v) {
     return lane_sum(h.low + h.high);
   }
 }
+/// Each quarter of the lanes: the sum of one of the four.
+template <IsVector V>
+inline V lane_sums(V a, V b, V c, V d) {
+  const element<V> sums[] = {lane_sum(a), lane_sum(b), lane_sum(c), lane_sum(d)};
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = sums[4 * i / lanes_of<V>];
+  return v;
+}
 template <IsVector V>
 inline element<V> lane_max(V v) {
   if constexpr (lanes_of<V> == 2) {

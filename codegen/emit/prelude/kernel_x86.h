@@ -67,6 +67,18 @@ inline i32x16 load_first<i32x16, int>(const int* from, int count) {
   return load_i8x4_first<i32x16>(from, count);
 }
 inline float lane_sum(f32x16 v) { return _mm512_reduce_add_ps((__m512)v); }  // halves meet, as above
+inline f32x16 lane_sums(f32x16 a, f32x16 b, f32x16 c, f32x16 d) {
+  constexpr int kLow = 0x44, kHigh = 0xee, kEven = 0x88, kOdd = 0xdd;  // quarters of one, then of the other
+  const auto meet = [](f32x16 x, f32x16 y) {
+    return (f32x16)_mm512_shuffle_f32x4((__m512)x, (__m512)y, kLow) +
+           (f32x16)_mm512_shuffle_f32x4((__m512)x, (__m512)y, kHigh);
+  };
+  const f32x16 ab = meet(a, b), cd = meet(c, d);
+  const f32x16 fours = (f32x16)_mm512_shuffle_f32x4((__m512)ab, (__m512)cd, kEven) +
+                       (f32x16)_mm512_shuffle_f32x4((__m512)ab, (__m512)cd, kOdd);
+  const f32x16 pairs = fours + (f32x16)_mm512_permute_ps((__m512)fours, 0x4e);
+  return pairs + (f32x16)_mm512_permute_ps((__m512)pairs, 0xb1);
+}
 #if defined(__AVX512VNNI__)
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   return (i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
@@ -213,6 +225,16 @@ inline float lane_sum(f32x8 v) {
   const __m128 fours = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
   const __m128 pairs = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
   return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
+}
+inline f32x8 lane_sums(f32x8 a, f32x8 b, f32x8 c, f32x8 d) {
+  const auto meet = [](f32x8 x, f32x8 y) {
+    return (f32x8)_mm256_permute2f128_ps((__m256)x, (__m256)y, 0x20) +
+           (f32x8)_mm256_permute2f128_ps((__m256)x, (__m256)y, 0x31);
+  };
+  const f32x8 ac = meet(a, c), bd = meet(b, d);
+  const f32x8 pairs = (f32x8)_mm256_shuffle_ps((__m256)ac, (__m256)bd, 0x44) +
+                      (f32x8)_mm256_shuffle_ps((__m256)ac, (__m256)bd, 0xee);
+  return pairs + (f32x8)_mm256_permute_ps((__m256)pairs, 0xb1);
 }
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
