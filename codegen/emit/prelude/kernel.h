@@ -193,9 +193,9 @@ inline V splat(bool x) requires std::is_same_v<element<V>, int> {
 
 template <class V>
 inline V ramp(element<V> base, element<V> stride = 1) {
-  V v;
-  for (int i = 0; i < lanes_of<V>; ++i) v[i] = base + stride * i;
-  return v;
+  V v;  // numbers that compilers know
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = static_cast<element<V>>(i);
+  return base + v * stride;
 }
 /// Lanes below `count` are true.
 template <class V>

@@ -9,6 +9,8 @@ inline f32x16 floor(f32x16 x) {
 inline f32x16 round(f32x16 x) {
   return (f32x16)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+inline f32x16 min(f32x16 a, f32x16 b) { return (f32x16)_mm512_min_ps((__m512)a, (__m512)b); }
+inline f32x16 max(f32x16 a, f32x16 b) { return (f32x16)_mm512_max_ps((__m512)a, (__m512)b); }
 inline f32x16 fma(f32x16 a, f32x16 b, f32x16 c) { return (f32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 
 template <>
@@ -67,6 +69,13 @@ inline i32x16 load_first<i32x16, int>(const int* from, int count) {
   return load_i8x4_first<i32x16>(from, count);
 }
 inline float lane_sum(f32x16 v) { return _mm512_reduce_add_ps((__m512)v); }  // halves meet, as above
+inline float lane_max(f32x16 v) {
+  const auto eights = std::bit_cast<Halves<f32x16>>(v);
+  const __m256 eight = _mm256_max_ps((__m256)eights.low, (__m256)eights.high);
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
 inline f32x16 lane_sums(f32x16 a, f32x16 b, f32x16 c, f32x16 d) {
   constexpr int kLow = 0x44, kHigh = 0xee, kEven = 0x88, kOdd = 0xdd;  // quarters of one, then of the other
   const auto meet = [](f32x16 x, f32x16 y) {
@@ -184,6 +193,8 @@ inline f32x8 round(f32x8 x) {
   return (f32x8)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+inline f32x8 min(f32x8 a, f32x8 b) { return (f32x8)_mm256_min_ps((__m256)a, (__m256)b); }
+inline f32x8 max(f32x8 a, f32x8 b) { return (f32x8)_mm256_max_ps((__m256)a, (__m256)b); }
 #if defined(__FMA__)
 inline f32x8 fma(f32x8 a, f32x8 b, f32x8 c) { return (f32x8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 #endif
