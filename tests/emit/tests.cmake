@@ -64,7 +64,7 @@ foreach(device cuda vulkan)
   if(device STREQUAL vulkan)  # lavapipe has no matrix units: glsl_test.cpp compiles those shaders
     list(FILTER template_tests EXCLUDE REGEX "/product_mma_")
   endif()
-  target_sources(emit_${device}_tests PRIVATE ${template_tests} ${kernel_tests}/template_run.cpp ${kernel_tests}/stored.cpp)
+  target_sources(emit_${device}_tests PRIVATE ${template_tests} ${kernel_tests}/attention_problem.cpp ${kernel_tests}/template_run.cpp ${kernel_tests}/stored.cpp)
   target_include_directories(emit_${device}_tests PRIVATE ${kernel_tests})
   add_test(NAME emit_${device} COMMAND emit_${device}_tests)
   set_tests_properties(emit_${device} PROPERTIES LABELS "unit;release_only" SKIP_REGULAR_EXPRESSION "skipped:" TIMEOUT 900)
