@@ -58,4 +58,16 @@ TemplateKernel attention_tiles(const kir::Target& target, const Attention& what)
 bool has_attention_units(const kir::Target& target, const Attention& what);
 int attention_tile_rows(const kir::Target& target, const Attention& what);
 
+/// A third schedule, for few rows deep in a cache, in two kernels: what a row sees is cut into parts, as many for every
+/// row, of whole tiles of keys. A workgroup takes a part for all query heads of one kv head, several of which share
+/// each load; the second kernel puts the parts of a row's head together. As attention() but that a mask stays with
+/// that. Buffers of the first: q, k, v, pos, [slot], [slopes], part_sums f32 (N, H, parts, D), part_weights f32 (N, H,
+/// parts, 2: the largest score, the sum of weights); of the second: part_sums, part_weights, pos, [sinks], y. Parts
+/// that hold no key are neither written nor read. Asks the target for:
+///   attention_parts  parts of a row
+bool has_attention_parts(const kir::Target& target, const Attention& what);
+int attention_parts_of(const kir::Target& target);
+TemplateKernel attention_parts(const kir::Target& target, const Attention& what);
+TemplateKernel attention_from_parts(const kir::Target& target, const Attention& what);
+
 }  // namespace openinfer::kernels

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,12 +49,18 @@ struct RowLookup {
   std::int64_t entries = 0, entry_elements = 0;
 };
 
+/// What a kernel moves and computes at most.
+struct Work {
+  double bytes = 0, flops = 0;
+};
+
 struct TemplateKernel {
   kir::Kernel kernel;
   std::vector<GridFactor> grid;
   std::string reason;  // why this algorithm and schedule: for plan.txt
   ColumnParts columns = {};
   RowLookup lookup = {};
+  std::optional<Work> work = {};  // where it is not what the nodes say that the kernel computes
 };
 
 /// How an element of that dtype lies in memory: f16 -> Kind::f16, bool -> b1, 8-bit floats as the bytes that they are.

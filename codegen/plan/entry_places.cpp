@@ -397,6 +397,7 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
                 made.lookup.entry_elements};
   d.results = results_of(code, d.operands);
   d.origin = origin(made.reason);
+  if (made.work) d.origin.bytes = made.work->bytes, d.origin.flops = made.work->flops;
   d.kernels = {kernel_number(std::move(made.kernel))};
   steps_->push_back(std::move(d));
 }

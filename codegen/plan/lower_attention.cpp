@@ -46,6 +46,21 @@ kernels::Attention attention_of(GroupLowering& l, const Node& n) {
   return a;
 }
 
+/// Few rows: two kernels, the first of which leaves parts of a row's sums.
+void lower_in_parts(GroupLowering& l, const kernels::Attention& what, ValueId q, ValueId y, Bindings bind) {
+  const std::string name = name_of(l, y);
+  const Shape parts = {l.type(q).shape[0], Dim(what.heads), Dim(kernels::attention_parts_of(l.target()))};
+  const auto scratch = [&](const char* of, std::int64_t each) {
+    Shape shape = parts;
+    shape.push_back(Dim(each));
+    return l.scratch(name + of, DType::f32, std::move(shape));
+  };
+  bind["part_sums"] = scratch("_part_sums", what.head_dim);
+  bind["part_weights"] = scratch("_part_weights", 2);
+  l.dispatch(kernels::attention_parts(l.target(), what), bind);
+  l.dispatch(kernels::attention_from_parts(l.target(), what), bind);
+}
+
 }  // namespace
 
 void lower_attention(GroupLowering& l) {
@@ -63,6 +78,8 @@ void lower_attention(GroupLowering& l) {
   if (has(n, kSinks)) bind["sinks"] = l.operand(n.operands[kSinks]);
   if (has(n, kSlopes)) bind["slopes"] = l.operand(n.operands[kSlopes]);
   const kernels::Attention what = attention_of(l, n);
+  if (kernels::has_attention_parts(l.target(), what))
+    return lower_in_parts(l, what, n.operands[kQuery], n.results[0], std::move(bind));
   if (kernels::has_attention_units(l.target(), what)) l.note_rows_in(RowForm::bf16, l.group().head);
   l.dispatch(kernels::attention(l.target(), what), bind);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "codegen/kernels/attention.h"
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/pointwise.h"
@@ -104,6 +105,24 @@ Case int8_product_case(kir::Target target, kir::Dot4 dot4, DType weight, std::in
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// Rows at the end and near the start of a cache in f16, in parts of their keys.
+Case attention_case(kir::Target target) {
+  constexpr std::int64_t D = 32, C = 300;
+  target.panels = target.fast_fma = true;
+  kernels::Attention what = {.name = "attention", .rows = {2}, .keys = {C}, .slots = {1}};
+  what.kv = DType::f16;
+  what.heads = 6, what.kv_heads = 2, what.head_dim = D;
+  what.has_pos = true;
+  what.scale = 0.2, what.softcap = 5;
+  TemplateKernel t = attention_parts(target, what);
+  const std::int64_t parts = 2 * what.heads * attention_parts_of(target);
+  Run run = {.memory = {data(DType::f32, 2 * 6 * D, 1), data(DType::f16, 2 * C * D, 2), data(DType::f16, 2 * C * D, 3),
+                        in_memory(kir::Kind::i32, {C - 7, 20}), data(DType::f32, parts * D, 4),
+                        data(DType::f32, parts * 2, 5)},
+             .groups = groups_of(t, 2)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// Every scalar function on one broadcast operand, rows shorter than a chunk.
 Case functions_case(const kir::Target& target) {
   Pointwise p;
@@ -129,6 +148,7 @@ Case functions_case(const kir::Target& target) {
 
 std::vector<Case> template_cases(const kir::Target& target) {
   std::vector<Case> cases = {functions_case(target)};
+  if (target.lanes >= 4) cases.push_back(attention_case(target));
   for (int code = static_cast<int>(DType::q4_0); code <= static_cast<int>(DType::q8_k); ++code)
     if (has_block_code(static_cast<DType>(code)))
       cases.push_back(product_case(target, static_cast<DType>(code), 512, 1));

@@ -158,6 +158,19 @@ Data run_kernel(const kir::Target& target, const AttentionProblem& p, const Atte
   return c.buffers["y"];
 }
 
+Data run_in_parts(const kir::Target& target, const AttentionProblem& p, const AttentionOperands& o) {
+  Call c = call_of(p, o);
+  // Parts without a key are left as they are.
+  const std::int64_t parts = p.N * p.what.heads * attention_parts_of(target);
+  const auto unwritten = [&](std::int64_t each) {
+    return Data(DType::f32, std::vector<double>(static_cast<std::size_t>(parts * each), NAN));
+  };
+  c.buffers["part_sums"] = unwritten(p.what.head_dim), c.buffers["part_weights"] = unwritten(2);
+  run(attention_parts(target, c.what), c.buffers, c.sizes);
+  run(attention_from_parts(target, c.what), c.buffers, c.sizes);
+  return c.buffers["y"];
+}
+
 void check_result(const Data& y, const AttentionResult& wanted) {
   for (std::size_t i = 0; i < wanted.y.size(); ++i)
     if (!(std::abs(y[static_cast<std::int64_t>(i)] - wanted.y[i]) <= wanted.bound[i]))

@@ -37,8 +37,9 @@ AttentionOperands operands_of(const AttentionProblem& p);
 /// matrix units of bf16 scores are off by 2^-14 more, weights and values by 2^-8 each.
 AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, bool units = false);
 
-/// What attention() makes of it.
+/// What attention() makes of it, or the two kernels of attention_parts().
 Data run_kernel(const kir::Target& target, const AttentionProblem& p, const AttentionOperands& o);
+Data run_in_parts(const kir::Target& target, const AttentionProblem& p, const AttentionOperands& o);
 
 /// y is what is expected, within its bound.
 void check_result(const Data& y, const AttentionResult& wanted);
