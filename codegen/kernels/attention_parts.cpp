@@ -25,12 +25,19 @@ constexpr std::int64_t kMostRows = 16;
 constexpr std::int64_t kLeastHead = 16;
 /// Keys whose dot products are in registers together: as many as Build::lane_sums adds up.
 constexpr int kTogether = 4;
-/// Vectors of keys whose scores become weights together; parts consist of that many, or half as many.
+/// Vectors of keys that parts consist of, so that few keys are not cut into many parts.
+constexpr int kUnitVectors = 4;
+/// Vectors of keys whose scores become weights together, if they fit: a tile of keys and one of values shall be in a
+/// first-level cache at once.
 constexpr int kTileVectors = 8;
+constexpr std::int64_t kTileBytes = 16 << 10;
 /// Vectors of a value that are in registers together.
 constexpr int kMostWidth = 4;
 
-int tile_keys(const kir::Target& target) { return kTileVectors * target.lanes; }
+int tile_keys(const kir::Target& target, const Attention& what) {
+  const std::int64_t vector = target.lanes * what.head_dim * kir::info(memory_kind(what.kv)).bytes;
+  return target.lanes * static_cast<int>(std::clamp<std::int64_t>(kTileBytes / vector, 1, kTileVectors));
+}
 
 /// Lines (query heads of a kv head) that go together, and how often; behind the last line that one again.
 struct Blocks {
@@ -41,10 +48,10 @@ Blocks blocks_of(int lines, int most) {
   return {(lines + count - 1) / count, count};
 }
 
-/// The keys [begin, end) that a row sees, and their half tiles, of which parts have as even shares as can be.
+/// The keys [begin, end) that a row sees, in units of which parts have as even shares as can be.
 struct Sight {
   Sight(Build& k, const Attention& what, const Mem& pos, const Val& row)
-      : parts(attention_parts_of(k.target())), unit(tile_keys(k.target()) / 2) {
+      : parts(attention_parts_of(k.target())), unit(kUnitVectors * k.lanes()) {
     const Val C = value_of(k, what.keys);
     own = k.let("position", pos[row]);
     end = k.let("end_key", max(min(own + 1, C), 0));
@@ -85,7 +92,7 @@ class PartedAttention {
         what_(what),
         D_(static_cast<int>(what.head_dim)),
         group_(static_cast<int>(what.heads / what.kv_heads)),
-        keys_(tile_keys(k.target())),
+        keys_(tile_keys(k.target(), what)),
         width_(D_ / k.lanes()),
         scored_(blocks_of(group_, 8)),
         added_(blocks_of(group_, registers() / 4 * 3)),
@@ -291,10 +298,10 @@ class PartedAttention {
 
 int attention_parts_of(const kir::Target& target) { return target.tuned_or("attention_parts", 8); }
 
-/// A cache of one tile has hardly parts, and parts of narrow heads take as long to be put together.
+/// A cache of two units has hardly parts, and parts of narrow heads take as long to be put together.
 bool has_attention_parts(const kir::Target& target, const Attention& what) {
   return target.panels && target.subgroups == 1 && target.lanes >= kTogether && !what.dense && !what.mask &&
-         what.has_pos && what.rows.value <= kMostRows && what.keys.value > tile_keys(target) &&
+         what.has_pos && what.rows.value <= kMostRows && what.keys.value > 2 * kUnitVectors * target.lanes &&
          what.head_dim >= kLeastHead && what.head_dim % target.lanes == 0;
 }
 
@@ -305,7 +312,7 @@ TemplateKernel attention_parts(const kir::Target& target, const Attention& what)
   return {.kernel = k.done(),
           .grid = {{what.rows, 1}, {Extent{what.kv_heads}, 1}, {Extent{parts}, 1}},
           .reason = fmt::format("a workgroup for each row, kv head and {}th of the keys, {} at a time", parts,
-                                tile_keys(target))};
+                                tile_keys(target, what))};
 }
 
 TemplateKernel attention_from_parts(const kir::Target& target, const Attention& what) {
