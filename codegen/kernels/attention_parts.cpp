@@ -173,8 +173,9 @@ class PartedAttention {
     k_.for_("line", 0, group_, [&](Val line) {
       const Val at = k_.let("part_at", (row_ * what_.heads + kv_head_ * group_ + line) * parts + part_);
       k_.for_lanes("d", 0, D_, [&](Val d) { part_sums_[at * D_ + d] = sums_[line * D_ + d].load(); });
-      part_weights_[at * 2] = largest_[line].load();
-      part_weights_[at * 2 + 1] = totals_[line].load();
+      const Val total = k_.let("total", totals_[line].load());
+      part_weights_[at * 2] = select(total == total, largest_[line].load(), total);  // max may give either of a NaN
+      part_weights_[at * 2 + 1] = total;
     });
   }
 
