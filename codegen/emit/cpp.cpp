@@ -390,7 +390,7 @@ class CppRenderer final : public Renderer {
   void barrier() override {}
   void prefetch(Id id) override {
     const Node& n = node(id);
-    const std::string at = lanes_of(n, n.args.size()) == Lanes::one ? place(n) : first_place(n, n.args.size());
+    const std::string at = lanes_of(n, n.args.size()) == Lanes::one ? element_place(n) : first_place(n, n.args.size());
     if (n.integer == 0) return line(fmt::format("__builtin_prefetch(&{});", at));
     line(fmt::format("__builtin_prefetch(reinterpret_cast<const char*>(&{}) + {});", at, n.integer));
   }

@@ -8,6 +8,7 @@
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/outer.h"
 #include "codegen/kernels/outer_mma.h"
+#include "codegen/kernels/outer_tiles.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"
 #include "codegen/kernels/rows.h"
@@ -187,6 +188,7 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 TemplateKernel product(const kir::Target& target, const Product& what) {
   if (what.bf16) return outer_mma(target, what);
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
+  if (why_no_outer_tiles(target, what).empty()) return outer_tiles(target, what);
   if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
     return outer(target, what, what.int8 ? int8_products() : f32_products());
   const bool units = target.mma && target.mma->operand == DType::f16 && !what.experts;

@@ -75,6 +75,26 @@ Case panel_case(kir::Target target, DType weight, std::int64_t rows, bool fast_f
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// Weights decoded, or rows turned, into tiles: more columns and k than one tile has, rows of x that fill none.
+Case tiles_case(kir::Target target, DType weight, bool fast_fma) {
+  constexpr std::int64_t kTileColumns = 80, kTileRows = 45, K = 256;
+  target.fast_fma = fast_fma;
+  target.tuned = {{"tile_depth", 96}, {"tile_panels", 2}, {"tile_rows", 6}, {"outer_chunk", 20}};
+  Product p;
+  p.name = fmt::format("product_tiles_{}{}", name(weight), fast_fma ? "_fma" : "");
+  p.rows = {1 << 16, "N"};
+  p.inner = {K};
+  const Layout layout = is_block(weight) ? Layout::panel16 : Layout::rows;
+  p.weights = {{.name = "w", .dtype = weight, .columns = {kTileColumns}, .layout = layout}};
+  p.tails = {{.axes = {p.rows, {kTileColumns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  TemplateKernel t = product(target, p);
+  Run run = {.memory = {data(DType::f32, kTileRows * K, 1), data(weight, kTileColumns * K, 2),
+                        data(DType::f32, kTileRows * kTileColumns, 4)},
+             .params = {static_cast<std::int32_t>(kTileRows)},
+             .groups = groups_of(t, kTileRows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// x (rows, width) to 8-bit blocks.
 Case int8_case(const kir::Target& target, std::int64_t width) {
   TemplateKernel t = to_int8(
@@ -161,7 +181,11 @@ std::vector<Case> template_cases(const kir::Target& target) {
   for (const DType dtype : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0})
     for (const std::int64_t rows : {1, 13})
       for (const bool fast_fma : {false, true}) cases.push_back(panel_case(target, dtype, rows, fast_fma));
-  for (const DType dtype : {DType::q4_k, DType::q5_k, DType::q6_k}) cases.push_back(panel_case(target, dtype, 5, true));
+  for (const DType dtype : {DType::q4_k, DType::q5_k, DType::q6_k})
+    for (const std::int64_t rows : {1, 5}) cases.push_back(panel_case(target, dtype, rows, true));
+  if (target.subgroups == 1)
+    for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q6_k, DType::f16, DType::bf16})
+      cases.push_back(tiles_case(target, dtype, dtype != DType::q4_1));
   cases.push_back(int8_case(target, 32));
   cases.push_back(int8_case(target, 576));
   for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "codegen/kernels/gather.h"
+#include "codegen/kernels/outer_tiles.h"
 #include "formats/opnf/panel16.h"
 #include "openinfer/error.h"
 #include "stored.h"
@@ -51,8 +52,9 @@ void check_outer(const kir::Target& target, const OuterCase& c) {
   INFO(name(c.x) << " x " << name(c.w) << ": " << c.N << ", " << c.K << ", " << c.M << " on " << target.lanes << " x "
                  << target.subgroups);
   const Stored x(c.x, c.N, c.K, 11), w(c.w, c.M, c.K, 12);
-  const Product p = product_of({&w}, x, c.known ? Extent{c.N} : Extent{1 << 16, "N"}, Siblings::one);
-  Buffers b = {{"x", x.data}, {"w0", panels(w)}, {"y0", Data(c.x, c.N * c.M)}};
+  Product p = product_of({&w}, x, c.known ? Extent{c.N} : Extent{1 << 16, "N"}, Siblings::one);
+  if (!is_block(c.w)) p.weights[0].layout = Layout::rows;
+  Buffers b = {{"x", x.data}, {"w0", is_block(c.w) ? panels(w) : w.data}, {"y0", Data(c.x, c.N * c.M)}};
   run(product(target, p), b, {{"N", c.N}});
   for (std::int64_t n = 0; n < c.N; ++n)
     for (std::int64_t m = 0; m < c.M; ++m) check(b["y0"], n * c.M + m, expected(x, w, n, m));
@@ -66,6 +68,27 @@ std::vector<kir::Target> all_targets() {
   all.push_back({.lanes = 16, .fast_fma = true, .tuned = {{"outer_rows", 16}, {"outer_chunk", 24}}});
   all.push_back({.lanes = 8, .fast_fma = true, .tuned = {{"outer_rows", 6}}});
   all.push_back({.lanes = 16, .tuned = {{"prefetch_bytes", 0}, {"outer_chunk", 3}}});
+  return all;
+}
+
+/// The same that decode weights into tiles: more and less than what there is of rows, columns and k.
+std::vector<kir::Target> tile_targets() {
+  std::vector<kir::Target> all;
+  for (kir::Target target : all_targets()) {
+    const bool little = on_a_device();  // 32 KiB are shared there
+    target.tuned.insert({{"tile_depth", little ? 32 : 64}, {"outer_chunk", little ? 8 : 20}});
+    target.tuned.insert({{"tile_panels", target.lanes == 8 ? 1 : 2}, {"tile_rows", 6}});
+    all.push_back(target);
+  }
+  if (on_a_device()) return {all.front()};
+  all.push_back({.lanes = 16, .fast_fma = true, .tuned = {{"tile_depth", 128}, {"tile_panels", 3}, {"tile_rows", 8}}});
+  return all;
+}
+/// All of them, those without tiles first.
+std::vector<kir::Target> panel_targets() {
+  std::vector<kir::Target> all = all_targets();
+  const std::vector<kir::Target> tiles = tile_targets();
+  all.insert(all.end(), tiles.begin(), tiles.end());
   return all;
 }
 
@@ -95,7 +118,7 @@ TEST_CASE("products of panels: numbers of rows around tiles and chunks, known or
 
 TEST_CASE("products of panels: stacked siblings of different widths and formats") {
   const std::int64_t K = 64;
-  for (const kir::Target& target : all_targets())
+  for (const kir::Target& target : panel_targets())
     for (const std::int64_t N : {1, 9}) {
       const Stored x(DType::f32, N, K, 1), q(DType::q4_1, 48, K, 2), k(DType::q5_0, 16, K, 3), v(DType::q8_0, 32, K, 4);
       const Product p = product_of({&q, &k, &v}, x, N == 1 ? Extent{1} : Extent{1 << 16, "N"}, Siblings::stacked);
@@ -121,20 +144,21 @@ TEST_CASE("products of panels: stacked siblings of different widths and formats"
 TEST_CASE("products of panels: zipped siblings, a bias and a residual") {
   const std::int64_t N = 6, K = 32, M = 32;
   using Exprs = std::span<const ScalarExpr>;
-  for (const kir::Target& target : all_targets()) {
+  for (const kir::Target& target : panel_targets()) {
+    const Extent rows = {1 << 16, "N"};
     const Stored x(DType::f32, N, K, 1), gate(DType::q4_0, M, K, 2), up(DType::q8_0, M, K, 3),
         bias(DType::f16, 1, M, 4), r(DType::f32, N, M, 5);
-    Product p = product_of({&gate, &up}, x, {N}, Siblings::zipped);
+    Product p = product_of({&gate, &up}, x, rows, Siblings::zipped);
     p.weights[1].bias = "bias";
     p.weights[1].bias_dtype = DType::f16;
-    p.tails = {{.axes = {{N}, {M}},
+    p.tails = {{.axes = {rows, {M}},
                 .given = {DType::f32, DType::f32},
                 .inputs = {{"residual", DType::f32, {true, true}}},
                 .steps = {{"y", [](Exprs v) { return v[0] * v[1] + v[2]; }, {0, 1, 2}, DType::f32}},
                 .outputs = {{"y", DType::f32, 3}}}};
     Buffers b = {{"x", x.data},       {"w0", panels(gate)}, {"w1", panels(up)},
                  {"bias", bias.data}, {"residual", r.data}, {"y", Data(f32, N * M)}};
-    run(product(target, p), b);
+    run(product(target, p), b, {{"N", N}});
     for (std::int64_t n = 0; n < N; ++n)
       for (std::int64_t m = 0; m < M; ++m) {
         const Near g = expected(x, gate, n, m);
@@ -150,8 +174,52 @@ TEST_CASE("products of panels: zipped siblings, a bias and a residual") {
   }
 }
 
+TEST_CASE("products of panels by decoded tiles: each format, what is left of rows, columns and k") {
+  for (const kir::Target& target : tile_targets()) {
+    for (const DType w : kPanelDtypes) {
+      if (on_a_device() && block_of(w) == 256 && w != DType::q4_k) continue;
+      check_outer(target, {DType::f32, w, 9, block_of(w), 16, false});
+      check_outer(target, {DType::f32, w, 37, block_of(w) == 256 ? 256 : 3 * 32, 80});
+    }
+    for (const std::int64_t N : {1, 3, 6, 8, 24, 25, 53})
+      check_outer(target, {DType::f32, DType::q4_1, N, 96, 48, false});
+    for (const DType x : {DType::f16, DType::bf16}) check_outer(target, {x, DType::q8_0, 33, 64, 32});
+  }
+}
+
+TEST_CASE("products of rows of floats by tiles") {
+  for (const kir::Target& target : tile_targets()) {
+    for (const DType w : {DType::f16, DType::bf16, DType::f32})
+      for (const std::int64_t M : {1, 31, 48, 70}) check_outer(target, {DType::f32, w, 37, 96, M, M != 31});
+    for (const std::int64_t N : {1, 9, 130}) check_outer(target, {DType::f32, DType::f16, N, 160, 24, false});
+    check_outer(target, {DType::f16, DType::bf16, 33, 64, 32});
+    check_outer(target, {DType::f32, DType::f16, 33, 72, 32});  // no groups of 32
+  }
+}
+
+TEST_CASE("products of panels by decoded tiles: a row has the same bits among any number of rows") {
+  const std::int64_t K = 160, M = 48;
+  for (const kir::Target& target : tile_targets()) {
+    Stored x(DType::f32, 61, K, 11);
+    const Stored w(DType::q5_0, M, K, 12);
+    const auto product_of_rows = [&](std::int64_t first, std::int64_t N) {
+      const auto from = x.data.bytes().begin() + first * K * 4;
+      Data rows(DType::f32, N * K);
+      std::copy(from, from + N * K * 4, rows.bytes().begin());
+      Buffers b = {{"x", rows}, {"w0", panels(w)}, {"y0", Data(f32, N * M)}};
+      run(product(target, product_of({&w}, x, Extent{1 << 16, "N"}, Siblings::one)), b, {{"N", N}});
+      return b["y0"].values();
+    };
+    const std::vector<double> all = product_of_rows(0, 61);
+    for (const auto& [first, N] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {7, 2}, {23, 25}, {60, 1}}) {
+      const std::vector<double> some = product_of_rows(first, N);
+      CHECK(std::equal(some.begin(), some.end(), all.begin() + first * M));
+    }
+  }
+}
+
 TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
-  for (const kir::Target& target : all_targets())
+  for (const kir::Target& target : panel_targets())
     for (const DType dtype : kPanelDtypes)
       for (const std::int64_t N : {1, 5}) {
         const Stored x(DType::f32, N, 2 * block_of(dtype), 1);
@@ -161,9 +229,9 @@ TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
         w.data.bytes()[(5 * 2 + 1) * bytes + d + 1] = std::byte{0x7e};   // row 5: no number
         w.data.bytes()[(21 * 2 + 0) * bytes + d + 0] = std::byte{0x00};  // row 21: infinite
         w.data.bytes()[(21 * 2 + 0) * bytes + d + 1] = std::byte{0x7c};
-        const Product p = product_of({&w}, x, {N}, Siblings::one);
+        const Product p = product_of({&w}, x, N == 1 ? Extent{1} : Extent{1 << 16, "N"}, Siblings::one);
         Buffers b = {{"x", x.data}, {"w0", panels(w)}, {"y0", Data(f32, N * 32)}};
-        run(product(target, p), b);
+        run(product(target, p), b, {{"N", N}});
         for (std::int64_t n = 0; n < N; ++n)
           for (std::int64_t m = 0; m < 32; ++m) {
             INFO(name(dtype) << " row " << m);
@@ -191,6 +259,26 @@ TEST_CASE("rows of a table in panels") {
         for (std::int64_t k = 0; k < inner; ++k)
           CHECK(b["y"][i * inner + k] == table.at(static_cast<std::int64_t>(ids[static_cast<std::size_t>(i)]), k));
     }
+}
+
+TEST_CASE("why a product does not go by tiles") {
+  kir::Target target = {.lanes = 16, .tuned = {{"tile_depth", 128}}};
+  const Stored x(DType::f32, 40, 64, 1), w(DType::q8_0, 16, 64, 2);
+  Product p = product_of({&w}, x, {40}, Siblings::one);
+  CHECK(why_no_outer_tiles(target, p).empty());
+  CHECK(why_no_outer_tiles({.lanes = 16}, p) == "the device has no depth for tiles of weights");
+  CHECK_THROWS_WITH(outer_tiles({.lanes = 16}, p), Catch::Contains("no tiles of weights"));
+  p.rows = {8, "N"};
+  CHECK(why_no_outer_tiles(target, p) == "at most 8 rows");
+  p.rows = {40};
+  p.weights[0].layout = Layout::rows;
+  CHECK(why_no_outer_tiles(target, p) == "w0 is neither panels nor rows of floats");
+  p.weights[0].dtype = DType::f16;
+  CHECK(why_no_outer_tiles(target, p).empty());
+  target.subgroups = 4;
+  CHECK(why_no_outer_tiles(target, p) == "rows are turned by one subgroup");
+  p.inner = {72};
+  CHECK(why_no_outer_tiles(target, p) == "72 is no multiple of 32");
 }
 
 TEST_CASE("panels of what cannot be in panels are refused") {

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/kernels/outer_tiles.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "codegen/kernels/panel_code.h"
+#include "codegen/kernels/product_parts.h"
+
+namespace openinfer::kernels {
+namespace {
+
+using kir::Build;
+using kir::Kind;
+using kir::Mem;
+using kir::Tile;
+using kir::Val;
+
+constexpr std::int64_t kFewestRows = 9;  // more than are decoded side by side
+constexpr int kRestRows = 4;             // of the tiles that take what is left of a chunk
+constexpr int kUnroll = 4;               // k at a time
+constexpr int kLine = 64;                // bytes that are fetched together
+
+int groups_at_once(const kir::Target& target) { return target.tuned_or("tile_depth", 0) / kPanelBlock; }
+
+/// Rows of elements as they are, each in one piece.
+bool has_float_rows(const Product::Weight& w) {
+  const bool number = w.dtype == DType::f16 || w.dtype == DType::bf16 || w.dtype == DType::f32;
+  return w.layout == Layout::rows && w.by_rows && number && !w.affine;
+}
+/// Elements of a row that are turned at once.
+int piece_run(const kir::Target& target) { return std::min(target.lanes, kPanelBlock); }
+
+/// A workgroup's columns for a chunk of rows. A subgroup has panels of its own, a lane columns of its own: what a lane
+/// reads of the tiles in shared memory it has written itself.
+class OuterTiles {
+ public:
+  explicit OuterTiles(const ProductParts& p)
+      : k_(p.k()),
+        p_(p),
+        wide_(std::min(k_.lanes(), kPanelRows)),
+        panels_(k_.target().tuned_or("tile_panels", 2)),
+        depth_(groups_at_once(k_.target())),
+        tile_rows_(k_.target().tuned_or("tile_rows", 4)) {
+    const int subgroups = k_.target().subgroups;
+    w_tile_ = k_.shared("w_tile", Kind::f32, subgroups * depth_ * kPanelBlock * width());
+    const std::size_t at_once = p.weights_at(0).size();
+    for (std::size_t i = 0; i < at_once; ++i)
+      sum_tiles_.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), Kind::f32,
+                                     subgroups * sum_rows() * width()));
+    const std::vector<Product::Weight>& weights = p.what().weights;
+    if (std::any_of(weights.begin(), weights.end(), has_float_rows))
+      piece_ = k_.shared("piece", Kind::f32, k_.lanes() * (piece_run(k_.target()) + 1));
+  }
+
+  int columns() const { return width() * k_.target().subgroups; }
+  int tile_rows() const { return tile_rows_; }
+
+  void run(std::size_t place, const Val& first) const {
+    const Val start = k_.target().subgroups == 1 ? first : k_.let("column", first + k_.subgroup() * width());
+    const auto all = [&] { own_columns(place, start); };
+    if (k_.target().subgroups == 1) return all();
+    k_.if_(start < columns_of(p_.weights_at(place)[0]), all);
+  }
+
+ private:
+  /// Columns of a subgroup.
+  int width() const { return panels_ * std::max(k_.lanes(), kPanelRows); }
+  /// Vectors that are as wide.
+  int vectors() const { return width() / k_.lanes(); }
+  /// The last tile may have rows behind those that there are.
+  int sum_rows() const { return p_.tile() + kRestRows - 1; }
+  Val columns_of(std::size_t weight) const { return value_of(k_, p_.what().weights[weight].columns); }
+  /// Where the subgroup's part of something in shared memory starts.
+  Val own(const Val& at, int size) const { return k_.target().subgroups == 1 ? at : k_.subgroup() * size + at; }
+  Val w_at(const Val& at) const { return own(at, depth_ * kPanelBlock * width()); }
+  Val sum_at(const Val& at) const { return own(at, sum_rows() * width()); }
+
+  void own_columns(std::size_t place, const Val& start) const {
+    const std::vector<std::size_t> weights = p_.weights_at(place);
+    const Val rows = k_.let("rows_here", min(p_.n_rows() - p_.first_row(), p_.tile()));
+    for (std::size_t i = 0; i < weights.size(); ++i) multiply(weights[i], sum_tiles_[i], start, rows);
+    finish(place, weights, start, rows);
+  }
+
+  /// The sums of that weight's columns: all of k, a tile's depth at a time.
+  void multiply(std::size_t weight, const Mem& sums, const Val& start, const Val& rows) const {
+    const std::int64_t groups = p_.K() / kPanelBlock;
+    const Val zeros = k_.let("zeros", (rows + (kRestRows - 1)) * vectors());
+    k_.for_("i", 0, zeros, [&](const Val& i) { sums[sum_at(i * k_.lanes() + k_.lane())] = 0.0; });
+    k_.for_(
+        "first_group", 0, groups,
+        [&](const Val& first) {
+          const Val here =
+              k_.let("groups_here", groups % depth_ == 0 ? k_.constant(depth_) : min(groups - first, depth_));
+          if (p_.weight(weight).in_blocks())
+            decode(weight, start, first, here);
+          else
+            turn(weight, start, first, here);
+          const Val whole = k_.let("whole", rows / tile_rows_ * tile_rows_);
+          k_.for_(
+              "row", 0, whole, [&](const Val& row) { rows_times_tile(sums, row, first, here); }, 1, tile_rows_);
+          k_.for_(
+              "row", whole, rows, [&](const Val& row) { rest_times_tile(sums, row, rows, first, here); }, 1, kRestRows);
+        },
+        1, depth_);
+  }
+
+  /// Elements [32 · first, 32 · (first + here)) of the columns as w_tile[k][column]. Behind the last panel that one
+  /// again: its sums are not stored.
+  void decode(std::size_t weight, const Val& start, const Val& first, const Val& here) const {
+    const StoredMatrix& w = p_.weight(weight);
+    const PanelCode& code = w.panel();
+    const Extent& columns = p_.what().weights[weight].columns;
+    const int of_panel = kPanelRows / wide_;
+    k_.for_("panel", 0, panels_, [&](const Val& panel) {
+      Val number = start / kPanelRows + panel * (width() / panels_ / kPanelRows);
+      if (k_.lanes() > kPanelRows) number = number + k_.lane_of(kPanelRows);
+      if (!columns.known() || columns.value % this->columns() != 0)
+        number = min(number, columns_of(weight) / kPanelRows - 1);
+      const Val blocks = k_.let("first_block", number * (p_.K() / code.size()));
+      k_.for_("g", 0, here, [&](const Val& g) {
+        const Val group = k_.let("group_of_row", first + g);
+        const kir::Slot slot = w.memory().block(k_.let("at", blocks + group / code.groups));
+        const Val in_block = code.groups == 1 ? k_.constant(0) : k_.let("in_block", group % code.groups);
+        prefetch({slot, k_.lane_in(kPanelRows), in_block}, code);
+        for (int v = 0; v < of_panel; ++v)
+          decode_group({slot, k_.lane_in(kPanelRows) + v * wide_, in_block}, code,
+                       k_.let("to", g * (kPanelBlock * width()) + (panel * of_panel + v) * k_.lanes()));
+      });
+    });
+  }
+  void decode_group(const PanelBlock& block, const PanelCode& code, const Val& to) const {
+    const Val fifth = code.fifth_bits(k_, block);
+    const Val low = code.has_minimum ? k_.let("low", code.minimum(block)) : Val();
+    const int words = code.words / code.scales;
+    for (int s = 0; s < code.scales; ++s) {
+      const Val scale = k_.let("scale", code.scale(block, s));
+      k_.for_("word", s * words, (s + 1) * words, [&](const Val& number) {
+        const Val word = k_.let("quants", code.word(block, number));
+        const Val at = k_.let("w_at", to + number * (4 * width()));
+        k_.each("byte", 4, [&](const Val& byte) {
+          k_.each("half", code.parts, [&](const Val& half) {
+            const Val q = code.quant(word, fifth, number, byte, half);
+            w_tile_[w_at(at + (byte + half * 16) * width() + k_.lane())] =
+                code.has_minimum ? mul_add(k_, scale, q, low) : scale * q;
+          });
+        });
+      });
+    }
+  }
+  /// The same of plain rows: lanes along k as they lie, then, from a piece that is in the nearest cache, along the
+  /// rows.
+  void turn(std::size_t weight, const Val& start, const Val& first, const Val& here) const {
+    const Mem& w = p_.weight(weight).memory();
+    const Extent& columns = p_.what().weights[weight].columns;
+    const bool whole = columns.known() && columns.value % this->columns() == 0;
+    const int run = piece_run(k_.target()), stride = run + 1;
+    k_.for_("v", 0, vectors(), [&](const Val& v) {
+      const Val column = k_.let("column", start + v * k_.lanes());
+      k_.for_("step", 0, here * (kPanelBlock / run), [&](const Val& step) {
+        const Val k = k_.let("k", first * kPanelBlock + step * run);
+        k_.for_("c", 0, k_.lanes(), [&](const Val& c) {
+          const Val row = whole ? column + c : min(column + c, columns_of(weight) - 1);
+          const Val from = k_.let("from", row * p_.K() + k);
+          k_.for_lanes("j", 0, run, [&](const Val& j) { piece_[c * stride + j] = as(w[from + j], Kind::f32); });
+        });
+        k_.barrier();
+        k_.for_("j", 0, run, [&](const Val& j) {
+          w_tile_[(step * run + j) * width() + v * k_.lanes() + k_.lane()] = piece_[k_.lane() * stride + j];
+        });
+        k_.barrier();
+      });
+    });
+  }
+
+  /// What is decoded next time is fetched while rows are multiplied: a group's share of the lines that all groups of a
+  /// block have a part of.
+  void prefetch(const PanelBlock& block, const PanelCode& code) const {
+    if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0 || k_.lanes() > kPanelRows) return;
+    const int ahead = code.record.size_bytes() / code.groups * depth_;
+    for (const kir::Record::Field& field : code.record.fields) {
+      const int in_line = kLine / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
+      if (lines % code.groups != 0) continue;
+      const int share = lines / code.groups;
+      k_.each("line", share, [&](const Val& line) {
+        k_.prefetch(block.slot[field.name]((block.group * share + line) * in_line), ahead);
+      });
+    }
+  }
+
+  /// What row m has at some k.
+  using RowsAt = std::function<Val(const Val& m)>;
+
+  /// sums[row + m] += Σ over the tile's k, for tile_rows rows.
+  void rows_times_tile(const Mem& sums, const Val& row, const Val& first, const Val& here) const {
+    const Val x_row = k_.let("x_row", (p_.first_row() + row) * p_.K() + first * kPanelBlock);
+    const auto fetch_next = [&](const Val& g) { prefetch_rows(k_.let("x_group", x_row + g * kPanelBlock)); };
+    add_tile(sums, row, tile_rows_, here, fetch_next, [&](const Val& k) -> RowsAt {
+      const Val at = k_.let("x_at", x_row + k);  // the rows lie apart by a number that is known: one address serves all
+      return [this, at](const Val& m) { return p_.x_memory()[at + m * p_.K()].load(); };
+    });
+  }
+  /// The same for rows of which there may be fewer: the last one again, whose sums nobody reads.
+  void rest_times_tile(const Mem& sums, const Val& row, const Val& rows, const Val& first, const Val& here) const {
+    const Tile x_rows = k_.tile("x_row", kRestRows, Kind::i32, kir::Rate::subgroup);
+    k_.each("m", kRestRows, [&](const Val& m) {
+      x_rows[m] = (p_.first_row() + min(row + m, rows - 1)) * p_.K() + first * kPanelBlock;
+    });
+    add_tile(sums, row, kRestRows, here, {}, [&](const Val& k) -> RowsAt {
+      return [this, x_rows, k](const Val& m) { return p_.x_memory()[x_rows[m] + k].load(); };
+    });
+  }
+  /// A group of the rows behind the tile: each row's lines are few, and far from the next row's.
+  void prefetch_rows(const Val& x_group) const {
+    if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0) return;
+    const int element = info(p_.what().x).block_bytes, in_line = kLine / element;
+    const std::int64_t ahead = p_.K() * tile_rows_ * element;
+    k_.each("m", tile_rows_, [&](const Val& m) {
+      k_.each("line", std::max(kPanelBlock / in_line, 1), [&](const Val& line) {
+        k_.prefetch(p_.x_memory()[x_group + (m * p_.K() + line * in_line)], static_cast<int>(ahead));
+      });
+    });
+  }
+  void add_tile(const Mem& sums, const Val& row, int rows, const Val& here,
+                const std::function<void(const Val& g)>& fetch_next,
+                const std::function<RowsAt(const Val& k)>& x) const {
+    const Tile sum = k_.tile("sum", rows * vectors(), Kind::f32);
+    k_.for_("g", 0, here, [&](const Val& g) {
+      if (fetch_next) fetch_next(g);
+      const auto one = [&](const Val& j) {
+        const Val k = k_.let("k", g * kPanelBlock + j);
+        const Val at = k_.let("w_at", w_at(k * width()));
+        const RowsAt rows_at = x(k);
+        const Tile w = k_.tile("w", vectors(), Kind::f32);
+        k_.each("v", vectors(), [&](const Val& v) { w[v] = w_tile_[at + v * k_.lanes() + k_.lane()]; });
+        k_.each("m", rows, [&](const Val& m) {
+          const Val x_k = k_.let("x_k", as(rows_at(m), Kind::f32));
+          k_.each("v", vectors(), [&](const Val& v) {
+            const Val place = m * vectors() + v;
+            sum[place] = mul_add(k_, w[v], x_k, sum[place]);
+          });
+        });
+      };
+      k_.for_("j", 0, kPanelBlock, one, kUnroll);
+    });
+    k_.each("m", rows, [&](const Val& m) {
+      k_.each("v", vectors(), [&](const Val& v) {
+        const Val at = sum_at((row + m) * width() + v * k_.lanes() + k_.lane());
+        sums[at] = Val(sums[at]) + sum[m * vectors() + v];
+      });
+    });
+  }
+
+  /// Bias, tail and stores.
+  void finish(std::size_t place, const std::vector<std::size_t>& weights, const Val& start, const Val& rows) const {
+    const Val columns = columns_of(weights[0]);
+    k_.for_("m", 0, rows, [&](const Val& m) {
+      const auto store = [&](const Val& c) {
+        Sums sums;
+        for (std::size_t i = 0; i < weights.size(); ++i)
+          sums.emplace_back(weights[i], k_.let("total", sum_tiles_[i][sum_at(m * width() + c)]));
+        p_.store(place, sums, p_.first_row() + m, start + c);
+      };
+      const Val here = k_.let("columns_here", min(columns - start, width()));
+      const bool in_panels = p_.weight(weights[0]).in_blocks();
+      if (k_.lanes() > kPanelRows || !in_panels) return k_.for_lanes("c", 0, here, store);
+      k_.for_("v", 0, here / k_.lanes(), [&](const Val& v) { store(v * k_.lanes() + k_.lane()); });
+    });
+  }
+
+  Build& k_;
+  const ProductParts& p_;
+  int wide_;    // lanes along a panel
+  int panels_;  // side by side, or as many times the lanes where there are more of them
+  int depth_;   // in groups of 32
+  int tile_rows_;
+  Mem w_tile_, piece_;
+  std::vector<Mem> sum_tiles_;  // of weights whose columns meet in one tail
+};
+
+}  // namespace
+
+std::string why_no_outer_tiles(const kir::Target& target, const Product& what) {
+  if (groups_at_once(target) == 0) return "the device has no depth for tiles of weights";
+  if (what.rows.value < kFewestRows) return fmt::format("at most {} rows", what.rows.value);
+  if (what.experts || what.int8 || what.bf16 || what.x == DType::f64) return "x is no plain rows of f32 sums";
+  if (what.inner.value % kPanelBlock != 0) return fmt::format("{} is no multiple of {}", what.inner.value, kPanelBlock);
+  for (const Product::Weight& w : what.weights) {
+    if (w.layout != Layout::panel16 && !has_float_rows(w)) return w.name + " is neither panels nor rows of floats";
+    if (has_float_rows(w) && target.subgroups != 1) return "rows are turned by one subgroup";
+  }
+  return "";
+}
+
+TemplateKernel outer_tiles(const kir::Target& target, const Product& what) {
+  Build k(what.name, target);
+  if (const std::string why = why_no_outer_tiles(target, what); !why.empty()) k.fail("no tiles of weights: " + why);
+  // To turn rows costs more than to decode panels: more rows of x share it.
+  const bool turns = std::any_of(what.weights.begin(), what.weights.end(), has_float_rows);
+  ProductParts p(k, what, target.tuned_or("outer_chunk", 128) * (turns ? 4 : 1));
+  const OuterTiles tiles(p);
+  const int columns = tiles.columns();
+  p.share_columns(columns, [&](std::size_t place, const Val& first) { tiles.run(place, first); });
+  std::string reason =
+      fmt::format("{} columns of W by {} k {} once for {} rows; tiles of {} rows in registers", columns,
+                  groups_at_once(target) * kPanelBlock, turns ? "turned" : "decoded", p.tile(), tiles.tile_rows());
+  return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason), .columns = p.parts(columns)};
+}
+
+}  // namespace openinfer::kernels

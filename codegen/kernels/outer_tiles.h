@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of many rows in f32 over panels, or rows of floats: weights are decoded (rows: turned) once for a chunk of
+// rows, into a tile that stays in the nearest cache; tiles of rows by columns stay in registers, so that a load serves
+// several multiply-adds. The arithmetic is that of strict numerics: exact weights, f32 sums.
+#pragma once
+
+#include <string>
+
+#include "codegen/kernels/product.h"
+
+namespace openinfer::kernels {
+
+/// Why outer_tiles does not serve that product: a target without tile_depth, few rows, weights that are neither
+/// panels nor rows of f16, bf16 or f32.
+/// Empty: it does.
+std::string why_no_outer_tiles(const kir::Target& target, const Product& what);
+
+/// y[n, m] = tail(Σ_k x[n, k] · W[k, m]). A sum goes through k in order, tile_depth of them from zero on at a time: the
+/// same bits for every number of rows and wherever a row stands among them. Asks the target for (tune.NAME of a
+/// device's row):
+///   tile_depth    k that are decoded at once, a multiple of 32; 0: this schedule is not for the device
+///   tile_panels   panels of 16 columns side by side
+///   tile_rows     rows of x in registers
+///   outer_chunk   rows of x that meet a decoded tile; four times as many where rows of W are turned
+/// Errors: internal where why_no_outer_tiles says why not.
+TemplateKernel outer_tiles(const kir::Target& target, const Product& what);
+
+}  // namespace openinfer::kernels
