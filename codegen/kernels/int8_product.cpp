@@ -44,19 +44,23 @@ void add_panel(const PanelStep& s) {
   Build& k = s.k;
   const PanelCode& code = s.code;
   const ByteProduct product(code.is_signed, code.zero, k.target().dot4);
-  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
-  // The rows of x lie apart by a number that is known: one address serves them all.
-  const Val x_at = k.let("x_at", s.first_row * (s.K / kInt8Block) + s.block);
-  const auto x_block = [&](const Val& m) { return s.x.block(x_at + m * (s.K / kInt8Block)); };
+  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows.count < 8 ? 2 : 1;
+  const Val x_at = k.let("x_at", s.rows.start() + s.block);
+  const auto x_block = [&](const Val& m) { return s.x.block(x_at + s.rows.behind(m)); };
   const auto add_scaled = [&](const PanelBlock& block, const Val& fifth, int v, int scale_number) {
     const int words = code.words / code.scales;
-    const Tile dot = k.tile("dot", s.rows * chains, Kind::i32);
+    const Tile dot = k.tile("dot", s.rows.count * chains, Kind::i32);
+    const auto x_sum = [&](const Val& m) -> Val {
+      if (code.scales == 1) return x_block(m)["sum"];
+      return scale_number == 0 ? Val(x_block(m)["first_sum"]) : Val(x_block(m)["sum"]) - x_block(m)["first_sum"];
+    };
+    if (product.zero != 0) k.each("m", s.rows.count, [&](Val m) { dot[m * chains] = x_sum(m) * -product.zero; });
     k.each("i", words / chains, [&](Val i) {
       k.each("c", chains, [&](Val c) {
         const Val number = i * chains + c + scale_number * words, word = k.let("quants", code.word(block, number));
         k.each("half", code.parts, [&](Val half) {
           const Val q = k.let("q", product.weights(k, code.bytes(k, word, fifth, number, half)));
-          k.each("m", s.rows, [&](Val m) {
+          k.each("m", s.rows.count, [&](Val m) {
             const Val place = m * chains + c;
             dot[place] = product.add(q, x_block(m)["qs"](number + half * 4), dot[place]);
           });
@@ -64,13 +68,7 @@ void add_panel(const PanelStep& s) {
       });
     });
     const Val scale = k.let("scale", code.scale(block, scale_number));
-    const auto x_sum = [&](const Val& m) -> Val {
-      if (code.scales == 1) return x_block(m)["sum"];
-      return scale_number == 0 ? Val(x_block(m)["first_sum"]) : Val(x_block(m)["sum"]) - x_block(m)["first_sum"];
-    };
-    if (product.zero != 0)
-      k.each("m", s.rows, [&](Val m) { dot[m * chains] = dot[m * chains] - x_sum(m) * product.zero; });
-    k.each("m", s.rows, [&](Val m) {
+    k.each("m", s.rows.count, [&](Val m) {
       const Val total = chains == 1 ? Val(dot[m]) : dot[m * chains] + dot[m * chains + 1];
       const Val sum = s.sum[m * vectors + v];
       s.sum[m * vectors + v] = mul_add(k, convert(total, Kind::f32), scale * Val(x_block(m)["d"]), sum);
@@ -82,7 +80,7 @@ void add_panel(const PanelStep& s) {
     for (int scale = 0; scale < code.scales; ++scale) add_scaled(block, fifth, v, scale);
     if (!code.has_minimum) continue;
     const Val low = k.let("low", code.minimum(block));
-    k.each("m", s.rows,
+    k.each("m", s.rows.count,
            [&](Val m) { s.sum[m * vectors + v] = mul_add(k, low, x_block(m)["d_sum"], s.sum[m * vectors + v]); });
   }
 }

@@ -14,6 +14,7 @@ namespace {
 
 using kir::Build;
 using kir::Kind;
+using kir::Rate;
 using kir::Tile;
 using kir::Val;
 
@@ -51,7 +52,7 @@ void add_row(const PanelStep& s) {
   Build& k = s.k;
   const PanelCode& code = s.code;
   const int bytes = 4 / code.sides, places = bytes * code.parts;
-  const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock);
+  const Val x_at = k.let("x_at", s.rows.start() + s.block * kPanelBlock);
   const Val ones = code.has_minimum ? x_sum(s, x_at) : Val();
   for (std::size_t v = 0; v < s.blocks.size(); ++v) {
     const PanelBlock& block = s.blocks[v];
@@ -84,7 +85,7 @@ void add_row(const PanelStep& s) {
 void add_pair(const PanelStep& s) {
   Build& k = s.k;
   const PanelCode& code = s.code;
-  const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock);
+  const Val x_at = k.let("x_at", s.rows.start() + s.block * kPanelBlock);
   const Val ones[] = {x_sum(s, x_at), x_sum(s, k.let("x_at", x_at + kPanelBlock))};
   for (std::size_t v = 0; v < s.blocks.size(); ++v) {
     const Tile part = k.tile("part", 4, Kind::f32);
@@ -119,32 +120,32 @@ void add_pair(const PanelStep& s) {
 void add_rows(const PanelStep& s) {
   Build& k = s.k;
   const PanelCode& code = s.code;
-  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows < 8 ? 2 : 1;
+  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows.count < 8 ? 2 : 1;
   for (int v = 0; v < vectors; ++v) {
     const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
     const Val fifth = code.fifth_bits(k, block);
     const Val low = code.has_minimum ? k.let("low", code.minimum(block)) : Val();
-    const Tile part = k.tile("part", s.rows * chains, Kind::f32);
-    k.each("m", s.rows, [&](Val m) { part[m * chains] = s.sum[m * vectors + v]; });
+    const Tile part = k.tile("part", s.rows.count * chains, Kind::f32);
+    k.each("m", s.rows.count, [&](Val m) { part[m * chains] = s.sum[m * vectors + v]; });
     const int words = code.words / code.scales;
     for (int number_of_scale = 0; number_of_scale < code.scales; ++number_of_scale) {
       const Val scale = k.let("scale", code.scale(block, number_of_scale));
       k.for_("word", number_of_scale * words, (number_of_scale + 1) * words, [&](Val number) {
         const Val word = k.let("quants", code.word(block, number));
-        const Val x_at = k.let("x_at", s.first_row * s.K + s.block * kPanelBlock + number * 4);
+        const Val x_at = k.let("x_at", s.rows.start() + s.block * kPanelBlock + number * 4);
         each_byte(k, chains, [&](Val c, Val byte) {
           k.each("half", code.parts, [&](Val half) {
             const Val q = code.quant(word, fifth, number, byte, half);
             const Val w = k.let("w", code.has_minimum ? mul_add(k, scale, q, low) : scale * q);
-            k.each("m", s.rows, [&](Val m) {
-              const Val x = as(s.x[x_at + (m * s.K + byte + half * 16)], Kind::f32);
+            k.each("m", s.rows.count, [&](Val m) {
+              const Val x = as(s.x[x_at + (s.rows.behind(m) + byte + half * 16)], Kind::f32);
               part[m * chains + c] = mul_add(k, w, x, part[m * chains + c]);
             });
           });
         });
       });
     }
-    k.each("m", s.rows, [&](Val m) {
+    k.each("m", s.rows.count, [&](Val m) {
       s.sum[m * vectors + v] = chains == 1 ? Val(part[m]) : part[m * chains] + part[m * chains + 1];
     });
   }
@@ -172,59 +173,83 @@ class Outer {
  private:
   Val count(std::size_t place) const { return value_of(k_, p_.what().weights[place].columns); }
 
-  /// Tiles of the greatest height first; what is left is less than a tile of that height.
+  /// Tiles of the greatest height as long as they are full, then each height in turn as long as the next would not hold
+  /// what is left: each weight is decoded as seldom as can be.
   void all_rows(std::size_t place, const Val& start, const std::vector<int>& heights) const {
-    if (p_.tile() == 1) return rows(place, start, p_.first_row(), 1);
+    if (p_.tile() == 1) return rows(place, start, {p_.first_row(), 1, length()});
     const Val end = k_.let("end_row", min(p_.first_row() + p_.tile(), p_.n_rows()));
     Val from = p_.first_row();
-    for (const int height : heights) {
-      const Val to = height == 1 ? end : k_.let("rest", from + (end - from) / height * height);
+    for (std::size_t i = 0; i < heights.size(); ++i) {
+      const int height = heights[i], next = i + 1 < heights.size() ? heights[i + 1] : 0;
+      const bool full = height == 1 || (i == 0 && p_.tile() > height);
+      const Val tiles = full ? (end - from) / height : (end - from + (height - next - 1)) / height;
+      const Val behind = from + tiles * height;
+      const Val to = height == 1 ? end : k_.let("rest", full ? behind : min(behind, end));
       k_.for_(
-          "row", from, to, [&](Val row) { rows(place, start, row, height); }, 1, height);
+          "row", from, to,
+          [&](Val row) {
+            if (full) return rows(place, start, {row, height, length()});
+            rows(place, start, {row, height, length(), starts(row, height, end)}, end);
+          },
+          1, height);
       from = to;
     }
   }
 
-  void rows(std::size_t place, const Val& start, const Val& row, int height) const {
+  /// Of a row of x, in what its memory has.
+  std::int64_t length() const { return products_.x.fields.empty() ? p_.K() : p_.K() / kPanelBlock; }
+  Tile starts(const Val& row, int height, const Val& end) const {
+    const Tile starts = k_.tile("x_row", height, Kind::i32, Rate::subgroup);
+    k_.each("m", height, [&](Val m) { starts[m] = min(row + m, end - 1) * length(); });
+    return starts;
+  }
+
+  /// `end`: of the rows that there are, where the tile may have more.
+  void rows(std::size_t place, const Val& start, const TileRows& x, const Val& end = {}) const {
     std::vector<std::pair<std::size_t, Tile>> sums;
-    for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, panel(w, place, start, row, height));
+    for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, panel(w, place, start, x));
     const auto store = [&](const Val& m, const Val& v, const Val& column) {
       Sums now;
       for (const auto& [weight, sum] : sums) now.emplace_back(weight, sum[m * vectors() + v]);
-      p_.store(place, now, row + m, column);
+      p_.store(place, now, x.first + m, column);
     };
-    k_.each("m", height, [&](Val m) {
+    const auto store_row = [&](const Val& m) {
       if (k_.lanes() > kPanelRows) {
         k_.for_lanes("at", start, min(start + k_.lanes(), count(place)), [&](Val column) { store(m, 0, column); });
         return;
       }
       k_.each("v", vectors(), [&](Val v) { store(m, v, start + v * wide_ + k_.lane()); });
+    };
+    k_.each("m", x.count, [&](Val m) {
+      if (!x.starts) return store_row(m);
+      k_.if_(x.first + m < end, [&] { store_row(m); });
     });
   }
 
   /// The sums of that weight's panel: of each lane, if there are more than sixteen.
-  Tile panel(std::size_t weight, std::size_t place, const Val& start, const Val& row, int height) const {
+  Tile panel(std::size_t weight, std::size_t place, const Val& start, const TileRows& x) const {
     const StoredMatrix& w = p_.weight(weight);
     const PanelCode& code = w.panel();
     const std::int64_t blocks = p_.K() / code.size();
-    const Tile sum = k_.tile("sum", height * vectors(), Kind::f32);
+    const bool stream = x.count == 1 || x.starts;  // of full tiles all but the first find the panel in a cache
+    const Tile sum = k_.tile("sum", x.count * vectors(), Kind::f32);
     Val number = start / kPanelRows;
     if (k_.lanes() > kPanelRows) number = min(number + k_.lane_of(kPanelRows), count(place) / kPanelRows - 1);
     const Val first = k_.let("first_block", number * blocks);
     k_.for_("b", 0, blocks, [&](Val b) {
       const kir::Slot slot = w.memory().block(k_.let("at", first + b));
-      if (height == 1) prefetch(slot, code, std::nullopt);
+      if (stream) prefetch(slot, code, std::nullopt);
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
         for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g, half});
-        products({k_, code, of_vectors, p_.x_memory(), row, b * code.groups + g, p_.K(), height, sum});
+        products({k_, code, of_vectors, p_.x_memory(), x, b * code.groups + g, sum});
       };
       const auto group = [&](Val g) {
-        if (height == 1) prefetch(slot, code, g);
+        if (stream) prefetch(slot, code, g);
         add(products_.add, g, -1);
       };
       if (code.groups == 1) return group(k_.constant(0));
-      if (height == 1 && code.grouped.pair && products_.add_pair) {
+      if (x.count == 1 && code.grouped.pair && products_.add_pair) {
         const int of_half = code.groups / 2;
         for (int half = 0; half < 2; ++half) {
           const auto pair = [&](Val g) {
@@ -236,7 +261,7 @@ class Outer {
         }
         return;
       }
-      k_.for_("g", 0, code.groups, group, height == 1 ? 2 : 1);  // two share the bytes of their nibbles
+      k_.for_("g", 0, code.groups, group, x.count == 1 ? 2 : 1);  // two share the bytes of their nibbles
     });
     return sum;
   }
@@ -263,11 +288,15 @@ class Outer {
   int wide_;  // lanes along a panel
 };
 
-/// Heights of tiles: the device's, then smaller ones for the rows that are left.
+/// Heights of tiles: the device's, then smaller ones for the rows that are left; none that holds more than there are
+/// where the next one does.
 std::vector<int> tile_heights(const kir::Target& target, std::int64_t most) {
   std::vector<int> heights;
-  for (const int height : {target.tuned_or("outer_rows", 4), 4, 1})
-    if (height <= most && (heights.empty() || height < heights.back())) heights.push_back(height);
+  for (const int height : {target.tuned_or("outer_rows", 4), 8, 4, 1}) {
+    if (!heights.empty() && height >= heights.back()) continue;
+    if (!heights.empty() && height >= most) heights.clear();
+    heights.push_back(height);
+  }
   return heights;
 }
 
@@ -276,7 +305,7 @@ std::vector<int> tile_heights(const kir::Target& target, std::int64_t most) {
 const Products& f32_products() {
   static const Products products = {.name = "f32",
                                     .x = {},
-                                    .add = [](const PanelStep& s) { s.rows == 1 ? add_row(s) : add_rows(s); },
+                                    .add = [](const PanelStep& s) { s.rows.count == 1 ? add_row(s) : add_rows(s); },
                                     .add_pair = add_pair};
   return products;
 }

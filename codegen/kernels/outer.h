@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,16 +15,27 @@
 
 namespace openinfer::kernels {
 
+/// Rows of x that are in registers together. Of a tile that may be partly empty the last row of x stands in for those
+/// behind it, whose results are not stored.
+struct TileRows {
+  kir::Val first;
+  int count = 1;
+  std::int64_t length = 0;               // of a row, in elements or records
+  std::optional<kir::Tile> starts = {};  // of each, where the tile may be partly empty
+  /// Row m of the tile is behind() + start() + … in memory: one address serves all where rows lie evenly.
+  kir::Val start() const { return starts ? first.build()->constant(0) : first * length; }
+  kir::Val behind(const kir::Val& m) const { return starts ? kir::Val((*starts)[m]) : m * length; }
+};
+
 /// One block position of a panel against the same 32 elements of some rows of x.
 struct PanelStep {
   kir::Build& k;
   const PanelCode& code;
   const std::vector<PanelBlock>& blocks;  // by vector: sixteen rows are several vectors where there are fewer lanes
   const kir::Mem& x;                      // plain elements (N, K), or Products::x (N, K / 32)
-  kir::Val first_row, block;              // of x; the position along K / 32
-  std::int64_t K;
-  int rows;              // of x, from first_row on
-  const kir::Tile& sum;  // [row · blocks.size() + vector], f32
+  const TileRows& rows;                   // of x
+  kir::Val block;                         // the position along K / 32
+  const kir::Tile& sum;                   // [row · blocks.size() + vector], f32
 };
 
 /// The arithmetic of a product.
@@ -42,7 +54,7 @@ const Products& f32_products();
 /// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
 ///   outer_rows      rows of x in registers, for prompts
 ///   outer_chunk     rows of x that a workgroup goes through for its columns
-///   prefetch_bytes  how far ahead of one row's stream is fetched; 0: not at all
+///   prefetch_bytes  how far ahead of a stream that few rows read is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());
 
 }  // namespace openinfer::kernels

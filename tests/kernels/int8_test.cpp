@@ -110,12 +110,12 @@ Near expected(const std::vector<Int8Block>& x, std::int64_t n, const Stored& w, 
 }
 
 void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
-                   Layout layout = Layout::rows) {
+                   Layout layout = Layout::rows, std::int64_t most = 1 << 16) {
   INFO(name(dtype) << ": " << N << ", " << K << ", " << M << " dot4 " << name(target.dot4) << " lanes "
                    << target.lanes);
   const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 7);
   const Stored w(dtype, M, K, 12);
-  Product p = {.name = "p", .rows = N == 1 ? Extent{1} : Extent{1 << 16, "N"}, .inner = {K}};
+  Product p = {.name = "p", .rows = most == 1 ? Extent{1} : Extent{most, "N"}, .inner = {K}};
   p.int8 = true;
   p.weights = {{.name = "w", .dtype = dtype, .columns = {M}, .layout = layout}};
   p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
@@ -184,7 +184,7 @@ TEST_CASE("integer products: each format with bytes, one block and several, rows
     for (const DType dtype : block_dtypes()) {
       if (!has_byte_code(dtype)) continue;
       const std::int64_t size = block_code(dtype).size;
-      check_product(target, dtype, 1, size, 5);
+      check_product(target, dtype, 1, size, 5, Layout::rows, 1);
       check_product(target, dtype, 3, (size == 32 ? 5 : 2) * size, 3);
     }
     for (const std::int64_t N : {8, 9, 17}) check_product(target, DType::q4_1, N, 96, 9);
@@ -199,9 +199,11 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
          {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
       const std::int64_t size = block_code(dtype).size;
       if (on_a_device() && size == 256 && (dtype != DType::q4_k || &target != &all.front())) continue;
-      check_product(target, dtype, 1, size == 32 ? 96 : size, 32, Layout::panel16);
+      check_product(target, dtype, 1, size == 32 ? 96 : size, 32, Layout::panel16, 1);
       check_product(target, dtype, 5, 2 * size, 16, Layout::panel16);
       if (dtype == DType::q4_1 || dtype == DType::q8_0) check_product(target, dtype, 21, 32, 16, Layout::panel16);
+      if (on_a_device() && dtype != DType::q8_0) continue;
+      for (const std::int64_t N : {1, 2, 7, 8}) check_product(target, dtype, N, size, 16, Layout::panel16, 8);
     }
 }
 

@@ -47,12 +47,13 @@ struct OuterCase {
   DType x, w;
   std::int64_t N, K, M;
   bool known = true;
+  std::int64_t most = 1 << 16;  // rows, where they are not known
 };
 void check_outer(const kir::Target& target, const OuterCase& c) {
   INFO(name(c.x) << " x " << name(c.w) << ": " << c.N << ", " << c.K << ", " << c.M << " on " << target.lanes << " x "
                  << target.subgroups);
   const Stored x(c.x, c.N, c.K, 11), w(c.w, c.M, c.K, 12);
-  Product p = product_of({&w}, x, c.known ? Extent{c.N} : Extent{1 << 16, "N"}, Siblings::one);
+  Product p = product_of({&w}, x, c.known ? Extent{c.N} : Extent{c.most, "N"}, Siblings::one);
   if (!is_block(c.w)) p.weights[0].layout = Layout::rows;
   Buffers b = {{"x", x.data}, {"w0", is_block(c.w) ? panels(w) : w.data}, {"y0", Data(c.x, c.N * c.M)}};
   run(product(target, p), b, {{"N", c.N}});
@@ -108,12 +109,21 @@ TEST_CASE("products of panels: each format, one row and tiles with what is left 
 TEST_CASE("products of panels: numbers of rows around tiles and chunks, known or not, other dtypes of x") {
   for (const kir::Target& target : all_targets()) {
     for (const std::int64_t N :
-         on_a_device() ? std::vector<std::int64_t>{7, 53} : std::vector<std::int64_t>{2, 4, 7, 16, 23, 53})
+         on_a_device() ? std::vector<std::int64_t>{7, 53} : std::vector<std::int64_t>{2, 4, 7, 13, 16, 23, 53})
       for (const bool known : {true, false}) check_outer(target, {DType::f32, DType::q4_1, N, 32, 16, known});
     for (const DType x : {DType::f16, DType::bf16}) check_outer(target, {x, DType::q8_0, 3, 64, 16});
     check_outer(target, {DType::f32, DType::q5_1, 1, 32, 5 * 16, false});
   }
   check_outer({.lanes = 16}, {DType::f32, DType::q8_0, 131, 32, 16, false});
+}
+
+TEST_CASE("products of panels: few rows at most, in one tile that may be partly empty") {
+  std::vector<kir::Target> all = {{.lanes = 16, .fast_fma = true, .tuned = {{"outer_rows", 16}}}, {.lanes = 8}};
+  if (on_a_device()) all = {targets().front()};
+  for (const kir::Target& target : all)
+    for (const std::int64_t most : {3, 8, 16})
+      for (std::int64_t N = 1; N <= most; N += on_a_device() ? 3 : 1)
+        check_outer(target, {DType::f32, DType::q4_1, N, 64, 32, false, most});
 }
 
 TEST_CASE("products of panels: stacked siblings of different widths and formats") {
