@@ -14,9 +14,15 @@ namespace {
 
 using Of = plan::IndexBound::Of;
 
-constexpr std::int64_t kContext = 7;  // positions of a cache: five rows and two more steps, in two slots
 constexpr std::int64_t kSlots = 2;
-constexpr std::array<std::int64_t, 4> kSizes = {5, 3, 7, 9};  // no whole number of vectors of anything
+/// Of free symbols in order, and of a cache's positions: the first of them and two more steps, in one slot or two.
+struct Sizes {
+  std::array<std::int64_t, 4> free;
+  std::int64_t context;
+};
+constexpr Sizes kSmall = {{5, 3, 7, 9}, 7};  // no whole number of vectors of anything
+/// Where tiles of 32 rows multiply: into their second half, which has registers of its own.
+constexpr Sizes kTiled = {{19, 3, 21, 9}, 21};
 
 class Inputs {
  public:
@@ -24,6 +30,8 @@ class Inputs {
       : graph_(graph), plan_(plan), facts_(facts) {}
 
   RecordedInputs run() {
+    const auto tiled = [](const plan::EntryPoint& entry) { return !entry.bf16_products.empty(); };
+    if (std::any_of(plan_.entries.begin(), plan_.entries.end(), tiled) && has_room(kTiled.context)) wanted_ = kTiled;
     for (const plan::Buffer& b : plan_.buffers)
       if (b.role == plan::Role::state)
         for (const Dim& d : b.shape)
@@ -46,14 +54,20 @@ class Inputs {
     return order;
   }
 
+  /// Can a slot of the cache hold so many positions?
+  bool has_room(std::int64_t positions) const {
+    const auto& symbols = plan_.entries.front().symbols;
+    return std::none_of(symbols.begin(), symbols.end(),
+                        [&](const plan::Symbol& s) { return s.name == facts_.context_symbol && s.max < positions; });
+  }
   const plan::Symbol& symbol(const plan::EntryPoint& entry, const std::string& name) const {
     return *std::find_if(entry.symbols.begin(), entry.symbols.end(), [&](const auto& s) { return s.name == name; });
   }
   void set_state_size(const std::string& name) {
     const plan::Symbol& bounds = symbol(plan_.entries.front(), name);
-    const std::int64_t wanted = name == facts_.context_symbol ? kContext
+    const std::int64_t wanted = name == facts_.context_symbol ? wanted_.context
                                 : name == facts_.slots_symbol ? kSlots
-                                                              : kSizes[made_.sizes.size() % kSizes.size()];
+                                                              : wanted_.free[made_.sizes.size() % wanted_.free.size()];
     made_.sizes.emplace(name, std::clamp(wanted, bounds.min, bounds.max));
   }
 
@@ -66,7 +80,7 @@ class Inputs {
       if (fixed != made_.sizes.end())
         sizes_[s.name] = fixed->second;
       else
-        sizes_[s.name] = std::clamp(s.min == s.max ? s.min : kSizes[free++ % kSizes.size()], s.min, s.max);
+        sizes_[s.name] = std::clamp(s.min == s.max ? s.min : wanted_.free[free++ % wanted_.free.size()], s.min, s.max);
     }
   }
   std::int64_t value(const Dim& dim) const {
@@ -136,6 +150,7 @@ class Inputs {
   const Graph& graph_;
   const plan::Plan& plan_;
   const plan::GraphFacts& facts_;
+  Sizes wanted_ = kSmall;
   RecordedInputs made_;
   std::map<std::string, std::int64_t> sizes_;                          // of every symbol, in this step
   std::map<std::pair<std::string, std::int64_t>, std::int64_t> next_;  // position, by input and slot

@@ -24,8 +24,9 @@ struct RecordedInputs {
 };
 
 /// The last entry point once (a prompt), then those before it, the first twice, so that it goes on from itself. Free
-/// sizes are small and odd. Inputs that say where something lies stay within bounds: positions go on from step to step,
-/// rows are spread over the slots. Other integers are small, floats in (-2, 2), single truths alternate.
+/// sizes are small and odd; where matrix units multiply rows reach into the second half of their tiles. Inputs that say
+/// where something lies stay within bounds: positions go on from step to step, rows are spread over the slots. Other
+/// integers are small, floats in (-2, 2), single truths alternate.
 RecordedInputs recorded_inputs(const Graph& graph, const plan::Plan& plan, const plan::GraphFacts& facts);
 
 }  // namespace openinfer::check

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "codegen/check/recorded_inputs.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/pipeline.h"
 #include "formats/opnf/reader.h"
@@ -44,9 +45,9 @@ std::vector<T> elements(const opnf::Reader& data, const std::string& key) {
   return all;
 }
 
-Graph cached() {
-  return graph([](GraphBuilder& b) {
-    const auto N = b.dim("N", 1, 4), ctx = b.dim("ctx", 1, 64);
+Graph cached(std::int64_t rows = 4, std::int64_t context = 64) {
+  return graph([&](GraphBuilder& b) {
+    const auto N = b.dim("N", 1, rows), ctx = b.dim("ctx", 1, context);
     const auto pos = b.input("pos", i32, {N}), slot = b.input("slot", i32, {N}), ids = b.input("ids", i32, {N});
     const auto table = b.constant("table", Tensor(std::vector<float>(48, 0.5f), {3, 16}));
     const auto x = gather(table, ids);
@@ -72,6 +73,21 @@ TEST_CASE("recorded inputs are in range, and go on from step to step") {
   CHECK(elements<std::int32_t>(data, "1.in.pos") == std::vector<std::int32_t>{2, 3, 2, 3});
   for (const std::int32_t id : elements<std::int32_t>(data, "0.in.ids")) CHECK((id >= 0 && id < 3));
   CHECK(data.metadata().at("sizes.names").strings()[0] == "ctx");
+}
+
+TEST_CASE("where tiles of 32 rows multiply, rows reach into their second half, and the cache holds them") {
+  const auto recorded = [](bool tiled, std::int64_t context) {
+    const Graph g = run_passes(cached(512, context), compilation_passes()).graph;
+    plan::Plan p = plan::lower(g, {.name = "test", .target = {.lanes = 8}, .entries = {}});
+    if (tiled) p.entries[0].bf16_products.insert(ValueId{0});
+    return check::recorded_inputs(g, p, plan::graph_facts(g));
+  };
+  const auto rows = [](const check::RecordedInputs& r) { return r.steps.at(0).inputs.at(0).second.count(); };
+  CHECK(rows(recorded(false, 64)) == 5);
+  CHECK(recorded(false, 64).sizes.at("ctx") == 7);
+  CHECK(rows(recorded(true, 64)) == 19);
+  CHECK(recorded(true, 64).sizes.at("ctx") == 21);
+  CHECK(rows(recorded(true, 20)) == 5);  // nineteen and two more would not fit into one slot
 }
 
 TEST_CASE("rows of a cache lie at their places, rotated keys within bounds, values to the bit") {
