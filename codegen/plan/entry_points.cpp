@@ -52,7 +52,7 @@ std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& opti
     return given;
   }
   const auto rows = row_contract(graph);
-  if (!rows || rows->has_source) return {{"step", dims}};
+  if (!rows) return {{"step", dims}};
   std::vector<EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
   for (const std::string& symbol : {rows->rows_symbol, rows->logit_rows_symbol}) {
     const DimDecl& dim = dim_of(g, symbol);

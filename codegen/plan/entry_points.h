@@ -19,8 +19,8 @@ struct EntryOptions {
 };
 
 /// The given ones, else decode (one row, or one for each sequence of a batch) and prefill (up to 512) for graphs that
-/// take rows, else one way in, "step". Errors: invalid_argument, in the words of `command`, for sizes that the graph
-/// does not allow.
+/// take rows (of encoder-decoders the decoder's: either takes a source), else one way in, "step". Errors:
+/// invalid_argument, in the words of `command`, for sizes that the graph does not allow.
 std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& options, std::string_view command);
 
 }  // namespace openinfer::plan

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <numeric>
 
+#include "codegen/plan/entry_points.h"
 #include "codegen/run/vulkan_executor.h"
 #include "tests/distance.h"
 #include "tests/run/vulkan_there.h"
@@ -102,6 +103,20 @@ TEST_CASE("t5 gives the same logits token by token as for all tokens at once") {
       CHECK(testing::distance(step(session, {kTokens[n]}, static_cast<std::int32_t>(n), 6, other, 1), row(n)) <= most);
     }
   }
+}
+
+TEST_CASE("an emitted encoder-decoder has a way in for one row of its decoder, with a source or without") {
+  sim_test::TestPackage package("entries_t5");
+  fill_small_t5(package);
+  const Graph graph = models::t5(package.open());
+  const std::vector<plan::EntrySpec> entries = plan::entry_points(graph, {}, "emit");
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0].name == "decode");
+  CHECK(entries[0].dims.at("N") == std::pair<std::int64_t, std::int64_t>{1, 1});
+  CHECK(entries[0].dims.at("R") == std::pair<std::int64_t, std::int64_t>{1, 1});
+  CHECK_FALSE(entries[0].dims.contains("S"));  // as the graph has it, from none on
+  CHECK(entries[1].name == "prefill");
+  CHECK(entries[1].dims.at("N") == std::pair<std::int64_t, std::int64_t>{1, 512});
 }
 
 TEST_CASE("buckets of distances are those of T5Attention._relative_position_bucket") {
