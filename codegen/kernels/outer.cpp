@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "codegen/kernels/product_parts.h"
 
@@ -238,14 +237,14 @@ class Outer {
     const Val first = k_.let("first_block", number * blocks);
     k_.for_("b", 0, blocks, [&](Val b) {
       const kir::Slot slot = w.memory().block(k_.let("at", first + b));
-      if (stream) prefetch(slot, code, std::nullopt);
+      if (stream) fetch_ahead(k_, code, slot);
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
         for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g, half});
         products({k_, code, of_vectors, p_.x_memory(), x, b * code.groups + g, sum});
       };
       const auto group = [&](Val g) {
-        if (stream) prefetch(slot, code, g);
+        if (stream) fetch_ahead(k_, code, slot, g);
         add(products_.add, g, -1);
       };
       if (code.groups == 1) return group(k_.constant(0));
@@ -253,8 +252,8 @@ class Outer {
         const int of_half = code.groups / 2;
         for (int half = 0; half < 2; ++half) {
           const auto pair = [&](Val g) {
-            prefetch(slot, code, g);
-            prefetch(slot, code, g + 1);
+            fetch_ahead(k_, code, slot, g);
+            fetch_ahead(k_, code, slot, g + 1);
             add(products_.add_pair, g, half);
           };
           k_.for_("g", half * of_half, (half + 1) * of_half, pair, 1, 2);
@@ -264,22 +263,6 @@ class Outer {
       k_.for_("g", 0, code.groups, group, x.count == 1 ? 2 : 1);  // two share the bytes of their nibbles
     });
     return sum;
-  }
-
-  /// Fetches fields that the groups of a block share out, for group g; or, without g, the others. Runs on into the next
-  /// panel, which is this thread's next one.
-  void prefetch(const kir::Slot& slot, const PanelCode& code, const std::optional<Val>& g) const {
-    const int ahead = k_.target().tuned_or("prefetch_bytes", 4096);
-    if (ahead <= 0 || k_.lanes() > kPanelRows) return;
-    constexpr int kLine = 64;
-    for (const kir::Record::Field& field : code.record.fields) {
-      const int in_line = kLine / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
-      const bool shared = lines % code.groups == 0;
-      if (shared != g.has_value() || field.name == "m" || field.name == "dmin") continue;  // these share d's line
-      const int share = shared ? lines / code.groups : lines;
-      const Val first = shared ? *g * share : k_.constant(0);
-      k_.each("line", share, [&](Val line) { k_.prefetch(slot[field.name]((first + line) * in_line), ahead); });
-    }
   }
 
   Build& k_;

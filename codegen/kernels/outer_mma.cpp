@@ -86,7 +86,9 @@ class OuterMma {
       const Val start = k_.let("first_block", panel * blocks);
       k_.for_("b", 0, blocks, [&](const Val& b) {
         const kir::Slot slot = w.memory().block(k_.let("at", start + b));
+        fetch_ahead(k_, code, slot);
         k_.for_("g", 0, code.groups, [&](const Val& g) {
+          fetch_ahead(k_, code, slot, g);
           const Val step = k_.let("to", (b * code.groups + g) * kStepPairs + side * kPanelRows);
           decode_group({slot, k_.lane_in(kPanelRows), g}, code, to, step);
         });
@@ -177,7 +179,7 @@ std::string why_no_outer_mma(const kir::Target& target, const Extent& rows, std:
   if (*target.mma != kTile || target.lanes != kPanelRows || target.subgroups != 1)
     return fmt::format("no schedule over panels for fragments of {}x{}x{}", target.mma->m, target.mma->n,
                        target.mma->k);
-  if (rows.value < kMmaRows) return fmt::format("at most {} rows", rows.value);
+  if (rows.value < kOuterMmaRows) return fmt::format("at most {} rows", rows.value);
   if (K % kTile.k != 0) return fmt::format("{} is no multiple of {}", K, kTile.k);
   const std::int64_t bytes = decoded_bytes(K) * static_cast<std::int64_t>(at_once);
   if (bytes > kMostDecodedBytes)

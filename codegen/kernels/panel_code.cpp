@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/panel_code.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -208,6 +209,20 @@ Val PanelCode::element(Build& k, const kir::Mem& panels, const Val& row, const V
   const Val q = quant(word(b, number), fifth_bits(k, b), number, k.let("byte", in_part % 4), part);
   const Val d = scales == 1 ? scale(b) : k.let("d", select(in_row < 16, scale(b, 0), scale(b, 1)));
   return has_minimum ? d * q + minimum(b) : d * q;
+}
+
+void fetch_ahead(Build& k, const PanelCode& code, const kir::Slot& slot, const std::optional<Val>& group) {
+  const int ahead = k.target().tuned_or("prefetch_bytes", 4096);
+  if (ahead <= 0 || k.lanes() > kPanelRows) return;
+  constexpr int kLine = 64;
+  for (const kir::Record::Field& field : code.record.fields) {
+    const int in_line = kLine / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
+    const bool shared = lines % code.groups == 0;
+    if (shared != group.has_value() || field.name == "m" || field.name == "dmin") continue;  // these share d's line
+    const int share = shared ? lines / code.groups : lines;
+    const Val first = shared ? *group * share : k.constant(0);
+    k.each("line", share, [&](Val line) { k.prefetch(slot[field.name]((first + line) * in_line), ahead); });
+  }
 }
 
 bool has_panel_code(DType dtype) { return panel_codes().contains(dtype); }

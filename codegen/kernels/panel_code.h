@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "codegen/kernel_ir/build.h"
 #include "openinfer/dtype.h"
@@ -74,6 +75,11 @@ struct PanelCode {
   kir::Val element(kir::Build& k, const kir::Mem& panels, const kir::Val& row, const kir::Val& columns,
                    const kir::Val& at) const;
 };
+
+/// Fetches the fields that the groups of a block share out, for that group; or, without one, the others: as far ahead
+/// as the target's tune.prefetch_bytes say. Runs on into the next panel, which is this thread's next one.
+void fetch_ahead(kir::Build& k, const PanelCode& code, const kir::Slot& slot,
+                 const std::optional<kir::Val>& group = std::nullopt);
 
 /// q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k.
 bool has_panel_code(DType dtype);

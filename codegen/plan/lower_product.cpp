@@ -120,8 +120,9 @@ struct Form {
 Form form_of(GroupLowering& l, const FusedGroup& group) {
   const std::optional<MmaShape>& mma = l.target().mma;
   const Shape& x = l.type(l.node(group.products.front()).operands[0]).shape;
-  const bool many = mma && rows_of(l, x).value >= kernels::kMmaRows;
-  const bool of_bf16 = many && mma->operand == DType::bf16;
+  const bool bf16 = mma && mma->operand == DType::bf16;
+  const bool many = mma && rows_of(l, x).value >= (bf16 ? kernels::kOuterMmaRows : kernels::kMmaRows);
+  const bool of_bf16 = many && bf16;
   // Prompts go to matrix units, of f16 as they are.
   if (many && !of_bf16) return {{}, ""};
   const std::string not_bf16 = of_bf16 ? why_not_bf16(l, group) : "";

@@ -31,6 +31,11 @@ extern "C" void panels_q4_1_mma(
     const int first_block = (first_column / 16 + side) * 18;
     for (int b = 0; b < 18; ++b) {
       const int at = first_block + b;
+      UNROLL(4)
+      for (int line = 0; line < 4; ++line) {
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at].qs[line * 64]) + 4096);
+      }
+      __builtin_prefetch(reinterpret_cast<const char*>(&w[at].d[0]) + 4096);
       const f32x16 scale = load<f32x16>(&w[at].d[0]);
       const f32x16 low = load<f32x16>(&w[at].m[0]);
       const int to = b * 512 + side * 16;
