@@ -73,6 +73,7 @@ class Inputs {
 
   void bind(int entry) {
     const plan::EntryPoint& point = plan_.entries[static_cast<std::size_t>(entry)];
+    const Sizes& sizes = point.bf16_products.empty() ? kSmall : wanted_;
     sizes_.clear();
     std::size_t free = 0;
     for (const plan::Symbol& s : point.symbols) {
@@ -80,7 +81,7 @@ class Inputs {
       if (fixed != made_.sizes.end())
         sizes_[s.name] = fixed->second;
       else
-        sizes_[s.name] = std::clamp(s.min == s.max ? s.min : wanted_.free[free++ % wanted_.free.size()], s.min, s.max);
+        sizes_[s.name] = std::clamp(s.min == s.max ? s.min : sizes.free[free++ % sizes.free.size()], s.min, s.max);
     }
   }
   std::int64_t value(const Dim& dim) const {
