@@ -107,6 +107,36 @@ TEST_CASE("products of plain weights: every pair of dtypes, rows around the tile
   }
 }
 
+TEST_CASE("plain columns that are read side by side: one row and tiles of rows, siblings") {
+  std::vector<kir::Target> targets = {{.lanes = 1}, {.lanes = 8}, {.lanes = 16}, {.lanes = 16}};
+  targets[3].tuned["columns_ahead"] = 0;
+  for (const kir::Target& target : targets) {
+    for (const DType w : kPlain)
+      for (const std::int64_t N : {1, 5, 17}) check_plain(target, {DType::f32, w, N, 37, 24});
+    check_plain(target, {DType::f64, DType::f16, 1, 37, 16});
+    for (const std::int64_t N : {1, 3})
+      for (const Siblings siblings : {Siblings::stacked, Siblings::zipped}) {
+        const std::int64_t K = 40, M = siblings == Siblings::zipped ? 16 : 8;
+        const Stored x(DType::f32, N, K, 1), a(DType::f16, 16, K, 2), c(DType::bf16, M, K, 3);
+        Product p = {.name = "p", .rows = {N}, .inner = {K}, .siblings = siblings};
+        p.weights = {{.name = "a", .dtype = a.dtype, .columns = {16}}, {.name = "c", .dtype = c.dtype, .columns = {M}}};
+        if (siblings == Siblings::zipped)
+          p.tails = {{.axes = {p.rows, {M}},
+                      .given = {DType::f32, DType::f32},
+                      .outputs = {{"y", DType::f32, 0}, {"z", DType::f32, 1}}}};
+        else
+          p.tails = {{.axes = {p.rows, {16}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}},
+                     {.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"z", DType::f32, 0}}}};
+        Buffers b = {{"x", x.data}, {"a", a.data}, {"c", c.data}, {"y", Data(f32, N * 16)}, {"z", Data(f32, N * M)}};
+        run(product(target, p), b, {});
+        for (std::int64_t n = 0; n < N; ++n) {
+          for (std::int64_t m = 0; m < 16; ++m) check(b["y"], n * 16 + m, expected(x, a, true, n, m, DType::f32));
+          for (std::int64_t m = 0; m < M; ++m) check(b["z"], n * M + m, expected(x, c, true, n, m, DType::f32));
+        }
+      }
+  }
+}
+
 TEST_CASE("products of blocks, each format, one block and several") {
   for (const kir::Target& target : some_targets())
     for (const DType w : block_dtypes()) {
