@@ -77,8 +77,8 @@ StreamedProgram::StreamedProgram(const Description& description, const std::stri
 std::size_t StreamedProgram::add(std::size_t family, std::size_t member) {
   const opnf::Tensor tensor = reader().tensor(rows[family][member]);
   const bool panels = description().families[family].panels;
-  for (std::size_t s = 0; s < sources_.size(); ++s)
-    if (sources_[s].row == tensor.target && sources_[s].panels == panels) return s;
+  const auto [known, added] = numbers_.try_emplace({tensor.target, panels}, sources_.size());
+  if (!added) return known->second;
   Source source = {.relaid = {},
                    .row = tensor.target,
                    .size_bytes = static_cast<std::int64_t>(tensor.nbytes),

@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu_program.h"
@@ -79,6 +81,7 @@ class StreamedProgram : public CpuProgram {
   Tile next(std::int64_t tile);
 
   std::vector<Source> sources_;
+  std::map<std::pair<std::size_t, bool>, std::size_t> numbers_;  // of sources, by row and panels
   std::vector<std::vector<std::size_t>> sources_of_;  // by family and member
   std::vector<std::vector<std::size_t>> windows_of_;  // the same: of tables, in memory_
   std::vector<Memory> memory_;                        // what is resident, and windows
