@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "codegen/plan/tail.h"
 #include "lib/base/fail.h"
@@ -12,18 +13,18 @@ namespace {
 
 // C++'s keywords and what model.cpp itself calls things.
 constexpr auto kHostReserved = std::to_array<std::string_view>(
-    {"alignas",     "alignof",   "and",      "asm",      "auto",    "bitand",   "bitor",     "bool",     "break",
-     "case",        "catch",     "char",     "class",    "compl",   "concept",  "const",     "continue", "default",
-     "delete",      "do",        "double",   "else",     "enum",    "explicit", "export",    "extern",   "false",
-     "float",       "for",       "friend",   "goto",     "if",      "inline",   "int",       "long",     "mutable",
-     "namespace",   "new",       "not",      "operator", "or",      "private",  "protected", "public",   "register",
-     "requires",    "return",    "short",    "signed",   "sizeof",  "static",   "struct",    "switch",   "template",
-     "this",        "throw",     "true",     "try",      "typedef", "typename", "union",     "unsigned", "using",
-     "virtual",     "void",      "volatile", "while",    "xor",     "pool",     "sizes",     "weights",  "state",
-     "constants",   "check",     "kernel",   "group",    "scratch", "in",       "out",       "std",      "ceil_div",
-     "entry",       "run",       "place",    "value",    "text",    "reset",    "stats",     "main",     "opnf",
-     "description", "r",         "input",    "output",   "kernels", "constant", "stream",    "look_up",  "forget",
-     "tile",        "begin_step"});
+    {"alignas",     "alignof",    "and",      "asm",        "auto",    "bitand",   "bitor",     "bool",     "break",
+     "case",        "catch",      "char",     "class",      "compl",   "concept",  "const",     "continue", "default",
+     "delete",      "do",         "double",   "else",       "enum",    "explicit", "export",    "extern",   "false",
+     "float",       "for",        "friend",   "goto",       "if",      "inline",   "int",       "long",     "mutable",
+     "namespace",   "new",        "not",      "operator",   "or",      "private",  "protected", "public",   "register",
+     "requires",    "return",     "short",    "signed",     "sizeof",  "static",   "struct",    "switch",   "template",
+     "this",        "throw",      "true",     "try",        "typedef", "typename", "union",     "unsigned", "using",
+     "virtual",     "void",       "volatile", "while",      "xor",     "pool",     "sizes",     "weights",  "state",
+     "constants",   "check",      "kernel",   "group",      "scratch", "in",       "out",       "std",      "ceil_div",
+     "entry",       "run",        "place",    "value",      "text",    "reset",    "stats",     "main",     "opnf",
+     "description", "r",          "input",    "output",     "kernels", "constant", "stream",    "look_up",  "forget",
+     "tile",        "begin_step", "panels",   "with_panels"});
 
 std::string kind_type(kir::Kind kind) {
   switch (kind) {
@@ -96,7 +97,8 @@ std::string host_type(const std::string& element) {
   return plain || element == "void" ? element : "kernel::" + element;
 }
 
-HostBuffers::HostBuffers(const plan::Plan& plan) : plan_(plan), seen_(plan.buffers.size()) {
+HostBuffers::HostBuffers(const plan::Plan& plan, LaidOut laid_out)
+    : plan_(plan), laid_out_(std::move(laid_out)), seen_(plan.buffers.size()) {
   for (const plan::EntryPoint& entry : plan.entries) look(entry.steps);
   std::map<plan::Role, HostNames> scopes;
   for (std::size_t b = 0; b < plan.buffers.size(); ++b) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/emit/laid_out.h"
 #include "codegen/plan/plan.h"
 
 namespace openinfer::emit {
@@ -32,7 +33,7 @@ std::string host_type(const std::string& element);
 /// Names and types of the buffers that outlive a step; scratch has names of its own in each entry point.
 class HostBuffers {
  public:
-  explicit HostBuffers(const plan::Plan& plan);
+  explicit HostBuffers(const plan::Plan& plan, LaidOut laid_out = {});
 
   const plan::Plan& plan() const { return plan_; }
   const plan::Buffer& operator[](int buffer) const { return plan_.buffers[static_cast<std::size_t>(buffer)]; }
@@ -42,12 +43,19 @@ class HostBuffers {
   const std::string& name(int buffer) const { return names_[static_cast<std::size_t>(buffer)]; }
   /// "float"; "void" for weights that kernels read as different types.
   const std::string& type(int buffer) const { return types_[static_cast<std::size_t>(buffer)]; }
+  /// Of a weight that is laid out as steps read it.
+  bool on_use(int buffer) const {
+    const auto b = static_cast<std::size_t>(buffer);
+    return b < laid_out_.on_use.size() && laid_out_.on_use[b];
+  }
+  std::int64_t passing_bytes() const { return laid_out_.passing_bytes; }
   bool used(int buffer) const { return !seen_[static_cast<std::size_t>(buffer)].empty(); }
 
  private:
   void look(const std::vector<plan::Step>& steps);
 
   const plan::Plan& plan_;
+  LaidOut laid_out_;
   std::vector<std::string> names_, types_;
   std::vector<std::set<std::string>> seen_;  // element types by which kernels read it; "copy" for copies
 };

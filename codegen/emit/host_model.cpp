@@ -64,7 +64,8 @@ std::vector<std::string> elements(const Tensor& tensor) {
 
 }  // namespace
 
-HostModel::HostModel(const HostSource& source) : source_(source), plan_(source.plan), buffers_(source.plan) {
+HostModel::HostModel(const HostSource& source)
+    : source_(source), plan_(source.plan), buffers_(source.plan, laid_out(source.plan, source.model)) {
   for (const plan::Symbol& s : plan_.entries.front().symbols) symbols_.push_back(s.name);
 }
 
@@ -177,10 +178,11 @@ std::string HostModel::family(int number) const {
   const bool panels = b.layout == kernels::Layout::panel16;
   return fmt::format("{{{}, {}, {}, {}, {}, {}{}}}", quoted(b.key), joined(ranges), joined(extents), first.transposed,
                      joined(dtypes), dtypes.size() > 1 ? quoted(dtype_of) : "{}",
-                     plan_.budget.bytes != 0 ? fmt::format(", {}, {}, Fetch::{}", looked, panels, fetch(number))
-                     : panels                ? fmt::format(", {}, true", looked)
-                     : looked                ? ", true"
-                                             : "");
+                     plan_.budget.bytes != 0   ? fmt::format(", {}, {}, Fetch::{}", looked, panels, fetch(number))
+                     : buffers_.on_use(number) ? fmt::format(", {}, true, Fetch::on_use", looked)
+                     : panels                  ? fmt::format(", {}, true", looked)
+                     : looked                  ? ", true"
+                                               : "");
 }
 
 std::string_view HostModel::fetch(int weight) const {
@@ -243,9 +245,10 @@ void HostModel::description() {
   line(
       "      // Key, range of each {{}}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, "
       "in panels?{}",
-      plan_.budget.bytes != 0 ? ", how it is read" : "");
+      plan_.budget.bytes != 0 || buffers_.passing_bytes() != 0 ? ", how it is read" : "");
   rows("families", families);
   line("      .arena_bytes = {},", arena);
+  if (buffers_.passing_bytes() != 0) line("      .passing_bytes = {},", buffers_.passing_bytes());
   line("      .cache = {{{}, {}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),
        most(source_.facts.context), most(source_.facts.slots));
   if (plan_.budget.bytes != 0) {

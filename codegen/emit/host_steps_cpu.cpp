@@ -57,44 +57,77 @@ class CpuSteps final : public HostSteps {
 
   void call(const plan::Dispatch& d, const kir::Kernel& code) override {
     if (const std::string text = plan::streaming_text(buffers_.plan(), d); !text.empty()) line("// " + text);
+    if (d.streaming.lookup.table >= 0) return call_streamed_lookup(d, code);
+    const plan::RowLookup& lookup = d.lookup;
+    if (lookup.table < 0 || !buffers_.on_use(operand(d, lookup.table).buffer)) return call_kernel(d, code);
+    const std::string table = place(operand(d, lookup.table));
+    const plan::Operand& ids = operand(d, lookup.ids);
+    line(fmt::format("look_up({}, {}, {});", table, place(ids), elements(ids)));
+    call_kernel(d, code);
+    line(fmt::format("forget({});", table));
+  }
+
+  void call_streamed_lookup(const plan::Dispatch& d, const kir::Kernel& code) {
     const plan::RowLookup& lookup = d.streaming.lookup;
-    if (lookup.table < 0) return call_kernel(d, code);
-    const plan::Operand &table = d.operands[static_cast<std::size_t>(lookup.table)],
-                        &ids = d.operands[static_cast<std::size_t>(lookup.ids)];
+    const plan::Operand &table = operand(d, lookup.table), &ids = operand(d, lookup.ids);
     line(fmt::format("look_up({}, {}, {}, {}, {});", family(table), member(table), lookup.entries, place(ids),
-                     expression(Size::count(buffers_[ids.buffer].shape))));
+                     elements(ids)));
     call_kernel(d, code);
     line(fmt::format("forget({}, {});", family(table), member(table)));
   }
+  static const plan::Operand& operand(const plan::Dispatch& d, int number) {
+    return d.operands[static_cast<std::size_t>(number)];
+  }
+  std::string elements(const plan::Operand& o) { return expression(Size::count(buffers_[o.buffer].shape)); }
 
-  /// "pool.run(groups, [&](int group) {", or over tiles of what is streamed.
+  /// Those of a dispatch that are laid out as it reads them.
+  std::vector<plan::ColumnParts::Weight> on_use(const plan::Dispatch& d) const {
+    std::vector<plan::ColumnParts::Weight> weights = d.columns.weights;
+    std::erase_if(weights, [&](const auto& w) { return !buffers_.on_use(d.operands[w.operand].buffer); });
+    return weights;
+  }
+
+  /// "pool.run(groups, [&](int group) {", or over panels that may still have to be laid out, or over tiles of what is
+  /// streamed.
   std::string loop_head(const plan::Dispatch& d) {
     const plan::ColumnParts& tiles = d.streaming.tiles;
-    if (tiles.parts == 0) return fmt::format("pool.run({}, [&](int group) {{", groups(d));
     std::vector<std::string> shares;
-    for (const plan::ColumnParts::Weight& w : tiles.weights) {
-      const plan::Operand& o = d.operands[w.operand];
-      shares.push_back(fmt::format("{{{}, {}, {}, {}, {}}}", family(o), member(o), w.first, w.count, w.rows_each));
+    if (tiles.parts != 0) {
+      for (const plan::ColumnParts::Weight& w : tiles.weights) {
+        const plan::Operand& o = d.operands[w.operand];
+        shares.push_back(fmt::format("{{{}, {}, {}, {}, {}}}", family(o), member(o), w.first, w.count, w.rows_each));
+      }
+      list("stream(",
+           {fmt::format("{}", tiles.parts), fmt::format("{}", d.streaming.at_once),
+            fmt::format("{{{}}}", fmt::join(shares, ", ")), groups(d)},
+           ",", 7);
+      return "       [&](const Tile& tile, int group) {";
     }
-    list("stream(",
-         {fmt::format("{}", tiles.parts), fmt::format("{}", d.streaming.at_once),
-          fmt::format("{{{}}}", fmt::join(shares, ", ")), groups(d)},
-         ",", 7);
-    return "       [&](const Tile& tile, int group) {";
+    for (const plan::ColumnParts::Weight& w : on_use(d))
+      shares.push_back(fmt::format("{{{}, {}, {}, {}}}", place(d.operands[w.operand]), w.first, w.count, w.rows_each));
+    if (shares.empty()) return fmt::format("pool.run({}, [&](int group) {{", groups(d));
+    list("with_panels(",
+         {fmt::format("{}", d.columns.parts), fmt::format("{{{}}}", fmt::join(shares, ", ")), groups(d)}, ",", 12);
+    return "            [&](const Panels& panels, int group) {";
+  }
+
+  /// What a kernel takes for its i-th buffer, of that type.
+  std::string bound(const plan::Dispatch& d, std::size_t i, const std::string& type) {
+    const auto number = [i](const std::vector<plan::ColumnParts::Weight>& weights) {
+      const auto found = std::find_if(weights.begin(), weights.end(), [&](const auto& w) { return w.operand == i; });
+      return found == weights.end() ? -1 : found - weights.begin();
+    };
+    if (const auto tile = number(d.streaming.tiles.weights); tile >= 0)
+      return fmt::format("tile.at<{}>({})", type, tile);
+    if (const auto panel = number(on_use(d)); panel >= 0) return fmt::format("panels[{}]", panel);
+    return argument(d.operands[i], type);
   }
 
   void call_kernel(const plan::Dispatch& d, const kir::Kernel& code) {
     std::vector<std::string> arguments;
     std::size_t i = 0;
-    for (const kir::Buffer& b : code.buffers) {
-      if (b.space != kir::Space::global) continue;
-      const std::string type = host_type(element_type(code, b));
-      const auto& streamed = d.streaming.tiles.weights;
-      const auto tile = std::find_if(streamed.begin(), streamed.end(), [&](const auto& w) { return w.operand == i; });
-      arguments.push_back(tile == streamed.end() ? argument(d.operands[i], type)
-                                                 : fmt::format("tile.at<{}>({})", type, tile - streamed.begin()));
-      ++i;
-    }
+    for (const kir::Buffer& b : code.buffers)
+      if (b.space == kir::Space::global) arguments.push_back(bound(d, i++, host_type(element_type(code, b))));
     for (const Size& p : d.params) arguments.push_back(expression(p));
     arguments.push_back("group");
     const std::string head = loop_head(d);

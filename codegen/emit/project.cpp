@@ -150,6 +150,14 @@ std::vector<Fixed> cpu_files() {
 #include "host_cpu_program_h.inc"
           },
           {
+              "host/laid_out.cpp",
+#include "host_laid_out_cpp.inc"
+          },
+          {
+              "host/laid_out.h",
+#include "host_laid_out_h.inc"
+          },
+          {
               "host/thread_pool.h",
 #include "host_thread_pool_h.inc"
           }};
@@ -295,30 +303,32 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
       types(plan, plan::Role::input, plan.inputs) + " -> " + types(plan, plan::Role::output, plan.outputs);
   if (!kernels.empty()) kernels.pop_back();
   const std::string title = device.title.empty() ? device.name : device.title;
-  return {{"MODEL_DEVICE_TITLE", title},
-          {"MODEL_DEVICE_FEATURES", cpu ? fmt::format("{}; {} lanes", fmt::join(device.isa, " "), device.lanes)
-                                        : fmt::format("Vulkan 1.2; subgroups of {} lanes", device.lanes)},
-          {"MODEL_API", std::string(name(device.api))},
-          {"MODEL_SUFFIX", cpu ? "cpp" : "comp"},
-          {"MODEL_NEEDS", cpu ? "nothing else" : "Vulkan's headers and loader (Debian: libvulkan-dev)"},
-          {"MODEL_WEIGHTS", cpu ? "which is mapped; what lies there as the kernels read it is used in place"
-                                : "which is mapped and uploaded when it is opened"},
-          {"MODEL_DEVICE", device.name},
-          {"MODEL_PACKAGE", package},
-          {"MODEL_INTERFACE", interface},
-          {"MODEL_ENTRIES", entries(plan)},
-          {"MODEL_ENTRY", plan.entries.front().name},
-          {"MODEL_COMMAND", command(plan, package)},
-          {"MODEL_KERNELS", kernels},
-          {"MODEL_RUN_FLAGS", cpu ? "[--threads N]" : "[--gpu NAME] [--memory-limit SIZE] [--validate] [--timings]"},
-          {"MODEL_MEMORY_README",
-           cpu ? ""
-               : "\nThe device's memory is taken when the model is opened: weights, states, a step's values. What is "
-                 "needed is "
-                 "compared with what the\ndevice has left before any of it is taken. `--memory-limit 2GiB` "
-                 "(`Options::memory_limit_bytes`) allows less than that, so that other\nprograms have room.\n"},
-          {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
-          {"MODEL_NAME", plan.name}};
+  return {
+      {"MODEL_DEVICE_TITLE", title},
+      {"MODEL_DEVICE_FEATURES", cpu ? fmt::format("{}; {} lanes", fmt::join(device.isa, " "), device.lanes)
+                                    : fmt::format("Vulkan 1.2; subgroups of {} lanes", device.lanes)},
+      {"MODEL_API", std::string(name(device.api))},
+      {"MODEL_SUFFIX", cpu ? "cpp" : "comp"},
+      {"MODEL_NEEDS", cpu ? "nothing else" : "Vulkan's headers and loader (Debian: libvulkan-dev)"},
+      {"MODEL_WEIGHTS",
+       cpu ? "which is mapped; what lies there as the kernels read it is used in place, the rest laid out as it is read"
+           : "which is mapped and uploaded when it is opened"},
+      {"MODEL_DEVICE", device.name},
+      {"MODEL_PACKAGE", package},
+      {"MODEL_INTERFACE", interface},
+      {"MODEL_ENTRIES", entries(plan)},
+      {"MODEL_ENTRY", plan.entries.front().name},
+      {"MODEL_COMMAND", command(plan, package)},
+      {"MODEL_KERNELS", kernels},
+      {"MODEL_RUN_FLAGS", cpu ? "[--threads N]" : "[--gpu NAME] [--memory-limit SIZE] [--validate] [--timings]"},
+      {"MODEL_MEMORY_README",
+       cpu ? ""
+           : "\nThe device's memory is taken when the model is opened: weights, states, a step's values. What is "
+             "needed is "
+             "compared with what the\ndevice has left before any of it is taken. `--memory-limit 2GiB` "
+             "(`Options::memory_limit_bytes`) allows less than that, so that other\nprograms have room.\n"},
+      {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
+      {"MODEL_NAME", plan.name}};
 }
 
 /// The prelude and the kernels of one model share a namespace that no other model has.

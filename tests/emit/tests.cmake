@@ -28,6 +28,9 @@ if(TARGET openinfer_command)
   add_test(NAME emit_Budget COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/budget_test.py)
   set_tests_properties(emit_Budget PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  add_test(NAME emit_laid_out COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/laid_out_test.py)
+  set_tests_properties(emit_laid_out PROPERTIES LABELS "unit;release_only" TIMEOUT 900
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   # What a project needs where nothing of ours is.
   add_test(NAME emit_bare COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/bare_test.py)
   set_tests_properties(emit_bare PROPERTIES LABELS "unit;release_only" TIMEOUT 900

@@ -34,13 +34,14 @@ Description& own_description() {
       .families =
           {
               {"table", {}, {40, 16}, false, {"f32"}, {}, true},
-              {"W.{}", {{0, 2}}, {32, 16}, true, {"q8_0"}, {}, false, true},
+              {"W.{}", {{0, 2}}, {32, 16}, true, {"q8_0"}, {}, false, true, Fetch::on_use},
               {"V.{}", {{1, 3}}, {32, 16}, true, {"q4_1", "f16"}, "ab", false, false},
               {"norm", {}, {16}, false, {"bf16"}, {}, false},
               {"scale", {}, {}, false, {"f64"}, {}, false},
               {"empty", {}, {0, 16}, false, {"f32"}, {}, false},
           },
       .arena_bytes = 4096,
+      .passing_bytes = 16 * 34,
       .cache = {"", "", 0, 0},
   };
   return all;
@@ -73,7 +74,11 @@ class Steps final : public CpuProgram {
       for (std::size_t m = 0; m < tensors[f].size(); ++m) {
         const std::size_t bytes = wanted_bytes(own_description().families[f], m);
         if (tensors[f][m].size() != bytes) std::abort();
-        sum = opnf::xxh64(tensors[f][m].data(), bytes, sum);
+        const auto read = [&](const std::byte* from) { sum = opnf::xxh64(from, bytes, sum); };
+        if (own_description().families[f].fetch != Fetch::on_use)
+          read(tensors[f][m].data());
+        else
+          with_panels(1, {{tensors[f][m].data(), 0, 1, 16}}, 1, [&](const Panels& panels, int) { read(panels[0]); });
       }
     for (std::int64_t i = 0; i < sizes[1] * 40; ++i) {
       const auto row = static_cast<const std::int32_t*>(in[1]->data)[i / 40];
@@ -109,7 +114,7 @@ void forge_checksums(const std::string& package) {
 void generate(const std::string& package) {
   Model model = Model::open(package, {.threads = 1});
   Rows rows(model);
-  const Vocabulary vocabulary(package);
+  const Vocabulary vocabulary(model.program().reader());
   const std::vector<std::int32_t> prompt = {1, 39, 0, 7, 7};
   std::int32_t id = greedy(rows.feed(prompt));
   std::string text;

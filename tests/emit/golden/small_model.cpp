@@ -45,7 +45,8 @@ class Steps final : public CpuProgram {
     for (std::int64_t l = 0; l < 3; ++l) {
       // m = matmul; t = tanh; n = add  at small.oig:8, small.oig:9, small.oig:10
       // 24.2 KiB, 333 kFLOP: panels of 16 rows of W as lanes, f32 products; tiles of 8, 4, 1 rows in chunks of 40
-      pool.run(ceil_div(N, 40) * 4, [&](int group) { kernel::matmul_W(x_2, weights.W[l], x_2, next_x, N, group); });
+      with_panels(4, {{weights.W[l], 0, 4, 16}}, ceil_div(N, 40) * 4,
+                  [&](const Panels& panels, int group) { kernel::matmul_W(x_2, panels[0], x_2, next_x, N, group); });
       std::swap(x_2, next_x);
     }
     // s = mul; z = add  at small.oig:13, small.oig:14
@@ -87,13 +88,14 @@ const Description& description() {
           {
               {0, {10}, "entries of table"},
           },
-      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, in panels?
+      // Key, range of each {}, logical shape, stored transposed?, dtypes, dtype of each member, looked up?, in panels?, how it is read
       .families =
           {
               {"table", {}, {10, 64}, false, {"f32"}, {}, true},
-              {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}, false, true},
+              {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}, false, true, Fetch::on_use},
           },
       .arena_bytes = 20480,
+      .passing_bytes = 1088,
       .cache = {"", "", 0, 0},
   };
   return all;

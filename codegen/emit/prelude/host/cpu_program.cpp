@@ -1,10 +1,9 @@
 #include "cpu_program.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <exception>
-#include <mutex>
+#include <cstdint>
+#include <map>
+#include <utility>
 
 #include "cpu_features.h"
 
@@ -26,60 +25,49 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
     : Program(checked(description), package, options),
       pool(options.threads),
       arena_(description.arena_bytes),
-      relaid_(relaid_bytes()) {
+      laid_out_(other_layouts(), description.passing_bytes, pool) {
   in_place = true;
   counts.arena_bytes = arena_.size_bytes();
   counts.threads = pool.threads();
-  counts.repacked_bytes = relaid_.size_bytes();
-  lay_out_all();
-}
-
-/// One tensor by two names is laid out once: the number of the first of them.
-std::size_t CpuProgram::first_of(std::size_t number) const {
-  std::size_t first = 0;
-  const auto panels = [&](std::size_t i) { return description().families[relaid[i].family].panels; };
-  while (relaid[first].tensor != relaid[number].tensor || panels(first) != panels(number)) ++first;
-  return first;
-}
-
-std::int64_t CpuProgram::relaid_bytes() const {
-  std::int64_t bytes = 0;
-  for (std::size_t i = 0; i < relaid.size(); ++i)
-    if (first_of(i) == i) bytes += relaid[i].panels * relaid[i].panel_bytes;
-  return bytes;
-}
-
-void CpuProgram::lay_out_all() {
-  // A step streams through all of it: fewer, larger pages where the machine has them.
-  if (relaid_.data()) ::madvise(relaid_.data(), static_cast<std::size_t>(relaid_.size_bytes()), MADV_HUGEPAGE);
-  std::byte* at = relaid_.data();
+  counts.repacked_bytes = laid_out_.size_bytes();
   for (std::size_t i = 0; i < relaid.size(); ++i) {
-    const Relaid& now = relaid[i];
-    std::span<const std::byte>& place = tensors[now.family][now.member];
-    if (const std::size_t first = first_of(i); first != i) {
-      place = tensors[relaid[first].family][relaid[first].member];
-      continue;
-    }
-    lay_out_one(now, at);
-    place = {at, place.size()};
-    at += now.panels * now.panel_bytes;
+    std::span<const std::byte>& place = tensors[relaid[i].family][relaid[i].member];
+    if (!place.empty()) place = {laid_out_.tensors()[laid_out_as_[i]].place, place.size()};
   }
 }
 
-void CpuProgram::lay_out_one(const Relaid& what, std::byte* to) {
-  constexpr std::int64_t kAtOnce = 8;  // panels
-  std::mutex guard;
-  std::exception_ptr error;
-  pool.run((what.panels + kAtOnce - 1) / kAtOnce, [&](int part) {
-    const std::int64_t first = part * kAtOnce, last = std::min(first + kAtOnce, what.panels);
-    try {
-      lay_out(what, first, last, to + first * what.panel_bytes);
-    } catch (...) {  // threads of the pool throw nothing
-      const std::lock_guard lock(guard);
-      error = std::current_exception();
-    }
+/// One tensor by two names is laid out once.
+std::vector<LaidOut::Tensor> CpuProgram::other_layouts() {
+  // As steps come by them, layer after layer: large pages fill up one behind the other.
+  std::stable_sort(relaid.begin(), relaid.end(), [&](const Relaid& a, const Relaid& b) {
+    const auto turn = [&](const Relaid& r) {
+      return description().families[r.family].ranges.empty() ? SIZE_MAX : r.member;
+    };
+    return turn(a) < turn(b);
   });
-  if (error) std::rethrow_exception(error);
+  std::vector<LaidOut::Tensor> all;
+  std::map<std::pair<std::size_t, bool>, std::size_t> known;
+  for (const Relaid& now : relaid) {
+    const Family& family = description().families[now.family];
+    const std::span<const std::byte> from = tensors[now.family][now.member];
+    const auto [place, added] = known.try_emplace({now.tensor, family.panels}, all.size());
+    laid_out_as_.push_back(place->second);
+    if (from.empty()) continue;
+    if (added) {
+      const opnf::Tensor tensor = reader().tensor(now.tensor);
+      all.push_back({.dtype = tensor.dtype,
+                     .from = from,
+                     .panel_bytes = static_cast<std::uint64_t>(now.panel_bytes),
+                     .to_panels = family.panels,
+                     .mapped = tensor.pattern.empty(),
+                     .on_use = true,
+                     .looked_up = false});
+    }
+    LaidOut::Tensor& one = all[place->second];
+    one.on_use = one.on_use && family.fetch == Fetch::on_use;
+    one.looked_up = one.looked_up || family.looked_up;
+  }
+  return all;
 }
 
 std::byte* CpuProgram::take_state(std::int64_t size_bytes) {

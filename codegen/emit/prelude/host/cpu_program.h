@@ -1,5 +1,6 @@
 // A program whose kernels run on this CPU: tensors in place in the mapped package, or laid out anew where kernels read
-// them otherwise, states and values in plain memory, a pool of threads. model.cpp derives from it and adds the steps.
+// them otherwise (laid_out.h), states and values in plain memory, a pool of threads. model.cpp derives from it and adds
+// the steps.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "laid_out.h"
 #include "program.h"
 #include "thread_pool.h"
 
@@ -35,6 +37,23 @@ class CpuProgram : public Program {
   T* scratch(std::int64_t offset_bytes) const {
     return reinterpret_cast<T*>(arena_.data() + offset_bytes);
   }
+  /// As pool.run, for a dispatch whose workgroups read parts of weights that may not be laid out yet:
+  /// f(panels, group).
+  template <class F, std::size_t count>
+  void with_panels(std::int64_t parts, const PanelParts (&weights)[count], std::int64_t groups, const F& f) {
+    laid_out_.run(parts, weights, groups, &f, [](const void* function, const Panels& panels, int group) {
+      (*static_cast<const F*>(function))(panels, group);
+    });
+  }
+  /// Lays out the rows of a table that these ids name, if it is not laid out yet; until forget().
+  template <class T, class Id>
+  void look_up(const T* table, const Id* ids, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) laid_out_.look_up(table, ids[i]);
+  }
+  template <class T>
+  void forget(const T* table) {
+    laid_out_.forget(table);
+  }
   void clear_states() override;
 
   ThreadPool pool;
@@ -45,14 +64,12 @@ class CpuProgram : public Program {
     return static_cast<const T*>(static_cast<const void*>(bytes));
   }
   std::byte* take_state(std::int64_t size_bytes);  // zero
-  std::size_t first_of(std::size_t number) const;
-  std::int64_t relaid_bytes() const;
-  void lay_out_all();
-  void lay_out_one(const Relaid& what, std::byte* to);
+  std::vector<LaidOut::Tensor> other_layouts();
 
   std::vector<Memory> states_;
   Memory arena_;
-  Memory relaid_;  // tensors one behind the other
+  std::vector<std::size_t> laid_out_as_;  // number of each of `relaid`, of which several may be one tensor
+  LaidOut laid_out_;
 };
 
 }  // namespace MODEL_NAME

@@ -95,7 +95,7 @@ struct Output {
 struct Stats {
   std::int64_t steps = 0;
   std::int64_t weight_bytes = 0;    // of the tensors that steps read whole
-  std::int64_t repacked_bytes = 0;  // of tensors that open() laid out anew; all others are used in place
+  std::int64_t repacked_bytes = 0;  // of tensors that are laid out anew; all others are used in place
   std::int64_t state_bytes = 0;
   std::int64_t arena_bytes = 0;  // for values within a step
   int threads = 0;               // of a CPU
@@ -139,6 +139,8 @@ class Model {
   Stats stats() const;
   /// By kernel, of all steps so far: with Options::timings, on devices that have timestamps.
   std::map<std::string, Timing> timings() const;
+  /// What it is made of: program.h.
+  const Program& program() const { return *program_; }
 
  private:
   explicit Model(std::unique_ptr<Program> program);

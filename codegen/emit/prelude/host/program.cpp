@@ -155,7 +155,7 @@ void Program::check_package(const std::string& path) {
                                   described(dtype, family.shape, family.transposed));
       checksums.push_back(checksum(there));
       rows.back().push_back(*row);
-      const bool mapped = family.fetch == Fetch::mapped;
+      const bool mapped = family.fetch == Fetch::mapped || family.fetch == Fetch::on_use;
       tensors.back().push_back(mapped ? bytes_of(*row) : std::span<const std::byte>());
       if (const auto other = other_layout(tensors.size() - 1, m, there); mapped && other) relaid.push_back(*other);
       if (!family.looked_up) counts.weight_bytes += static_cast<std::int64_t>(there.nbytes);

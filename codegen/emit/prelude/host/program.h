@@ -15,9 +15,10 @@
 
 namespace MODEL_NAME {
 
-/// How a program comes by a weight: in place in the mapped package, or, with a memory budget, read when it is opened;
-/// the rows of a table that are looked up; or tile by tile through buffers.
-enum class Fetch { mapped, resident, looked_up, streamed };
+/// How a program comes by a weight: in the mapped package, in place or laid out anew when it is opened, or as steps
+/// read it; or, with a memory budget, read when it is opened; the rows of a table that are looked up; or tile by tile
+/// through buffers.
+enum class Fetch { mapped, on_use, resident, looked_up, streamed };
 
 /// A tensor of the package, or one for each number that takes the place of {}: "Wq.{}".
 struct Family {
@@ -60,6 +61,7 @@ struct Description {
   std::vector<IndexInput> index_inputs;
   std::vector<Family> families;
   std::int64_t arena_bytes;
+  std::int64_t passing_bytes = 0;  // of what a workgroup reads of weights that are laid out on use
   Cache cache;
   StreamBuffers stream = {};
   bool maps = true;  // does it map the package? With a memory budget it only reads
@@ -73,6 +75,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   const Description& description() const { return description_; }
+  const opnf::Reader& reader() const { return package_; }
   std::size_t entry_number(std::string_view name) const;
   /// Puts a step's inputs into the model's order, tells from their shapes what each symbol is, and checks all of it.
   void bind(std::size_t entry, std::span<const Input> inputs, std::span<const Input*> in,
@@ -100,7 +103,6 @@ class Program {
   };
   /// Of a member that kernels read in another layout than the package has it in.
   std::optional<Relaid> other_layout(std::size_t family, std::size_t member, const opnf::Tensor& there) const;
-  const opnf::Reader& reader() const { return package_; }
   /// Errors: Error if the package was cut since it was opened.
   void check_not_cut() const;
   /// Panels [first, last) as kernels read them. They are read from the file, so that its mapped pages stay untouched.

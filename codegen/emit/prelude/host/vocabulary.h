@@ -16,8 +16,9 @@ namespace MODEL_NAME {
 /// The package's vocabulary: what ids stand for, and which end an answer.
 class Vocabulary {
  public:
-  explicit Vocabulary(const std::string& package) : reader_(opnf::Reader::open(package)) {
-    const opnf::Map& words = reader_.tokenizer();
+  /// `package` stays open as long as this is used.
+  explicit Vocabulary(const opnf::Reader& package) {
+    const opnf::Map& words = package.tokenizer();
     if (const auto tokens = words.find("tokens")) tokens_ = tokens->strings();
     if (const auto types = words.find("token_types")) types_ = types->array<std::int32_t>(kI32);
     if (const auto end = words.find("eos_id")) ends_.push_back(end->integer());
@@ -63,7 +64,6 @@ class Vocabulary {
     return -1;
   }
 
-  opnf::Reader reader_;
   opnf::Strings tokens_;
   std::span<const std::int32_t> types_;
   std::vector<std::int64_t> ends_;
