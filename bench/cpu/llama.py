@@ -110,5 +110,5 @@ class Llama:
         rates, _ = self.bench(machine, model, "-p", plan.rows, "-n", 0)
         figures["rows"] = rates[plan.rows, 0]
         if "--no-warmup" in self.has:
-            figures["first_s"] = self.timed(machine, model, "-p", 1, "-n", 0, "--no-warmup")[1]
+            figures["process_s"] = self.timed(machine, model, "-p", 1, "-n", 0, "--no-warmup")[1]
         return figures

@@ -77,3 +77,14 @@ class Machine:
         if process.returncode != 0:
             raise Problem(f"{what} failed (exit {process.returncode}): {last_line(errors + text)}")
         return text, seconds, usage.ru_maxrss * 1024
+
+    def until_output(self, command, what):
+        """Seconds from start to the first byte of standard output."""
+        start = time.perf_counter()
+        with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=self._prepare) as process:
+            first = process.stdout.read(1)
+            seconds = time.perf_counter() - start
+            process.stdout.read()
+        if not first or process.returncode != 0:
+            raise Problem(f"{what} failed (exit {process.returncode})")
+        return seconds
