@@ -44,7 +44,7 @@ class Steps final : public CpuProgram {
     pool.run(ceil_div(N, 64), [&](int group) { kernel::gather_x(weights.table, ids, x_2, N, group); });
     for (std::int64_t l = 0; l < 3; ++l) {
       // m = matmul; t = tanh; n = add  at small.oig:8, small.oig:9, small.oig:10
-      // 24.2 KiB, 333 kFLOP: panels of 16 rows of W as lanes, f32 products; tiles of 8, 4, 1 rows in chunks of 40
+      // 24.2 KiB, 333 kFLOP: 16 columns of W by 128 k decoded once for 40 rows; tiles of 6 rows in registers
       with_panels(4, {{weights.W[l], 0, 4, 16}}, ceil_div(N, 40) * 4,
                   [&](const Panels& panels, int group) { kernel::matmul_W(x_2, panels[0], x_2, next_x, N, group); });
       std::swap(x_2, next_x);

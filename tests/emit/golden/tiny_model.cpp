@@ -214,17 +214,17 @@ class Steps final : public CpuProgram {
         kernel::rms_norm_attn_norm_2(x, weights.attn_norm[l], attn_norm_2, N, group);
       });
       // Wq = matmul; Wk = matmul; v = matmul  at llama.h:56, llama.h:57, llama.h:58
-      // 200.0 KiB, 2.1 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
+      // 200.0 KiB, 2.1 MFLOP: 16 columns of W by 128 k turned once for 512 rows; tiles of 6 rows in registers
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
-          pool.run(ceil_div(N, 8) * 8, [&](int group) {
+          pool.run(ceil_div(N, 512) * 4, [&](int group) {
             kernel::matmul_Wq_Wk_Wv_3(attn_norm_2, static_cast<const float*>(weights.Wq[l]),
                                       static_cast<const float*>(weights.Wk[l]),
                                       static_cast<const float*>(weights.Wv[l]), Wq_2, Wk_2, v, N, group);
           });
           break;
         case 'b':
-          pool.run(ceil_div(N, 8) * 8, [&](int group) {
+          pool.run(ceil_div(N, 512) * 4, [&](int group) {
             kernel::matmul_Wq_Wk_Wv_4(attn_norm_2, static_cast<const kernel::f16*>(weights.Wq[l]),
                                       static_cast<const kernel::f16*>(weights.Wk[l]),
                                       static_cast<const kernel::f16*>(weights.Wv[l]), Wq_2, Wk_2, v, N, group);
@@ -248,15 +248,15 @@ class Steps final : public CpuProgram {
                             attention, N, ctx, slots, group);
       });
       // Wo = matmul; residual = add  at llama.h:62
-      // 196.0 KiB, 1.06 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
+      // 196.0 KiB, 1.06 MFLOP: 16 columns of W by 128 k turned once for 512 rows; tiles of 6 rows in registers
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
-          pool.run(ceil_div(N, 8) * 4, [&](int group) {
+          pool.run(ceil_div(N, 512) * 2, [&](int group) {
             kernel::matmul_Wo_3(attention, static_cast<const float*>(weights.Wo[l]), x, residual, N, group);
           });
           break;
         case 'b':
-          pool.run(ceil_div(N, 8) * 4, [&](int group) {
+          pool.run(ceil_div(N, 512) * 2, [&](int group) {
             kernel::matmul_Wo_4(attention, static_cast<const kernel::f16*>(weights.Wo[l]), x, residual, N, group);
           });
           break;
@@ -267,31 +267,31 @@ class Steps final : public CpuProgram {
         kernel::rms_norm_mlp_norm_2(residual, weights.mlp_norm[l], mlp_norm_2, N, group);
       });
       // Wgate = matmul; gate = silu; Wup = matmul; mul = mul  at llama.h:65, llama.h:66, llama.h:67
-      // 208.0 KiB, 4.26 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
+      // 208.0 KiB, 4.26 MFLOP: 16 columns of W by 128 k turned once for 512 rows; tiles of 6 rows in registers
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
-          pool.run(ceil_div(N, 8) * 8, [&](int group) {
+          pool.run(ceil_div(N, 512) * 4, [&](int group) {
             kernel::matmul_Wgate_Wup_3(mlp_norm_2, static_cast<const float*>(weights.Wgate[l]),
                                        static_cast<const float*>(weights.Wup[l]), mul, N, group);
           });
           break;
         case 'b':
-          pool.run(ceil_div(N, 8) * 8, [&](int group) {
+          pool.run(ceil_div(N, 512) * 4, [&](int group) {
             kernel::matmul_Wgate_Wup_4(mlp_norm_2, static_cast<const kernel::f16*>(weights.Wgate[l]),
                                        static_cast<const kernel::f16*>(weights.Wup[l]), mul, N, group);
           });
           break;
       }
       // Wdown = matmul; add = add  at llama.h:67
-      // 264.0 KiB, 2.11 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
+      // 264.0 KiB, 2.11 MFLOP: 16 columns of W by 128 k turned once for 512 rows; tiles of 6 rows in registers
       switch ("ab"[l]) {  // by the dtypes of this turn's weights
         case 'a':
-          pool.run(ceil_div(N, 8) * 4, [&](int group) {
+          pool.run(ceil_div(N, 512) * 2, [&](int group) {
             kernel::matmul_Wdown_3(mul, static_cast<const float*>(weights.Wdown[l]), residual, next_x, N, group);
           });
           break;
         case 'b':
-          pool.run(ceil_div(N, 8) * 4, [&](int group) {
+          pool.run(ceil_div(N, 512) * 2, [&](int group) {
             kernel::matmul_Wdown_4(mul, static_cast<const kernel::f16*>(weights.Wdown[l]), residual, next_x, N, group);
           });
           break;
@@ -307,8 +307,8 @@ class Steps final : public CpuProgram {
       kernel::rms_norm_final_norm_2(gather, weights.final_norm, final_norm_2, R, group);
     });
     // logits = matmul  at llama.h:70
-    // 627.1 KiB, 8.68 MFLOP: a column's weights lie together: lanes along them; 8 rows share each decoded weight
-    pool.run(ceil_div(R, 8) * 34, [&](int group) {
+    // 627.1 KiB, 8.68 MFLOP: 16 columns of W by 128 k turned once for 512 rows; tiles of 6 rows in registers
+    pool.run(ceil_div(R, 512) * 17, [&](int group) {
       kernel::matmul_lm_head_2(final_norm_2, weights.lm_head, logits, R, group);
     });
   }
