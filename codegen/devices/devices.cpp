@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "codegen/devices/driver.h"
 #include "codegen/devices/fields.h"
@@ -75,10 +76,30 @@ std::vector<std::string> names_of(const std::vector<const DeviceRow*>& rows) {
   return names;
 }
 
+/// Plain letters and digits, without spaces.
+std::string run_together(std::string_view text) {
+  std::string plain = plain_name(text);
+  std::erase_if(plain, [](unsigned char c) { return std::isalnum(c) == 0; });
+  return plain;
+}
+
+/// The longest run of letters that both have.
+std::size_t common_run(std::string_view a, std::string_view b) {
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      std::size_t n = 0;
+      while (i + n < a.size() && j + n < b.size() && a[i + n] == b[j + n]) ++n;
+      longest = std::max(longest, n);
+    }
+  return longest;
+}
+
 /// One thing that a spec asks for, and the words that rows answer it with.
 struct Question {
   std::string_view what, wanted;
   std::vector<std::string> words;
+  std::vector<std::pair<std::string, std::string>> described = {};  // a device's name, and what people call it
 };
 
 class Resolver {
@@ -162,11 +183,28 @@ class Resolver {
     if (!found.empty()) return found;
     std::vector<std::string> plain_words;
     for (const auto& word : question.words) plain_words.push_back(plain_name(word));
-    return among(plain_name(question.wanted), plain_words);
+    const std::string alike = among(plain_name(question.wanted), plain_words);
+    return alike.empty() ? described_so(question) : alike;
+  }
+  /// By a part of a name or of a description: "m3" of apple-m3, "rtx4090" of what is a GeForce RTX 40.
+  static std::string described_so(const Question& question) {
+    const std::string wanted = run_together(question.wanted);
+    std::size_t best = wanted.size() < 3 ? wanted.size() : std::max<std::size_t>(3, (wanted.size() + 1) / 2);
+    std::vector<std::string_view> fit;
+    for (const auto& [name, description] : question.described) {
+      const std::size_t run = common_run(wanted, description);
+      if (run < best) continue;
+      if (run > best) fit.clear();
+      best = run;
+      fit.push_back(name);
+    }
+    if (wanted.size() < 2 || fit.empty() || fit.size() > 4) return "";
+    return fmt::format("; did you mean '{}'?", fmt::join(fit, "' or '"));
   }
 
   std::vector<Question> questions() const {
-    Question names{"name", spec_.name(), {std::string(kThisCpu)}}, vendors{"vendor", spec_.vendor(), {}};
+    Question names{"name", spec_.name(), {std::string(kThisCpu)}, {{std::string(kThisCpu), "thiscpu native host"}}},
+        vendors{"vendor", spec_.vendor(), {}};
     Question architectures{"architecture", spec_.architecture(), {}}, apis{"api", spec_.api(), {}};
     const auto add = [](Question& to, const std::string& word) {
       if (std::find(to.words.begin(), to.words.end(), word) == to.words.end()) to.words.push_back(word);
@@ -175,6 +213,7 @@ class Resolver {
       if (row.abstract) continue;
       const Device device = plain(row);
       add(names, row.name);
+      names.described.emplace_back(row.name, run_together(row.name) + " " + run_together(device.title));
       for (const auto& alias : row.aliases) add(names, alias), add(architectures, alias);
       add(vendors, device.vendor);
       add(architectures, device.architecture);

@@ -50,6 +50,13 @@ TEST_CASE("an unknown name is an error with the nearest matches") {
   CHECK(error_of(DeviceSpec::gpu().vendor("NVIDA")).message() ==
         "[device] no device has the vendor 'NVIDA'; did you mean 'NVIDIA'? `openinfer devices` lists them all");
   CHECK_THAT(error_of(DeviceSpec::gpu().architecture("Hoper")).message(), Catch::Contains("did you mean 'hopper'?"));
+  for (const auto& [asked, meant] : {std::pair{"rtx4090", "'ada-lovelace'"},
+                                     {"m3", "'apple-m3'"},
+                                     {"lava", "'lavapipe'"},
+                                     {"native", "'this-cpu'"},
+                                     {"Graviton", "'neoverse-n1' or 'neoverse-v2'"}})
+    CHECK_THAT(error_of(DeviceSpec::named(asked)).message(),
+               Catch::Contains(std::string("did you mean ") + meant + "?"));
   CHECK(error_of(DeviceSpec::named("quantum annealer")).message() ==
         "[device] no device has the name 'quantum annealer'; `openinfer devices` lists them all");
 }
