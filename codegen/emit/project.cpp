@@ -292,6 +292,12 @@ std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& 
       {"MODEL_EMISSION", emission(plan, model, device)}};
 }
 
+/// What a compiler for that CPU calls the machine, as an expression of CMake.
+std::string machine_of(const Device& device) {
+  const bool arm = !device.compiler_flags.empty() && device.compiler_flags.front().starts_with("-march=arm");
+  return arm ? "aarch64|arm64" : "x86_64|amd64";
+}
+
 std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, const Model& model,
                                                         const Device& device) {
   const bool cpu = device.api == Api::cpu;
@@ -309,7 +315,9 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
                                     : fmt::format("Vulkan 1.2; subgroups of {} lanes", device.lanes)},
       {"MODEL_API", std::string(name(device.api))},
       {"MODEL_SUFFIX", cpu ? "cpp" : "comp"},
-      {"MODEL_NEEDS", cpu ? "nothing else" : "Vulkan's headers and loader (Debian: libvulkan-dev)"},
+      {"MODEL_NEEDS", cpu ? "nothing else"
+                          : "Vulkan's headers and loader (Debian: libvulkan-dev); a .comp file that was changed is "
+                            "built once its .spv.inc is made again: CMakeLists.txt says how"},
       {"MODEL_WEIGHTS",
        cpu ? "which is mapped; what lies there as the kernels read it is used in place, the rest laid out as it is read"
            : "which is mapped and uploaded when it is opened"},
@@ -328,6 +336,7 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
              "compared with what the\ndevice has left before any of it is taken. `--memory-limit 2GiB` "
              "(`Options::memory_limit_bytes`) allows less than that, so that other\nprograms have room.\n"},
       {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
+      {"MODEL_MACHINE", machine_of(device)},
       {"MODEL_NAME", plan.name}};
 }
 

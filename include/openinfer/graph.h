@@ -302,7 +302,12 @@ class GraphBuilder {
   Value loop(std::string_view name, std::int64_t from, std::int64_t to, const In& init, Body body, At at = {}) {
     auto results = add_loop(
         name, from, to, {init},
-        [&](const Index& l, const std::vector<Value>& v) { return std::vector<In>{In(body(l, v[0]), at)}; }, at);
+        [&](const Index& l, const std::vector<Value>& v) {
+          static_assert(!std::is_void_v<std::invoke_result_t<Body&, Index, Value>>,
+                        "the body of a loop returns what it carries to the next turn");
+          return std::vector<In>{In(body(l, v[0]), at)};
+        },
+        at);
     return results[0];
   }
   template <class... Init, class Body>

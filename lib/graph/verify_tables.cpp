@@ -88,7 +88,11 @@ class Tables {
       fail(kInvalid, "[verify] state ${} cannot be {}: states have plain dtypes", s.name, name(spec.dtype));
     if (spec.kind == StateSpec::Kind::kv_cache && (!is_float(spec.dtype) || spec.shape.size() != 5))
       fail(kInvalid, "[verify] state ${}: a kv_cache has a float dtype and five sizes", s.name);
-    for (const Dim& d : spec.shape) verify_symbols(g_, d, "state $" + s.name, {});
+    for (const Dim& d : spec.shape) {
+      verify_symbols(g_, d, "state $" + s.name, {});
+      if (d.is_constant() && d.constant() < 0)
+        fail(kInvalid, "[verify] state ${} has the size {}; sizes begin at 0", s.name, d.constant());
+    }
   }
   void constant(const ConstantDecl& c) {
     fresh_name("constant", c.name, constants_);

@@ -121,6 +121,8 @@ TEST_CASE("each_rule_is_broken_once") {
   CHECK(starts_with(error_after([&](GraphData& g) { node(g, "literal").literal = std::int64_t{1} << 40; }),
                     "[literal] 1099511627776 does not fit i32"));
   CHECK(starts_with(error_after([](GraphData& g) { g.dims.clear(); }), "[verify] state $s names the dimension 'N'"));
+  CHECK(starts_with(error_after([](GraphData& g) { g.states[0].spec.shape[0] = -1; }),
+                    "[verify] state $s has the size -1; sizes begin at 0"));
   CHECK(starts_with(error_after([](GraphData& g) { g.outputs[0].name = "a b"; }), "[verify] the output 'a b'"));
   CHECK(starts_with(error_after([&](GraphData& g) { node(g, "loop").attributes.set("to", std::int64_t{-1}); }),
                     "[loop] needs from <= to within 32 bits"));
