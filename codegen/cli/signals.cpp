@@ -78,6 +78,7 @@ bool start_cleaner() try {
 
 void catch_signals() {
   ::signal(SIGXFSZ, SIG_IGN);
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, as a parent may leave it, nobody could tell how a compiler ended
   const bool cleans = start_cleaner();
   if (cleans) run::group_child_processes();
   handle(SIGBUS, package_was_cut, 0);

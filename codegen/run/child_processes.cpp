@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -41,10 +42,12 @@ int spawn(pid_t& child, char** argv, const std::string& log) {
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  if (children().grouped) {
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    posix_spawnattr_setpgroup(&attributes, 0);
-  }
+  sigset_t children_end;  // what is ignored here it would ignore too, and learn nothing of those that it starts
+  sigemptyset(&children_end);
+  sigaddset(&children_end, SIGCHLD);
+  posix_spawnattr_setsigdefault(&attributes, &children_end);
+  const int grouped = children().grouped ? POSIX_SPAWN_SETPGROUP : 0;  // of which it is the first: group 0
+  posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSIGDEF | grouped));
   const int error = posix_spawn(&child, argv[0], &actions, &attributes, argv, environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
@@ -52,15 +55,17 @@ int spawn(pid_t& child, char** argv, const std::string& log) {
   return error;
 }
 
-/// Waits for its end, and only then for whoever ends all, so that a child that was ended is nobody's news.
-int wait_for(pid_t child) {
+/// Waits for its end, and only then for whoever ends all, so that a child that was ended is nobody's news. Nothing
+/// where the system keeps no children's ends: SIGCHLD is ignored.
+std::optional<int> wait_for(pid_t child) {
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) continue;
   const std::lock_guard lock(children().mutex);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  pid_t ended = 0;
+  while ((ended = ::waitpid(child, &status, 0)) < 0 && errno == EINTR) continue;
   children().running.erase(child);
-  return status;
+  return ended == child ? std::optional(status) : std::nullopt;
 }
 
 bool has_ended(pid_t child) {
@@ -77,9 +82,10 @@ std::string run_program(const std::vector<std::string>& command, const std::stri
   pid_t child = 0;
   if (const int error = spawn(child, argv.data(), log); error != 0)
     return fmt::format("it cannot be started: {}", std::strerror(error));
-  const int status = wait_for(child);
-  if (WIFSIGNALED(status)) return fmt::format("it was ended by signal {}", WTERMSIG(status));
-  return WEXITSTATUS(status) == 0 ? "" : fmt::format("it ended with code {} and said nothing", WEXITSTATUS(status));
+  const std::optional<int> status = wait_for(child);
+  if (!status) return "";
+  if (WIFSIGNALED(*status)) return fmt::format("it was ended by signal {}", WTERMSIG(*status));
+  return WEXITSTATUS(*status) == 0 ? "" : fmt::format("it ended with code {} and said nothing", WEXITSTATUS(*status));
 }
 
 void group_child_processes() {

@@ -8,7 +8,8 @@
 
 namespace openinfer::run {
 
-/// Runs the program; its output goes to `log`. Returns how it ended: "" if it did its work.
+/// Runs the program; its output goes to `log`. Returns how it ended: "" if it did its work, and where nobody can tell:
+/// in a process that ignores SIGCHLD.
 std::string run_program(const std::vector<std::string>& command, const std::string& log);
 
 /// From now on each program that is started leads a process group, with those that it starts: a signal of the terminal

@@ -136,8 +136,16 @@ std::string content_key(const std::string& text) {
 }
 
 std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (!file) fail_io("read", path, last_error());
+  std::string bytes;
+  std::string part(std::size_t{1} << 16, '\0');
+  while (const std::size_t count = std::fread(part.data(), 1, part.size(), file)) bytes.append(part, 0, count);
+  const std::error_code why = last_error();
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  if (failed) fail_io("read", path, why);
+  return bytes;
 }
 
 /// What is appended to a library: behind the end of an ELF file nothing is read.
@@ -206,7 +214,9 @@ void compile(std::vector<std::string> command, const std::vector<std::string>& f
   command.emplace_back("-o");
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
-  if (const std::string ended = run_program(command, (folder / "log").string()); !ended.empty()) {
+  std::string ended = run_program(command, (folder / "log").string());
+  if (ended.empty() && !fs::exists(folder / "kernels.so")) ended = "it made no library and said nothing";
+  if (!ended.empty()) {
     own.keep();
     const std::string why = first_error(folder / "log");
     fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <openinfer/openinfer.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -149,6 +150,29 @@ TEST_CASE("a compiler that says nothing is told of by its exit code") {
   AnyModel any("run_library_false");
   CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu),
                     Catch::Contains("could not compile the kernels: it ended with code 1 and said nothing"));
+}
+
+TEST_CASE("where a process ignores its children's ends a compiler is judged by what it made") {
+  const Folder folder(fmt::format("openinfer_cpu_library_ignored.{}", ::getpid()));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  AnyModel any("run_library_ignored");
+  struct Ignored {
+    void (*before)(int) = ::signal(SIGCHLD, SIG_IGN);
+    ~Ignored() { ::signal(SIGCHLD, before); }
+  } ignored;
+  {
+    const Setting compiler("CXX", "/bin/false");
+    CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu),
+                      Catch::Contains("could not compile the kernels: it made no library and said nothing"));
+  }
+  {
+    const Setting compiler("CXX", script(folder.path / "says", "echo error: no room >&2; exit 1\n"));
+    CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu), Catch::Contains("kernels: error: no room"));
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path / "openinfer"))
+    CHECK(entry.is_directory());  // with sources and log, no library
+  SimSession session(any.model, doubled(), Backend::cpu);
+  CHECK(session.run_step({{"x", Tensor(std::vector<float>{3}, {1})}})["y"].data<float>()[0] == 7);
 }
 
 TEST_CASE("a library without the kernels is refused and does not stay loaded") {
