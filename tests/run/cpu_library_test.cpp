@@ -143,6 +143,17 @@ TEST_CASE("what a process that was killed left in the cache goes a day later") {
   CHECK(fs::exists(kept / "another.folder"));
 }
 
+TEST_CASE("a folder that is called as a compiler is none") {
+  const Folder folder(fmt::format("openinfer_cpu_library_folder.{}", ::getpid()));
+  const Setting not_given("CXX", "");
+  const std::string compiler = run::find_compiler();
+  for (const char* name : {"c++", "g++", "clang++"}) fs::create_directory(folder.path / name);
+  const Setting path("PATH", folder.path.string() + ":" + std::getenv("PATH"));
+  CHECK(run::find_compiler() == compiler);
+  const Setting given("CXX", (folder.path / "g++").string());
+  CHECK_THROWS_WITH(run::find_compiler(), Catch::Contains("which cannot be run"));
+}
+
 TEST_CASE("a compiler that says nothing is told of by its exit code") {
   const Folder folder(fmt::format("openinfer_cpu_library_false.{}", ::getpid()));
   const Setting compiler("CXX", "/bin/false");
