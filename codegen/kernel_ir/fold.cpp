@@ -86,13 +86,15 @@ Folded logical(const Kernel& k, const Node& n) {
   return {};
 }
 
+bool is_beyond(std::int64_t n, std::int64_t size) { return n > size || n < -size; }
+
 Folded convert_constant(const Kernel& k, const Node& n) {
   const Node& a = k[n.args[0]];
   if (a.type.kind == n.type.kind) return {.same = n.args[0]};
   if (a.op != Op::constant || !is_integer(a.type.kind) || a.type.kind == Kind::u64) return {};
   if (is_integer(n.type.kind)) return {.constant = integer_node(a.integer, n.type.kind)};
-  if (n.type.kind == Kind::f32 && std::abs(a.integer) > (1 << 24)) return {};  // would round
-  if (!is_float(n.type.kind) || std::abs(a.integer) > (std::int64_t{1} << 53)) return {};
+  if (n.type.kind == Kind::f32 && is_beyond(a.integer, 1 << 24)) return {};  // would round
+  if (!is_float(n.type.kind) || is_beyond(a.integer, std::int64_t{1} << 53)) return {};
   return {.constant =
               Node{.op = Op::constant, .type = {n.type.kind, Rate::group}, .number = static_cast<double>(a.integer)}};
 }

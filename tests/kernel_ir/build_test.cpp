@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
+#include <limits>
 
 #include "codegen/kernel_ir/build.h"
 #include "codegen/kernel_ir/print.h"
@@ -67,6 +68,19 @@ TEST_CASE("values nobody uses are gone, those used twice are one") {
   CHECK(text.find("unused") == std::string::npos);
   CHECK(text.find(" 3 ") == std::string::npos);
   CHECK(text.find("mul") == text.rfind("mul"));
+}
+
+TEST_CASE("an integer becomes a constant float where that has all its digits") {
+  const auto text_of = [](std::int64_t n, Kind kind) {
+    Build k("to_float", {});
+    const Mem y = k.out("y", kind);
+    y[0] = convert(k.constant(n, Kind::i64), kind);
+    return to_text(k.done());
+  };
+  CHECK_THAT(text_of(-(1 << 24), Kind::f32), !Catch::Contains("convert"));
+  CHECK_THAT(text_of(-(1 << 24) - 1, Kind::f32), Catch::Contains("convert"));
+  CHECK_THAT(text_of(std::numeric_limits<std::int64_t>::min(), Kind::f32), Catch::Contains("convert"));
+  CHECK_THAT(text_of(std::numeric_limits<std::int64_t>::min(), Kind::f64), Catch::Contains("convert"));
 }
 
 TEST_CASE("a value read before a write stays before it") {
