@@ -13,7 +13,7 @@ class Verifier {
   explicit Verifier(const Kernel& k) : k_(k), usable_(k.nodes.size()), declared_(k.variables.size()) {}
 
   void run() {
-    for (const Function& f : k_.functions) function(f);
+    for (std::size_t f = 0; f < k_.functions.size(); ++f) function(k_.functions[f], f);
     region(k_.body, Rate::group);
   }
 
@@ -26,6 +26,11 @@ class Verifier {
     if (!holds)
       fail("node {} ({}{}{}): {}", id, info(k_[id].op).name, k_[id].name.empty() ? "" : " ", k_[id].name, rule);
   }
+
+  void exists(Id id, std::string_view what) const {
+    if (id >= k_.nodes.size()) fail("{} is node {} of {}", what, id, k_.nodes.size());
+  }
+  static bool is_one_of(int ref, std::size_t count) { return ref >= 0 && static_cast<std::size_t>(ref) < count; }
 
   Rate rate(Rate r) const {  // as it is on this target
     if (r == Rate::lane && k_.target.lanes == 1) r = Rate::subgroup;
@@ -43,12 +48,13 @@ class Verifier {
     std::vector<Id> here;
     std::vector<int> variables;
     for (const Id id : nodes) {
-      check(id < k_.nodes.size(), id, "out of range");
+      exists(id, "a statement or value");
       const Node& n = k_[id];
       for (const Id arg : n.args) check(arg < k_.nodes.size() && usable_[arg], id, "uses a value that is not in scope");
       const OpInfo& about = info(n.op);
       if (about.operands >= 0) check(static_cast<int>(n.args.size()) == about.operands, id, "wrong number of operands");
       if (n.op == Op::declare) {
+        check(is_one_of(n.ref, k_.variables.size()), id, "no such variable");
         declared_[static_cast<std::size_t>(n.ref)] = true;
         variables.push_back(n.ref);
       }
@@ -61,8 +67,23 @@ class Verifier {
     for (const int v : variables) declared_[static_cast<std::size_t>(v)] = false;
   }
 
+  /// Of a value in the function `in` (null: in the kernel's body), behind which `callees` functions stand.
+  void names(Id id, const Function* in, std::size_t callees) const {
+    const Node& n = k_[id];
+    if (n.op == Op::param) check(!in && is_one_of(n.ref, k_.params.size()), id, "no such parameter");
+    if (n.op == Op::argument) check(in && is_one_of(n.ref, in->parameters.size()), id, "no such argument");
+    if (n.op != Op::call) return;
+    check(is_one_of(n.ref, callees), id, "no such function");
+    const Function& f = k_.functions[static_cast<std::size_t>(n.ref)];
+    check(n.args.size() == f.parameters.size(), id, "wrong number of arguments");
+    for (std::size_t i = 0; i < n.args.size(); ++i)
+      check(kind(n, i) == f.parameters[i], id, "an argument of another kind than the function's");
+    check(n.type.kind == f.result_kind, id, "of another kind than the function's result");
+  }
+
   void value(Id id, Rate flow) const {
     const Node& n = k_[id];
+    names(id, nullptr, k_.functions.size());
     check(n.type.kind != Kind::none && !is_memory_only(n.type.kind), id, "a value of a kind that lies in memory only");
     if (info(n.op).lane_wide) {
       check(flow < Rate::lane, id, "a lane operation where some lanes may not be");
@@ -115,12 +136,17 @@ class Verifier {
     if (bits) check(is_integer(n.type.kind), id, "takes integers");
   }
 
+  std::size_t fields(const Buffer& b) const {
+    return is_one_of(b.record, k_.records.size()) ? k_.records[static_cast<std::size_t>(b.record)].fields.size() : 0;
+  }
+
   /// A load, store or prefetch whose first `index` operands say where.
   void memory(Id id, std::size_t index, Rate flow) const {
     const Node& n = k_[id];
-    check(n.ref >= 0 && n.ref < static_cast<int>(k_.buffers.size()), id, "no such buffer");
+    check(is_one_of(n.ref, k_.buffers.size()), id, "no such buffer");
     const Buffer& b = k_.buffers[static_cast<std::size_t>(n.ref)];
     check((b.kind == Kind::none) == (n.field >= 0), id, "a field of what is no record, or a record as a value");
+    check(n.field < 0 || is_one_of(n.field, fields(b)), id, "no such field");
     check(index == (n.field >= 0 ? 2u : 1u), id, "wrong number of indices");
     for (std::size_t i = 0; i < index; ++i) check(kind(n, i) == Kind::i32, id, "an index is no i32");
     if (n.op == Op::store) {
@@ -144,7 +170,7 @@ class Verifier {
     check(mma && (bf16 || mma->operand == DType::f16) && mma->sum == DType::f32, id,
           "the target has no fragments of f16 or bf16 with sums in f32");
     check(is_fragment(of), id, "it is no fragment");
-    check(n.ref >= 0 && n.ref < static_cast<int>(k_.buffers.size()), id, "no such buffer");
+    check(is_one_of(n.ref, k_.buffers.size()), id, "no such buffer");
     const Buffer& b = k_.buffers[static_cast<std::size_t>(n.ref)];
     const bool pairs = bf16 && of != Kind::mma_c && b.kind == Kind::u32;
     const Kind operand = !bf16 ? Kind::f16 : of == Kind::mma_b ? Kind::u32 : Kind::bf16;
@@ -160,7 +186,7 @@ class Verifier {
 
   void variable(Id id, std::size_t index) const {
     const Node& n = k_[id];
-    check(n.ref >= 0 && n.ref < static_cast<int>(k_.variables.size()), id, "no such variable");
+    check(is_one_of(n.ref, k_.variables.size()), id, "no such variable");
     const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
     check(declared_[static_cast<std::size_t>(n.ref)], id, "the variable is not in scope");
     check(index == (v.tile ? 1u : 0u), id, "a tile without a place, or a place in what is no tile");
@@ -170,7 +196,7 @@ class Verifier {
   bool is_place(Id id) const {
     const Node& n = k_[id];
     if (n.op == Op::constant) return true;
-    if (n.op == Op::index) return k_[n.owner].unroll == 0;
+    if (n.op == Op::index) return n.owner < k_.nodes.size() && k_[n.owner].unroll == 0;
     if (n.op != Op::add && n.op != Op::mul && n.op != Op::sub) return false;
     return is_place(n.args[0]) && is_place(n.args[1]);
   }
@@ -188,7 +214,7 @@ class Verifier {
     if (n.op == Op::loop) return loop(id, flow);
     if (n.op == Op::barrier) return check(flow == Rate::group, id, "a barrier where some of the workgroup may not be");
     if (n.op != Op::if_) return;
-    check(kind(n, 0) == Kind::b1, id, "the condition is no b1");
+    check(n.args.size() == 1 && kind(n, 0) == Kind::b1, id, "the condition is no b1");
     check(args_rate(n) < Rate::lane, id, "the condition differs between lanes: use select");
     region(n.body, std::max(flow, args_rate(n)));
     region(n.other, std::max(flow, args_rate(n)));
@@ -196,6 +222,8 @@ class Verifier {
 
   void write(Id id, Rate flow) const {
     const Node& n = k_[id];
+    check(is_one_of(n.ref, k_.variables.size()), id, "no such variable");
+    check(n.op == Op::declare ? n.args.size() == 1 : !n.args.empty(), id, "wrong number of operands");
     const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
     check(k_[n.args.back()].type.kind == v.type.kind, id, "a value of another kind than the variable");
     check(rate(k_[n.args.back()].type.rate) <= rate(v.type.rate), id, "a value of finer rate than the variable");
@@ -212,6 +240,7 @@ class Verifier {
     check(flow < Rate::lane || n.deal == Deal::none, id, "dealt to lanes that may not all be there");
     if (n.unroll == 0)
       check(k_[n.args[0]].op == Op::constant && k_[n.args[1]].op == Op::constant, id, "unrolled without known bounds");
+    exists(n.index, "a loop's index");
     Rate inside = std::max(flow, args_rate(n));
     if (n.deal == Deal::subgroups) inside = std::max(inside, rate(Rate::subgroup));
     if (n.deal == Deal::lanes || n.deal == Deal::group) inside = rate(Rate::lane);
@@ -220,12 +249,19 @@ class Verifier {
     usable_[n.index] = false;
   }
 
-  void function(const Function& f) {
+  void function(const Function& f, std::size_t callees) {
     for (const Id id : f.body) {
-      for (const Id arg : k_[id].args) check(usable_[arg], id, "a function uses a value that is not its own");
-      check(info(k_[id].op).value && !info(k_[id].op).pinned, id, "a function is pure");
+      exists(id, "a function's value");
+      const Node& n = k_[id];
+      for (const Id arg : n.args)
+        check(arg < k_.nodes.size() && usable_[arg], id, "a function uses a value that is not its own");
+      const OpInfo& about = info(n.op);
+      check(about.value && !about.pinned, id, "a function is pure");
+      if (about.operands >= 0) check(static_cast<int>(n.args.size()) == about.operands, id, "wrong number of operands");
+      names(id, &f, callees);
       usable_[id] = true;
     }
+    exists(f.result, "a function's result");
     check(usable_[f.result], f.result, "a function's result is not its own");
     for (const Id id : f.body) usable_[id] = false;
   }
