@@ -17,6 +17,7 @@
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_vulkan.h"
 #include "codegen/plan/print.h"
+#include "codegen/plan/tail.h"
 #include "formats/opnf/reader.h"
 #include "lib/base/fail.h"
 
@@ -396,6 +397,12 @@ void check_name(const plan::Plan& plan) {
 }
 
 }  // namespace
+
+std::string name_for(const Model& model) {
+  const std::string stem = std::filesystem::path(model.path()).stem().string();
+  const std::string name = plan::identifier(stem.empty() ? "emitted" : stem);
+  return is_taken(name) ? "emitted_" + name : name;
+}
 
 kir::Target target_of(const Device& device) {
   const bool cpu = device.api == Api::cpu;

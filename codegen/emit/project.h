@@ -18,6 +18,9 @@ namespace openinfer::emit {
 /// Path below the project's folder -> text.
 using Files = std::map<std::string, std::string>;
 
+/// What a project is called that was given no name: as the package's file, as an identifier that is not taken.
+std::string name_for(const Model& model);
+
 /// What kernels are built for.
 kir::Target target_of(const Device& device);
 

@@ -15,7 +15,6 @@
 #include "codegen/plan/entry_points.h"
 #include "codegen/plan/graph_facts.h"
 #include "codegen/plan/print.h"
-#include "codegen/plan/tail.h"
 #include "lib/base/fail.h"
 #include "lib/passes/pipeline.h"
 
@@ -38,14 +37,6 @@ struct Evaluator::Program {
 };
 
 namespace {
-
-/// The package's file name as an identifier.
-std::string name_from(const std::string& path) {
-  const std::string stem = std::filesystem::path(path).stem().string();
-  const std::string name = plan::identifier(stem.empty() ? "emitted" : stem);
-  const bool taken = name == "model" || name == "kernel" || name == "std" || name == "opnf";
-  return taken || (name[0] >= '0' && name[0] <= '9') ? "emitted_" + name : name;
-}
 
 void check_api(const Device& device, const EmitOptions& options) {
   if (device.api == Api::cuda && options.check_data)
@@ -123,7 +114,7 @@ Evaluator Evaluator::from_graph(const Model& model, const Graph& graph, EmitOpti
     check_api(device, options);
     const SimSession fits(model, graph, {}, Location{});  // the package has every tensor that the graph declares
     const Dumps dumps(options.dump);
-    const std::string name = options.name.value_or(name_from(model.path()));
+    const std::string name = options.name.value_or(emit::name_for(model));
     const Graph over = compiled(plan::over(graph, model), options, dumps);
     plan::Plan plan = lowered(over, ways_in(graph, options), device, name, options, dumps);
     plan::GraphFacts facts = plan::graph_facts(over);

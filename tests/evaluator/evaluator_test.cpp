@@ -111,3 +111,20 @@ TEST_CASE("what an evaluator refuses names the caller's line") {
   CHECK_THAT(refused(zen4, doubled(), {.memory_budget = 1}, ErrorCode::out_of_memory), Contains("smallest"));
   CHECK_THAT(refused(zen4, doubled(), {.dump = {"no_pass"}}, ErrorCode::not_found), Contains("no_pass"));
 }
+
+TEST_CASE("a project that was given no name has its file's, where that can name one") {
+  Llama llama("evaluator_names");
+  const TemporaryFolder folder;
+  const auto name_of = [&](const std::string& file) {
+    const auto path = folder.path() / file;
+    std::filesystem::copy_file(llama.package.path(), path);
+    const Model model = ModelLoader::open(path.string());
+    const Evaluator eval = Evaluator(DeviceSpec::named("zen4")).from_graph(model, doubled());
+    CHECK(eval.files().contains("host/" + std::string(eval.name()) + ".h"));
+    return std::string(eval.name());
+  };
+  CHECK(name_of("small-1.5.oinf") == "small_1_5");
+  CHECK(name_of("7b.oinf") == "_7b");
+  for (const std::string taken : {"model", "kernel", "std", "opnf", "test", "int", "main", "rows"})
+    CHECK(name_of(taken + ".oinf") == "emitted_" + taken);
+}
