@@ -35,6 +35,28 @@ std::size_t largest_count(std::string_view pattern) {
   return largest;
 }
 
+[[noreturn]] void fail_memory() {
+  fail(ErrorCode::out_of_memory, "[tokenizer] the machine has no memory left for a pattern");
+}
+
+std::string pcre2_message(int code) {
+  std::array<PCRE2_UCHAR, 120> text{};
+  pcre2_get_error_message(code, text.data(), text.size());
+  return reinterpret_cast<const char*>(text.data());
+}
+
+/// A search ended with this code, which is no match and no failure to find one.
+[[noreturn]] void fail_search(int code, std::size_t at, std::size_t size, std::uint64_t steps) {
+  if (code == PCRE2_ERROR_NOMEMORY) fail_memory();
+  if (code == PCRE2_ERROR_CALLOUT || code == PCRE2_ERROR_MATCHLIMIT || code == PCRE2_ERROR_DEPTHLIMIT)
+    fail(ErrorCode::unsupported,
+         "[tokenizer] a pattern takes too long at byte {} of {}: all searches in one text together have {} steps left; "
+         "PCRE2 says {}",
+         at, size, steps, code);
+  fail(ErrorCode::unsupported, "[tokenizer] a pattern cannot be searched for at byte {} of {}: PCRE2 says {}, {}", at,
+       size, code, pcre2_message(code));
+}
+
 int pay_for_item(pcre2_callout_block* block, void* search) {
   return static_cast<Regex::Search*>(search)->pay(block->current_position) ? 0 : PCRE2_ERROR_CALLOUT;
 }
@@ -191,15 +213,16 @@ struct Regex::Compiled {
                          PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE |
                              (trusted ? PCRE2_NO_UTF_CHECK : PCRE2_AUTO_CALLOUT | PCRE2_NEVER_BACKSLASH_C),
                          &error, &at, nullptr);
-    if (!code) {
-      std::array<PCRE2_UCHAR, 120> reason{};
-      pcre2_get_error_message(error, reason.data(), reason.size());
+    if (!code)
       fail(trusted ? ErrorCode::internal : ErrorCode::unsupported, "[tokenizer] PCRE2 refuses the pattern \"{}\": {}",
-           published, reinterpret_cast<const char*>(reason.data()));
-    }
+           published, pcre2_message(error));
     // Without a JIT (a build of PCRE2 or a kernel that forbids it) pcre2_match interprets: same words, slower.
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
     context = pcre2_match_context_create(nullptr);
+    if (!context) {
+      pcre2_code_free(code);
+      fail_memory();
+    }
     // A long run of white space backtracks once over its length: PCRE2's own limit, a fixed number for each place where
     // a match may begin, suits neither our patterns nor strangers', who pay for each item instead.
     pcre2_set_match_limit(context, UINT32_MAX);
@@ -233,6 +256,11 @@ Regex::Search::Search(const Regex& regex, std::uint64_t& steps)
       steps_(steps),
       match_(pcre2_match_data_create(1, nullptr)),
       context_(pcre2_match_context_copy(regex.compiled_->context)) {
+  if (!match_ || !context_) {
+    pcre2_match_context_free(static_cast<pcre2_match_context*>(context_));
+    pcre2_match_data_free(static_cast<pcre2_match_data*>(match_));
+    fail_memory();
+  }
   if (regex.compiled_->price > 0) pcre2_set_callout(static_cast<pcre2_match_context*>(context_), pay_for_item, this);
 }
 Regex::Search::~Search() {
@@ -263,12 +291,7 @@ std::pair<std::size_t, std::size_t> Regex::Search::next(std::string_view text, s
     int found = find(0);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = find(PCRE2_NO_JIT);
     if (found == PCRE2_ERROR_NOMATCH) return {text.size(), text.size()};
-    if (found < 0)
-      fail(ErrorCode::unsupported,
-           "[tokenizer] a pattern takes too long at byte {} of {}: all searches in one text together have {} steps "
-           "left; "
-           "PCRE2 says {}",
-           at, text.size(), steps_, found);
+    if (found < 0) fail_search(found, at, text.size(), steps_);
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match);
     if (bounds[1] > bounds[0] && bounds[0] >= at) return {bounds[0], bounds[1]};
     // \K may move a match's start behind its end; such a match is none.

@@ -217,6 +217,15 @@ TEST_CASE("patterns of strangers are refused where they take too long", "[tokeni
   CHECK(message.starts_with("[tokenizer] a pattern takes too long at byte 0 of 5000"));
 }
 
+TEST_CASE("a pattern that calls itself where it stands is not said to take too long", "[tokenizer]") {
+  auto spec = bert();
+  spec.pre = "custom";
+  spec.pre_json = R"j({"type":"Split","pattern":{"Regex":"(?<n>\\g<n>b|a)"},"behavior":"Isolated","invert":false})j";
+  const Tokenizer tokenizer(spec);
+  const std::string message = message_of([&] { tokenizer.encode("xyz"); });
+  CHECK(message.starts_with("[tokenizer] a pattern cannot be searched for at byte 0 of 3: PCRE2 says "));
+}
+
 TEST_CASE("classes of patterns are those of the library, in brackets and out of them", "[tokenizer]") {
   using text::expand_classes;
   CHECK(expand_classes("a[^b\\]]c\\n") == "a[^b\\]]c\\n");
