@@ -51,8 +51,8 @@ StreamedWeights::StreamedWeights(const plan::Plan& plan, const Model& model)
 /// One tensor by two names is one; in two layouts it is two.
 std::size_t StreamedWeights::add(const TensorInfo& wanted, Layout layout) {
   const TensorInfo tensor = wanted.alias_of.empty() ? wanted : model_.tensor(wanted.alias_of);
-  for (std::size_t t = 0; t < infos_.size(); ++t)
-    if (infos_[t].key == tensor.key && layouts_[t] == layout) return t;
+  const auto [known, added] = numbers_.try_emplace({std::string(tensor.key), layout}, infos_.size());
+  if (!added) return known->second;
   const bool in_file = tensor.shard == 0 && !tensor.splat && !is_laid_out_anew(tensor, layout);
   infos_.push_back(tensor);
   layouts_.push_back(layout);

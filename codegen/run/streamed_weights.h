@@ -10,6 +10,8 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "codegen/plan/plan.h"
@@ -56,6 +58,7 @@ class StreamedWeights {
   Model model_;
   std::vector<TensorInfo> infos_;  // by tensor, as all that follows
   std::vector<kernels::Layout> layouts_;
+  std::map<std::pair<std::string, kernels::Layout>, std::size_t> numbers_;  // of tensors
   std::vector<host::StreamedTensor> tensors_;
   std::vector<std::int64_t> row_bytes_;
   std::vector<std::byte*> places_;
