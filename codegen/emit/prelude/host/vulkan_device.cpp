@@ -428,6 +428,12 @@ void VulkanDevice::run_once(const std::function<void(VkCommandBuffer)>& record) 
                                                 .commandBufferCount = 1};
   VkCommandBuffer commands = VK_NULL_HANDLE;
   check(vkAllocateCommandBuffers(device_, &allocate, &commands), "vkAllocateCommandBuffers");
+  const struct Freed {  // whatever throws
+    VkDevice device;
+    VkCommandPool pool;
+    const VkCommandBuffer& commands;
+    ~Freed() { vkFreeCommandBuffers(device, pool, 1, &commands); }
+  } freed = {device_, pool_, commands};
   const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                           .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
   const VkMemoryBarrier all = {
@@ -446,7 +452,6 @@ void VulkanDevice::run_once(const std::function<void(VkCommandBuffer)>& record) 
   barrier();
   check(vkEndCommandBuffer(commands), "vkEndCommandBuffer");
   submit(commands);
-  vkFreeCommandBuffers(device_, pool_, 1, &commands);
 }
 
 void VulkanDevice::throw_on_messages() {
