@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -102,25 +103,17 @@ inline std::string npy_header(std::string_view dtype, const std::vector<std::int
          text + "\n";
 }
 
-/// A file that appears whole or not at all: written beside its name first. What is no regular file (/dev/stdout) is
-/// written in place.
+/// A file that appears whole or not at all: written beside its name first, in a file that nobody else has. What is no
+/// regular file (/dev/stdout) is written in place.
 class NpyFile {
  public:
   NpyFile(std::string path, std::string_view dtype, const std::vector<std::int64_t>& shape)
-      : path_(std::move(path)), part_(path_) {
-    struct stat there;
-    if (::stat(path_.c_str(), &there) != 0 || S_ISREG(there.st_mode)) part_ += ".part";
-    file_ = std::fopen(part_.c_str(), "wb");
-    if (!file_) throw Error(path_ + ": " + std::strerror(errno));
-    const std::string header = npy_header(dtype, shape);
-    write(header.data(), header.size());
-  }
+      : NpyFile(std::move(path), npy_header(dtype, shape)) {}
   NpyFile(const NpyFile&) = delete;
   NpyFile& operator=(const NpyFile&) = delete;
   ~NpyFile() {
-    if (!file_) return;
-    std::fclose(file_);
-    if (part_ != path_) std::remove(part_.c_str());
+    if (file_) std::fclose(file_);
+    if (file_ && part_ != path_) std::remove(part_.c_str());
   }
   void write(const void* bytes, std::size_t size) {
     if (std::fwrite(bytes, 1, size, file_) != size) throw Error(path_ + ": " + std::strerror(errno));
@@ -134,6 +127,20 @@ class NpyFile {
   }
 
  private:
+  explicit NpyFile(std::string path) : path_(std::move(path)), part_(path_) {
+    struct stat there;
+    const bool in_place = ::stat(path_.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
+    if (in_place) file_ = std::fopen(path_.c_str(), "wb");
+    for (int n = 0; !in_place && !file_ && (n == 0 || errno == EEXIST); ++n) {
+      part_ = path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(n) + ".part";
+      file_ = std::fopen(part_.c_str(), "wbx");  // x: not what is there, nor through a link
+    }
+    if (!file_) throw Error(path_ + ": " + std::strerror(errno));
+  }
+  NpyFile(std::string path, const std::string& header) : NpyFile(std::move(path)) {
+    write(header.data(), header.size());  // behind a constructor that is done: what it throws closes and removes
+  }
+
   std::string path_, part_;
   std::FILE* file_ = nullptr;
 };
