@@ -180,6 +180,12 @@ class Rows(Emitted):
         ids, text = self.model_works(*flags).strip(), self.model(*flags, "--text")[1]
         self.assertEqual(text.encode(errors="surrogateescape").removesuffix(b"\n"), self.works("detokenize", self.package, ids).removesuffix(b"\n"))
 
+    def test_text_with_a_byte_0(self):
+        flags = ["--prompt-ids", "143,157", "--generate", 3, "--ignore-eos"]
+        self.assertEqual(self.model_works(*flags), "209,0,39\n")
+        for text in (self.model(*flags, "--text")[1], self.model(*flags[:2], *flags, "--text")[1].split("[2] ")[1]):
+            self.assertEqual(text.encode(errors="surrogateescape"), bytes([209, 0, 39]) + b"\n")  # the first 256 tokens are the bytes
+
     def test_context(self):
         self.model_fails("--prompt-ids", ",".join(["1"] * 701), says=["701 tokens", "context of 700"])
         self.model_fails("--prompt-ids", "1", "--max-context", 701, says=["--max-context 701", "700"])

@@ -147,6 +147,9 @@ void say_times(const Flags& flags, const Times& times, const Model& model) {
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 
+/// A token's; one may be NUL.
+void print_bytes(const std::string& bytes) { std::fwrite(bytes.data(), 1, bytes.size(), stdout); }
+
 void generate(const Flags& flags) {
   const std::int64_t wanted = flags.generate.value_or(128);
   const std::vector<std::int32_t>& prompt = flags.prompts.front();
@@ -176,7 +179,7 @@ void generate(const Flags& flags) {
     const std::int32_t id = greedy(logits);
     const bool end = !flags.ignore_eos && vocabulary.is_end(id);
     if (flags.text)
-      std::fputs(end ? "" : vocabulary.bytes(id).c_str(), stdout);
+      print_bytes(end ? "" : vocabulary.bytes(id));
     else
       std::printf("%s%d", n > 0 ? "," : "", id);
     std::fflush(stdout);
@@ -202,7 +205,7 @@ void print_answer(const Flags& flags, const Vocabulary& vocabulary, std::size_t 
     if (!flags.text)
       std::printf("%s%d", n > 0 ? "," : "", id);
     else if (flags.ignore_eos || !vocabulary.is_end(id))
-      std::fputs(vocabulary.bytes(id).c_str(), stdout);
+      print_bytes(vocabulary.bytes(id));
   }
   std::printf("\n");
   std::fflush(stdout);
