@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 
 #include "lib/base/temporary_folder.h"
 
 #define MODEL_NAME host_test
 #include "codegen/emit/prelude/host/npy.h"
+#include "codegen/emit/prelude/host/sequences.h"
 #undef MODEL_NAME
 
 namespace host_test {
@@ -47,4 +49,17 @@ TEST_CASE("an emitted program's .npy file appears whole, beside what others have
   CHECK(files_in(folder.path()) == 4);
   CHECK(std::filesystem::file_size(others) == 6);
   CHECK(host_test::read_npy(path).shape == std::vector<std::int64_t>{2});
+}
+
+TEST_CASE("an emitted program takes the first of the largest logits, and none of what is no number") {
+  using host_test::greedy;
+  constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const auto of = [](const std::vector<float>& logits) { return greedy(logits); };
+  CHECK(of({-2, 3, 3, 1}) == 1);
+  CHECK(of({-inf, -inf, -3e38f}) == 2);
+  CHECK(of({5}) == 0);
+  CHECK_THROWS_WITH(of({1, nan, 2}), Catch::StartsWith("logit 1 of 3 is nan; `openinfer run --find-nonfinite`"));
+  CHECK_THROWS_WITH(of({nan}), Catch::StartsWith("logit 0 of 1 is nan"));
+  CHECK_THROWS_WITH(of({1, 2, inf}), Catch::StartsWith("logit 2 of 3 is inf"));
+  CHECK_THROWS_WITH(of({-inf, -inf}), Catch::StartsWith("all 2 logits are -inf"));
 }

@@ -1,18 +1,31 @@
 // Several prompts at once: each sequence in a slot of its own, and every step gives each of them one more token.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "rows.h"
 
 namespace MODEL_NAME {
 
-/// The first of the largest logits.
+/// The first of the largest logits. Errors: one is NaN or +inf, or all are -inf.
 inline std::int32_t greedy(std::span<const float> logits) {
-  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr const char* kRemedy = "; `openinfer run --find-nonfinite` names the first node whose values are not finite";
+  float most = -kInfinity;
+  std::size_t id = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (logits[i] <= most) continue;  // never so for NaN
+    if (!(logits[i] < kInfinity))
+      throw Error("logit " + std::to_string(i) + " of " + std::to_string(logits.size()) + " is " +
+                  std::to_string(logits[i]) + kRemedy);
+    most = logits[id = i];
+  }
+  if (most == -kInfinity) throw Error("all " + std::to_string(logits.size()) + " logits are -inf" + kRemedy);
+  return static_cast<std::int32_t>(id);
 }
 
 /// Prompts wait until a slot is free. Between two steps at most one is taken in, so that those that run do not wait for
