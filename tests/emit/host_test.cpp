@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of emitted programs that need no kernels.
+// Parts of emitted programs that need no kernels, over a model that counts.
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -17,11 +17,53 @@
 
 namespace host_test {
 
+/// Takes four rows a step and remembers their positions; a step with token 13 fails.
+class Program {
+ public:
+  std::vector<Tensor> inputs, outputs;
+  std::vector<Entry> entries = {{"step", {{1, 4}, {1, 4}}}};
+  std::vector<std::int32_t> positions;
+};
+
+Model::Model(std::unique_ptr<Program> program) : program_(std::move(program)) {}
+Model::~Model() = default;
+Model Model::open(const std::string&, const Options&) {
+  auto program = std::make_unique<Program>();
+  for (const char* name : {"tok", "pos", "slot"}) program->inputs.push_back({name, "i32", {{0, {{0, 1}}}}});
+  program->inputs.push_back({"rows", "i32", {{0, {{1, 1}}}}});
+  program->outputs = {{"logits", "f32", {{0, {{1, 1}}}, {3, {}}}}};
+  return Model(std::move(program));
+}
+const Cache& Model::cache() {
+  static const Cache cache = {"", "", 8, 2};
+  return cache;
+}
+const std::vector<Tensor>& Model::inputs() const { return program_->inputs; }
+const std::vector<Tensor>& Model::outputs() const { return program_->outputs; }
+const std::vector<Entry>& Model::entries() const { return program_->entries; }
+std::string Model::type(const Tensor& tensor) const { return std::string(tensor.dtype); }
+std::int64_t Model::size(std::string_view) const { return 0; }
+void Model::run_step(std::string_view, std::span<const Input> inputs, std::span<const Output>) {
+  const auto numbers = [&](std::size_t i) {
+    const auto* first = static_cast<const std::int32_t*>(inputs[i].data);
+    return std::vector<std::int32_t>(first, first + inputs[i].shape[0]);
+  };
+  for (const std::int32_t token : numbers(0))
+    if (token == 13) throw Error("a bad step");
+  program_->positions = numbers(1);
+}
+/// The positions of its last step.
+Stats Model::stats() const {
+  return {.steps = program_->positions.front(), .weight_bytes = program_->positions.back()};
+}
+
 std::size_t element_bytes(std::string_view dtype) { return dtype == "f32" ? 4 : dtype == "bf16" ? 2 : 0; }
 
 }  // namespace host_test
 
 namespace {
+
+using host_test::Error;
 
 std::size_t files_in(const std::filesystem::path& folder) {
   return static_cast<std::size_t>(
@@ -62,4 +104,24 @@ TEST_CASE("an emitted program takes the first of the largest logits, and none of
   CHECK_THROWS_WITH(of({nan}), Catch::StartsWith("logit 0 of 1 is nan"));
   CHECK_THROWS_WITH(of({1, 2, inf}), Catch::StartsWith("logit 2 of 3 is inf"));
   CHECK_THROWS_WITH(of({-inf, -inf}), Catch::StartsWith("all 2 logits are -inf"));
+}
+
+TEST_CASE("a step of an emitted program that failed has written no positions") {
+  host_test::Model model = host_test::Model::open("");
+  host_test::Rows rows(model);
+  const std::vector<std::int32_t> good = {1, 2, 3, 4, 5}, bad = {6, 13};
+  rows.feed(good);
+  CHECK(rows.held() == 5);
+  CHECK_THROWS_AS(rows.feed(bad), Error);
+  CHECK(rows.held() == 5);
+  const std::vector<std::int32_t> later = {1, 1, 1, 1, 13};  // the first four are a step of their own
+  CHECK_THROWS_AS(rows.feed(later), Error);
+  CHECK(rows.held() == 9);
+  rows.rewind(5);
+  const std::vector<host_test::Rows::Next> failing = {{13, 0}};
+  CHECK_THROWS_AS(rows.feed_each(failing), Error);
+  const std::vector<std::int32_t> next = {6, 7};
+  rows.feed(next);
+  CHECK(model.stats().steps == 5);
+  CHECK(model.stats().weight_bytes == 6);
 }

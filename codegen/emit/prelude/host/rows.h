@@ -133,7 +133,12 @@ class Rows {
     const Output outputs[] = {{"logits", logits_.data(), logits_.size() * sizeof(float)}};
     std::size_t e = 0;
     while (e + 1 < entries_.size() && (entries_[e].rows < N[0] || entries_[e].logit_rows < R[0])) ++e;
-    model_.run_step(entries_[e].name, inputs_, outputs);
+    try {
+      model_.run_step(entries_[e].name, inputs_, outputs);
+    } catch (...) {
+      for (const std::int32_t slot : slot_) --held_[static_cast<std::size_t>(slot)];  // a step that did not end wrote nothing
+      throw;
+    }
   }
 
   Model& model_;
