@@ -245,19 +245,23 @@ class Recorder {
     const Tap& tap = plan_.taps[t];
     const std::vector<std::string> files = kernels(tap);
     if (files.size() < 2) return;
-    const auto turn = static_cast<std::size_t>(indices.back() - first_turn(node));
     Tap alone = tap;
-    alone.kernels = {tap.kernels[tap.variant[turn]]};
+    alone.kernels = {tap.kernels[tap.variant[turn_of(node, indices)]]};
     const auto found = std::find(files.begin(), files.end(), kernels(alone).front());
     letters_[t] += static_cast<char>('a' + (found - files.begin()));
   }
-  /// Where the innermost loop around a node begins.
-  std::int64_t first_turn(const Node& node) const {
+  /// How many turns of the loops around the node are over, as Dispatch::variant counts. `indices`: outermost first.
+  std::size_t turn_of(const Node& node, const std::vector<std::int64_t>& indices) const {
+    std::int64_t turn = 0, turns = 1;
+    auto index = indices.rbegin();
     for (RegionId r = g_.values[node.results.back()].region; r != kTopRegion; r = g_.regions[r].parent) {
       const Node& owner = g_.nodes[g_.regions[r].owner];
-      if (owner.op == &loop_op()) return std::get<std::int64_t>(*owner.attributes.find("from"));
+      if (owner.op != &loop_op()) continue;
+      const auto from = std::get<std::int64_t>(*owner.attributes.find("from"));
+      turn += (*index++ - from) * turns;
+      turns *= std::get<std::int64_t>(*owner.attributes.find("to")) - from;
     }
-    return 0;
+    return static_cast<std::size_t>(turn);
   }
 
   void put_node(std::size_t t) {

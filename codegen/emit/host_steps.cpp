@@ -210,10 +210,15 @@ void HostSteps::print(const plan::Dispatch& d) {
   line("}");
 }
 
-/// How many turns of the innermost loop are over.
+/// How many turns of the loops around are over, as Dispatch::variant counts: "l", "(l - 2) * 8 + m".
 std::string HostSteps::turn() const {
-  const auto& [index, from] = loops_.back();
-  return from == 0 ? index : fmt::format("{} - {}", index, from);
+  std::string turn;
+  for (const LoopAround& loop : loops_) {
+    const std::string now = loop.from == 0 ? loop.index : fmt::format("{} - {}", loop.index, loop.from);
+    if (turn.find(' ') != turn.npos) turn = "(" + turn + ")";
+    turn = turn.empty() ? now : fmt::format("{} * {} + {}", turn, loop.to - loop.from, now);
+  }
+  return turn;
 }
 
 void HostSteps::print(const plan::Swap& s) {
@@ -225,7 +230,7 @@ void HostSteps::print(const plan::Swap& s) {
 void HostSteps::print(const plan::Loop& l) {
   const std::string index = symbols_[l.index] = names_.take(l.index);
   line(fmt::format("for (std::int64_t {0} = {1}; {0} < {2}; ++{0}) {{", index, l.from, l.to));
-  loops_.emplace_back(index, l.from);
+  loops_.push_back({index, l.from, l.to});
   indented(l.body);
   loops_.pop_back();
   line("}");

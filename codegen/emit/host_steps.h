@@ -75,9 +75,13 @@ class HostSteps {
   std::map<int, std::string> locals_;
   std::set<int> used_;
   std::set<std::string> used_symbols_;
-  std::vector<std::pair<std::string, std::int64_t>> loops_;
-  int number_;        // of the entry point
-  int dispatch_ = 0;  // counted as the plan's taps count
+  struct LoopAround {
+    std::string index;
+    std::int64_t from = 0, to = 0;
+  };
+  std::vector<LoopAround> loops_;  // outermost first
+  int number_;                     // of the entry point
+  int dispatch_ = 0;               // counted as the plan's taps count
   std::string text_;
 };
 

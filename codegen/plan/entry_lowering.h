@@ -113,7 +113,7 @@ class EntryLowering final : public GroupLowering {
   double elements(const Shape& shape) const { return static_cast<double>(upper(Size::count(shape))); }
   bool leaves(ValueId value) const;
 
-  /// The weight leaves of a group whose members differ in dtype from turn to turn of the innermost loop.
+  /// The weight leaves of a group whose members differ in dtype from turn to turn of the loops around.
   std::vector<std::map<ValueId, DType>> signatures(const Item& item, std::vector<std::uint8_t>& variant) const;
 
   const GraphData& g_;

@@ -13,6 +13,10 @@
 namespace openinfer::plan {
 namespace {
 
+/// A kernel for each signature is a letter in what is emitted, and each turn of the loops around has one.
+constexpr std::size_t kMostVariants = 26;
+constexpr std::int64_t kMostTurns = 1'000'000;
+
 bool is_structure(const Node& n) { return n.op == &loop_op() || n.op == &cond_op(); }
 
 FusedGroup alone(RegionId region, NodeId node) {
@@ -183,18 +187,35 @@ std::vector<std::map<ValueId, DType>> EntryLowering::signatures(const Item& item
   if (mixed.empty()) return {{}};
   std::vector<std::map<ValueId, DType>> all;
   std::vector<std::int64_t> turn;
-  for (const LoopRange& loop : loops_) turn.push_back(loop.from);
+  std::int64_t turns = 1;
+  for (const LoopRange& loop : loops_) {
+    turn.push_back(loop.from);
+    turns *= std::clamp(loop.to - loop.from, std::int64_t{0}, kMostTurns + 1);
+    if (turns > kMostTurns)
+      unsupported(g_.nodes[item.nodes.front()],
+                  fmt::format("weights of several dtypes in loops of more than {} turns in all; give the members of a "
+                              "family one dtype",
+                              kMostTurns));
+  }
   const auto signature = [&] {
     std::map<ValueId, DType> dtypes;
     for (const ValueId v : mixed) dtypes[v] = g_.model->tensor(key(g_.nodes[g_.values[v].node], turn)).dtype;
     const auto known = std::find(all.begin(), all.end(), dtypes);
     variant.push_back(static_cast<std::uint8_t>(known - all.begin()));
     if (known == all.end()) all.push_back(std::move(dtypes));
+    if (all.size() > kMostVariants)
+      unsupported(g_.nodes[item.nodes.front()],
+                  fmt::format("its weights come in more than {} combinations of dtypes; give the members of a family "
+                              "one dtype",
+                              kMostVariants));
   };
-  if (loops_.empty())
+  for (std::int64_t now = 0; now < turns; ++now) {
     signature();
-  else
-    for (turn.back() = loops_.back().from; turn.back() < loops_.back().to; ++turn.back()) signature();
+    for (std::size_t i = loops_.size(); i-- > 0;) {  // the innermost turns fastest
+      if (++turn[i] < loops_[i].to) break;
+      turn[i] = loops_[i].from;
+    }
+  }
   if (all.size() == 1) variant.clear();
   return all;
 }

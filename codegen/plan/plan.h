@@ -113,7 +113,7 @@ struct Streaming {
 struct Dispatch {
   /// Kernels by variant: families whose members differ in dtype take a kernel for each signature.
   std::vector<int> kernels = {};
-  /// With several: variant of each turn of the innermost loop, from its first index on.
+  /// With several: variant of each turn of the loops around, the innermost turning fastest.
   std::vector<std::uint8_t> variant = {};
   std::vector<Operand> operands = {};  // in the order of the kernel's global buffers
   std::vector<Size> params = {};       // in the order of the kernel's params

@@ -73,7 +73,7 @@ class CpuExecutor final : public Executor {
   std::vector<std::byte*> memory_;  // by buffer; of weights null, of scratch in the step's arena
   std::vector<ZeroPages> own_;      // by buffer: inputs, outputs, constants, states
   std::shared_ptr<const Arenas> arenas_;
-  std::int64_t turn_ = 0;  // of the innermost loop, from 0
+  std::int64_t turn_ = 0;  // of all loops around, from 0, as Dispatch::variant counts
   std::uint64_t bytes_read_ = 0;
 };
 

@@ -49,7 +49,7 @@ struct VulkanExecutor::State {
   std::vector<std::pair<host::Place, std::span<const std::byte>>> uploads;
   std::vector<host::Place> states;
   std::vector<Entry> entries;
-  std::int64_t turn = 0;  // of the innermost loop, from 0
+  std::int64_t turn = 0;  // of all loops around, from 0, as Dispatch::variant counts
 };
 
 VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& model, const Device& for_device,
@@ -173,7 +173,7 @@ void VulkanExecutor::State::add(const plan::Loop& l, host::Recording& r) {
   const std::int64_t outer = turn;
   for (std::int64_t i = l.from; i < l.to; ++i) {
     binding.set(l.index, i);
-    turn = i - l.from;
+    turn = outer * (l.to - l.from) + i - l.from;
     steps(l.body, r);
   }
   turn = outer;

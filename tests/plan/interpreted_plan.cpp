@@ -154,7 +154,7 @@ void InterpretedPlan::step(const plan::Loop& l) {
   const std::int64_t outer = turn_;
   for (std::int64_t i = l.from; i < l.to; ++i) {
     symbols_[l.index] = i;
-    turn_ = i - l.from;
+    turn_ = outer * (l.to - l.from) + i - l.from;
     steps(l.body);
   }
   turn_ = outer;

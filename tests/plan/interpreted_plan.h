@@ -56,7 +56,7 @@ class InterpretedPlan {
   std::map<std::pair<std::string, bool>, std::vector<std::byte>>
       weights_;  // in panels?; copies: nobody writes a package
   std::vector<std::byte> arena_;
-  std::int64_t turn_ = 0;  // of the innermost loop, from 0
+  std::int64_t turn_ = 0;  // of all loops around, from 0, as Dispatch::variant counts
 };
 
 }  // namespace plan_test
