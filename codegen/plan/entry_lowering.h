@@ -25,8 +25,8 @@ class EntryLowering final : public GroupLowering {
 
   // What the functions of operators see.
   const GraphData& graph() const override { return g_; }
-  const kir::Target& target() const override { return options_.target; }
-  Numerics numerics() const override { return options_.numerics; }
+  const kir::Target& target() const override { return plain_ ? plain_target_ : options_.target; }
+  Numerics numerics() const override { return plain_ ? Numerics::strict : options_.numerics; }
   const FusedGroup& group() const override { return group_; }
   Operand operand(ValueId value) override;
   DType dtype(ValueId value) const override;
@@ -76,6 +76,9 @@ class EntryLowering final : public GroupLowering {
   void turn_weight(ValueId value);
   void lower_variants(const Item& item, const std::vector<std::map<ValueId, DType>>& signatures,
                       std::vector<std::uint8_t> variant);
+  /// The group's steps with a kernel for each signature; nothing where they differ in more than their kernels.
+  std::optional<std::vector<Step>> steps_of_all(const Item& item, const std::string& kernel,
+                                                const std::vector<std::map<ValueId, DType>>& signatures);
   void lower_loop(const Node& node);
   void lower_cond(const Node& node);
   void reserve_results(RegionId id);
@@ -136,6 +139,8 @@ class EntryLowering final : public GroupLowering {
   std::set<ValueId> int8_products_, bf16_products_;
   std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;
+  bool plain_ = false;                  // lower as for a target without matrix units, in strict numerics
+  kir::Target plain_target_;            // without matrix units
   std::map<std::string, Size> params_;  // of the dispatch in the making
   std::vector<Step>* steps_ = nullptr;
   std::set<std::string, std::less<>> names_;

@@ -2,7 +2,9 @@
 // Regions: what runs in which order, loops that stay loops, branches.
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
+#include "codegen/plan/alike.h"
 #include "codegen/plan/entry_lowering.h"
 #include "codegen/plan/moves.h"
 #include "codegen/plan/tail.h"
@@ -41,7 +43,9 @@ EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, con
       plan_(plan),
       places_(g.values.size()),
       uses_(g.values.size()),
-      all_uses_(g) {
+      all_uses_(g),
+      plain_target_(options.target) {
+  plain_target_.mma.reset();
   for (const Buffer& b : plan_.buffers)
     if (b.role != Role::scratch) names_.insert(b.name);
   for (const DimDecl& d : g.dims) bounds_[d.name] = {d.min, d.max};
@@ -284,38 +288,61 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
                                    std::vector<std::uint8_t> variant) {
   const Node& node = g_.nodes[item.nodes.front()];
   const std::string kernel = kernel_of(item);
-  const LowerFunction function = lower_function(kernel);
-  if (!function) unsupported(node, fmt::format("no kernel template '{}'", kernel));
-  std::vector<Step> steps;
+  if (!lower_function(kernel)) unsupported(node, fmt::format("no kernel template '{}'", kernel));
+  const auto before = std::tuple(rows_there_, rows_wanted_, int8_products_, bf16_products_);
+  const auto kernels = std::ssize(plan_.kernels);
+  std::optional<std::vector<Step>> steps = steps_of_all(item, kernel, all);
+  if (!steps) {
+    std::tie(rows_there_, rows_wanted_, int8_products_, bf16_products_) = before;
+    plan_.kernels.erase(plan_.kernels.begin() + kernels, plan_.kernels.end());
+    plain_ = true;
+    steps = steps_of_all(item, kernel, all);
+    plain_ = false;
+    if (!steps)
+      unsupported(node,
+                  "weights of different dtypes that need different dispatches; give the members of a family one dtype");
+    for (Step& step : *steps)
+      if (auto* d = std::get_if<Dispatch>(&step))
+        d->origin.reason += "; strict and without matrix units: the family's dtypes share no other schedule";
+  }
+  for (Step& step : *steps) {
+    if (auto* d = std::get_if<Dispatch>(&step); d && all.size() > 1) d->variant = variant;
+    steps_->push_back(std::move(step));
+  }
+}
+
+std::optional<std::vector<Step>> EntryLowering::steps_of_all(const Item& item, const std::string& kernel,
+                                                             const std::vector<std::map<ValueId, DType>>& all) {
+  std::optional<std::vector<Step>> steps;
   const std::set<Rows> before = rows_there_;
+  const std::size_t buffers = plan_.buffers.size();
   for (const auto& signature : all) {
     signature_ = signature;
     rows_there_ = before;  // each variant has the same dispatches
+    const std::size_t own = plan_.buffers.size();
     std::vector<Step> now = steps_of([&] {
       params_.clear();
       left_out_.clear();
-      located(node.at, [&] {  // templates know no lines
+      located(g_.nodes[item.nodes.front()].at, [&] {  // templates know no lines
         turn_weights(item, kernel);
-        function(*this);
+        lower_function(kernel)(*this);
       });
       turned_.clear();
     });
-    if (steps.empty()) {
+    if (!steps) {
       steps = std::move(now);
       continue;
     }
-    if (steps.size() != now.size()) unsupported(node, "weights of different dtypes that need different dispatches");
-    for (std::size_t i = 0; i < steps.size(); ++i)
-      if (auto* d = std::get_if<Dispatch>(&steps[i])) {
+    if (!Alike(plan_.buffers, buffers, own)(*steps, now)) return std::nullopt;
+    for (std::size_t i = 0; i < now.size(); ++i)
+      if (auto* d = std::get_if<Dispatch>(&(*steps)[i])) {
         const Dispatch& other = std::get<Dispatch>(now[i]);
         d->kernels.push_back(other.kernels.front());
         if (!(d->columns == other.columns)) d->columns = {};
       }
   }
-  for (Step& step : steps) {
-    if (auto* d = std::get_if<Dispatch>(&step); d && all.size() > 1) d->variant = variant;
-    steps_->push_back(std::move(step));
-  }
+  if (!steps) steps.emplace();  // of a loop without turns
+  return steps;
 }
 
 void EntryLowering::lower_alone(NodeId node) {
