@@ -17,6 +17,7 @@ namespace openinfer::emit {
 namespace {
 
 using plan::Role;
+using plan::Size;
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -62,6 +63,24 @@ std::vector<std::string> elements(const Tensor& tensor) {
   return all;
 }
 
+/// Programs look at inputs only: what those do not say must be certain.
+void check_rows(const plan::RowBound& bound, const plan::EntryPoint& entry) {
+  const auto most = [&](const Dim& dim, bool upper) {
+    return Size(dim).value([&](std::string_view name) {
+      const auto& all = entry.symbols;
+      const auto symbol = std::find_if(all.begin(), all.end(), [&](const plan::Symbol& s) { return s.name == name; });
+      return symbol == all.end() ? 0 : upper ? symbol->max : symbol->min;
+    });
+  };
+  if (bound.rows == bound.slots) return;
+  if (const std::int64_t rows = most(bound.rows, true), slots = most(bound.slots, false); rows > slots)
+    fail_at(
+        bound.at, ErrorCode::unsupported,
+        "[emit] entry point {}: sdpa takes up to {} rows over {} slots or more, and a row needs one of its own; give "
+        "pos and slot, or bound the rows",
+        entry.name, rows, slots);
+}
+
 }  // namespace
 
 HostModel::HostModel(const HostSource& source)
@@ -70,6 +89,8 @@ HostModel::HostModel(const HostSource& source)
 }
 
 std::string HostModel::run() {
+  for (const plan::RowBound& bound : source_.facts.row_bounds)
+    for (const plan::EntryPoint& entry : plan_.entries) check_rows(bound, entry);
   const Device& device = source_.device;
   line("// {} for {}: the steps of ../plan.txt, and what they work on. Made by OpenInfer; yours to change.", plan_.name,
        device.title.empty() ? device.name : device.title);

@@ -37,8 +37,8 @@ class HostModel {
   HostModel(const HostModel&) = delete;
   HostModel& operator=(const HostModel&) = delete;
 
-  /// Errors: unsupported for weights in another layout than rows, or whose members are not stored alike, and for
-  /// inputs, outputs and states of packed dtypes.
+  /// Errors: unsupported for weights in another layout than rows, or whose members are not stored alike, for
+  /// inputs, outputs and states of packed dtypes, and for rows that might be more than the slots that they attend to.
   std::string run();
 
  protected:

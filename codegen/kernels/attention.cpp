@@ -112,6 +112,8 @@ class AttentionCode {
     row_ = k_.let("row", k_.group() / T / H);
     first_ = k_.let("first", k_.group() * D_);
     Val own = C - 1, block = row_;
+    if (!what_.dense && !what_.has_pos && !what_.has_slot)
+      block = k_.let("slot_of_row", min(row_, value_of(k_, what_.slots) - 1));
     if (what_.dense) own = k_.let("own_key", query_ + C - T);
     if (what_.has_pos) own = k_.let("position", pos_[row_]), block = k_.constant(0);
     if (what_.has_slot) block = k_.let("slot_of_row", max(min(slot_[row_], value_of(k_, what_.slots) - 1), 0));

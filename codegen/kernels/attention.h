@@ -41,8 +41,8 @@ struct Attention {
 /// Buffers: q, k, v, [mask], [pos], [slot], [sinks], [slopes], y. Subgroups take tiles of as many keys as they have
 /// lanes: a dot product for each key over the lanes, then the tile's weights at once (lane j: key j), then its values.
 /// The softmax is online: sums follow the largest score so far. Sums are f32; nothing but y is written. A row that may
-/// attend to nothing gives zeros. What a position or slot points outside of the cache reads inside of it: hosts refuse
-/// it before. Errors: unsupported for f64 queries.
+/// attend to nothing gives zeros. What a position or slot points outside of the cache, or a row beyond its slots,
+/// reads inside of it: hosts refuse it before. Errors: unsupported for f64 queries.
 TemplateKernel attention(const kir::Target& target, const Attention& what);
 
 /// Another schedule, for CPUs: a workgroup takes neighbouring rows and all query heads of one kv head, stages keys

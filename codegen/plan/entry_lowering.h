@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/layout.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/lowering.h"
@@ -62,6 +63,7 @@ class EntryLowering final : public GroupLowering {
   };
 
   // --- regions (entry_regions.cpp) ---
+  void keep_rows_to_slots(const RowBound& bound);
   void region(RegionId id);
   Operand place_of_rows(RowForm form, ValueId value);
   std::vector<Item> items(RegionId id) const;

@@ -58,11 +58,23 @@ EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, con
            entry.name, name, range.first, range.second, known->second.first, known->second.second);
     known->second = range;
   }
+  for (const RowBound& bound : row_bounds(g)) keep_rows_to_slots(bound);
   for (const Node& n : g.nodes)
     for (const ValueId v : n.operands)
       if (v != kNoValue) ++uses_[v];
   for (const Region& r : g.regions)
     for (const ValueId v : r.results) ++uses_[v];
+}
+
+void EntryLowering::keep_rows_to_slots(const RowBound& bound) {
+  const std::int64_t rows = range(bound.rows).first, slots = range(bound.slots).second;
+  if (rows > slots && !(bound.rows == bound.slots))
+    fail_at(bound.at, ErrorCode::unsupported,
+            "[sdpa] entry point {}: row {} of at least {} has no slot of its own: the cache has {}; give pos and slot",
+            entry_.name, slots, rows, slots);
+  const auto symbol = bounds_.find(lone_symbol(bound.rows));
+  if (symbol != bounds_.end() && bound.slots.is_constant())
+    symbol->second.second = std::min(symbol->second.second, slots);
 }
 
 std::vector<Step> EntryLowering::steps_of(const std::function<void()>& f) {

@@ -3,15 +3,11 @@
 
 #include <algorithm>
 
+#include "codegen/plan/size.h"
 #include "lib/graph/ir.h"
 
 namespace openinfer::plan {
 namespace {
-
-std::string symbol_alone(const Dim& dim) {
-  const auto& terms = dim.terms();
-  return terms.size() == 1 && terms[0].factor == 1 && dim.constant() == 0 ? terms[0].symbol : "";
-}
 
 class Facts {
  public:
@@ -30,8 +26,8 @@ class Facts {
       if (s.spec.kind != StateSpec::Kind::kv_cache) continue;
       facts_.context = s.spec.shape[3];
       facts_.slots = s.spec.shape[1];
-      facts_.context_symbol = symbol_alone(s.spec.shape[3]);
-      facts_.slots_symbol = symbol_alone(s.spec.shape[1]);
+      facts_.context_symbol = lone_symbol(s.spec.shape[3]);
+      facts_.slots_symbol = lone_symbol(s.spec.shape[1]);
     }
     return std::move(facts_);
   }
@@ -106,6 +102,22 @@ class Facts {
 
 }  // namespace
 
-GraphFacts graph_facts(const Graph& graph) { return Facts(graph.data()).run(); }
+std::vector<RowBound> row_bounds(const GraphData& graph) {
+  constexpr std::size_t kPos = 4, kSlot = 5;
+  std::vector<RowBound> all;
+  for (const Node& n : graph.nodes) {
+    if (n.op->name != "sdpa") continue;
+    const auto has = [&](std::size_t i) { return i < n.operands.size() && n.operands[i] != kNoValue; };
+    const Shape &q = graph.values[n.operands[0]].type.shape, &k = graph.values[n.operands[1]].type.shape;
+    if (q.size() == 2 && !has(kPos) && !has(kSlot)) all.push_back({q[0], k[0], n.at});
+  }
+  return all;
+}
+
+GraphFacts graph_facts(const Graph& graph) {
+  GraphFacts facts = Facts(graph.data()).run();
+  facts.row_bounds = row_bounds(graph.data());
+  return facts;
+}
 
 }  // namespace openinfer::plan

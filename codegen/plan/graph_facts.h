@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "openinfer/graph.h"
+#include "openinfer/location.h"
 
 namespace openinfer::plan {
 
@@ -20,13 +21,22 @@ struct IndexBound {
   std::string what;  // "entries of tok_embeddings", "positions of kv"
 };
 
+/// Attention whose rows have neither positions nor slots: row r attends to slot r, so there are at most as many rows.
+/// Plans whose slots are a number keep their rows to it; where they are not, hosts look.
+struct RowBound {
+  Dim rows, slots;
+  Location at;
+};
+
 struct GraphFacts {
   std::vector<IndexBound> index_bounds;
+  std::vector<RowBound> row_bounds;
   std::vector<std::string> looked_up;        // patterns of weights of which a step reads a few rows
   std::string context_symbol, slots_symbol;  // of caches; empty: fixed, or no cache
   Dim context = 0, slots = 0;                // capacity of the caches, and how many sequences; 0: none
 };
 
 GraphFacts graph_facts(const Graph& graph);
+std::vector<RowBound> row_bounds(const GraphData& graph);
 
 }  // namespace openinfer::plan

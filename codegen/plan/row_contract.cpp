@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "codegen/plan/size.h"
 #include "lib/graph/ir.h"
 
 namespace openinfer::plan {
@@ -13,12 +14,6 @@ const TensorType* type_of(const std::vector<std::pair<std::string, TensorType>>&
   for (const auto& [key, type] : types)
     if (key == name) return &type;
   return nullptr;
-}
-
-/// The symbol, if the dimension is one symbol alone.
-std::string lone_symbol(const Dim& dim) {
-  const auto& terms = dim.terms();
-  return terms.size() == 1 && terms[0].factor == 1 && dim.constant() == 0 ? terms[0].symbol : "";
 }
 
 std::int64_t upper_bound(const GraphData& graph, const Dim& dim) {

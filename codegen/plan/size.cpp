@@ -76,4 +76,9 @@ std::string Size::text() const {
   return text([](std::string_view symbol) { return std::string(symbol); });
 }
 
+std::string lone_symbol(const Dim& dim) {
+  const auto& terms = dim.terms();
+  return terms.size() == 1 && terms[0].factor == 1 && dim.constant() == 0 ? terms[0].symbol : "";
+}
+
 }  // namespace openinfer::plan

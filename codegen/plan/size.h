@@ -38,5 +38,7 @@ class Size {
 
 /// "2 * N + 1" with symbols as `name` spells them.
 std::string text(const Dim& dim, const std::function<std::string(std::string_view)>& name);
+/// The symbol, if the dimension is one symbol alone; else "".
+std::string lone_symbol(const Dim& dim);
 
 }  // namespace openinfer::plan

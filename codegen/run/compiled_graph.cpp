@@ -88,20 +88,22 @@ CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend bac
                       options.numerics, options.memory_budget)) {
   if (options.memory_budget != 0 && backend != Backend::cpu)
     fail(ErrorCode::unsupported, "[run] backend {} takes no memory budget; sim and cpu do", name(backend));
-  std::vector<plan::IndexBound> bounds = plan::graph_facts(graph).index_bounds;
+  plan::GraphFacts facts = plan::graph_facts(graph);
   if (backend == Backend::vulkan) {
     executor_ = std::make_unique<VulkanExecutor>(plan_, model_, device_,
                                                  GpuOptions{.device = options.gpu,
                                                             .validate = options.validate,
                                                             .threads = options.threads,
                                                             .dims = std::move(options.dims),
-                                                            .index_bounds = std::move(bounds)});
+                                                            .index_bounds = std::move(facts.index_bounds),
+                                                            .row_bounds = std::move(facts.row_bounds)});
     return;
   }
   auto cpu = std::make_unique<CpuExecutor>(plan_, model_, device_,
                                            CpuOptions{.threads = options.threads,
                                                       .dims = std::move(options.dims),
-                                                      .index_bounds = std::move(bounds),
+                                                      .index_bounds = std::move(facts.index_bounds),
+                                                      .row_bounds = std::move(facts.row_bounds),
                                                       .on_compile = options.on_compile});
   compile_s_ = cpu->library().compile_s();
   executor_ = std::move(cpu);

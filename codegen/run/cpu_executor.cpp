@@ -31,6 +31,7 @@ CpuExecutor::CpuExecutor(const plan::Plan& plan, const std::optional<Model>& mod
       binding_(plan, options.dims),
       arenas_(Arenas::of(model)) {
   binding_.check_indices(std::move(options.index_bounds));
+  binding_.check_rows(std::move(options.row_bounds));
   memory_.resize(plan.buffers.size());
   for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
     const Buffer& b = plan.buffers[i];

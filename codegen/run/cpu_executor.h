@@ -31,6 +31,7 @@ struct CpuOptions {
   int threads = 0;                                  // 0: all processors
   Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
   std::vector<plan::IndexBound> index_bounds = {};  // inputs to look at before each step
+  std::vector<plan::RowBound> row_bounds = {};
   CompileNotice on_compile = {};
 };
 

@@ -68,6 +68,7 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
           fail(ErrorCode::invalid_argument,
                "[run] {} = {}: it sizes the state {}, which was made with {}; fix it first", t.symbol, now->second,
                b.key, most_.at(t.symbol));
+  check_rows(bound);
   for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
     const std::vector<plan::Symbol>& symbols = plan_.entries[e].symbols;
     const bool fits = std::all_of(symbols.begin(), symbols.end(), [&](const plan::Symbol& s) {
@@ -94,6 +95,17 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
          plan_.budget.bytes, limits);
   }
   fail(ErrorCode::invalid_argument, "[run] {}: outside the bounds of every entry point", sizes);
+}
+
+void PlanBinding::check_rows(const Sizes& given) const {
+  const auto now = [&](std::string_view symbol) {
+    const auto known = given.find(symbol);
+    return known != given.end() ? known->second : most_.at(std::string(symbol));
+  };
+  for (const plan::RowBound& bound : row_bounds_)
+    if (const std::int64_t rows = Size(bound.rows).value(now), slots = Size(bound.slots).value(now); rows > slots)
+      fail_at(bound.at, ErrorCode::invalid_argument,
+              "[sdpa] row {} has no slot of its own: the cache has {}; give pos and slot", slots, slots);
 }
 
 void PlanBinding::check_indices(const Tensors& inputs) const {

@@ -57,6 +57,7 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
     : plan(all), binding(all, options.dims), code(emit::vulkan_shaders(all)) {
   emit::check_fits(all, for_device);
   binding.check_indices(options.index_bounds);
+  binding.check_rows(options.row_bounds);
   const std::vector<std::string> features = emit::vulkan_features(plan, code);
   host::DeviceNeeds needs = {.program = plan.name, .title = for_device.title, .vendor = 0};
   needs.lanes = static_cast<std::uint32_t>(for_device.lanes);

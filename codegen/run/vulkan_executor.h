@@ -26,6 +26,7 @@ struct GpuOptions {
   int threads = 0;                                  // that lay out weights anew; 0: one for each processor
   Sizes dims = {};                                  // symbols that inputs do not bind; else upper bounds
   std::vector<plan::IndexBound> index_bounds = {};  // inputs to look at before each step
+  std::vector<plan::RowBound> row_bounds = {};
 };
 
 struct KernelTime {
