@@ -167,7 +167,7 @@ int EntryLowering::constant_buffer(int decl) {
                      .max_bytes = static_cast<std::int64_t>(c.tensor.bytes().size())});
 }
 
-/// A number that a kernel wants in memory: a constant of one element, behind those of the graph.
+/// A number that a kernel wants in memory: a constant of one element.
 Operand EntryLowering::literal_buffer(const Node& node, ValueId value) {
   const DType dtype = g_.values[value].type.dtype;
   const auto number = std::visit([](auto n) { return fmt::format("{}", n); }, node.literal);
@@ -179,8 +179,11 @@ Operand EntryLowering::literal_buffer(const Node& node, ValueId value) {
 }
 
 Operand EntryLowering::constant(std::string_view name, Tensor numbers) {
-  for (std::size_t i = 0; i < plan_.buffers.size(); ++i)
-    if (plan_.buffers[i].role == Role::constant && plan_.buffers[i].key == name) return {static_cast<int>(i)};
+  const auto graphs = static_cast<int>(g_.constants.size());  // ours lie behind them, and share no names with them
+  for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
+    const Buffer& b = plan_.buffers[i];
+    if (b.role == Role::constant && b.constant >= graphs && b.key == name) return {static_cast<int>(i)};
+  }
   Buffer buffer = {.name = unique(name),
                    .role = Role::constant,
                    .dtype = numbers.dtype(),

@@ -172,6 +172,23 @@ TEST_CASE("a loop's index, times and plus numbers, picks layers of a cache and c
   }
 }
 
+TEST_CASE("numbers that kernels want in memory are not the graph's constants of the same name") {
+  const auto one = [](std::int32_t n) { return Tensor(std::vector<std::int32_t>{n}, {}); };
+  const Graph g = graph([&](GraphBuilder& b) {
+    const auto x = b.input("x", f32, {3});
+    const auto theirs = b.constant("literal_1_i32", one(2));
+    b.output("before", gather(x, theirs));
+    b.output("y", gather(x, b.value(1)));
+    b.output("behind", gather(x, b.value(1)) + gather(x, theirs));
+  });
+  const plan::Plan p = make_plan(g, {.lanes = 8});
+  const auto got = InterpretedPlan(p, nullptr).run("step", {{"x", Tensor(std::vector<float>{10, 20, 40}, {3})}});
+  CHECK(got.at("before").data<float>()[0] == 40);
+  CHECK(got.at("y").data<float>()[0] == 20);
+  CHECK(got.at("behind").data<float>()[0] == 60);
+  CHECK(p.constants.size() == 2);
+}
+
 TEST_CASE("a layer outside the cache is refused with the user's line") {
   CHECK_THROWS_WITH(make_plan(layers_in_pairs(1), {.lanes = 16}),
                     Catch::Contains("[kv_write] layer 5 is outside the cache, which has 5 layers at plan_test.cpp"));
