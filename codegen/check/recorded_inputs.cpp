@@ -57,17 +57,19 @@ class Inputs {
   /// Can a slot of the cache hold so many positions?
   bool has_room(std::int64_t positions) const {
     const auto& symbols = plan_.entries.front().symbols;
-    return std::none_of(symbols.begin(), symbols.end(),
-                        [&](const plan::Symbol& s) { return s.name == facts_.context_symbol && s.max < positions; });
+    return std::none_of(symbols.begin(), symbols.end(), [&](const plan::Symbol& s) {
+      return s.name == facts_.caches.context_symbol && s.max < positions;
+    });
   }
   const plan::Symbol& symbol(const plan::EntryPoint& entry, const std::string& name) const {
     return *std::find_if(entry.symbols.begin(), entry.symbols.end(), [&](const auto& s) { return s.name == name; });
   }
   void set_state_size(const std::string& name) {
     const plan::Symbol& bounds = symbol(plan_.entries.front(), name);
-    const std::int64_t wanted = name == facts_.context_symbol ? wanted_.context
-                                : name == facts_.slots_symbol ? kSlots
-                                                              : wanted_.free[made_.sizes.size() % wanted_.free.size()];
+    const std::int64_t wanted = name == facts_.caches.context_symbol ? wanted_.context
+                                : name == facts_.caches.slots_symbol
+                                    ? kSlots
+                                    : wanted_.free[made_.sizes.size() % wanted_.free.size()];
     made_.sizes.emplace(name, std::clamp(wanted, bounds.min, bounds.max));
   }
 

@@ -270,8 +270,14 @@ void HostModel::description() {
   rows("families", families);
   line("      .arena_bytes = {},", arena);
   if (buffers_.passing_bytes() != 0) line("      .passing_bytes = {},", buffers_.passing_bytes());
-  line("      .cache = {{{}, {}, {}, {}}},", quoted(source_.facts.context_symbol), quoted(source_.facts.slots_symbol),
-       most(source_.facts.context), most(source_.facts.slots));
+  const plan::Caches& caches = source_.facts.caches;
+  const auto least = [&](const std::vector<Dim>& dims) {
+    std::int64_t least = dims.empty() ? 0 : INT64_MAX;
+    for (const Dim& d : dims) least = std::min(least, most(d));
+    return least;
+  };
+  line("      .cache = {{{}, {}, {}, {}}},", quoted(caches.context_symbol), quoted(caches.slots_symbol),
+       least(caches.contexts), least(caches.slots));
   if (plan_.budget.bytes != 0) {
     line("      .stream = {{{}, {}}},", plan_.budget.buffer_bytes, plan_.budget.buffers);
     line("      .maps = false,");

@@ -22,13 +22,6 @@ class Facts {
     }
     for (const Node& n : g_.nodes)
       if (n.op->name == "sdpa") attention(n);
-    for (const StateDecl& s : g_.states) {
-      if (s.spec.kind != StateSpec::Kind::kv_cache) continue;
-      facts_.context = s.spec.shape[3];
-      facts_.slots = s.spec.shape[1];
-      facts_.context_symbol = lone_symbol(s.spec.shape[3]);
-      facts_.slots_symbol = lone_symbol(s.spec.shape[1]);
-    }
     return std::move(facts_);
   }
 
@@ -114,9 +107,24 @@ std::vector<RowBound> row_bounds(const GraphData& graph) {
   return all;
 }
 
+Caches caches(const GraphData& graph) {
+  Caches all;
+  const auto take = [](const Dim& dim, std::vector<Dim>& dims, std::string& symbol) {
+    dims.push_back(dim);
+    if (symbol.empty()) symbol = lone_symbol(dim);
+  };
+  for (const StateDecl& s : graph.states) {
+    if (s.spec.kind != StateSpec::Kind::kv_cache) continue;
+    take(s.spec.shape[1], all.slots, all.slots_symbol);
+    if (s.name != kSourceCache) take(s.spec.shape[3], all.contexts, all.context_symbol);
+  }
+  return all;
+}
+
 GraphFacts graph_facts(const Graph& graph) {
   GraphFacts facts = Facts(graph.data()).run();
   facts.row_bounds = row_bounds(graph.data());
+  facts.caches = caches(graph.data());
   return facts;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "openinfer/graph.h"
@@ -28,15 +29,23 @@ struct RowBound {
   Location at;
 };
 
+/// The graph's caches by position. What is cached of an encoder's source has positions of its own: that it has slots
+/// is all that is told of it.
+struct Caches {
+  std::vector<Dim> contexts, slots;          // capacities, and how many sequences: the least of each is what there is
+  std::string context_symbol, slots_symbol;  // the first that is a symbol; empty: fixed, or no cache
+};
+inline constexpr std::string_view kSourceCache = "cross_kv";
+
 struct GraphFacts {
   std::vector<IndexBound> index_bounds;
   std::vector<RowBound> row_bounds;
-  std::vector<std::string> looked_up;        // patterns of weights of which a step reads a few rows
-  std::string context_symbol, slots_symbol;  // of caches; empty: fixed, or no cache
-  Dim context = 0, slots = 0;                // capacity of the caches, and how many sequences; 0: none
+  std::vector<std::string> looked_up;  // patterns of weights of which a step reads a few rows
+  Caches caches;
 };
 
 GraphFacts graph_facts(const Graph& graph);
 std::vector<RowBound> row_bounds(const GraphData& graph);
+Caches caches(const GraphData& graph);
 
 }  // namespace openinfer::plan

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/size.h"
 #include "lib/graph/ir.h"
 
@@ -22,8 +23,6 @@ std::int64_t upper_bound(const GraphData& graph, const Dim& dim) {
     if (decl.name == lone_symbol(dim)) return decl.max;
   return 0;
 }
-
-constexpr std::string_view kSourceCache = "cross_kv";
 
 /// An input beside the rows: of an encoder-decoder.
 bool is_source(std::string_view name, const TensorType& type, const TensorType& tok) {
@@ -50,20 +49,19 @@ bool read_source(const Graph& graph, RowContract& contract) {
 void read_states(const Graph& graph, RowContract& contract) {
   const auto& data = graph.data();
   contract.max_context = std::numeric_limits<std::int32_t>::max();
+  const Caches all = caches(data);
+  contract.context_symbol = all.context_symbol;
+  contract.slots_symbol = all.slots_symbol;
+  for (const Dim& context : all.contexts)
+    contract.max_context = std::min(contract.max_context, upper_bound(data, context));
   for (const auto& state : data.states) {
     const auto& spec = state.spec;
     if (spec.kind != StateSpec::Kind::kv_cache) {
       contract.caches_only = false;
-      continue;
-    }
-    if (contract.slots_symbol.empty()) contract.slots_symbol = lone_symbol(spec.shape[1]);
-    if (state.name == kSourceCache) {
+    } else if (state.name == kSourceCache) {
       contract.max_source = upper_bound(data, spec.shape[3]);
       contract.source_capacity_symbol = lone_symbol(spec.shape[3]);
-      continue;
     }
-    contract.max_context = std::min(contract.max_context, upper_bound(data, spec.shape[3]));
-    if (contract.context_symbol.empty()) contract.context_symbol = lone_symbol(spec.shape[3]);
   }
 }
 

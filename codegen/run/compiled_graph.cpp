@@ -9,6 +9,7 @@
 #include "codegen/emit/project.h"
 #include "codegen/plan/budget.h"
 #include "codegen/plan/lower.h"
+#include "codegen/plan/size.h"
 #include "codegen/run/cpu_executor.h"
 #include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
@@ -24,8 +25,7 @@ namespace {
 std::string row_symbol(const Graph& graph, std::string_view input) {
   for (const auto& [name, type] : graph.inputs()) {
     if (name != input || type.dtype != i32 || type.shape.size() != 1) continue;
-    const auto& terms = type.shape[0].terms();
-    if (terms.size() == 1 && terms[0].factor == 1 && type.shape[0].constant() == 0) return terms[0].symbol;
+    return plan::lone_symbol(type.shape[0]);
   }
   return {};
 }

@@ -79,3 +79,31 @@ TEST_CASE("an emitted program takes no more rows than there are slots") {
       emitted(rows_over(0)),
       Catch::Contains("[emit] entry point step: sdpa takes up to 512 rows over 1") && Catch::Contains("rows_test.cpp"));
 }
+
+TEST_CASE("of several caches the least is what an emitted program holds; a source's positions are its own") {
+  sim_test::TestPackage package("rows_caches");
+  package.add<float>("unused", {1}, {1});
+  const Model model = package.open();
+  const Device& device = this_cpu().device;
+  const auto cache = [&](std::vector<std::pair<std::string, Dim>> capacities) {
+    const Graph g = graph([&](GraphBuilder& b) {
+      (void)b.dim("C", 1, 30);
+      const Value q = b.input("q", f32, {1, 8}), pos = b.input("pos", i32, {1});
+      Value y = q;
+      for (const auto& [name, capacity] : capacities) {
+        const State kv =
+            b.state(name, kv_cache({.layers = 1, .slots = 1, .capacity = capacity, .heads = 1, .head_dim = 8}));
+        const auto [k, v] = kv_read(kv, {.layer = 0});
+        y = sdpa(y, k, v, Attention{.pos = pos});
+      }
+      b.output("y", y);
+    });
+    const plan::Plan plan = run::make_plan(plan::over(g, model), emit::target_of(device), "caches");
+    const std::string text = emit::project_files(plan, model, device, plan::graph_facts(g)).at("host/model.cpp");
+    const std::size_t at = text.find(".cache = ");
+    return text.substr(at, text.find("},", at) - at);
+  };
+  CHECK(cache({{"a", 8}, {"b", 64}}) == R"(.cache = {"", "", 8, 1)");
+  CHECK(cache({{"a", Dim::symbol("C")}, {"b", 64}}) == R"(.cache = {"C", "", 30, 1)");
+  CHECK(cache({{"a", 8}, {"cross_kv", 4}}) == R"(.cache = {"", "", 8, 1)");
+}
