@@ -453,8 +453,10 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
     add(check_files());
     files["check/data.oinf"] = check_data;
   }
-  files[fmt::format("host/{}.h", plan.name)] =
-      "// model.h by a name that no other model's has.\n#pragma once\n#include \"model.h\"\n";
+  files[fmt::format("host/{}.h", plan.name)] = fmt::format(
+      "// model.h of {} by a name that no other model's has: with #pragma once, GCC takes files that are equal "
+      "for one.\n#pragma once\n#include \"model.h\"\n",
+      plan.name);
   if (device.api == Api::cpu) {
     add(cpu_files());
     if (plan.budget.bytes != 0) add(stream_files());
