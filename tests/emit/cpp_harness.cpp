@@ -96,7 +96,7 @@ struct Row {
   std::string_view name, emulated;
   bool quick;
 };
-constexpr Row kInstructionSets[] = {{"x86-64-v2", "", false},      {"x86-64-v3", "", true},
+constexpr Row kInstructionSets[] = {{"x86-64-v2", "", false},      {"x86-64-v3", "", false},
                                     {"x86-64-v4", "", false},      {"this-cpu", "", true},
                                     {"armv8", "cortex-a53", true}, {"neoverse-n1", "neoverse-n1", false},
                                     {"neoverse-v2", "max", false}};

@@ -136,6 +136,7 @@ TEST_CASE("sorting by runs and merges is stable") {
   for (const kir::Target& target : targets())
     for (const bool known : {true, false}) {
       for (const DType dtype : kDtypes) {
+        if (on_a_device() && !known && dtype != DType::f16) continue;  // a shader each, which takes half a second to compile
         check_sort(target, {2, 37, 1}, dtype, false, known);
         check_sort(target, {2, 9, 5}, dtype, true, known);
       }

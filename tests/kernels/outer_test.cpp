@@ -10,6 +10,7 @@
 #include "formats/opnf/panel16.h"
 #include "openinfer/error.h"
 #include "stored.h"
+#include "tests/sanitizers.h"
 
 using namespace openinfer;
 using namespace openinfer::kernels;
@@ -72,7 +73,8 @@ std::vector<kir::Target> all_targets() {
   return all;
 }
 
-/// The same that decode weights into tiles: more and less than what there is of rows, columns and k.
+/// The same that decode weights into tiles: more and less than what there is of rows, columns and k. (No row of a GPU
+/// asks for tiles: a shader of each kind shows that the template belongs to no language.)
 std::vector<kir::Target> tile_targets() {
   std::vector<kir::Target> all;
   for (kir::Target target : all_targets()) {
@@ -88,6 +90,7 @@ std::vector<kir::Target> tile_targets() {
 /// All of them, those without tiles first.
 std::vector<kir::Target> panel_targets() {
   std::vector<kir::Target> all = all_targets();
+  if (on_a_device()) return all;
   const std::vector<kir::Target> tiles = tile_targets();
   all.insert(all.end(), tiles.begin(), tiles.end());
   return all;
@@ -187,9 +190,9 @@ TEST_CASE("products of panels: zipped siblings, a bias and a residual") {
 TEST_CASE("products of panels by decoded tiles: each format, what is left of rows, columns and k") {
   for (const kir::Target& target : tile_targets()) {
     for (const DType w : kPanelDtypes) {
-      if (on_a_device() && block_of(w) == 256 && w != DType::q4_k) continue;
+      if (on_a_device() && w != DType::q5_1) continue;
       check_outer(target, {DType::f32, w, 9, block_of(w), 16, false});
-      check_outer(target, {DType::f32, w, 37, block_of(w) == 256 ? 256 : 3 * 32, 80});
+      check_outer(target, {DType::f32, w, kFewer == 1 ? 37 : 13, block_of(w) == 256 ? 256 : 3 * 32, 80});
     }
     for (const std::int64_t N : {1, 3, 6, 8, 24, 25, 53})
       check_outer(target, {DType::f32, DType::q4_1, N, 96, 48, false});
@@ -200,7 +203,11 @@ TEST_CASE("products of panels by decoded tiles: each format, what is left of row
 TEST_CASE("products of rows of floats by tiles") {
   for (const kir::Target& target : tile_targets()) {
     for (const DType w : {DType::f16, DType::bf16, DType::f32})
-      for (const std::int64_t M : {1, 31, 48, 70}) check_outer(target, {DType::f32, w, 37, 96, M, M != 31});
+      for (const std::int64_t M : {1, 31, 48, 70}) {
+        if (on_a_device() && (w != DType::f16 || M != 70)) continue;
+        check_outer(target, {DType::f32, w, kFewer == 1 ? 37 : 13, 96, M, M != 31});
+      }
+    if (on_a_device()) continue;
     for (const std::int64_t N : {1, 9, 130}) check_outer(target, {DType::f32, DType::f16, N, 160, 24, false});
     check_outer(target, {DType::f16, DType::bf16, 33, 64, 32});
     check_outer(target, {DType::f32, DType::f16, 33, 72, 32});  // no groups of 32
@@ -232,6 +239,7 @@ TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
   for (const kir::Target& target : panel_targets())
     for (const DType dtype : kPanelDtypes)
       for (const std::int64_t N : {1, 5}) {
+        if (on_a_device() && block_of(dtype) == 256) continue;  // shaders of a hundred lines, with nothing of their own
         const Stored x(DType::f32, N, 2 * block_of(dtype), 1);
         Stored w(dtype, 32, x.n, 2);
         const auto bytes = static_cast<std::size_t>(info(dtype).block_bytes);
