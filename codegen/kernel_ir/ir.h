@@ -76,7 +76,7 @@ struct Target {
   int subgroups = 1;  // of a workgroup; a power of two
   Dot4 dot4 = Dot4::none;
   bool exact_division = true;                          // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
-  bool exact_fma = true;                               // f32 `fma` rounds once; false: Vulkan's may round the product
+  bool exact_fma = true;                               // `fma` rounds once; false: Vulkan's may round the product
   bool fast_fma = false;                               // a fused multiply-add of f32 is one instruction
   bool panels = false;                                 // weights may be laid out as panel16
   std::int64_t most_bound_bytes = kUnlimited;          // of a buffer as a kernel is bound to it

@@ -25,11 +25,15 @@ ScalarFunction power() {
   return {"pow", {a, b}, pow_body(a, b), 1.25, "a^b within 1.25 ULP"};
 }
 
-ScalarFunction fused_product() {
-  const auto f32 = [](const char* name) { return ScalarExpr::parameter(name, ScalarKind::f32); };
-  const ScalarExpr a = f32("a"), b = f32("b"), c = f32("c");
-  return {
-      "exact_fma", {a, b, c}, fma_body(a, b, c), 0.5, "a · b + c within 0.5 ULP: rounded once, denormal results too"};
+ScalarFunction fused_product(std::string_view name, ScalarKind kind) {
+  const auto operand = [&](const char* of) { return ScalarExpr::parameter(of, kind); };
+  const ScalarExpr a = operand("a"), b = operand("b"), c = operand("c");
+  return {name, {a, b, c}, fma_body(a, b, c), 0.5, "a · b + c within 0.5 ULP: rounded once, denormal results too"};
+}
+
+const ScalarFunction& fused_product_of_f64() {
+  static const ScalarFunction f = fused_product("exact_fma_f64", ScalarKind::f64);
+  return f;
 }
 
 ScalarExpr inlined(const ScalarExpr& e) {
@@ -54,7 +58,7 @@ std::span<const ScalarFunction> scalar_functions() {
   // Bounds: above the largest error among 4e7 arguments spread over all 2^32 (div: 1e8 pairs; exp: 0.989 among all).
   static const std::vector<ScalarFunction> functions = {
       division(),
-      fused_product(),
+      fused_product("exact_fma", ScalarKind::f32),
       of_x("reciprocal", reciprocal_body, 1.5, "1 / x within 1.5 ULP"),
       of_x("sqrt", sqrt_body, 0.51, "√x within 0.51 ULP"),
       of_x("rsqrt", rsqrt_body, 1.0, "1 / √x within 1 ULP"),
@@ -73,6 +77,7 @@ std::span<const ScalarFunction> scalar_functions() {
 }
 
 const ScalarFunction* definition(std::string_view name, ScalarKind kind) {
+  if (kind == ScalarKind::f64) return name == fused_product_of_f64().name ? &fused_product_of_f64() : nullptr;
   if (kind != ScalarKind::f32) return nullptr;
   for (const ScalarFunction& f : scalar_functions())
     if (f.name == name) return &f;
@@ -83,16 +88,17 @@ std::vector<const ScalarFunction*> functions_of(const ScalarExpr& e) {
   std::set<const void*> seen;
   std::set<const ScalarFunction*> found;
   collect_calls(e, seen, found);
-  return {found.begin(), found.end()};  // they stand in one array, so that addresses are in its order
+  // Those of f32 stand in one array, so that addresses are in its order; f64's calls none.
+  return {found.begin(), found.end()};
 }
 
 ScalarExpr inline_calls(const ScalarExpr& e) { return ScalarRewrite(inlined)(e); }
 
 ScalarExpr fuse_by_call(const ScalarExpr& e) {
   return ScalarRewrite([](const ScalarExpr& node) {
-    if (node.op() != ScalarOp::fma || node.kind() != ScalarKind::f32) return node;
+    if (node.op() != ScalarOp::fma) return node;
     const auto o = node.operands();
-    return ScalarExpr::call("exact_fma", {o[0], o[1], o[2]});
+    return ScalarExpr::call(node.kind() == ScalarKind::f64 ? "exact_fma_f64" : "exact_fma", {o[0], o[1], o[2]});
   })(e);
 }
 

@@ -215,28 +215,34 @@ TEST_CASE("scalar functions have the interpreter's bits") {
   }
 }
 
-TEST_CASE("a graph's fma is rounded once on devices whose own may round twice") {
-  run::VulkanDevice* on = device();
-  if (!on) return;
-  const std::vector<FmaCase> cases = fma_cases(2000);
+template <class Real>
+void check_fma_on(run::VulkanDevice& on, ScalarKind scalar, Kind kind) {
+  const std::vector<FmaCase<Real>> cases = fma_cases<Real>(2000);
   const auto count = std::ssize(cases);
-  const auto operand = [](const char* name) { return ScalarExpr::parameter(name, ScalarKind::f32); };
+  const auto operand = [&](const char* name) { return ScalarExpr::parameter(name, scalar); };
   Build k("fused", {.lanes = 8, .exact_division = false, .exact_fma = false});
-  const Mem a = k.in("a", Kind::f32), b = k.in("b", Kind::f32), c = k.in("c", Kind::f32), y = k.out("y", Kind::f32);
+  const Mem a = k.in("a", kind), b = k.in("b", kind), c = k.in("c", kind), y = k.out("y", kind);
   k.for_lanes("i", 0, count, [&](Val i) {
     y[i] = code_of(k, fma(operand("a"), operand("b"), operand("c")),
                    {{"a", Val(a[i])}, {"b", Val(b[i])}, {"c", Val(c[i])}});
   });
   const kir::Kernel kernel = k.done();
   CHECK(emit::render_glsl(kernel).find(" fma(") == std::string::npos);
-  std::vector<float> in[3], found(cases.size());
-  for (const FmaCase& x : cases)
+  std::vector<Real> in[3], found(cases.size());
+  for (const FmaCase<Real>& x : cases)
     for (std::size_t i = 0; i < 3; ++i) in[i].push_back(x[i]);
-  const auto bytes = [](std::vector<float>& v) { return std::as_writable_bytes(std::span(v)); };
-  on->run(dispatch(kernel, {bytes(in[0]), bytes(in[1]), bytes(in[2]), bytes(found)}, 1));
+  const auto bytes = [](std::vector<Real>& v) { return std::as_writable_bytes(std::span(v)); };
+  on.run(dispatch(kernel, {bytes(in[0]), bytes(in[1]), bytes(in[2]), bytes(found)}, 1));
   std::size_t wrong = 0;
-  for (std::size_t i = 0; i < cases.size(); ++i) wrong += is_fma(cases[i], found[i]) ? 0 : 1;
+  for (std::size_t i = 0; i < cases.size(); ++i) wrong += is_fma<Real>(cases[i], found[i]) ? 0 : 1;
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a graph's fma is rounded once on devices whose own may round twice") {
+  run::VulkanDevice* on = device();
+  if (!on) return;
+  check_fma_on<float>(*on, ScalarKind::f32, Kind::f32);
+  check_fma_on<double>(*on, ScalarKind::f64, Kind::f64);
 }
 
 TEST_CASE("scalar functions round each step in unrolled loops too") {

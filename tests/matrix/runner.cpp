@@ -41,7 +41,7 @@ std::optional<Runner> runner_of(Backend backend) {
                   }};
   if (backend != Backend::vulkan || !has_lavapipe()) return std::nullopt;
   return Runner{.name = "vulkan",
-                .promise = {.exact_division = false, .exact_fma = false, .denormals = false},
+                .promise = {.exact_division = false, .denormals = false},
                 .make = [](const Model& model, const Graph& graph) {
                   return std::make_unique<Compiled>(model, graph, Backend::vulkan,
                                                     run::RunOptions{.gpu = kLavapipe, .validate = true});

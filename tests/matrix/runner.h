@@ -23,8 +23,7 @@ class Program {
 
 /// What arithmetic of a device is beyond single roundings of IEEE 754; bounds of cells follow it.
 struct Promise {
-  bool exact_division = true;  // else within 1 ULP
-  bool exact_fma = true;       // of f64; else the product may be rounded before the sum
+  bool exact_division = true;  // of f32; else within 1 ULP
   bool denormals = true;       // else both operands and results of f32 may count as 0
 };
 
