@@ -91,6 +91,7 @@ Tensor RowModel::feed(std::span<const TokenId> ids) {
   const auto same = std::mismatch(held_.begin(), held_.end(), ids.begin(), ids.end()).first - held_.begin();
   keep(std::min(static_cast<std::size_t>(same), ids.size() - 1));
   Tensor logits;
+  take_in(ids.size() - held_.size());
   while (held_.size() < ids.size()) {
     const auto left = ids.subspan(held_.size());
     logits = step(left.first(std::min(left.size(), static_cast<std::size_t>(contract_.max_rows))), left.size());
@@ -102,6 +103,7 @@ Tensor RowModel::feed_all(std::span<const TokenId> ids, const Chunk& chunk) {
   check(ids);
   keep(0);
   const auto most = static_cast<std::size_t>(std::min(contract_.max_rows, contract_.max_logit_rows));
+  take_in(ids.size());
   Tensor logits;
   while (held_.size() < ids.size()) {
     const auto left = ids.subspan(held_.size());
@@ -130,6 +132,14 @@ void RowModel::add_source(Inputs& inputs, std::size_t n) const {
   inputs.emplace_back("source_slot", Tensor::scalar(std::int32_t{0}));
   inputs.emplace_back("source_end", std::vector<std::int32_t>(n, static_cast<std::int32_t>(source_.size()) - 1));
 }
+
+Tensor RowModel::append(std::span<const TokenId> ids, std::size_t first) {
+  take_in(ids.size());
+  return step(ids, first);
+}
+
+/// How few rows a piece of a prompt has shall not show in its bits.
+void RowModel::take_in(std::size_t rows) { session_.prefer(rows > 1 ? "prefill" : ""); }
 
 /// Logits of the rows from `first` on, at least of the last one.
 Tensor RowModel::step(std::span<const TokenId> ids, std::size_t first) {

@@ -56,7 +56,7 @@ class RowModel {
   Tensor feed_all(std::span<const TokenId> ids, const Chunk& chunk);
   /// Feeds `ids` behind what the cache holds; logits (max(1, n − first), vocab) of those from `first` on, or of the
   /// last. At most the rows of one step, and within the context.
-  Tensor append(std::span<const TokenId> ids, std::size_t first) { return step(ids, first); }
+  Tensor append(std::span<const TokenId> ids, std::size_t first);
   void forget() { keep(0); }
 
   /// Ids whose rows the cache holds.
@@ -71,6 +71,7 @@ class RowModel {
 
  private:
   void keep(std::size_t count);
+  void take_in(std::size_t rows);
   Tensor step(std::span<const TokenId> ids, std::size_t first);
   void add_source(Inputs& inputs, std::size_t n) const;
 

@@ -346,7 +346,7 @@ Plan lower_within(const Graph& graph, PlanOptions options, std::int64_t budget,
       const auto& symbols = free.entries[e].symbols;
       const auto s =
           std::find_if(symbols.begin(), symbols.end(), [&](const Symbol& x) { return x.name == limit.first; });
-      options.entries[e].dims[limit.first] = {s->min, std::clamp(limit.second, s->min, s->max)};
+      options.entries[e].limits[limit.first] = std::clamp(limit.second, s->min, s->max);
     }
   Plan plan = lower(graph, options);
   passes(plan);

@@ -24,15 +24,16 @@ inline constexpr std::int64_t kPageBytes = 4096;
 inline constexpr std::size_t kMostStreamed = 8;
 
 using SymbolLimits = std::map<std::string, std::int64_t, std::less<>>;
-/// Bounds of the symbols that inputs bind, with which the plan fits: lower it again with them. `plan` is one that
+/// Bounds of the symbols that inputs bind, with which the plan fits: EntrySpec::limits. `plan` is one that
 /// run_passes went over. Errors: out_of_memory, with the smallest budget that works.
 SymbolLimits fit_budget(const Plan& plan, const Model& model, std::int64_t budget);
 /// Says for each dispatch how its weights come into memory, and what the whole takes: Plan::budget. Errors: as above,
 /// if the plan does not fit as it is.
 void stream_weights(Plan& plan, const Model& model, std::int64_t budget);
 
-/// lower (lower.h) and the passes, with bounds that keep to the budget; 0: there is none. A symbol that an entry fixes
-/// stays fixed. Errors: those of both; of a graph without a package none are streamed.
+/// lower (lower.h) and the passes, with limits that keep to the budget; 0: there is none. A symbol that an entry fixes
+/// stays fixed; the kernels are those of a plan without a budget. Errors: those of both; of a graph without a package
+/// none are streamed.
 Plan lower_within(
     const Graph& graph, PlanOptions options, std::int64_t budget,
     const std::function<void(Plan&)>& passes = [](Plan& plan) { run_passes(plan); });

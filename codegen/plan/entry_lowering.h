@@ -93,7 +93,9 @@ class EntryLowering final : public GroupLowering {
   Dim reduced(const Dim& dim) const;  // symbols that this entry fixes replaced by their number
   Size reduced(const Size& size) const;
   Shape reduced(const Shape& shape) const;
-  std::int64_t upper(const Size& size) const;
+  std::int64_t upper(const Size& size) const;              // within the entry's limits
+  std::int64_t upper_for_kernels(const Size& size) const;  // without
+  std::int64_t limited(const std::string& symbol, std::int64_t most) const;
   int new_buffer(Buffer buffer);
   Operand new_scratch(ValueId value, std::string_view name);
   Operand leaf(ValueId value);

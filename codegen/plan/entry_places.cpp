@@ -49,12 +49,22 @@ Shape EntryLowering::reduced(const Shape& shape) const {
   return result;
 }
 
-std::int64_t EntryLowering::upper(const Size& size) const {
+std::int64_t EntryLowering::limited(const std::string& symbol, std::int64_t most) const {
+  const auto limit = entry_.limits.find(symbol);
+  return limit == entry_.limits.end() ? most : std::min(most, limit->second);
+}
+
+std::int64_t EntryLowering::upper_for_kernels(const Size& size) const {
   return size.value([&](std::string_view symbol) {
     const auto bound = bounds_.find(symbol);
     OPENINFER_ASSERT(bound != bounds_.end());
     return bound->second.second;
   });
+}
+
+std::int64_t EntryLowering::upper(const Size& size) const {
+  return size.value(
+      [&](std::string_view symbol) { return limited(std::string(symbol), upper_for_kernels(Dim::symbol(symbol))); });
 }
 
 std::string EntryLowering::unique(std::string_view wanted) {
@@ -311,7 +321,7 @@ kernels::Extent EntryLowering::extent(const Size& wanted) {
     if (added || known->second == size) break;
     name = fmt::format("{}_{}", identifier(size.text()), n);
   }
-  return {upper(size), name};
+  return {upper_for_kernels(size), name};
 }
 
 int EntryLowering::kernel_number(kir::Kernel code) {

@@ -87,7 +87,8 @@ std::vector<Step> EntryLowering::steps_of(const std::function<void()>& f) {
 
 EntryPoint EntryLowering::run() {
   EntryPoint point = {.name = entry_.name, .symbols = {}, .steps = {}};
-  for (const DimDecl& d : g_.dims) point.symbols.push_back({d.name, bounds_[d.name].first, bounds_[d.name].second});
+  for (const DimDecl& d : g_.dims)
+    point.symbols.push_back({d.name, bounds_[d.name].first, limited(d.name, bounds_[d.name].second)});
   const Region& top = g_.top();
   const auto global = [&](Role role, const std::string& key, ValueId value) {
     for (std::size_t i = 0; i < plan_.buffers.size(); ++i)

@@ -20,6 +20,9 @@ namespace openinfer::plan {
 struct EntrySpec {
   std::string name;
   std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> dims = {};
+  /// Lower upper bounds that steps and memory keep to: kernels are chosen as without them, and so compute the same
+  /// bits.
+  std::map<std::string, std::int64_t, std::less<>> limits = {};
 };
 
 struct PlanOptions {

@@ -49,6 +49,7 @@ class CompiledGraph {
   /// As SimSession::run_step, all inputs given, all outputs computed. Ids, positions and slots that are inputs are
   /// checked; those that the graph computes are not: a kernel takes the nearest place that there is.
   Outputs step(const Inputs& inputs);
+  void prefer(std::string_view entry) { executor_->prefer(entry); }
   void reset() { executor_->reset(); }
   std::uint64_t bytes_read() const { return executor_->bytes_read(); }
   std::vector<Tensor> save() { return executor_->save(); }

@@ -42,6 +42,7 @@ class CpuExecutor final : public Executor {
   CpuExecutor(const plan::Plan& plan, const std::optional<Model>& model, const Device& device, CpuOptions options = {});
 
   Tensors step(const Tensors& inputs) override;
+  void prefer(std::string_view entry) override { binding_.prefer(entry); }
   void reset() override;
   std::uint64_t bytes_read() const override { return bytes_read_; }
   std::int64_t repacked_bytes() const { return weights_ ? weights_->repacked_bytes() : 0; }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "openinfer/tensor.h"
@@ -21,10 +22,13 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Inputs bind the symbols in their shapes; the first entry point whose bounds they fit is taken.
+  /// Inputs bind the symbols in their shapes; the entry point that is preferred is taken if they fit its bounds, else
+  /// the first whose bounds they fit.
   /// Errors: not_found for a missing input; dtype_mismatch, shape_mismatch, invalid_argument if none fits;
   /// device_error.
   virtual Tensors step(const Tensors& inputs) = 0;
+  /// "": none is preferred, as at first.
+  virtual void prefer(std::string_view entry) = 0;
   /// Zeroes every state.
   virtual void reset() = 0;
   /// Bytes of package tensors that all steps together have read; 0 where they were copied to the device before.

@@ -69,21 +69,15 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
                "[run] {} = {}: it sizes the state {}, which was made with {}; fix it first", t.symbol, now->second,
                b.key, most_.at(t.symbol));
   check_rows(bound);
-  for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
-    const std::vector<plan::Symbol>& symbols = plan_.entries[e].symbols;
-    const bool fits = std::all_of(symbols.begin(), symbols.end(), [&](const plan::Symbol& s) {
-      const auto now = bound.find(s.name);
-      return now == bound.end() || (s.min <= now->second && now->second <= s.max);
-    });
-    if (!fits) continue;
+  if (const std::optional<std::size_t> entry = entry_of(bound)) {
     symbols_ = most_;
-    for (const plan::Symbol& s : symbols)
+    for (const plan::Symbol& s : plan_.entries[*entry].symbols)
       if (const auto now = bound.find(s.name); now != bound.end()) symbols_[s.name] = now->second;
     for (const Buffer& b : plan_.buffers)
       if (b.role == Role::input && shape(b) != inputs.find(b.key)->second.shape())
         fail_shape(b, inputs.find(b.key)->second);
     check_indices(inputs);
-    return e;
+    return *entry;
   }
   std::string sizes;
   for (const auto& [name, n] : bound) sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", name, n);
@@ -95,6 +89,20 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
          plan_.budget.bytes, limits);
   }
   fail(ErrorCode::invalid_argument, "[run] {}: outside the bounds of every entry point", sizes);
+}
+
+std::optional<std::size_t> PlanBinding::entry_of(const Sizes& given) const {
+  std::optional<std::size_t> first;
+  for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
+    const std::vector<plan::Symbol>& symbols = plan_.entries[e].symbols;
+    const bool fits = std::all_of(symbols.begin(), symbols.end(), [&](const plan::Symbol& s) {
+      const auto now = given.find(s.name);
+      return now == given.end() || (s.min <= now->second && now->second <= s.max);
+    });
+    if (fits && plan_.entries[e].name == preferred_) return e;
+    if (fits && !first) first = e;
+  }
+  return first;
 }
 
 void PlanBinding::check_rows(const Sizes& given) const {

@@ -30,6 +30,8 @@ class PlanBinding {
   void check_indices(std::vector<plan::IndexBound> bounds) { index_bounds_ = std::move(bounds); }
   /// Rows that must not be more than the slots of a cache: bind() looks at those too.
   void check_rows(std::vector<plan::RowBound> bounds) { row_bounds_ = std::move(bounds); }
+  /// The entry point that bind() takes where inputs fit several.
+  void prefer(std::string_view entry) { preferred_ = entry; }
   /// Checks a step's inputs, takes sizes from them, and gives the entry point that they fit.
   std::size_t bind(const Tensors& inputs);
   /// Sizes with which an entry point can be prepared: what is fixed, else the largest that it takes.
@@ -47,12 +49,14 @@ class PlanBinding {
   std::int64_t groups(const plan::Dispatch& dispatch) const;
 
  private:
+  std::optional<std::size_t> entry_of(const Sizes& given) const;
   void check_rows(const Sizes& given) const;
   void check_indices(const Tensors& inputs) const;
 
   const plan::Plan& plan_;
   std::vector<plan::IndexBound> index_bounds_;
   std::vector<plan::RowBound> row_bounds_;
+  std::string preferred_;
   Sizes most_;     // of every symbol
   Sizes symbols_;  // of this step, loop indices included
 };

@@ -33,6 +33,7 @@ class CompiledSession final : public SessionExecutor {
     for (State& s : states_) s.sized = true;
     return outputs;
   }
+  void prefer(std::string_view entry) override { compiled_.prefer(entry); }
   void reset() override {
     compiled_.reset();
     for (State& s : states_) s.zero_unused();

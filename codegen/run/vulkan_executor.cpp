@@ -191,6 +191,8 @@ VulkanExecutor::VulkanExecutor(const plan::Plan& plan, const std::optional<Model
 
 VulkanExecutor::~VulkanExecutor() = default;
 
+void VulkanExecutor::prefer(std::string_view entry) { state_->binding.prefer(entry); }
+
 Tensors VulkanExecutor::step(const Tensors& inputs) {
   State& s = *state_;
   const std::size_t e = s.binding.bind(inputs);

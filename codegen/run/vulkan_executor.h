@@ -43,6 +43,7 @@ class VulkanExecutor final : public Executor {
   ~VulkanExecutor() override;
 
   Tensors step(const Tensors& inputs) override;
+  void prefer(std::string_view entry) override;
   void reset() override;
   std::vector<Tensor> save() override;
   void restore(const std::vector<Tensor>& states) override;

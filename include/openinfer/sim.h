@@ -153,6 +153,11 @@ class SimSession {
   /// states are as they were when the failing node was reached: restore a snapshot to go on.
   Outputs run_step(const Inputs& inputs, const std::vector<std::string>& wanted = {}, At at = {});
 
+  /// Compiled, a step takes the first entry point that its sizes fit, and of two that they fit each may sum in an order
+  /// of its own. From now on it takes this one wherever they fit it: a prompt in pieces is to go in by "prefill" with
+  /// its last row too. "": the first again. The simulator has one way in.
+  void prefer(std::string_view entry);
+
   /// The same, one node at a time: begin, then next until it returns nothing, then finish.
   struct NodeRun {
     std::string_view op;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "openinfer/sim.h"
 
@@ -21,6 +22,8 @@ class SessionExecutor {
   virtual Backend backend() const = 0;
   /// All inputs, all outputs.
   virtual Outputs step(const Inputs& inputs) = 0;
+  /// SimSession::prefer.
+  virtual void prefer(std::string_view entry) = 0;
   virtual void reset() = 0;
   /// Bytes of package tensors that all steps together have read.
   virtual std::uint64_t bytes_read() const = 0;

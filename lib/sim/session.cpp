@@ -44,6 +44,10 @@ Outputs SimSession::run_step(const Inputs& inputs, const std::vector<std::string
   return finish(at);
 }
 
+void SimSession::prefer(std::string_view entry) {
+  if (impl_->compiled_) impl_->compiled_->prefer(entry);
+}
+
 void SimSession::begin(const Inputs& inputs, const std::vector<std::string>& wanted, At at) {
   located(at, [&] {
     impl_->only_simulated("begin");

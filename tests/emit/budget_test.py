@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """emit --memory-budget: a program that streams its weights answers as the one that maps them, with the bits of `run`."""
 
-import io
 import os
 import re
 import subprocess
 import unittest
-
-import numpy as np
 
 from emitted import COMMAND, Emitted, build, tiny_llama
 
@@ -38,18 +35,14 @@ class Budget(Emitted):
         return done.stdout, self.read("l.npy")
 
     def test_same_answer_and_bits(self):
-        """Prompts go in the pieces that fit: to the bit as `run` feeds them under this budget; in one piece, products of other
-        numbers of rows sum in another order."""
+        """Prompts go in the pieces that fit, and to the bit as in one piece, here and in `run`."""
         ids, free = self.logits(self.free, self.package)
         self.works("run", self.package, "--backend", "cpu", "--prompt-ids", PROMPT, "-n", "0", "--max-context", "64", "--logits", "run.npy", "--memory-budget", "200KiB")
         for threads in ("1", "3"):
             found, bound = self.logits(self.project, self.package, "--threads", threads)
             self.assertEqual(found, ids)
             self.assertEqual(bound, self.read("run.npy"))
-        # Two f32 orders of the same sums: each step of the 2 layers and the head sums at most 64 products, whose orders differ by at most
-        # 64 · 2^-24 of the sum of magnitudes, and two layers of residuals carry that on: 3 · 64 · 2^-24 = 1.1e-5 of the largest logit.
-        whole = np.load(io.BytesIO(free))
-        np.testing.assert_allclose(np.load(self.path("l.npy")), whole, rtol=0, atol=3 * 64 * 2.0**-24 * np.abs(whole).max())
+            self.assertEqual(bound, free)
 
     def test_plan_says_what_is_streamed(self):
         with open(os.path.join(self.project, "plan.txt"), encoding="utf-8") as file:

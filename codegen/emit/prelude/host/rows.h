@@ -28,7 +28,10 @@ class Rows {
     if (!logits || model.outputs().size() != 1 || !logits->shape[1].terms.empty()) refuse();
     vocab_ = logits->shape[1].constant;
     for (const Entry& entry : model.entries())
-      entries_.push_back({entry.name, most("tok", entry), most("rows", entry)});
+      entries_.push_back({entry.name, bound("tok", entry, &Entry::Range::min), bound("tok", entry, &Entry::Range::max),
+                          bound("rows", entry, &Entry::Range::max)});
+    for (std::size_t e = 0; e < entries_.size(); ++e)
+      if (entries_[e].rows > entries_[widest_].rows) widest_ = e;
     const Cache& cache = Model::cache();
     const std::int64_t slots = cache.slots_symbol.empty() ? cache.max_slots : model.size(cache.slots_symbol);
     held_.resize(static_cast<std::size_t>(has("slot") && slots > 0 ? slots : 1));
@@ -43,11 +46,12 @@ class Rows {
   /// Logits behind the last of these tokens, which follow those that the slot holds.
   std::span<const float> feed(std::span<const std::int32_t> tokens, std::int32_t slot = 0) {
     const auto most = static_cast<std::size_t>(largest(&Point::rows));
+    const bool prompt = tokens.size() > 1;
     while (!tokens.empty()) {
       const auto now = tokens.first(std::min(tokens.size(), most));
       begin();
       for (const std::int32_t token : now) add(token, slot);
-      step(1);
+      step(1, prompt);
       tokens = tokens.subspan(now.size());
     }
     return logits_;
@@ -56,11 +60,12 @@ class Rows {
   template <class F>
   std::span<const float> feed_all(std::span<const std::int32_t> tokens, const F& piece) {
     const auto most = static_cast<std::size_t>(std::min(largest(&Point::rows), largest(&Point::logit_rows)));
+    const bool prompt = tokens.size() > 1;
     while (!tokens.empty()) {
       const auto now = tokens.first(std::min(tokens.size(), most));
       begin();
       for (const std::int32_t token : now) add(token, 0);
-      step(now.size());
+      step(now.size(), prompt);
       piece(std::span<const float>(logits_));
       tokens = tokens.subspan(now.size());
     }
@@ -73,15 +78,15 @@ class Rows {
   std::span<const float> feed_each(std::span<const Next> sequences) {
     begin();
     for (const Next& next : sequences) add(next.token, next.slot);
-    step(sequences.size());
+    step(sequences.size(), false);
     return logits_;
   }
 
  private:
-  /// An entry point, and the most rows and rows with logits that it takes.
+  /// An entry point, the fewest and the most rows, and the most rows with logits that it takes.
   struct Point {
     std::string_view name;
-    std::int64_t rows, logit_rows;
+    std::int64_t least_rows, rows, logit_rows;
   };
 
   [[noreturn]] void refuse() const {
@@ -97,13 +102,13 @@ class Rows {
       if (input.name == name) return true;
     return false;
   }
-  std::int64_t most(std::string_view name, const Entry& entry) const {
+  std::int64_t bound(std::string_view name, const Entry& entry, std::int64_t Entry::Range::*which) const {
     std::int64_t count = 0;
     for (const Tensor& input : model_.inputs()) {
       if (input.name != name) continue;
       count = input.shape[0].constant;
       for (const Dim::Term& t : input.shape[0].terms)
-        count += t.factor * entry.symbols[static_cast<std::size_t>(t.symbol)].max;
+        count += t.factor * (entry.symbols[static_cast<std::size_t>(t.symbol)].*which);
     }
     return count;
   }
@@ -119,8 +124,9 @@ class Rows {
     slot_.push_back(slot);
     pos_.push_back(static_cast<std::int32_t>(held_[static_cast<std::size_t>(slot)]++));
   }
-  /// Runs the rows by the first entry point that takes so many; logits for the last `wanted` of them.
-  void step(std::size_t wanted) {
+  /// Runs the rows by the first entry point that takes so many, a prompt's by the one that takes most: entry points may
+  /// sum in different orders, and how few rows a piece has shall not show. Logits for the last `wanted` of them.
+  void step(std::size_t wanted, bool prompt) {
     const std::size_t n = tok_.size();
     rows_.resize(wanted), logits_.resize(wanted * static_cast<std::size_t>(vocab_));
     for (std::size_t i = 0; i < wanted; ++i) rows_[i] = static_cast<std::int32_t>(n - wanted + i);
@@ -131,7 +137,7 @@ class Rows {
     if (has("slot")) inputs_.push_back({"slot", "i32", N, slot_.data()});
     inputs_.push_back({"rows", "i32", R, rows_.data()});
     const Output outputs[] = {{"logits", logits_.data(), logits_.size() * sizeof(float)}};
-    std::size_t e = 0;
+    std::size_t e = prompt && entries_[widest_].least_rows <= N[0] ? widest_ : 0;
     while (e + 1 < entries_.size() && (entries_[e].rows < N[0] || entries_[e].logit_rows < R[0])) ++e;
     try {
       model_.run_step(entries_[e].name, inputs_, outputs);
@@ -144,6 +150,7 @@ class Rows {
   Model& model_;
   std::int64_t vocab_ = 0;
   std::vector<Point> entries_;
+  std::size_t widest_ = 0;
   std::vector<std::int64_t> held_;  // by slot
   std::vector<std::int32_t> tok_, pos_, slot_, rows_;
   std::vector<float> logits_;
