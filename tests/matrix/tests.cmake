@@ -14,4 +14,8 @@ foreach(group elementwise compare convert move reduce order product attention ra
 endforeach()
 add_test(NAME matrix_vulkan COMMAND matrix_tests "[.vulkan]")
 set_tests_properties(matrix_vulkan PROPERTIES LABELS "matrix;release_only" TIMEOUT 1800 SKIP_REGULAR_EXPRESSION "skipped:")
+if(TARGET openinfer_command)  # emitted by a build of clang++ and by this one
+  add_test(NAME matrix_determinism COMMAND ${PROJECT_SOURCE_DIR}/scripts/check_determinism.sh $<TARGET_FILE:openinfer_command>)
+  set_tests_properties(matrix_determinism PROPERTIES LABELS "matrix;release_only" TIMEOUT 3600 SKIP_RETURN_CODE 77)
+endif()
 add_dependencies(openinfer_matrix_tests matrix_tests)
