@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parts of emitted programs that need no kernels, over a model that counts.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -91,6 +92,15 @@ TEST_CASE("an emitted program's .npy file appears whole, beside what others have
   CHECK(files_in(folder.path()) == 4);
   CHECK(std::filesystem::file_size(others) == 6);
   CHECK(host_test::read_npy(path).shape == std::vector<std::int64_t>{2});
+}
+
+TEST_CASE("an emitted program reads regular files: it waits for no pipe and reads no device") {
+  const openinfer::TemporaryFolder folder;
+  const std::string pipe = (folder.path() / "pipe").string(), missing = (folder.path() / "missing").string();
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& path : {pipe, folder.path().string(), std::string("/dev/zero"), std::string("/dev/null")})
+    CHECK_THROWS_WITH(host_test::read_npy(path), Catch::Equals(path + ": is not a regular file"));
+  CHECK_THROWS_WITH(host_test::read_npy(missing), Catch::Equals(missing + ": No such file or directory"));
 }
 
 TEST_CASE("an emitted program takes the first of the largest logits, and none of what is no number") {

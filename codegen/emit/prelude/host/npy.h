@@ -1,6 +1,7 @@
 // NumPy's .npy files: one array in C order, of little-endian numbers. Versions 1 and 2 are read, 1 is written.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,15 +82,26 @@ inline Array parse_npy(std::string_view file, const std::string& name) {
   return array;
 }
 
-inline Array read_npy(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "rb");
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+/// What ends by itself: a pipe would be waited for, a device read for ever.
+inline std::unique_ptr<std::FILE, CloseFile> open_regular(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // without it a pipe waits for its writer
+  std::unique_ptr<std::FILE, CloseFile> file(fd < 0 ? nullptr : ::fdopen(fd, "rb"));
   if (!file) throw Error(path + ": " + std::strerror(errno));
+  struct stat there {};
+  if (::fstat(fd, &there) != 0 || !S_ISREG(there.st_mode)) throw Error(path + ": is not a regular file");
+  return file;
+}
+
+inline Array read_npy(const std::string& path) {
+  const auto file = open_regular(path);
   std::string content;
   char buffer[1 << 16];
-  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, file)) content.append(buffer, count);
-  const bool failed = std::ferror(file) != 0;
-  std::fclose(file);
-  if (failed) throw Error(path + ": it cannot be read");
+  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) content.append(buffer, count);
+  if (std::ferror(file.get())) throw Error(path + ": it cannot be read");
   return parse_npy(content, path);
 }
 
