@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -223,6 +224,37 @@ Case whole_numbers(const Target& target) {
                                bytes_of(std::vector<float>(1))}}}};
 }
 
+/// Of a NaN and a number, and of two zeros, min and max take b: the interpreter and C++ alike, lane by lane and over
+/// lanes.
+Case extremes(const Target& target, Kind kind) {
+  Build k("extremes_" + std::string(info(kind).name), target);
+  const Mem a = k.in("a", kind), b = k.in("b", kind), least = k.out("least", kind), most = k.out("most", kind),
+            z = k.out("z", kind);
+  const Val n = k.param("n");
+  const Reg low = k.var("low", kind), high = k.var("high", kind);
+  k.for_lanes("i", 0, n, [&](Val i) {
+    least[i] = min(a[i], b[i]);
+    most[i] = max(a[i], b[i]);
+    low = min(Val(low), a[i]);
+    high = max(Val(high), b[i]);
+  });
+  z[0] = min(a[0], b[0]);
+  z[1] = max(a[0], b[0]);
+  z[2] = k.let("lowest", k.lane_min(low));
+  z[3] = k.let("highest", k.lane_max(high));
+  const std::array<double, 5> odd = {NAN, 0.0, -0.0, 3, -3};  // every pair of them
+  std::vector<Run> runs;
+  for (const int count : {1, 16, kN})
+    for (std::size_t first = 0; first < 25; first += 6) {
+      std::vector<double> left(kN), right(kN);
+      for (std::size_t i = 0; i < left.size(); ++i) left[i] = odd[(first + i) % 5], right[i] = odd[(first + i) / 5 % 5];
+      runs.push_back(
+          {.memory = {in_memory(kind, left), in_memory(kind, right), nothing(kind), nothing(kind), nothing(kind)},
+           .params = {count}});
+    }
+  return {.kernel = k.done(), .runs = std::move(runs)};
+}
+
 /// Functions of scalars and of vectors, one calling the other; names that the language has taken; reads overtaken by
 /// writes.
 Case functions_and_names(const Target& target) {
@@ -324,6 +356,7 @@ std::vector<Case> language_cases(const Target& target) {
   cases.push_back(places(target));
   cases.push_back(bounds(target));
   cases.push_back(whole_numbers(target));
+  for (const Kind kind : {Kind::f32, Kind::f64}) cases.push_back(extremes(target, kind));
   cases.push_back(functions_and_names(target));
   cases.push_back(names_that_are_taken(target));
   return cases;
