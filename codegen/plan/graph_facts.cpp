@@ -26,13 +26,23 @@ class Facts {
   }
 
  private:
-  /// The graph's input that the operand is, or "".
+  /// What has all elements of the value, moved or repeated: they are looked at there, also where an extent of 0 repeats
+  /// them for nobody.
+  ValueId origin(ValueId v) const {
+    const auto moves = [](const Node& n) {
+      return n.op->name == "broadcast" || n.op->name == "reshape" || n.op->name == "transpose";
+    };
+    while (g_.values[v].node != kNoNode && moves(g_.nodes[g_.values[v].node]))
+      v = g_.nodes[g_.values[v].node].operands[0];
+    return v;
+  }
+  /// The graph's input that the operand has its elements from, or "".
   std::string input(const Node& n, std::string_view operand) const {
     for (std::size_t i = 0; i < n.op->operands.size() && i < n.operands.size(); ++i) {
       if (n.op->operands[i].name != operand || n.operands[i] == kNoValue) continue;
       const auto& arguments = g_.top().arguments;
       const auto end = arguments.begin() + static_cast<std::ptrdiff_t>(g_.inputs.size());
-      const auto at = std::find(arguments.begin(), end, n.operands[i]);
+      const auto at = std::find(arguments.begin(), end, origin(n.operands[i]));
       return at == end ? "" : g_.inputs[static_cast<std::size_t>(at - arguments.begin())];
     }
     return "";

@@ -75,6 +75,26 @@ TEST_CASE("recorded inputs are in range, and go on from step to step") {
   CHECK(data.metadata().at("sizes.names").strings()[0] == "ctx");
 }
 
+TEST_CASE("an input that is repeated, turned or shaped before it is an index is in range too") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const auto N = b.dim("N", 1, 4);
+    const auto kv = b.state("kv", kv_cache({.layers = 1, .slots = 2, .capacity = 8, .heads = 1, .head_dim = 8}));
+    const auto x = b.input("x", f32, {N, 8}), table = b.constant("table", Tensor(std::vector<float>(6, 0.5f), {2, 3}));
+    const auto slot = b.input("slot", i32, {}), pos = b.input("pos", i32, {N, 1}), ids = b.input("ids", i32, {2, 4});
+    kv_write(kv, {.layer = 0, .pos = reshape(pos, {N}), .slot = broadcast(slot, {N})}, x, x);
+    b.output("y", gather(table, transpose(ids, {1, 0})));
+  });
+  const auto bounds = plan::graph_facts(g).index_bounds;
+  REQUIRE(bounds.size() == 3);
+  const auto said = [&](std::size_t i) {
+    return bounds[i].input + " " + bounds[i].below.to_string() + " " + bounds[i].what;
+  };
+  CHECK(said(0) == "pos 8 positions of kv");
+  CHECK(said(1) == "slot 2 slots of kv");
+  CHECK(said(2).starts_with("ids 2 entries of"));
+  CHECK(elements<std::int32_t>(open(record(g)), "0.in.slot") == std::vector<std::int32_t>{0});
+}
+
 TEST_CASE("where tiles of 32 rows multiply, rows reach into their second half, and the cache holds them") {
   const auto recorded = [](bool tiled, std::int64_t context) {
     const Graph g = run_passes(cached(512, context), compilation_passes()).graph;

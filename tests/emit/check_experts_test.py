@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--check of models with experts: the tiny checkpoints of tests/models/families pass as emitted, and faults in how a row takes its
-experts are found at their nodes."""
+"""--check of models with experts, and of an encoder-decoder: the tiny checkpoints of tests/models/families pass as emitted, and faults in
+how a row takes its experts are found at their nodes."""
 
 import functools
 import os
@@ -39,7 +39,7 @@ class Experts(check_test.Planted):
         self.every_fault(self.program("mixtral"), FAULTS)
 
     def test_others_pass(self):
-        for family, nodes in (("qwen3moe", 52), ("gpt-oss-mxfp4", 116)):
+        for family, nodes in (("qwen3moe", 52), ("gpt-oss-mxfp4", 116), ("t5-gated", 104)):
             with self.subTest(family):
                 program = self.program(family)
                 code, out, err = program.check(program.objects + "/model")

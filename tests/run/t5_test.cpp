@@ -105,6 +105,19 @@ TEST_CASE("t5 gives the same logits token by token as for all tokens at once") {
   }
 }
 
+TEST_CASE("a source's slot that t5's cache does not have is an error on every backend") {
+  sim_test::TestPackage package("run_t5_slot");
+  fill_small_t5(package);
+  const Model model = package.open();
+  const auto says = [&](Backend backend, const std::string& what) {
+    SimSession session(model, models::t5(model), backend,
+                       {.threads = 2, .dims = {{"slots", 2}, {"ctx", 16}, {"src", 12}}});
+    CHECK_THROWS_WITH(step(session, kTokens, 0, 6, kSource, 2), Catch::Contains(what));
+  };
+  says(Backend::sim, "slot 2 of row 0 is outside the cache, which has 2 slots");
+  says(Backend::cpu, "input 'source_slot'[0] is 2, which is not in [0, 2): slots of cross_kv");
+}
+
 TEST_CASE("an emitted encoder-decoder has a way in for one row of its decoder, with a source or without") {
   sim_test::TestPackage package("entries_t5");
   fill_small_t5(package);
