@@ -34,10 +34,14 @@ double rounded(DType dtype, double x) {
   return x;
 }
 
+bool is_open_ended(double value, double error) { return std::isinf(value) && error > 0 && std::isfinite(error); }
+
 double bound_of(DType dtype, double value, double error, double stored) {
   constexpr double kAnything = std::numeric_limits<double>::infinity();
-  if (std::isnan(value) && std::isnan(stored)) return 0;
-  if (!std::isfinite(error) || std::isnan(value)) return kAnything;
+  if (!std::isfinite(error)) return kAnything;
+  if (std::isnan(value)) return std::isnan(stored) ? 0 : kAnything;
+  if (is_open_ended(value, error))
+    return stored == value && rounded(dtype, std::copysign(error, value)) == value ? 0 : kAnything;
   double low = value - error, high = value + error;
   if (is_float(dtype) && low < kSmallestNormal && high > -kSmallestNormal) {
     low = std::min(low, 0.0);

@@ -9,11 +9,13 @@
 
 namespace openinfer::check {
 
-/// Element by element, in the order of the value's own shape.
+/// Element by element, in the order of the value's own shape. A NaN or an infinity with an error of 0 must be there. An
+/// infinity with a finite error is open-ended: it, or a number of its sign that is no smaller than the error.
 struct Bounded {
   std::vector<double> value;  // without any rounding; NaN and infinities as arithmetic has them
   std::vector<double> error;  // how far a kernel within the rules may be from it, its store aside; infinity: anywhere
 };
+bool is_open_ended(double value, double error);
 
 /// |fl(x) - x| ≤ unit · |x|: 2^-24 for f32. 0 for what holds whole numbers only.
 double unit(DType dtype);

@@ -65,7 +65,7 @@ std::vector<double> sticky_numbers(const Tensor& tensor) {
 Bounded rounded_to_odd(const Bounded& x) {
   Bounded y = x;
   for (std::size_t i = 0; i < x.value.size(); ++i) {
-    if (!std::isfinite(x.error[i])) continue;
+    if (!std::isfinite(x.error[i]) || is_open_ended(x.value[i], x.error[i])) continue;
     y.value[i] = round_to_odd(x.value[i]);
     if (x.error[i] == 0) continue;
     const double low = round_to_odd(x.value[i] - x.error[i]), high = round_to_odd(x.value[i] + x.error[i]);
@@ -93,11 +93,17 @@ Bounded Bounds::operand(ValueId v, int dispatch) {
   if (!is_computed_in(v, dispatch)) return exactly(numbers_of(values_.tensor(v)));
   if (!seen_.contains(v)) fused_.insert(v);
   Bounded b = result(v, dispatch);
-  // It is in a register, rounded to its dtype as in the simulator or to f32: both are within its unit.
+  // It is in a register, rounded to its dtype as in the simulator or to f32: both are within its unit, or it is an
+  // infinity there and a number here.
   const DType dtype = g_.values[v].type.dtype;
-  for (std::size_t i = 0; i < b.value.size(); ++i)
-    if (b.error[i] != 0 || rounded(dtype, b.value[i]) != b.value[i])
-      b.error[i] += unit(dtype) * (std::abs(b.value[i]) + b.error[i]);
+  for (std::size_t i = 0; i < b.value.size(); ++i) {
+    if (!std::isfinite(b.value[i]) || (b.error[i] == 0 && rounded(dtype, b.value[i]) == b.value[i])) continue;
+    b.error[i] += unit(dtype) * (std::abs(b.value[i]) + b.error[i]);
+    const double least = std::abs(b.value[i]) - b.error[i], most = std::abs(b.value[i]) + b.error[i];
+    if (std::isfinite(rounded(dtype, most))) continue;
+    b.error[i] = least > 0 ? least : INFINITY;
+    if (least > 0) b.value[i] = std::copysign(INFINITY, b.value[i]);
+  }
   return b;
 }
 
@@ -109,8 +115,11 @@ Bounded Bounds::cast_result(const Node& node, int dispatch) {
   if (is_long(from) && is_exact(x)) x.value = sticky_numbers(values_.tensor(v));
   if (to != DType::f32) x = rounded_to_odd(x);
   if (const Attribute* saturate = node.attributes.find("saturate"); saturate && std::get<bool>(*saturate))
-    for (double& value : x.value)
-      if (std::isinf(rounded(to, value))) value = std::copysign(to == DType::f16 ? 65504 : 0x1.fep127, value);
+    for (std::size_t i = 0; i < x.value.size(); ++i) {
+      if (is_open_ended(x.value[i], x.error[i])) x.error[i] = std::isinf(rounded(to, x.error[i])) ? 0 : INFINITY;
+      if (std::isinf(rounded(to, x.value[i])))
+        x.value[i] = std::copysign(to == DType::f16 ? 65504 : 0x1.fep127, x.value[i]);
+    }
   return x;
 }
 

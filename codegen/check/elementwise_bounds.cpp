@@ -14,11 +14,13 @@ namespace openinfer::check {
 namespace {
 
 constexpr double kAnything = std::numeric_limits<double>::infinity();
+/// What is no smaller rounds to infinity in f32: the middle between its largest number and 2^128.
+constexpr double kOverflow = 0x1.ffffffp127;
 /// Of an f64 result: our own arithmetic is in f64 too and rounds as well.
 constexpr double kOwnRounding = 0x1p-52;
 
 /// One number on its way through an expression. `value ± error`, and `pending` units of |value| for the roundings of
-/// the operation that made it.
+/// the operation that made it. Infinities and NaN are as Bounded has them.
 struct Approximate {
   double value = 0, error = 0, pending = 0;
 };
@@ -29,12 +31,22 @@ double unit_of(ScalarKind kind) {
 }
 
 double limited(double error) { return std::isnan(error) ? kAnything : error; }
+/// 0 of two infinities, or two NaN.
+double distance(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)) ? 0 : std::abs(a - b); }
 
 /// What the next operation sees: the operation's own roundings have happened.
 Approximate settled(const Approximate& n, ScalarKind kind) {
+  if (!std::isfinite(n.value)) return {n.value, n.error, 0};
   const double added = n.pending * unit_of(kind) * (std::abs(n.value) + n.error);
-  return {n.value, limited(n.error + (n.pending > 0 ? added : 0)), 0};
+  const double error = limited(n.error + (n.pending > 0 ? added : 0)), least = std::abs(n.value) - error;
+  if (kind != ScalarKind::f32 || std::abs(n.value) + error < kOverflow) return {n.value, error, 0};
+  if (!(least > 0)) return {n.value, kAnything, 0};
+  return {std::copysign(kAnything, n.value), least < kOverflow ? least : 0, 0};
 }
+
+bool is_open_ended(const Approximate& n) { return check::is_open_ended(n.value, n.error); }
+double low(const Approximate& n) { return is_open_ended(n) && n.value > 0 ? n.error : n.value - n.error; }
+double high(const Approximate& n) { return is_open_ended(n) && n.value < 0 ? -n.error : n.value + n.error; }
 
 /// f is monotone: the ends of the interval bound it.
 template <class F>
@@ -43,15 +55,18 @@ Approximate monotone(const Approximate& a, const F& f, double pending) {
   if (a.error == 0) return {middle, 0, pending};
   if (std::isnan(a.value)) return {middle, kAnything, pending};
   const double low = f(a.value - a.error), high = f(a.value + a.error);
-  return {middle, limited(std::max(std::abs(low - middle), std::abs(high - middle))), pending};
+  return {middle, std::max(limited(distance(low, middle)), limited(distance(high, middle))), pending};
 }
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-/// a^b: for positive a its extremes are at the corners.
+/// a^b: for positive a its extremes are at the corners; for negative a it is monotone if b is whole, else NaN.
 Approximate power(const Approximate& a, const Approximate& b, double pending) {
   const double middle = std::pow(a.value, b.value);
   if (a.error == 0 && b.error == 0) return {middle, 0, pending};
+  if (b.error == 0 && a.error < std::abs(a.value))
+    return monotone(
+        a, [&](double x) { return std::pow(x, b.value); }, pending);
   if (!(a.value > a.error)) return {middle, kAnything, pending};
   double error = 0;
   for (const double x : {a.value - a.error, a.value + a.error})
@@ -94,6 +109,8 @@ Approximate quotient(const Approximate& a, const Approximate& b) {
   const double value = a.value / b.value;
   constexpr double kRoundings = 1.6;  // 0.8 ULP, where a machine's division is loose
   if (a.error == 0 && b.error == 0) return {value, 0, kRoundings};
+  const bool has_sign = a.error < std::abs(a.value);
+  if (std::isinf(value) && has_sign && (b.error == 0 || b.error < std::abs(b.value))) return {value, 0, 0};
   if (b.error >= std::abs(b.value)) return {value, kAnything, 0};
   return {value, limited((a.error + std::abs(value) * b.error) / (std::abs(b.value) - b.error)), kRoundings};
 }
@@ -104,21 +121,24 @@ Approximate whole_quotient(const Approximate& a, const Approximate& b) {
 
 /// A comparison of numbers that are closer than their errors may come out either way.
 Approximate compared(ScalarOp op, const Approximate& a, const Approximate& b) {
-  const double x = a.value, y = b.value, errors = a.error + b.error;
+  const double x = a.value, y = b.value;
   const bool yes = op == ScalarOp::eq   ? x == y
                    : op == ScalarOp::ne ? x != y
                    : op == ScalarOp::lt ? x < y
                    : op == ScalarOp::le ? x <= y
                    : op == ScalarOp::gt ? x > y
                                         : x >= y;
-  const bool open = errors > 0 && !(std::abs(x - y) > errors);
+  const bool unordered = (std::isnan(x) && a.error == 0) || (std::isnan(y) && b.error == 0);
+  const bool exact = a.error == 0 && b.error == 0;
+  const bool open = !exact && !unordered && !(high(a) < low(b) || high(b) < low(a));
   return {yes ? 1.0 : 0.0, open ? 1.0 : 0.0, 0};
 }
 
 Approximate selected(const Approximate& condition, const Approximate& a, const Approximate& b) {
   const Approximate &taken = condition.value != 0 ? a : b, &other = condition.value != 0 ? b : a;
   if (condition.error == 0) return taken;
-  return {taken.value, std::max(taken.error, limited(std::abs(other.value - taken.value) + other.error)), 0};
+  if (is_open_ended(taken) || is_open_ended(other)) return {taken.value, kAnything, 0};
+  return {taken.value, std::max(taken.error, limited(distance(other.value, taken.value) + other.error)), 0};
 }
 
 double towards_zero(double x, ScalarKind kind) {
@@ -152,7 +172,21 @@ Approximate logic(ScalarOp op, const Approximate& a, const Approximate& b) {
   return {value ? 1.0 : 0.0, decided ? 0 : std::max(a.error, b.error), 0};
 }
 
-Approximate made_by(const ScalarExpr& e, const std::vector<Approximate>& o) {
+/// Of an operand that is NaN for certain nothing but NaN is made, by arithmetic and by functions of one operand.
+bool keeps_nan(const ScalarExpr& e, const std::vector<Approximate>& o) {
+  const bool arithmetic = e.op() == ScalarOp::add || e.op() == ScalarOp::sub || e.op() == ScalarOp::mul ||
+                          e.op() == ScalarOp::div || e.op() == ScalarOp::fma || e.op() == ScalarOp::call;
+  return arithmetic && is_float(e.kind()) && !(e.op() == ScalarOp::call && o.size() > 1) &&
+         std::any_of(o.begin(), o.end(), [](const Approximate& n) { return std::isnan(n.value) && n.error == 0; });
+}
+
+/// What does not look at how large a number is, or for which an infinity is one like others.
+bool takes_open_ends(ScalarOp op) {
+  return op == ScalarOp::neg || op == ScalarOp::abs || op == ScalarOp::select || op == ScalarOp::eq ||
+         op == ScalarOp::ne || op == ScalarOp::lt || op == ScalarOp::le || op == ScalarOp::gt || op == ScalarOp::ge;
+}
+
+Approximate numbers_made_by(const ScalarExpr& e, const std::vector<Approximate>& o) {
   switch (e.op()) {
     case ScalarOp::parameter: break;
     case ScalarOp::constant: return {e.value(), 0, 0};
@@ -196,6 +230,15 @@ Approximate made_by(const ScalarExpr& e, const std::vector<Approximate>& o) {
   fail(ErrorCode::internal, "[check] a scalar operation without a value");
 }
 
+Approximate made_by(const ScalarExpr& e, const std::vector<Approximate>& o) {
+  if (keeps_nan(e, o)) return {std::nan(""), 0, 0};
+  Approximate made = numbers_made_by(e, o);
+  if (takes_open_ends(e.op())) return made;
+  if (std::any_of(o.begin(), o.end(), is_open_ended)) return {made.value, kAnything, 0};
+  if (!std::isfinite(made.value) && std::isfinite(made.error)) made.error = 0;
+  return made;
+}
+
 /// An expression as code in order: operands before their users.
 class Code {
  public:
@@ -217,6 +260,7 @@ class Code {
       operands.clear();
       for (const std::size_t o : steps_[i].operands) operands.push_back(settled(made[o], steps_[o].node.kind()));
       made[i] = made_by(steps_[i].node, operands);
+      if (may_be_fused(steps_[i], made, operands)) made[i].error = kAnything;
     }
     const Approximate& last = made[result_];
     // One rounding of f32 to nearest is the store's; what a function is looser than that is not.
@@ -229,6 +273,21 @@ class Code {
     ScalarExpr node;
     std::vector<std::size_t> operands;
   };
+  /// A product that overflows may be fused with the sum that takes it, and be a number there.
+  bool may_be_fused(const Step& step, const std::vector<Approximate>& made, std::vector<Approximate> operands) const {
+    if (step.node.op() != ScalarOp::add && step.node.op() != ScalarOp::sub) return false;
+    const Approximate apart = settled(made_by(step.node, operands), step.node.kind());
+    bool any = false;
+    for (std::size_t o = 0; o < operands.size(); ++o) {
+      const std::size_t from = step.operands[o];
+      if (steps_[from].node.op() != ScalarOp::mul || !std::isinf(operands[o].value)) continue;
+      any = any || std::isfinite(made[from].value);
+      operands[o] = made[from];
+    }
+    if (!any) return false;
+    const Approximate fused = settled(made_by(step.node, operands), step.node.kind());
+    return fused.error != 0 || distance(fused.value, apart.value) != 0;
+  }
   std::size_t add(const ScalarExpr& e) {
     if (const auto known = places_.find(e.id()); known != places_.end()) return known->second;
     Step step = {e, {}};

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "codegen/kernels/block_code.h"
 #include "lib/base/fail.h"
@@ -47,7 +48,8 @@ Bounded relative(std::vector<double> value, double units) {
 void add_decoding(DType dtype, Bounded& decoded) {
   if (!has_minimum(dtype)) return;
   double largest = 0;
-  for (const double x : decoded.value) largest = std::max(largest, std::abs(x));
+  for (const double x : decoded.value)
+    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
   decoded.error.assign(decoded.value.size(), 2 * unit(DType::f32) * largest);
 }
 
@@ -235,6 +237,33 @@ Bounded attention(const ExactRun& run) {
   return y;
 }
 
+/// Could finite terms of sums or of products of operands overflow f32 on their way to this result?
+bool may_overflow(const ExactRun& run) {
+  double largest = 1, terms = 1;
+  for (const Tensor& operand : operands_of(run)) {
+    if (!is_float(operand.dtype())) continue;
+    terms = std::max(terms, static_cast<double>(operand.count()));
+    for (const double x : numbers_of(operand))
+      if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+  }
+  return terms * largest * largest >= 0x1p127;
+}
+
+/// What operands make NaN or infinite is so in any order of adding; 8-bit blocks of an infinity are NaN.
+void settle(const ExactRun& run, Bounded& b) {
+  const auto open = [&](std::size_t i) { return !std::isfinite(b.value[i]) && b.error[i] != 0; };
+  std::optional<bool> overflows;
+  for (std::size_t i = 0; i < b.value.size(); ++i) {
+    if (!open(i)) continue;
+    if (std::isnan(b.value[i])) {
+      b.error[i] = 0;
+      continue;
+    }
+    if (!overflows) overflows = may_overflow(run);
+    b.error[i] = run.int8 || *overflows ? INFINITY : 0;
+  }
+}
+
 struct Row {
   std::string_view op;
   Bounded (*bound)(const ExactRun&);
@@ -285,7 +314,9 @@ Bounded op_bound(const ExactRun& run) {
   if (row == kRows.end())
     fail_at(run.node.at, ErrorCode::internal, "[check] {} has no bound: a row of op_bounds.cpp is missing",
             run.node.op->name);
-  return row->bound(run);
+  Bounded b = row->bound(run);
+  settle(run, b);
+  return b;
 }
 
 }  // namespace openinfer::check

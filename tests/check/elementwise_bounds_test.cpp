@@ -84,6 +84,42 @@ TEST_CASE("a comparison that errors leave open may choose either") {
   CHECK(check::elementwise(e, {kX, kY}, {column({2}), column({2})}).error[0] == 0);  // exact: not open
 }
 
+TEST_CASE("NaN and infinities that must come are exact; those that may come leave no bound") {
+  const auto of = [](const ScalarExpr& e, Bounded x, double y = 0) {
+    const Bounded made = check::elementwise(e, {kX, kY}, {std::move(x), column({y})});
+    return std::pair(made.value[0], made.error[0]);
+  };
+  const auto is_nan = [](std::pair<double, double> made) { return std::isnan(made.first) && made.second == 0; };
+  const std::pair<double, double> infinite = {INFINITY, 0}, below = {-INFINITY, 0};
+  const auto anything = [](std::pair<double, double> made) { return std::isinf(made.second); };
+  CHECK(of(kX / kY, column({1})) == infinite);
+  CHECK(of(kX / kY, column({-1}, 0.5)) == below);
+  CHECK(anything(of(kX / kY, column({0.25}, 0.5))));
+  CHECK(is_nan(of(kX / kY, column({0}))));
+  CHECK(of(exp(kX), column({1000})) == infinite);  // of f64 as well
+  CHECK(of(exp(kX), column({100}, 0.5)) == infinite);
+  // 2^128 is between the ends: a number that is no smaller than the lower, or infinity.
+  const ScalarExpr open_ended = exp(kX);
+  const auto [value, least] = of(open_ended, column({88.7}, 0.1));
+  CHECK((value == INFINITY && std::exp(88.55) < least && least < std::exp(88.61)));
+  CHECK(of(select(-open_ended < ScalarExpr(-1e38f), kY, open_ended), column({88.7}, 0.1), 5) == std::pair(5.0, 0.0));
+  CHECK(of(select(open_ended < ScalarExpr(3.3e38f), kY, ScalarExpr(1.f)), column({88.7}, 0.1), 5) ==
+        std::pair(1.0, 4.0));
+  CHECK(anything(of(ScalarExpr(1.f) / open_ended, column({88.7}, 0.1))));
+  CHECK(of(kX * kY + kY, column({1e20}, 1e10), 1e20) == infinite);
+  CHECK(anything(of(kX * kX - kY, column({1.85e19}), 1e37)));  // a number where it is one operation
+  CHECK(of(ScalarExpr::constant(ScalarKind::f32, 1) / (kX * kX), column({1e30})) == std::pair(0.0, 0.0));
+  CHECK(is_nan(of(log(kX), column({-2}, 1))));
+  CHECK(anything(of(log(kX), column({0.5}, 1))));
+  CHECK(is_nan(of(kX + kY * exp(kY), column({2}, 0.5), NAN)));
+  CHECK(is_nan(of(kX - kX, column({INFINITY}))));
+  CHECK(is_nan(of(pow(kX, kY), column({-2}, 1), 2.75)));
+  CHECK(anything(of(pow(kX, kY), column({-0.5}, 1), 2.75)));
+  CHECK(of(pow(kX, kY), column({-2}, 1), 3).second == Approx(27 - 8));
+  CHECK(of(select(kX < kY, kX, ScalarExpr(7.f)), column({2}, 0.5), NAN) == std::pair(7.0, 0.0));  // no number is less
+  CHECK(of(select(kX < ScalarExpr(2.f), kY, kY + kY), column({2}, 0.5), INFINITY) == infinite);
+}
+
 TEST_CASE("what has no bound leaves none behind") {
   const ScalarExpr unknown = bit_cast(bit_cast(kX, ScalarKind::u32) >> 1, ScalarKind::f32);
   const auto none = [&](const ScalarExpr& e) {
@@ -107,6 +143,11 @@ TEST_CASE("bounds of what is stored") {
   CHECK(check::bound_of(DType::f32, 2, 0.5, 2) == 0.5);
   CHECK(check::bound_of(DType::f32, 2, 0.5, 2.25) == 0.75);
   CHECK(check::bound_of(DType::f32, NAN, 0, NAN) == 0);
+  CHECK(std::isinf(check::bound_of(DType::f32, NAN, INFINITY, NAN)));  // which may be NaN
+  CHECK(check::bound_of(DType::f32, INFINITY, 0, INFINITY) == 0);
+  CHECK(std::isinf(check::bound_of(DType::f32, INFINITY, 0, 1)));
+  CHECK(check::bound_of(DType::f16, INFINITY, 65520, INFINITY) == 0);  // open-ended: all of it rounds to infinity
+  CHECK(std::isinf(check::bound_of(DType::f16, INFINITY, 65519, INFINITY)));
   CHECK(std::isinf(check::bound_of(DType::f32, NAN, 0, 1)));
   CHECK(std::isinf(check::bound_of(DType::f32, 1, 0, NAN)));
   CHECK(check::bound_of(DType::f8e4m3, 1000, 0, NAN) == 0);  // it holds no infinity

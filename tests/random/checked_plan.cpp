@@ -97,6 +97,12 @@ void CheckedPlan::after(const plan::Dispatch& dispatch) {
   for (const std::size_t t : taps->second) compare(t);
 }
 
+std::string CheckedPlan::op_of(std::size_t tap) const {
+  const std::string name(data_.metadata().at(fmt::format("node.{}", tap)).strings()[0]);  // "x = op (fused away: …)"
+  const auto first = name.find(" = ") + 3;
+  return name.substr(first, name.find(' ', first) - first);
+}
+
 void CheckedPlan::compare(std::size_t tap) {
   const plan::Result& result = plan_.taps[tap].result;
   const DType dtype = plan_.buffers[static_cast<std::size_t>(result.place.buffer)].dtype;
@@ -117,7 +123,7 @@ void CheckedPlan::compare(std::size_t tap) {
                right = check::numbers_of(dtype, want, static_cast<std::int64_t>(run / size));
     for (std::size_t i = 0; i < have.size(); ++i, ++compared_) {
       const double bound = bounds.empty() ? 0 : bfloat_to_float(bounds[r * have.size() + i]);
-      unbounded_ += std::isinf(bound);
+      if (std::isinf(bound)) ++unbounded_[op_of(tap)];
       double error = distance(have[i], right[i]);
       if (!is_float(dtype) && error == 0 && std::memcmp(found + i * size, want + i * size, size) != 0) error = 1;
       if (error > bound)

@@ -26,13 +26,15 @@ class CheckedPlan : public plan_test::InterpretedPlan {
   std::map<std::string, Tensor> replay(std::size_t step);
   const std::vector<std::string>& failures() const { return failures_; }
   std::size_t compared() const { return compared_; }
-  std::size_t unbounded() const { return unbounded_; }
+  /// Of those, how many may be anything, by the operator that ends their dispatch.
+  const std::map<std::string, std::size_t>& unbounded() const { return unbounded_; }
 
  protected:
   void after(const plan::Dispatch& dispatch) override;
 
  private:
   void compare(std::size_t tap);
+  std::string op_of(std::size_t tap) const;
 
   const plan::Plan& plan_;
   const opnf::Reader& data_;
@@ -40,7 +42,8 @@ class CheckedPlan : public plan_test::InterpretedPlan {
   std::vector<std::size_t> turns_;  // by tap
   std::size_t step_ = 0;
   std::vector<std::string> failures_;
-  std::size_t compared_ = 0, unbounded_ = 0;  // elements
+  std::size_t compared_ = 0;  // elements
+  std::map<std::string, std::size_t> unbounded_;
 };
 
 /// The same bits; of floats, a NaN is a NaN. "" if so, else where not.
