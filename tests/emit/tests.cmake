@@ -39,6 +39,10 @@ if(TARGET openinfer_command)
   add_test(NAME emit_cut COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/cut_test.py)
   set_tests_properties(emit_cut PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
+  # Threads of emitted programs under ThreadSanitizer: three projects, compiled with it.
+  add_test(NAME emit_threads COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/threads_test.py)
+  set_tests_properties(emit_threads PROPERTIES LABELS "matrix;release_only" TIMEOUT 900 SKIP_RETURN_CODE 77
+    ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   # Faults planted in emitted kernels: some 80 small compilations.
   add_test(NAME emit_check COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_test.py)
   add_test(NAME emit_check_experts COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/check_experts_test.py)
