@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -33,7 +34,11 @@ void end_on_signal() {
   run::end_child_processes();  // they write into what is removed
   opnf::unfinished::remove_for_the_end();
   if (number == SIGBUS) ::_exit(1);
-  ::kill(::getpid(), number);  // the handler has put the default action back
+  // The handler has put the default action back, but a library may have brought the handler back: NVRTC does.
+  ::signal(number, SIG_DFL);
+  ::kill(::getpid(), number);
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  ::_exit(128 + number);
 }
 
 extern "C" void hand_over(int number) {

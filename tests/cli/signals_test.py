@@ -2,6 +2,7 @@
 """A signal that ends the command: it dies of the signal, the compiler that it waits for ends too, and nothing half-written stays on the disk."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -12,6 +13,26 @@ import tiny_llama
 from harness import COMMAND, Case
 
 SLOW = "#!/bin/sh\n: > started\nsleep 60 &\necho $! > sleeper\nwait\n"
+
+
+# A library with a handler of its own, as NVRTC's compiler has: it brings back the one that it found, and calls that.
+HANDLES_SIGNALS = """
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static struct sigaction found;
+static void theirs(int number) { sigaction(number, &found, 0); found.sa_handler(number); }
+int nvrtcVersion(int* major, int* minor) {
+  sigaction(SIGTERM, 0, &found);
+  struct sigaction own = {.sa_handler = theirs};
+  sigaction(SIGTERM, &own, 0);
+  fclose(fopen("started", "w"));
+  for (;;) pause();
+}
+#define NOTHING(name) int nvrtc##name(void) { return 1; }
+NOTHING(GetNumSupportedArchs) NOTHING(GetSupportedArchs) NOTHING(CreateProgram) NOTHING(DestroyProgram) NOTHING(CompileProgram)
+NOTHING(GetProgramLogSize) NOTHING(GetProgramLog) NOTHING(GetCUBINSize) NOTHING(GetCUBIN)
+"""
 
 
 class Signals(Case):
@@ -32,9 +53,11 @@ class Signals(Case):
             time.sleep(0.01)
         self.assertIsNone(process.poll(), "it ended before it could be interrupted")
         process.send_signal(number)
-        code = process.wait(timeout=60)
-        process.stdin.close()
-        return code
+        try:
+            return process.wait(timeout=60)
+        finally:
+            process.kill()
+            process.stdin.close()
 
     def ends_soon(self, pid):
         """What ended without a parent may stay a zombie where nothing collects it."""
@@ -68,6 +91,14 @@ class Signals(Case):
         code = self.ended_by(signal.SIGTERM, lambda: any(name.endswith(".tmp") for name in os.listdir(self.folder)),
                              "run", "m.oinf", "--prompt-ids", "1,2", "--ids", "-n", "900", "--ignore-eos", "--trace", "t.json", "--stats", "s.json")
         self.assertEqual((code, self.everything()), (-signal.SIGTERM, before))
+
+    def test_while_a_library_handles_signals(self):
+        self.write("library.c", HANDLES_SIGNALS)
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", self.path("library.so"), self.path("library.c")], check=True)
+        self.environment["OPENINFER_NVRTC"] = self.path("library.so")
+        code = self.ended_by(signal.SIGTERM, lambda: os.path.exists(self.path("started")), "emit", "m.oinf", "--device", "turing", "--api", "cuda", "-o", "p")
+        self.assertEqual((code, os.path.exists(self.path("p"))), (-signal.SIGTERM, False))
 
     def test_an_ignored_signal_stays_ignored(self):
         """As nohup and a shell's background job have it."""
