@@ -53,7 +53,7 @@ template <class F>
 Approximate monotone(const Approximate& a, const F& f, double pending) {
   const double middle = f(a.value);
   if (a.error == 0) return {middle, 0, pending};
-  if (std::isnan(a.value)) return {middle, kAnything, pending};
+  if (std::isnan(a.value) || std::isinf(a.error)) return {middle, kAnything, pending};
   const double low = f(a.value - a.error), high = f(a.value + a.error);
   return {middle, std::max(limited(distance(low, middle)), limited(distance(high, middle))), pending};
 }
@@ -274,18 +274,20 @@ class Code {
     std::vector<std::size_t> operands;
   };
   /// A product that overflows may be fused with the sum that takes it, and be a number there.
-  bool may_be_fused(const Step& step, const std::vector<Approximate>& made, std::vector<Approximate> operands) const {
+  bool may_be_fused(const Step& step, const std::vector<Approximate>& made,
+                    const std::vector<Approximate>& operands) const {
     if (step.node.op() != ScalarOp::add && step.node.op() != ScalarOp::sub) return false;
-    const Approximate apart = settled(made_by(step.node, operands), step.node.kind());
-    bool any = false;
-    for (std::size_t o = 0; o < operands.size(); ++o) {
+    const auto overflows = [&](std::size_t o) {
       const std::size_t from = step.operands[o];
-      if (steps_[from].node.op() != ScalarOp::mul || !std::isinf(operands[o].value)) continue;
-      any = any || std::isfinite(made[from].value);
-      operands[o] = made[from];
-    }
-    if (!any) return false;
-    const Approximate fused = settled(made_by(step.node, operands), step.node.kind());
+      return std::isinf(operands[o].value) && std::isfinite(made[from].value) &&
+             steps_[from].node.op() == ScalarOp::mul;
+    };
+    if (!overflows(0) && !overflows(1)) return false;
+    std::vector<Approximate> exact = operands;
+    for (const std::size_t o : {0u, 1u})
+      if (overflows(o)) exact[o] = made[step.operands[o]];
+    const Approximate apart = settled(made_by(step.node, operands), step.node.kind());
+    const Approximate fused = settled(made_by(step.node, exact), step.node.kind());
     return fused.error != 0 || distance(fused.value, apart.value) != 0;
   }
   std::size_t add(const ScalarExpr& e) {

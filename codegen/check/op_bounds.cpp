@@ -241,7 +241,7 @@ Bounded attention(const ExactRun& run) {
 bool may_overflow(const ExactRun& run) {
   double largest = 1, terms = 1;
   for (const Tensor& operand : operands_of(run)) {
-    if (!is_float(operand.dtype())) continue;
+    if (!is_float(operand.dtype()) && !is_block(operand.dtype())) continue;
     terms = std::max(terms, static_cast<double>(operand.count()));
     for (const double x : numbers_of(operand))
       if (std::isfinite(x)) largest = std::max(largest, std::abs(x));

@@ -40,13 +40,19 @@ std::size_t Model::Package::row(Key key) const {
   fail_at(key.at, ErrorCode::not_found, "[model] no tensor \"{}\"{}", key.text, suggest(key.text, keys));
 }
 
+void Model::Package::check_once(opnf::Section section, bool& checked) const {
+  const std::lock_guard lock(sections_mutex_);
+  if (!checked) check_section(reader, section);
+  checked = true;
+}
+
 const opnf::Map& Model::Package::checked_tokenizer() const {
-  std::call_once(tokenizer_checked_, [&] { check_section(reader, opnf::Section::tokenizer); });
+  check_once(opnf::Section::tokenizer, tokenizer_checked_);
   return reader.tokenizer();
 }
 
 const opnf::Map& Model::Package::checked_graphs() const {
-  std::call_once(graphs_checked_, [&] { check_section(reader, opnf::Section::graph); });
+  check_once(opnf::Section::graph, graphs_checked_);
   return reader.graphs();
 }
 

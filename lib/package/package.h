@@ -29,7 +29,11 @@ struct Model::Package {
 
  private:
   // Sections outside the index have a checksum of their own, compared once at first use.
-  mutable std::once_flag tokenizer_checked_, graphs_checked_;
+  // Not by std::call_once: what throws out of that leaves it locked where pthread_once knows of no exceptions, as
+  // ThreadSanitizer's does.
+  void check_once(opnf::Section section, bool& checked) const;
+  mutable std::mutex sections_mutex_;
+  mutable bool tokenizer_checked_ = false, graphs_checked_ = false;
   mutable std::mutex copies_mutex_;
   mutable std::map<std::size_t, std::unique_ptr<std::byte[]>> copies_;
   mutable std::mutex shared_mutex_;
