@@ -17,10 +17,21 @@ namespace {
 /// Elements without a byte address of their own: block formats, packed integers, ternary digits.
 bool is_packed(DType dtype) { return info(dtype).block_size != 1; }
 
+bool can_be_ids(const TensorType& type) { return type.dtype == i32 || type.dtype == i64; }
+
+/// What stands where the ids are expected; and the table, where the two may have been exchanged.
+std::string not_ids(const InferContext& c) {
+  const TensorType &table = c.type(0), &ids = c.type(1);
+  std::string message = fmt::format("ids are i32 or i64, not {} {}", c.describe(1), ids.to_string());
+  if (can_be_ids(table))
+    message += fmt::format("; expected is gather(table, ids), and the table here is {} {}: exchange the two?",
+                           c.describe(0), table.to_string());
+  return message;
+}
+
 std::vector<TensorType> infer_gather(const InferContext& c) {
   const TensorType &table = c.type(0), &ids = c.type(1);
-  if (ids.dtype != i32 && ids.dtype != i64)  // [C1]
-    c.fail(ErrorCode::dtype_mismatch, fmt::format("ids are i32 or i64, not {} {}", c.describe(1), ids.to_string()));
+  if (!can_be_ids(ids)) c.fail(ErrorCode::dtype_mismatch, not_ids(c));   // [C1]
   const std::size_t axis = axis_in(c, 0, c.integer("axis"));             // [C2]
   if (is_packed(table.dtype) && (table.shape.size() != 2 || axis != 0))  // [C3]
     c.fail(ErrorCode::shape_mismatch,

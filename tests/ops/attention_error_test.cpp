@@ -57,6 +57,9 @@ TEST_CASE_METHOD(OperandFixture, "cast_c1") {
 
 TEST_CASE_METHOD(OperandFixture, "gather_c1") {
   CHECK(error_of([&] { (void)gather(w, x); }) == "dtype_mismatch: [gather] ids are i32 or i64, not 'x' f32[N, 6]");
+  CHECK(error_of([&] { (void)gather(i, w); }) ==
+        "dtype_mismatch: [gather] ids are i32 or i64, not 'w' f32[6, 4]; expected is gather(table, ids), and the table "
+        "here is 'i' i32[N]: exchange the two?");
 }
 TEST_CASE_METHOD(OperandFixture, "gather_c2") {
   CHECK(error_of([&] { (void)gather(w, i, 2); }) ==
