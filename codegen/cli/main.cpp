@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <new>
 #include <sstream>
 #include <string>
@@ -22,8 +21,7 @@ namespace {
 /// Ends with that exit code, after one line whatever the message holds.
 int report(std::string message, int code = 1) {
   std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fflush(stdout);
-  fmt::print(stderr, "openinfer: error: {}\n", message);
+  print_beside("openinfer: error: " + message);
   return code;
 }
 

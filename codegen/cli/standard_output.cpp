@@ -2,6 +2,7 @@
 #include "codegen/cli/standard_output.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +18,15 @@ namespace {
   fail(ErrorCode::io_error, "[output] standard output cannot be written: {}", std::strerror(error));
 }
 
+bool out_is_within_line = false;  // as much the process's as standard output is
+
+bool one_terminal() {
+  struct stat out {
+  }, err{};
+  return ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1 && ::fstat(STDOUT_FILENO, &out) == 0 &&
+         ::fstat(STDERR_FILENO, &err) == 0 && out.st_rdev == err.st_rdev;
+}
+
 }  // namespace
 
 void open_standard_files() {
@@ -26,6 +36,14 @@ void open_standard_files() {
 
 void print_out(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) cannot_write(errno);
+  if (!text.empty()) out_is_within_line = text.back() != '\n';
+}
+
+void print_beside(std::string_view line) {
+  std::fflush(stdout);  // in order; if it cannot be written, flush_out says so
+  const bool ends_line = out_is_within_line && one_terminal();
+  if (ends_line) out_is_within_line = false;
+  fmt::print(stderr, "{}{}\n", ends_line ? "\n" : "", line);
 }
 
 void flush_out() {

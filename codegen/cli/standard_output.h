@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Standard output, where a full disk or a closed pipe is an error like any other: every command prints through here.
+// Standard output, where a full disk or a closed pipe is an error like any other: every command prints through here;
+// and what is said beside it.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,6 +17,10 @@ void open_standard_files();
 /// Bytes to standard output, and everything written so far to where it goes. Errors: io_error, with the reason.
 void print_out(std::string_view text);
 void flush_out();
+
+/// A line to standard error. Where standard output is on the same terminal and stands within a line, that line ends
+/// first; a file or a pipe receives what it would without.
+void print_beside(std::string_view line);
 
 template <class... Arguments>
 void print_out(fmt::format_string<Arguments...> format, Arguments&&... arguments) requires(sizeof...(Arguments) > 0) {

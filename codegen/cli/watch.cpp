@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "codegen/cli/run.h"
+#include "codegen/cli/standard_output.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
@@ -109,8 +110,8 @@ void watch(SimSession& session, const std::string& name) try {
       [](const Watched& watched) {
         const auto indices = watched.indices.empty() ? "" : fmt::format("[{}]", fmt::join(watched.indices, ", "));
         const auto where = watched.at ? " at " + watched.at.to_string() : "";
-        fmt::print(stderr, "watch {}{} {} {}{}{}\n", watched.name, indices, openinfer::name(watched.value.dtype),
-                   to_string(watched.value.shape), where, describe(watched.value));
+        print_beside(fmt::format("watch {}{} {} {}{}{}", watched.name, indices, openinfer::name(watched.value.dtype),
+                                 to_string(watched.value.shape), where, describe(watched.value)));
       },
       Location{});
 } catch (const Error& error) {

@@ -343,6 +343,32 @@ class Run(Case):
         self.assertEqual(process.returncode, 0)
         return out.decode()
 
+    def on_a_terminal(self, *arguments):
+        """What a terminal shows that both outputs go to, and what pipes would have had."""
+        code, out, err = self.run_cli(*arguments)
+        leader, follower = pty.openpty()
+        process = subprocess.Popen([COMMAND, *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower)
+        os.close(follower)
+        shown = b""
+        try:
+            while part := os.read(leader, 4096):
+                shown += part
+        except OSError:  # Linux's end of a terminal
+            pass
+        os.close(leader)
+        self.assertEqual(process.wait(timeout=60), code)
+        return shown.decode().replace("\r\n", "\n"), out.decode(), err
+
+    def test_lines_of_both_outputs_on_one_terminal(self):
+        """What is said while an answer stands within a line begins a line of its own; the answer through a pipe has no byte more."""
+        flags = ["run", "m.oinf", "--prompt-ids", "1,2", "--ids", "-n", 3, "--ignore-eos", "--watch", "logits"]
+        shown, out, err = self.on_a_terminal(*flags)
+        ids = out.rstrip("\n").split(",")
+        self.assertEqual(len(ids), 3)
+        watched = [line for line in err.splitlines(True) if line.startswith("watch ")]
+        self.assertEqual(len(watched), 3)
+        self.assertIn(f"{watched[0]}{ids[0]}\n{watched[1]},{ids[1]}\n{watched[2]},{ids[2]}\n", shown)
+
     @staticmethod
     def prompted(stream):
         seen = b""
