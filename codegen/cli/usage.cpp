@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cfloat>
 #include <charconv>
 #include <cmath>
@@ -60,16 +61,27 @@ std::string mismatch(std::string_view what) {
   return fmt::format("{} needs {}", flag, number.starts_with("1 ") ? "a value" : "all of its values");
 }
 
-/// A flag that the command does not have, before its value is taken for something else.
+/// Flags that an empty value may be given to, or that say themselves why not.
+constexpr std::array<const char*, 4> kJudged = {"name", "prompt-ids", "stop", "system"};
+
+/// A flag that the command does not have, before its value is taken for something else; and a value that is empty,
+/// before CLI11 takes the word behind "--flag=" for it: no file or number is.
 void check_flags(const CLI::App& command, int argc, const char* const* argv) {
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--") return;
-    if (!word.starts_with("--")) continue;
+    const bool is_long = word.starts_with("--");
+    if (!is_long && (word.size() != 2 || word[0] != '-')) continue;
     const std::string flag(word.substr(0, word.find('=')));
     const CLI::Option* option = command.get_option_no_throw(flag);
-    if (!option) throw UsageError(fmt::format("{}: {}", command.get_name(), unexpected(command, {flag})));
-    if (option->get_expected_min() > 0 && flag == word) ++i;
+    if (!option && is_long) throw UsageError(fmt::format("{}: {}", command.get_name(), unexpected(command, {flag})));
+    if (!option || option->get_expected_min() == 0) continue;
+    const bool in_one_word = flag != word;
+    const auto is_this = [&](const char* name) { return option->check_lname(name); };
+    if (!in_one_word && ++i == argc) return;
+    const std::string_view value = in_one_word ? word.substr(flag.size() + 1) : argv[i];
+    if (value.empty() && (in_one_word || !std::any_of(kJudged.begin(), kJudged.end(), is_this)))
+      throw UsageError(fmt::format("{}: {} needs a value, and the one given is empty", command.get_name(), flag));
   }
 }
 

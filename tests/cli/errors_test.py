@@ -265,6 +265,14 @@ class Errors(Case):
     def test_name_that_is_empty(self):
         self.package()
         self.fails("emit", "m.oinf", "--device", "x86-64-v3", "--name", "", "-o", "e", says=["'' cannot name", "--name"])
+        for flag in ("--graph", "-o"):
+            self.fails("emit", "m.oinf", "--device", "x86-64-v3", flag, "", says=[f"emit: {flag} needs a value", "empty"], code=2)
+        for flag in ("--watch", "--logits", "--trace", "--stats", "--graph", "--save-state", "--load-state", "--gpu", "--input"):
+            self.fails("run", "m.oinf", flag, "", "-n", 1, says=[f"run: {flag} needs a value", "empty"], code=2)
+        for flag in ("--watch", "--stats", "--prompt-ids", "--seed"):
+            self.fails("run", "m.oinf", f"{flag}=", "-n", 1, says=[f"run: {flag} needs a value", "empty"], code=2)  # not the flag behind it
+        self.fails("run", "m.oinf", "--chat", "--system=", "hello", says=["run: --system needs a value"], code=2)
+        self.works("run", "m.oinf", "--chat", "--system", "", "hello", "-n", 1)  # no words are a message too
 
     def test_wrong_usage(self):
         self.package()
