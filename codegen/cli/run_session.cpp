@@ -47,6 +47,18 @@ std::string simulator_only(const RunOptions& options) try {
 /// Progress, of what takes long.
 void say(const std::string& what) { fmt::print(stderr, "openinfer: {} ...\n", what); }
 
+/// What the simulator records into a file, whose errors are to name what the user calls it and not what it is until it
+/// is whole.
+template <class Work>
+void record(const OutputFile& file, const std::string& path, const Work& work) try {
+  work();
+} catch (const Error& error) {
+  std::string message = error.message();
+  if (const auto at = message.find(file.write_path()); at != message.npos)
+    message.replace(at, file.write_path().size(), path);
+  fail(error.code(), "{}", message);
+}
+
 /// What says of the graph or the machine, and not of what the user gave, that compiled code cannot be had.
 bool is_refusal(ErrorCode code) {
   return code == ErrorCode::unsupported || code == ErrorCode::device_error || code == ErrorCode::io_error;
@@ -162,13 +174,16 @@ SimSession Run::session(std::map<std::string, std::int64_t> dims, std::string wh
 
 void Run::attach(SimSession& session) {
   for (const auto& name : options.watch) watch(session, name);
-  if (trace_) session.trace(trace_->write_path(), Location{});
+  if (trace_) record(*trace_, options.trace, [&] { session.trace(trace_->write_path(), Location{}); });
   stats.load_s = seconds_since(start);
   if (!note_.empty()) fmt::print(stderr, "openinfer: {}\n", note_);
 }
 
 void Run::finish(SimSession& session) {
-  if (trace_) session.stop_trace(Location{}), trace_->commit();
+  if (trace_) {
+    record(*trace_, options.trace, [&] { session.stop_trace(Location{}); });
+    trace_->commit();
+  }
   stats.bytes_read = session.stats().bytes_read;
   if (stats_file_) stats.write(*stats_file_);
   stats.print(chosen.origin);
