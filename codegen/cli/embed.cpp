@@ -122,7 +122,7 @@ void run_embed(const EmbedOptions& options) {
     throw UsageError("embed: --gpu names a device of --backend vulkan");
   if (!options.texts && isatty(STDIN_FILENO))
     throw UsageError("embed: give TEXT…, or one text a line on standard input");
-  const auto texts = options.texts ? *options.texts : texts_of(read_stdin());
+  const auto texts = options.texts ? *options.texts : texts_of(std::string(without_mark(read_stdin())));
   Run run(options.run);
   const auto contract = require_encoder(run);
   const auto sentence = sentence_of(run.model, contract, options);

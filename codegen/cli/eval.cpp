@@ -73,7 +73,7 @@ void measure(EvalText& text, const Tokenizer& tokenizer) {
 
 EvalText read(const EvalOptions& options, const Tokenizer& tokenizer, const RowContract& contract) {
   EvalText text = {.name = options.text, .overlap = options.overlap};
-  const std::string bytes = read_text(options.text);
+  const std::string bytes(without_mark(read_text(options.text)));
   warn_of_missing_bytes(tokenizer, bytes);
   text.ids = tokenizer.encode(bytes, {.parse_special = false});
   text.window = static_cast<std::size_t>(choose_context(options.run, contract, kWindow));

@@ -150,13 +150,18 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
 std::string read_text(const std::string& path) { return read_all(open_text(path).get(), path); }
 
 Graph read_graph(const std::string& path) {
-  return parse_graph(read_all(open_text(path).get(), path, kMaxGraphText + 1), path);
+  return parse_graph(without_mark(read_all(open_text(path).get(), path, kMaxGraphText + 1)), path);
+}
+
+std::string_view without_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
 }
 
 std::string read_stdin() { return read_all(stdin, "standard input"); }
 
 std::vector<TokenId> parse_ids(std::string_view text) {
-  text = trimmed(text);
+  text = trimmed(without_mark(text));
   if (text.starts_with('{') || text.starts_with('[')) return parse_json_ids(text);
   std::vector<TokenId> ids;
   for (const auto word : words(text)) {

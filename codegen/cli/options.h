@@ -27,6 +27,9 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text);
 std::string read_text(const std::string& path);
 std::string read_stdin();
 
+/// The text without the byte order mark that editors put in front of it; it is no part of a prompt.
+std::string_view without_mark(std::string_view text);
+
 /// The graph text in that file or pipe, which is read no further than a graph can be long. Errors: io_error; those of
 /// parse_graph.
 Graph read_graph(const std::string& path);

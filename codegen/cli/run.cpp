@@ -55,7 +55,7 @@ void check_usage(RunOptions& options) {
   if (options.system && !options.chat) throw UsageError("run: --system needs --chat");
   if (tensors || options.prompt || options.prompt_ids || (!options.load_state.empty() && !options.chat)) return;
   if (!isatty(STDIN_FILENO)) {
-    options.prompt = read_stdin();
+    options.prompt = std::string(without_mark(read_stdin()));
     if (options.chat && options.prompt->ends_with('\n')) options.prompt->pop_back();
   } else if (!options.chat) {
     throw UsageError("run: give a PROMPT, --prompt-ids, --chat, or --input and --output");

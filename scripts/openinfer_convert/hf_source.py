@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from . import sentence_files
 from .errors import ConvertError, one_line
 from .hf_tokenizer import read_tokenizer
-from .json_file import flatten, nulls, parse_json, read_bytes, read_json
+from .json_file import flatten, nulls, parse_json, read_json, read_text
 from .npz_file import read_npz
 from .safetensors_file import read_safetensors
 from .source import Source
@@ -96,7 +96,7 @@ class HfSource(Source):
         path = os.path.join(folder, kind.index)
         if not os.path.lexists(path):
             return None
-        found = parse_json(read_bytes(path), path).get("weight_map")
+        found = parse_json(read_text(path), path).get("weight_map")
         if not isinstance(found, dict) or not found:
             raise ConvertError(f"{path}: has no weight_map")
         for name in set(map(str, found.values())):

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import tokenizer_files
 from .errors import ConvertError, one_line
-from .json_file import read_bytes, read_json
+from .json_file import read_json, read_text
 from .pre_tokenizers import GPT2, KINDS, NAMES
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # GGUF's numbers
@@ -307,7 +307,7 @@ def chat_template(folder: str, settings: dict) -> str | None:
     path = os.path.join(folder, "chat_template.jinja")
     if os.path.exists(path):
         try:
-            return read_bytes(path).decode("utf-8")
+            return read_text(path).decode("utf-8")
         except UnicodeDecodeError:
             raise ConvertError(f"{path}: is not UTF-8") from None
     template = read_json(folder, "chat_template.json").get("chat_template", settings.get("chat_template"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 
@@ -48,10 +49,15 @@ def read_bytes(path: str, limit: int = MAX_JSON) -> bytes:
     return raw
 
 
+def read_text(path: str) -> bytes:
+    """A text's bytes, without the byte order mark that editors put in front of it."""
+    return read_bytes(path).removeprefix(codecs.BOM_UTF8)
+
+
 def read_json(folder: str, name: str) -> dict:
     """The file's object; {} if there is no such file."""
     path = os.path.join(folder, name)
-    return parse_json(read_bytes(path), path) if os.path.lexists(path) else {}
+    return parse_json(read_text(path), path) if os.path.lexists(path) else {}
 
 
 def flatten(value: dict, prefix: str = "") -> dict:

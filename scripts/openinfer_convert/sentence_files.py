@@ -8,7 +8,7 @@ import json
 import os
 
 from .errors import ConvertError
-from .json_file import read_bytes, read_json
+from .json_file import read_json, read_text
 
 # Of several modes a model would concatenate the vectors; that is "custom", and graphs refuse it.
 MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_lasttoken": "last",
@@ -32,7 +32,7 @@ def read(folder: str) -> dict:
 def _types(path: str) -> list:
     """The kinds of a model's modules: a list of objects, which JSON files of configurations never are."""
     try:
-        modules = json.loads(read_bytes(path).decode("utf-8"))
+        modules = json.loads(read_text(path).decode("utf-8"))
     except (ValueError, RecursionError):
         raise ConvertError(f"{path}: not JSON") from None
     return [m["type"] for m in modules if isinstance(m, dict) and isinstance(m.get("type"), str)] if isinstance(modules, list) else []

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import hf_tokenizer, spm_file
 from .errors import ConvertError, one_line
-from .json_file import first_repeated, read_bytes, read_json
+from .json_file import first_repeated, read_bytes, read_json, read_text
 
 BEGIN = {"llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3", "gemma3_text", "phi3"}  # add a bos unless told otherwise
 END = {"t5", "mt5", "umt5", "longt5"}
@@ -80,7 +80,7 @@ def _append(out: dict, tokens: list, kind: int):
 
 def _lines(path: str) -> list:
     try:
-        text = read_bytes(path).decode("utf-8")
+        text = read_text(path).decode("utf-8")
     except UnicodeDecodeError:
         raise ConvertError(f"{path}: is not UTF-8") from None
     lines = text.split("\n")

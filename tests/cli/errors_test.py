@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users do wrong: one clear line, exit code 1, nothing left behind."""
 
+import json
 import os
 import resource
 import struct
@@ -13,6 +14,8 @@ import opnf
 from harness import COMMAND, Case
 
 IDS = ["--prompt-ids", "1,2", "--ids", "-n", "1"]
+MARK = b"\xef\xbb\xbf"
+GRAPH = "oig 1\ngraph (x: f32[2]) -> (y: f32[2]) {\n  y = x * x : f32[2]\n  return y\n}\n"
 
 
 class Errors(Case):
@@ -276,6 +279,22 @@ class Errors(Case):
             self.fails("run", "m.oinf", f"{flag}=", "-n", 1, says=[f"run: {flag} needs a value", "empty"], code=2)  # not the flag behind it
         self.fails("run", "m.oinf", "--chat", "--system=", "hello", says=["run: --system needs a value"], code=2)
         self.works("run", "m.oinf", "--chat", "--system", "", "hello", "-n", 1)  # no words are a message too
+
+    def test_byte_order_marks(self):
+        """Editors put them in front of a text; none is part of a prompt, of what is scored, or of a graph."""
+        self.package()
+        for name, text in (("ids", b"104,101"), ("json", b'{"ids": [104, 101]}')):
+            self.assertEqual(self.works("detokenize", "m.oinf", stdin=MARK + text), b"he", name)
+        flags = ["run", "m.oinf", "--ids", "--ignore-eos", "-n", 4, "--backend", "sim"]
+        self.assertEqual(self.works(*flags, stdin=MARK + b"hello"), self.works(*flags, stdin=b"hello"))
+        self.assertNotEqual(self.works("tokenize", "m.oinf", stdin=MARK + b"hello"), self.works("tokenize", "m.oinf", stdin=b"hello"))  # byte for byte
+        text = b"the quick brown fox jumps over the lazy dog"
+        self.write("marked.txt", MARK + text)
+        self.write("plain.txt", text)
+        scores = [json.loads(self.text("eval", "m.oinf", "--text", f"{name}.txt", "--json", "--backend", "sim")) for name in ("marked", "plain")]
+        self.assertEqual(scores[0]["perplexity"], scores[1]["perplexity"])
+        self.write("g.oig", MARK + GRAPH.encode())
+        self.assertEqual(self.text("graph", "--graph", "g.oig"), GRAPH)
 
     def test_wrong_usage(self):
         self.package()

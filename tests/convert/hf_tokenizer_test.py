@@ -166,6 +166,15 @@ class Tokenizer(c.Case):
         (self.folder / "chat_template.jinja").write_text("{{ 'ü' }}\n", "utf-8")
         self.assertEqual(self.section()["chat_template"], "{{ 'ü' }}\n")
 
+    def test_byte_order_marks(self):
+        """Editors put them in front of a text; none is part of it."""
+        plain = self.section(tokenizer_config={"chat_template": "{{ 1 }}"})
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (self.folder / name).write_bytes(b"\xef\xbb\xbf" + (self.folder / name).read_bytes())
+        (self.folder / "chat_template.jinja").write_bytes(b"\xef\xbb\xbf{{ 1 }}")
+        self.assertEqual(self.section().keys(), plain.keys())
+        self.assertEqual(self.section()["chat_template"], "{{ 1 }}")
+
     def test_hostile_vocabularies(self):
         for vocab, message in (({"a": -1}, "token 'a' has the id -1"), ({"a": 2**40}, "a number below"), ({"a": "0"}, "has the id 0"), ({"a": True}, "has the id True"),
                                ({"a": 0, "b": 0}, "'b' and 'a' both have the id 0"), (7, "no model with a vocabulary")):
