@@ -318,7 +318,7 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
       {"MODEL_SUFFIX", cpu ? "cpp" : "comp"},
       {"MODEL_NEEDS", cpu ? "nothing else"
                           : "Vulkan's headers and loader (Debian: libvulkan-dev); a .comp file that was changed is "
-                            "built once its .spv.inc is made again: CMakeLists.txt says how"},
+                            "compiled by glslangValidator, if that is there, else the build says that it is not"},
       {"MODEL_WEIGHTS",
        cpu ? "which is mapped; what lies there as the kernels read it is used in place, the rest laid out as it is read"
            : "which is mapped and uploaded when it is opened"},

@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -34,6 +35,31 @@ class VulkanTensors(Tensors):
         tail = [*self.arrays(1), "--output", "z=z.npy"]
         self.model_fails("--threads", 2, *tail, says=["--threads", "GPU"], code=2)
         self.model_fails("--gpu", "Voodoo", *tail, says=["Voodoo", "llvmpipe"])
+
+    def test_a_shader_that_was_changed(self):
+        """Built where glslangValidator is; else the build says that what runs is older; an error in it is the build's."""
+        project, folder, shader = self.path("copy"), self.path("b"), self.path("copy/device/matmul_W")
+        shutil.copytree(self.project, project, ignore=shutil.ignore_patterns("b"))
+        build(project, folder, "-DGLSLANG_VALIDATOR=OFF")
+        kept, text = self.read(shader + ".spv.inc"), self.read(shader + ".comp")
+
+        def changed(line):
+            self.write(shader + ".comp", text.replace(b"void main() {", b"void main() {\n  " + line))
+            done = subprocess.run(["cmake", "--build", folder], check=False, capture_output=True, text=True)
+            return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+        code, said = changed(b"return;")
+        self.assertEqual((code, self.read(shader + ".spv.inc")), (0, kept), said)
+        self.assertRegex(said, r"matmul_W\.comp is newer than \S*matmul_W\.spv\.inc, which is what will run")
+        subprocess.run(["cmake", "-S", project, "-B", folder, "-UGLSLANG_VALIDATOR"], check=True, capture_output=True)
+        self.assertNotEqual(self.read(shader + ".spv.inc"), kept)
+        code, said = changed(b"nonsense;")
+        self.assertNotEqual(code, 0)
+        self.assertIn("'nonsense' : undeclared identifier", said)
+        code, said = changed(b"return;")
+        self.assertEqual(code, 0, said)
+        self.assertRegex(said, r"Compiling \S*matmul_W\.comp")
+        self.assertRegex(said, r"Building CXX object \S*kernels.cpp")
 
     def test_kernel_timings(self):
         code, out, err = self.model(*self.arrays(7), "--output", "z=z.npy", "--timings")
