@@ -413,6 +413,7 @@ kir::Target target_of(const Device& device) {
           .exact_fma = device.api != Api::vulkan,
           .fast_fma = cpu && (device.has_isa("fma") || device.has_isa("asimd")),
           .panels = cpu,
+          .core_cache = cpu,
           .most_bound_bytes = device.max_storage_buffer_range_bytes,
           .addresses = device.api == Api::vulkan && device.buffer_device_address,
           .tuned = device.tuned};

@@ -186,9 +186,9 @@ class AttentionCode {
     });
   }
 
-  /// On CPUs: the row that is read as far behind this one, so that it is there by then.
+  /// Into a core's cache: the row that is read as far behind this one, so that it is there by then.
   void fetch(const Mem& rows, const Val& at) const {
-    if (!k_.target().panels || k_.target().subgroups != 1) return;
+    if (!k_.target().core_cache) return;
     constexpr int kLine = 64, kAhead = 2048;
     const int size = kir::info(memory_kind(what_.kv)).bytes;
     k_.each("line", (D_ * size + kLine - 1) / kLine,

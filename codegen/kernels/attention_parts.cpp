@@ -301,7 +301,7 @@ int attention_parts_of(const kir::Target& target) { return target.tuned_or("atte
 
 /// A cache of two units has hardly parts, and parts of narrow heads take as long to be put together.
 bool has_attention_parts(const kir::Target& target, const Attention& what) {
-  return target.panels && target.subgroups == 1 && target.lanes >= kTogether && !what.dense && !what.mask &&
+  return target.core_cache && target.subgroups == 1 && target.lanes >= kTogether && !what.dense && !what.mask &&
          what.has_pos && what.rows.value <= kMostRows && what.keys.value > 2 * kUnitVectors * target.lanes &&
          what.head_dim >= kLeastHead && what.head_dim % target.lanes == 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention on CPUs: a workgroup takes neighbouring rows and all query heads of one key/value head. Keys are
-// turned so that lanes are keys, once for all of them, and a key's values serve them all. Matrix units multiply where
-// the target has them and a tile's keys and values are finite (attention_units.h).
+// Attention where shared memory is a core's cache: a workgroup takes neighbouring rows and all query heads of one
+// key/value head. Keys are turned so that lanes are keys, once for all of them, and a key's values serve them all.
+// Matrix units multiply where the target has them and a tile's keys and values are finite (attention_units.h).
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -352,7 +352,7 @@ int attention_tile_rows(const kir::Target& target, const Attention& what) {
 
 /// Turning keys pays where they meet as many lines as registers hold.
 bool has_attention_tiles(const kir::Target& target, const Attention& what) {
-  return target.panels && target.subgroups == 1 && target.lanes > 1 && !what.dense && !what.mask && !what.sinks &&
+  return target.core_cache && target.subgroups == 1 && target.lanes > 1 && !what.dense && !what.mask && !what.sinks &&
          !what.slopes && what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines &&
          what.head_dim % target.lanes == 0;
 }

@@ -128,7 +128,7 @@ Case int8_product_case(kir::Target target, kir::Dot4 dot4, DType weight, std::in
 /// Rows at the end and near the start of a cache in f16, in parts of their keys.
 Case attention_case(kir::Target target) {
   constexpr std::int64_t D = 32, C = 300;
-  target.panels = target.fast_fma = true;
+  target.core_cache = target.fast_fma = true;
   kernels::Attention what = {.name = "attention", .rows = {2}, .keys = {C}, .slots = {1}};
   what.kv = DType::f16;
   what.heads = 6, what.kv_heads = 2, what.head_dim = D;

@@ -102,7 +102,7 @@ TEST_CASE("attention by tiles gives the numbers of the interpreter") {
   if (!have_tiles()) return;
   constexpr std::int64_t kRows = 70, kKeys = 80, kHeads = 6, kKvHeads = 2, kDepth = 64;
   kir::Target target = kTarget;
-  target.panels = true;
+  target.core_cache = true;
   Attention what = {.name = "tiles_attention", .rows = {512, "N"}, .keys = {kKeys}, .slots = {1}};
   what.kv = DType::f16;
   what.heads = kHeads, what.kv_heads = kKvHeads, what.head_dim = kDepth;

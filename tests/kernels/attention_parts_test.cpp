@@ -10,7 +10,7 @@ namespace {
 
 using Problem = AttentionProblem;
 
-kir::Target with_lanes(int lanes) { return {.lanes = lanes, .fast_fma = true, .panels = true}; }
+kir::Target with_lanes(int lanes) { return {.lanes = lanes, .fast_fma = true, .core_cache = true}; }
 
 /// A key in a cache of that many, seen by a row of `heads` query heads.
 Problem deep(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t capacity,
@@ -106,7 +106,7 @@ TEST_CASE("a query or a value that is no number gives none in parts, and only th
   }
 }
 
-TEST_CASE("few rows of a deep cache go in parts, on targets that have panels") {
+TEST_CASE("few rows of a deep cache go in parts, where shared memory is a core's cache") {
   Attention what = rows_form(9, 3, 64);
   what.rows = {1}, what.keys = {4096, "C"}, what.has_pos = true;
   CHECK(has_attention_parts(with_lanes(16), what));

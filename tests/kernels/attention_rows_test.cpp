@@ -9,7 +9,7 @@ using namespace openinfer::kernels;
 
 TEST_CASE("many heads to a key take fewer rows at once, so that their lines fit a stack") {
   const kir::Target units = {.lanes = 16,
-                             .panels = true,
+                             .core_cache = true,
                              .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
   Attention what;
   what.rows = {512, "N"}, what.has_pos = true;

@@ -18,7 +18,7 @@ using Operands = AttentionOperands;
 kir::Target with_units() {
   return {.lanes = 16,
           .fast_fma = true,
-          .panels = true,
+          .core_cache = true,
           .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
 }
 

@@ -43,8 +43,8 @@ bool on_a_device() { return false; }
 
 const std::vector<kir::Target>& targets() {
   static const std::vector<kir::Target> all = {{.lanes = 1, .subgroups = 1},
-                                               {.lanes = 16, .subgroups = 1, .panels = true},
-                                               {.lanes = 8, .subgroups = 1, .panels = true},
+                                               {.lanes = 16, .subgroups = 1, .panels = true, .core_cache = true},
+                                               {.lanes = 8, .subgroups = 1, .panels = true, .core_cache = true},
                                                {.lanes = 8, .subgroups = 4},
                                                {.lanes = 32, .subgroups = 4},
                                                {.lanes = 64, .subgroups = 2}};

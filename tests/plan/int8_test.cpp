@@ -106,7 +106,7 @@ const std::vector<kir::Target> kDotTargets = {{.lanes = 1, .dot4 = Dot4::us},
                                               {.lanes = 16, .dot4 = Dot4::us},
                                               {.lanes = 16, .dot4 = Dot4::us_sat16},
                                               {.lanes = 8, .subgroups = 2, .dot4 = Dot4::ss},
-                                              {.lanes = 16, .dot4 = Dot4::us, .panels = true}};
+                                              {.lanes = 16, .dot4 = Dot4::us, .panels = true, .core_cache = true}};
 
 /// Each activation is off by at most 1/254 of the largest of its block, about a three-hundredth of its own size on
 /// average (a uniform rounding of 1/127 has a deviation of 1/127/√12, largest to mean 3); a sum of many is off by as
@@ -219,6 +219,7 @@ TEST_CASE("fast: prompts over panels go to matrix units of bf16, and the plan sa
   const kir::Target tiles = {.lanes = 16,
                              .dot4 = Dot4::us,
                              .panels = true,
+                             .core_cache = true,
                              .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
   TestPackage package("plan_bf16");
   fill(package);
@@ -246,6 +247,7 @@ TEST_CASE("fast: a plan by matrix units of bf16 computes what the simulator comp
   const kir::Target tiles = {.lanes = 16,
                              .dot4 = Dot4::us,
                              .panels = true,
+                             .core_cache = true,
                              .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
   TestPackage package("plan_bf16");
   fill(package, "q4_0");

@@ -113,7 +113,7 @@ std::string difference_of(const Results& a, const Results& b) {
 }
 
 const kir::Target kTargets[] = {
-    {.lanes = 8}, {.lanes = 1}, {.lanes = 16, .panels = true}, {.lanes = 4, .subgroups = 2}};
+    {.lanes = 8}, {.lanes = 1}, {.lanes = 16, .panels = true, .core_cache = true}, {.lanes = 4, .subgroups = 2}};
 
 /// Every dispatch of a plan against the simulator, by recorded bounds; outputs then have the simulator's bits.
 void check_plan(const Model& model, const Graph& g, unsigned seed, Counts& counts) {
