@@ -13,8 +13,6 @@
 namespace openinfer::plan {
 namespace {
 
-constexpr std::int64_t kPrefillRows = 512;
-
 const DimDecl& dim_of(const GraphData& g, const std::string& symbol) {
   return *std::find_if(g.dims.begin(), g.dims.end(), [&](const DimDecl& d) { return d.name == symbol; });
 }
@@ -36,6 +34,14 @@ void bound_dim(Bounds& dims, const GraphData& g, const std::string& symbol, std:
   dims[symbol] = {std::min(dim.min, *most), *most};
 }
 
+void bound_symbols(Bounds& dims, const GraphData& g, const std::map<std::string, std::int64_t, std::less<>>& at_most) {
+  for (const DimDecl& dim : g.dims) {
+    const auto most = at_most.find(dim.name);
+    if (most != at_most.end() && dim.min <= most->second && most->second <= dim.max)
+      dims.try_emplace(dim.name, dim.min, most->second);
+  }
+}
+
 }  // namespace
 
 std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& options, std::string_view command) {
@@ -52,12 +58,14 @@ std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& opti
     return given;
   }
   const auto rows = row_contract(graph);
+  bound_symbols(dims, g, options.at_most);
   if (!rows) return {{"step", dims}};
   std::vector<EntrySpec> both = {{"decode", dims}, {"prefill", dims}};
   for (const std::string& symbol : {rows->rows_symbol, rows->logit_rows_symbol}) {
     const DimDecl& dim = dim_of(g, symbol);
     both[0].dims[symbol] = {dim.min, std::min(std::max(dim.min, options.batch.value_or(1)), dim.max)};
-    both[1].dims[symbol] = {dim.min, std::min(kPrefillRows, dim.max)};
+    auto& [least, most] = both[1].dims.try_emplace(symbol, dim.min, dim.max).first->second;
+    most = std::min(most, options.prefill_rows.value_or(most));
   }
   return both;
 }

@@ -8,8 +8,8 @@
 #include "codegen/emit/matrix_units.h"
 #include "codegen/emit/project.h"
 #include "codegen/plan/budget.h"
+#include "codegen/plan/entry_points.h"
 #include "codegen/plan/lower.h"
-#include "codegen/plan/size.h"
 #include "codegen/run/cpu_executor.h"
 #include "codegen/run/vulkan_executor.h"
 #include "codegen/run/vulkan_kernel.h"
@@ -20,15 +20,6 @@
 
 namespace openinfer::run {
 namespace {
-
-/// The symbol that the only dimension of that i32 input is; empty if there is none.
-std::string row_symbol(const Graph& graph, std::string_view input) {
-  for (const auto& [name, type] : graph.inputs()) {
-    if (name != input || type.dtype != i32 || type.shape.size() != 1) continue;
-    return plan::lone_symbol(type.shape[0]);
-  }
-  return {};
-}
 
 /// A tensor of the input's dtype from what the user gave.
 Tensor tensor_of(const plan::Buffer& b, const InputValue& value) {
@@ -65,19 +56,11 @@ kir::Target target_for(const Device& device, Numerics numerics) {
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name,
                      const std::map<std::string, std::int64_t, std::less<>>& at_most, Numerics numerics,
                      std::int64_t memory_budget) {
-  plan::PlanOptions options = {.name = std::move(name), .target = target, .numerics = numerics, .entries = {}};
-  const std::string n = row_symbol(graph, "tok"), r = row_symbol(graph, "rows");
-  if (!n.empty() && !r.empty() && n != r)
-    options.entries = {{.name = "decode", .dims = {{n, {1, 1}}, {r, {1, 1}}}}, {.name = "prefill"}};
-  else
-    options.entries = {{.name = "step"}};
-  for (plan::EntrySpec& entry : options.entries)
-    for (const DimDecl& d : graph.data().dims) {
-      const auto limit = at_most.find(d.name);  // one outside of the graph's bounds is refused by who binds it
-      if (limit != at_most.end() && d.min <= limit->second && limit->second <= d.max)
-        entry.dims.try_emplace(d.name, d.min, limit->second);
-    }
-  return plan::lower_within(openinfer::run_passes(graph, compilation_passes()).graph, std::move(options),
+  return plan::lower_within(openinfer::run_passes(graph, compilation_passes()).graph,
+                            {.name = std::move(name),
+                             .target = target,
+                             .numerics = numerics,
+                             .entries = plan::entry_points(graph, {.prefill_rows = {}, .at_most = at_most}, "run")},
                             memory_budget);
 }
 

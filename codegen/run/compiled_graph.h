@@ -20,8 +20,8 @@
 
 namespace openinfer::run {
 
-/// The plan that `run` and `emit` make: a graph over rows (inputs tok i32[N] and rows i32[R]) gets the entry points
-/// "decode" (N = R = 1) and "prefill" (their whole ranges), any other graph "step".
+/// The plan of a session: entry points as emitted programs have (plan/entry_points.h), "prefill" over the graph's whole
+/// ranges.
 /// `at_most`: lower upper bounds of symbols, as a session's sizes.
 /// `numerics`: fast rounds what products of blocks read to 8 bits where the target has integer dot products.
 /// Errors: unsupported, with the user's line, for an operator or a form that no kernel serves.
