@@ -112,7 +112,9 @@ std::string manual(const CLI::App& app) {
          ".TP\n2\nThe command line was wrong.\n"
          ".SH ENVIRONMENT\n"
          ".TP\n\\fBCXX\\fR\nThe compiler of backend cpu; else c++, g++ or clang++.\n"
-         ".TP\n\\fBXDG_CACHE_HOME\\fR\nWhere compiled kernels are kept, in a folder openinfer; else ~/.cache.\n";
+         ".TP\n\\fBXDG_CACHE_HOME\\fR\nWhere compiled kernels are kept, in a folder openinfer; else ~/.cache.\n"
+         ".TP\n\\fBOPENINFER_CACHE_SIZE\\fR\nHow large that folder grows (256MiB; else 1GiB): what was used longest "
+         "ago goes.\n";
 }
 
 }  // namespace

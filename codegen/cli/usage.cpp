@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "codegen/cli/options.h"
+#include "lib/base/byte_size.h"
 #include "lib/base/nearest.h"
 
 namespace openinfer::cli {
@@ -137,16 +138,9 @@ CLI::Validator real_number(double least, double most) {
 
 CLI::Validator size_in_bytes() {
   return {[](std::string& text) {
-            const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
-            const std::string_view unit = std::string_view(text).substr(digits);
-            const auto value = number<double>(std::string_view(text).substr(0, digits));
-            double scale = unit.empty() && value && *value == std::floor(*value) ? 1 : 0;
-            for (const auto& [name, bytes] :
-                 {std::pair<std::string_view, double>{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}})
-              if (unit == name) scale = bytes;
-            if (!value || !(*value * scale >= 1 && *value * scale < 0x1p62))
-              return fmt::format("'{}' is no size such as 64MiB, 1.5GiB or 4096", text);
-            text = fmt::format("{}", static_cast<std::int64_t>(*value * scale));
+            const auto bytes = byte_size(text);
+            if (!bytes) return fmt::format("'{}' is no size such as 64MiB, 1.5GiB or 4096", text);
+            text = std::to_string(*bytes);
             return std::string();
           },
           ""};

@@ -21,6 +21,7 @@
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cpp_tiles.h"
 #include "codegen/run/child_processes.h"
+#include "codegen/run/kernel_cache.h"
 #include "lib/base/fail.h"
 #include "lib/base/temporary_folder.h"
 
@@ -44,48 +45,6 @@ std::string on_path(const std::string& program) {
     if (is_program(candidate)) return candidate;
   }
   return "";
-}
-
-[[noreturn]] void fail_io(const char* what, const fs::path& path, const std::error_code& why) {
-  fail(ErrorCode::io_error, "[cpu] cannot {} {}: {}", what, path.string(), why.message());
-}
-
-std::error_code last_error() { return {errno, std::generic_category()}; }
-
-/// Where compiled kernels are to lie. Of a folder that all users share the name holds our own.
-fs::path cache_path() {
-  if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given == '/') return fs::path(given) / "openinfer";
-  if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".cache" / "openinfer";
-  const char* given = std::getenv("TMPDIR");
-  return fs::path(given && *given == '/' ? given : "/tmp") / fmt::format("openinfer-cache-{}", ::geteuid());
-}
-
-/// What lies in the folder is run: whoever can write to it, or put another in its place, is us.
-void check_ours(const fs::path& folder) {
-  struct stat itself {
-  }, target{};  // they differ where it is a link
-  if (::lstat(folder.c_str(), &itself) != 0 || ::stat(folder.c_str(), &target) != 0)
-    fail_io("use", folder, last_error());
-  if (!S_ISDIR(target.st_mode)) fail_io("use", folder, std::make_error_code(std::errc::not_a_directory));
-  for (const uid_t owner : {itself.st_uid, target.st_uid})
-    if (owner != ::geteuid())
-      fail(ErrorCode::io_error,
-           "[cpu] {} is of user {} and we are user {}: what lies there would be run; name another folder in "
-           "$XDG_CACHE_HOME",
-           folder.string(), owner, ::geteuid());
-  if (target.st_mode & (S_IWGRP | S_IWOTH))
-    fail(ErrorCode::io_error, "[cpu] {} can be written by others (mode {:o}): what lies there would be run; chmod go-w",
-         folder.string(), target.st_mode & 07777u);
-}
-
-fs::path cache_folder() {
-  const fs::path folder = cache_path();
-  std::error_code error;
-  fs::create_directories(folder.parent_path(), error);
-  if (error) fail_io("make", folder.parent_path(), error);
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail_io("make", folder, last_error());
-  check_ours(folder);
-  return folder;
 }
 
 /// The words of a command, as make and CMake take $CXX apart.
@@ -165,18 +124,6 @@ bool is_whole(const fs::path& path) {
   return bytes.compare(size, std::string::npos, seal_of(bytes.substr(0, size))) == 0;
 }
 
-/// Folders that processes which could not clean up left here: of the form that compile() makes, and a day old, which
-/// is longer than a compiler takes. What stays of a compiler that has failed goes with them.
-void remove_left_behind(const fs::path& cache) {
-  const auto old = fs::file_time_type::clock::now() - std::chrono::hours(24);
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(cache, ignored)) {
-    const std::string start = entry.path().stem().extension().string();  // ".so" of HASH.so.XXXXXX
-    if (start == ".so" && entry.is_directory(ignored) && entry.last_write_time(ignored) < old)
-      fs::remove_all(entry.path(), ignored);
-  }
-}
-
 /// Appends. Errors: io_error, with the system's reason.
 void write_file(const fs::path& path, const std::string& text) {
   std::FILE* file = std::fopen(path.c_str(), "ab");
@@ -208,9 +155,10 @@ std::vector<std::string> compiler_flags(const Device& device) {
   return flags;
 }
 
-/// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file.
-void compile(std::vector<std::string> command, const std::vector<std::string>& flags, const std::string& source,
-             const fs::path& library) try {
+/// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file. Returns
+/// the library, in use.
+InputFile compile(std::vector<std::string> command, const std::vector<std::string>& flags, const std::string& source,
+                  const fs::path& library) try {
   remove_left_behind(library.parent_path());
   TemporaryFolder own(library);
   const fs::path& folder = own.path();
@@ -229,9 +177,11 @@ void compile(std::vector<std::string> command, const std::vector<std::string>& f
          why.empty() ? ended : why, folder.string());
   }
   seal(folder / "kernels.so");
+  InputFile made = use_kept(folder / "kernels.so");
   std::error_code error;
   fs::rename(folder / "kernels.so", library, error);
   if (error) fail_io("move the compiled kernels to", library, error);
+  return made;
 } catch (const fs::filesystem_error& error) {
   fail_io("make a folder beside", library, error.code());
 }
@@ -296,13 +246,13 @@ CpuLibrary::CpuLibrary(const plan::Plan& plan, const Device& device, const Compi
   for (const std::string& flag : flags) identity += flag + "\n";
   identity += "sealed\n";  // a library of a version that did not seal it is another one
   const fs::path library = cache_folder() / (content_key(identity + source) + ".so");
-  std::error_code error;
-  const bool there = fs::exists(library, error);
-  if (error) fail_io("read", library, error);
-  if (!there || !is_whole(library)) {
-    if (notice) notice(announcement(there, library));
+  const std::int64_t most_bytes = cache_size_limit();
+  in_use_ = use_kept(library);
+  if (!in_use_ || !is_whole(library)) {
+    if (notice) notice(announcement(in_use_ != nullptr, library));
     const auto start = std::chrono::steady_clock::now();
-    compile(compiler, flags, source, library);
+    in_use_ = compile(compiler, flags, source, library);
+    shrink_cache(most_bytes);
     compile_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   handle_.reset(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL));

@@ -10,6 +10,7 @@
 
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
+#include "lib/base/input_file.h"
 
 namespace openinfer::run {
 
@@ -21,13 +22,12 @@ using CompileNotice = std::function<void(const std::string&)>;
 
 class CpuLibrary {
  public:
-  /// Compiles what is not in the cache: $XDG_CACHE_HOME/openinfer, ~/.cache/openinfer or, without HOME,
-  /// openinfer-cache-UID in the folder for temporary files. There is one file for each content of sources, flags and
-  /// compiler (its path, size and time). What lies there is run: a folder that is another user's, or that others may
-  /// write to, is refused, and what is not as it was written is compiled again. The compiler is $CXX, a command with
-  /// its arguments ("ccache g++"), else c++, g++ or clang++ on the PATH.
-  /// Errors: not_found if there is no compiler; device_error with the compiler's first line if it fails; io_error for
-  /// a cache that cannot be used, with its path.
+  /// Compiles what is not in the cache (kernel_cache.h), which then is made no larger than it may be. There is one file
+  /// for each content of sources, flags and compiler (its path, size and time); what is not as it was written is
+  /// compiled again. The compiler is $CXX, a command with its arguments ("ccache g++"), else c++, g++ or clang++ on the
+  /// PATH.
+  /// Errors: not_found if there is no compiler; device_error with the compiler's first line if it fails; those of the
+  /// cache.
   CpuLibrary(const plan::Plan& plan, const Device& device, const CompileNotice& notice = {});
 
   KernelFunction function(int kernel) const { return functions_[static_cast<std::size_t>(kernel)]; }
@@ -38,6 +38,7 @@ class CpuLibrary {
   struct Unload {
     void operator()(void* handle) const;
   };
+  InputFile in_use_;
   std::unique_ptr<void, Unload> handle_;
   std::vector<KernelFunction> functions_;
   double compile_s_ = 0;

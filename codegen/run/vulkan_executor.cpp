@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "codegen/emit/host_vulkan.h"
+#include "codegen/run/kernel_cache.h"
 #include "codegen/run/placed_weights.h"
 #include "codegen/run/vulkan_host.h"
 #endif
@@ -127,6 +128,7 @@ void VulkanExecutor::State::make_entries(bool timings) {
     entries[e].commands->measure([&](host::Recording& r) { record(e, r); });
   }
   pipelines->keep();
+  shrink_cache(cache_size_limit());
   device->allocate();
   device->upload(uploads);
   uploads.clear();

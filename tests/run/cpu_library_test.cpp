@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "tests/sim/small_llama.h"
@@ -141,6 +142,47 @@ TEST_CASE("what a process that was killed left in the cache goes a day later") {
   CHECK(!fs::exists(kept / "0123.so.aBcDeF"));
   CHECK(fs::exists(kept / "4567.so.aBcDeF"));
   CHECK(fs::exists(kept / "another.folder"));
+}
+
+TEST_CASE("the cache keeps to a size: what was used longest ago goes, what is in use stays") {
+  const Folder folder(fmt::format("openinfer_cpu_library_size.{}", ::getpid()));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  const fs::path kept = folder.path / "openinfer";
+  fs::create_directory(kept);
+  std::ofstream(kept / "old.vkcache") << "pipelines";
+  fs::permissions(kept, fs::perms::owner_all);
+  AnyModel any("run_library_size");
+  int compiled = 0;
+  const auto session = [&](float added) {
+    const Graph g =
+        graph([&](GraphBuilder& b) { b.output("y", b.input("x", f32, {b.dim("N", 1, 40)}) * 2.f + added); });
+    return SimSession(any.model, g, Backend::cpu, {.on_compile = [&](const std::string&) { ++compiled; }});
+  };
+  const auto seven = [](SimSession& s) {
+    return s.run_step({{"x", Tensor(std::vector<float>{3}, {1})}})["y"].data<float>()[0];
+  };
+  std::optional<SimSession> first = session(1);
+  std::uintmax_t size = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(kept))
+    if (entry.path().extension() == ".so") size = entry.file_size();
+  const Setting limit("OPENINFER_CACHE_SIZE", std::to_string(size * 5 / 2));
+  session(2);
+  CHECK(entries(kept) == 3);
+  session(3);  // the pipelines and the second go
+  CHECK(entries(kept) == 2);
+  CHECK(!fs::exists(kept / "old.vkcache"));
+  CHECK(seven(*first) == 7);
+  CHECK(compiled == 3);
+  session(1), session(3);
+  CHECK(compiled == 3);
+  first.reset();
+  session(2);  // the first goes
+  session(3);
+  CHECK(compiled == 4);
+  session(1);
+  CHECK(compiled == 5);
+  const Setting none("OPENINFER_CACHE_SIZE", "much");
+  CHECK_THROWS_WITH(session(1), Catch::Contains("$OPENINFER_CACHE_SIZE is 'much'"));
 }
 
 TEST_CASE("a folder that is called as a compiler is none") {

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ std::string cache_file(const VulkanDevice& device) {
 
 std::vector<char> read_cache(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
+  ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // who makes room there removes what was used longest ago
   FileHead head, wanted;
   if (!in.read(reinterpret_cast<char*>(&head), sizeof head)) return {};
   const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
