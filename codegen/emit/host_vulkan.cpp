@@ -12,6 +12,7 @@
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_steps.h"
 #include "codegen/emit/side_by_side.h"
+#include "formats/opnf/reader.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -100,7 +101,7 @@ class VulkanModel final : public HostModel {
     for (const plan::Kernel& k : plan_.kernels)
       workgroup = std::max(workgroup, static_cast<std::uint32_t>(k.code.target.lanes * k.code.target.subgroups));
     line("const DeviceNeeds& needs() {{\n  static const DeviceNeeds all = {{");
-    line("      .program = \"{}\",", plan_.name);
+    line("      .program = \"{}\",", source_.program);
     line("      .title = \"{}\",", device.title.empty() ? device.name : device.title);
     line("      .vendor = {:#x},", vulkan_vendor_id(device.vendor));
     line("      .lanes = {},", device.lanes);
@@ -172,6 +173,12 @@ std::uint32_t vulkan_vendor_id(std::string_view vendor) {
   for (const auto& [name, id] : kVendors)
     if (name == vendor) return id;
   return 0;
+}
+
+std::string vulkan_program(const plan::Plan& plan, const std::vector<VulkanShader>& shaders) {
+  std::string all;
+  for (const VulkanShader& shader : shaders) all += shader.glsl;
+  return fmt::format("{}-{:016x}", plan.name, opnf::xxh64(all));
 }
 
 std::int64_t shared_memory_bytes(const plan::Plan& plan) {

@@ -26,6 +26,10 @@ std::vector<VulkanShader> vulkan_shaders(const plan::Plan& plan);
 /// Errors: internal for a capability of the SPIR-V that no feature is known for.
 std::vector<std::string> vulkan_features(const plan::Plan& plan, const std::vector<VulkanShader>& shaders);
 
+/// What the program's caches are called: its name and a number for what its shaders hold, which another program that
+/// has its name does not share.
+std::string vulkan_program(const plan::Plan& plan, const std::vector<VulkanShader>& shaders);
+
 /// VkPhysicalDeviceProperties::vendorID of devices of that vendor; 0: unknown.
 std::uint32_t vulkan_vendor_id(std::string_view vendor);
 

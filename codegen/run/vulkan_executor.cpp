@@ -60,7 +60,8 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
   binding.check_indices(options.index_bounds);
   binding.check_rows(options.row_bounds);
   const std::vector<std::string> features = emit::vulkan_features(plan, code);
-  host::DeviceNeeds needs = {.program = plan.name, .title = for_device.title, .vendor = 0};
+  const std::string program = emit::vulkan_program(plan, code);
+  host::DeviceNeeds needs = {.program = program, .title = for_device.title, .vendor = 0};
   needs.lanes = static_cast<std::uint32_t>(for_device.lanes);
   needs.shared_memory_bytes = static_cast<std::uint32_t>(emit::shared_memory_bytes(plan));
   needs.bindings = static_cast<std::uint32_t>(emit::bindings(plan) + 1);

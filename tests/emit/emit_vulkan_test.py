@@ -131,12 +131,22 @@ class VulkanRows(Rows):
                                   capture_output=True, text=True, env=environment, check=True)
             self.assertEqual(done.stdout, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n")
             [file] = os.listdir(self.path("cache/openinfer"))
-            self.assertRegex(file, "^tiny-[0-9a-f]{32}[.]vkcache$")
+            self.assertRegex(file, "^tiny-[0-9a-f]{16}-[0-9a-f]{32}[.]vkcache$")
             whole = self.read(f"cache/openinfer/{file}")
             self.assertGreaterEqual(len(whole), 56)  # our head and the least that Vulkan's cache data has
             self.assertNotEqual(whole, hurt)  # written again
             hurt = whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:]
             self.write(f"cache/openinfer/{file}", hurt)
+
+    def test_pipelines_of_programs_of_one_name(self):
+        """Each has a file of its own, which is there the next time."""
+        np.save(self.path("x.npy"), np.arange(3, dtype="<f4"))
+        for graph, count in (("x * x", 1), ("x + x", 2), ("x * x", 2)):
+            self.write("g.oig", f"oig 1\ngraph (x: f32[3]) -> (y: f32[3]) {{\n  y = {graph}\n  return y\n}}\n")
+            done = self.run_cli("run", self.package, "--backend", "vulkan", "--graph", "g.oig", "--input", "x=x.npy", "--output", "y=y.npy",
+                                env=dict(os.environ, XDG_CACHE_HOME=self.path("cache")))
+            self.assertEqual(done[0], 0, done[2])
+            self.assertEqual(len([name for name in os.listdir(self.path("cache/openinfer")) if name.endswith(".vkcache")]), count)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ namespace {
 
 const DeviceNeeds& needs() {
   static const DeviceNeeds all = {
-      .program = "small",
+      .program = "small-c2f4898e11c384f0",
       .title = "lavapipe, Mesa's Vulkan driver for CPUs",
       .vendor = 0x10005,
       .lanes = 8,
