@@ -3,7 +3,9 @@
 // instruction set does differently is in prelude/.
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 
 #include "codegen/kernel_ir/ir.h"
 
@@ -22,6 +24,11 @@ std::string cpp_records(const kir::Kernel& kernel);
 
 /// The kernel with buffers, parameters and fields called as render_cpp calls them.
 kir::Kernel with_cpp_names(const kir::Kernel& kernel);
+
+/// What compilers are told of every rendered kernel, beside the device's own flags: sums are not contracted, integers
+/// of a graph wrap, and no square root sets errno. Not -fno-trapping-math: with it g++ takes float(int(x)) for
+/// trunc(x), which is -0 where the first is 0.
+inline constexpr std::array<std::string_view, 4> kCppFlags = {"-O3", "-ffp-contract=off", "-fwrapv", "-fno-math-errno"};
 
 /// How a rendered kernel calls elements of that kind in memory: "kernel::f16", "float".
 std::string cpp_memory_type(kir::Kind kind);

@@ -336,7 +336,7 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
              "needed is "
              "compared with what the\ndevice has left before any of it is taken. `--memory-limit 2GiB` "
              "(`Options::memory_limit_bytes`) allows less than that, so that other\nprograms have room.\n"},
-      {"MODEL_FLAGS", fmt::format("{}", fmt::join(device.compiler_flags, ";"))},
+      {"MODEL_FLAGS", fmt::format("{} {}", fmt::join(kCppFlags, " "), fmt::join(device.compiler_flags, " "))},
       {"MODEL_MACHINE", machine_of(device)},
       {"MODEL_NAME", plan.name}};
 }

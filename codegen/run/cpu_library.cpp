@@ -146,11 +146,10 @@ std::string first_error(const fs::path& log) {
   return first;
 }
 
-/// Integers of a graph wrap, hence -fwrapv. Only entry functions are visible: a kernel called exp must not be libm's.
+/// Only entry functions are visible: a kernel called exp must not be libm's.
 std::vector<std::string> compiler_flags(const Device& device) {
-  std::vector<std::string> flags = {"-std=c++20", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"};
-  // Not -fno-trapping-math: with it g++ takes float(int(x)) for trunc(x), which is -0 where the first is 0.
-  flags.insert(flags.end(), {"-ffp-contract=off", "-fwrapv", "-fno-math-errno", "-w"});
+  std::vector<std::string> flags = {"-std=c++20", "-shared", "-fPIC", "-fvisibility=hidden", "-w"};
+  flags.insert(flags.end(), emit::kCppFlags.begin(), emit::kCppFlags.end());
   flags.insert(flags.end(), device.compiler_flags.begin(), device.compiler_flags.end());
   return flags;
 }

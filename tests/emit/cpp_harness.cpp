@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <stdexcept>
 
 #include "codegen/devices/this_cpu.h"
+#include "codegen/emit/cpp.h"
 
 namespace openinfer::emit {
 namespace {
@@ -33,7 +35,7 @@ void write_file(const std::string& path, std::string_view text) { std::ofstream(
 
 bool has(const std::string& compiler) { return shell(compiler + " --version").first; }
 
-constexpr std::string_view kFlags = "-std=c++20 -O3 -fwrapv -ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi";
+constexpr std::string_view kFlags = "-std=c++20 -Wall -Wextra -Wno-psabi";
 
 /// A pointer to anything, so that the harness need not know the types of a kernel's parameters.
 constexpr std::string_view kAny = R"(
@@ -176,8 +178,8 @@ void CppKernels::compile() {
   write_file(folder_.path() + "/kernels.cpp", source());
   const bool here = build_.emulator.empty();
   const std::string command =
-      fmt::format("{1} {2} {3} -Werror {4} {0}/kernels.cpp -o {0}/kernels", folder_.path(), build_.compiler, kFlags,
-                  fmt::join(build_.flags, " "), here ? "-shared -fPIC" : "-static");
+      fmt::format("{1} {2} {5} {3} -Werror {4} {0}/kernels.cpp -o {0}/kernels", folder_.path(), build_.compiler, kFlags,
+                  fmt::join(build_.flags, " "), here ? "-shared -fPIC" : "-static", fmt::join(kCppFlags, " "));
   if (const auto [ok, output] = shell(command); !ok || !output.empty())
     throw std::runtime_error(command + "\n" + output);
   if (!here) return;
