@@ -33,8 +33,11 @@ std::string_view name(Backend backend);
 /// Errors: invalid_argument, with the names there are.
 Backend backend_from_name(std::string_view name);
 
-/// How compiled steps compute. strict: f32 arithmetic. fast: what products with weights in blocks read is rounded to 8
-/// bits, 32 elements with one scale, or in prompts both operands to bf16, as the device has units for (see plan.txt).
+/// How compiled steps compute. strict: f32 arithmetic; of one row with weights in blocks, which CPUs multiply as they
+/// lie in their words, for activations up to 2^96: a larger one may become infinite, which find_nonfinite (simulated)
+/// does not see and --check reports, for no bound allows it. fast: what products with weights in blocks read is rounded
+/// to 8 bits, 32 elements with one scale, or in prompts both operands to bf16, as the device has units for (see
+/// plan.txt).
 enum class Numerics : std::uint8_t { strict, fast };
 /// "strict", "fast".
 std::string_view name(Numerics numerics);
