@@ -79,7 +79,8 @@ Bounded rms_norm(const ExactRun& run) {
 /// y = (x - mean) · r · w + b. The mean's error moves every element of a row alike; the variance feels its square.
 Bounded layer_norm(const ExactRun& run) {
   const Tensor x = run.operand(0);
-  const std::vector<double> numbers = numbers_of(x), w = numbers_of(run.operand(1)), b = numbers_of(run.operand(2));
+  const std::vector<double> numbers = numbers_of(x), w = numbers_of(run.operand(1)),
+                            b = run.has(2) ? numbers_of(run.operand(2)) : std::vector<double>(w.size());
   const double u = sum_unit(x.dtype()), eps = std::get<double>(run.attribute("eps"));
   const std::size_t D = w.size();
   const double sum = roundings_of_sum(static_cast<std::int64_t>(D)) + 4;

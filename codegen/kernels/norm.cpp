@@ -30,8 +30,8 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
       rows.across("i", 0, width, [&](Val i) { sum += term(x[at(i)]); });
       return rows.sum(std::string(sum_name) + "_of_row", sum) * of_width;
     };
-    const Val mean = what.b ? k.let("mean", mean_of("sum", [](Val v) { return v; })) : Val();
-    const auto centred = [&](Val v) { return what.b ? v - mean : v; };
+    const Val mean = what.centred ? k.let("mean", mean_of("sum", [](Val v) { return v; })) : Val();
+    const auto centred = [&](Val v) { return what.centred ? v - mean : v; };
     const Val variance = mean_of("squares", [&](Val v) {
       const Val c = centred(v);
       return c * c;

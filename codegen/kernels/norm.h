@@ -10,12 +10,13 @@
 
 namespace openinfer::kernels {
 
-/// Buffers: x (rows, width), w (width), b (width) of a layer_norm, then y or the tail's. Any float dtypes; sums in f32,
-/// in f64 where x is f64.
+/// Buffers: x (rows, width), w (width), b (width) where there is one, then y or the tail's. Any float dtypes; sums in
+/// f32, in f64 where x is f64.
 struct Norm {
   Extent rows, width;
   DType x = DType::f32, w = DType::f32;
-  std::optional<DType> b = {};  // given: layer_norm
+  bool centred = false;  // layer_norm
+  std::optional<DType> b = {};
   double eps = 1e-5;
   Pointwise tail = {};    // of one given value; its last axis is the row
   std::string int8 = {};  // a buffer that gets the norm as rows of 8-bit blocks besides (int8_rows.h); "": none

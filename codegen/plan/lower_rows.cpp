@@ -77,8 +77,9 @@ void lower_norm(GroupLowering& l) {
                         .width = l.extent(shape.back()),
                         .x = l.dtype(n.operands[0]),
                         .w = l.dtype(n.operands[1]),
+                        .centred = n.op->name == "layer_norm",
                         .eps = std::get<double>(l.attribute(n, "eps"))};
-  if (n.operands.size() > 2) {
+  if (what.centred && n.operands[2] != kNoValue) {
     what.b = l.dtype(n.operands[2]);
     bind["b"] = l.operand(n.operands[2]);
   }

@@ -283,11 +283,11 @@ Pipe l2_norm(std::int64_t axis = -1, double eps = 1e-12);
 /// Source: Zhang & Sennrich 2019, arXiv:1910.07467.
 Value rms_norm(const In& x, const In& w, double eps = 1e-5);
 Pipe rms_norm(const In& w, double eps = 1e-5);
-/// y[…,i] = (x[…,i] − mean) / sqrt(mean((x − mean)²) + eps) · w[i] + b[i].
+/// y[…,i] = (x[…,i] − mean) / sqrt(mean((x − mean)²) + eps) · w[i] + b[i]; without a bias: b is std::nullopt.
 /// Shapes, dtypes, errors: as rms_norm's [C1] [C2].
 /// Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450.
-Value layer_norm(const In& x, const In& w, const In& b, double eps = 1e-5);
-Pipe layer_norm(const In& w, const In& b, double eps = 1e-5);
+Value layer_norm(const In& x, const In& w, const OptionalIn& b, double eps = 1e-5);
+Pipe layer_norm(const In& w, const OptionalIn& b, double eps = 1e-5);
 /// Channels in `groups` of neighbours, each with mean and variance over its channels and all positions behind them:
 /// y[n,c,…] = (x[n,c,…] − mean) / sqrt(variance + eps) · w[c] + b[c].
 /// Shapes: x (N, C, …), w and b (C) → (N, C, …).  Dtypes: x f16|bf16|f32|f64, w and b any float; sums in f32 (f64).

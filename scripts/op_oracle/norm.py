@@ -30,16 +30,16 @@ def rms_norm(oracle, x, w, eps=1e-5, **more):
                 f"sum:{x.shape[-1] // 32 + 9}", scale=[np.nan_to_num(np.abs(y)).astype("f8")], **more)
 
 
-def layer_norm(oracle, x, w, b, eps=1e-5, **more):
+def layer_norm(oracle, x, w, b=None, eps=1e-5, **more):
     wide = x.values.astype(L)
     d = wide - np.mean(wide, axis=-1, keepdims=True)
     r = 1 / np.sqrt(np.mean(d * d, axis=-1, keepdims=True) + L(eps))
-    wb, bb = w.values.astype(L), b.values.astype(L)
+    wb, bb = w.values.astype(L), b.values.astype(L) if b else L(0)
     y = d * r * wb + bb
     # The mean is off by eps · mean|x| times its roundings; that moves d, and 1/σ by as much relative to σ.
     off = np.mean(np.abs(wide), axis=-1, keepdims=True)
     scale = np.abs(wb) * r * (np.abs(d) + off * (1 + np.abs(d) * r)) + np.abs(bb)
-    oracle.case(f"y0 = layer_norm(x0, x1, x2, eps={eps})", [x, w, b], [Typed(x.dtype, y.astype("f8"))],
+    oracle.case(f"y0 = layer_norm(x0, x1{', x2' if b else ''}, eps={eps})", [x, w, b] if b else [x, w], [Typed(x.dtype, y.astype("f8"))],
                 f"sum:{x.shape[-1] // 16 + 12}", scale=[np.nan_to_num(scale).astype("f8")], **more)
 
 
@@ -68,6 +68,8 @@ def cases(oracle):
     symbolic = dict(dims=["N"], shapes=[("N", 8), (8,), (8,)], out_shapes=[("N", 8)])
     layer_norm(oracle, x, w, b, 1e-6, **symbolic)
     softmax(oracle, x, 0, dims=["N"], shapes=[("N", 8)], out_shapes=[("N", 8)])
+    for dtype in FLOATS:
+        layer_norm(oracle, random(oracle.rng, dtype, (3, 37), 4), random(oracle.rng, dtype, 37))
 
 
 def special_rows(oracle):

@@ -165,6 +165,7 @@ TEST_CASE("a norm writes its result and its 8-bit blocks") {
     for (const bool layer : {false, true})
       for (const std::int64_t width : {32, 576}) {
         Norm what = {.rows = {1 << 16, "rows"}, .width = {width}};
+        what.centred = layer;
         if (layer) what.b = DType::f32;
         what.int8 = "blocks";
         Buffers b = {{"x", Data(DType::f32, noise(3 * width))},

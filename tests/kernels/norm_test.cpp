@@ -14,7 +14,7 @@ namespace {
 struct NormCase {
   std::int64_t rows, width;
   DType x, w;
-  bool layer = false, known = true;
+  bool layer = false, known = true, biased = true;
 };
 
 /// What the norm is, in f64, and how far from it sums of `width` rounded terms may be.
@@ -28,7 +28,7 @@ void expected(const NormCase& c, const Buffers& b, std::vector<double>& y, doubl
     for (std::int64_t i = 0; i < c.width; ++i) most = std::max(most, std::abs(x(i)) + std::abs(mean));
     const double scale = 1 / std::sqrt(variance + 1e-5);
     for (std::int64_t i = 0; i < c.width; ++i) {
-      y.push_back((x(i) - mean) * scale * b.at("w")[i] + (c.layer ? b.at("b")[i] : 0));
+      y.push_back((x(i) - mean) * scale * b.at("w")[i] + (c.layer && c.biased ? b.at("b")[i] : 0));
       // The sums' errors grow with their length; behind them come eight more roundings, then the store.
       bound = std::max(
           bound, static_cast<double>(c.width + 8) * eps * (most * scale + 1) * 2 + std::abs(y.back()) * rounding(c.x));
@@ -39,7 +39,8 @@ void expected(const NormCase& c, const Buffers& b, std::vector<double>& y, doubl
 void check(const kir::Target& target, const NormCase& c) {
   const auto extent = [&](std::int64_t n, const char* name) { return c.known ? Extent{n} : Extent{1 << 20, name}; };
   Norm what = {.rows = {1 << 20, "rows"}, .width = extent(c.width, "width"), .x = c.x, .w = c.w};
-  if (c.layer) what.b = c.w;
+  what.centred = c.layer;
+  if (c.layer && c.biased) what.b = c.w;
   Buffers b = {{"x", Data(c.x, noise(c.rows * c.width))},
                {"w", Data(c.w, noise(c.width, 2))},
                {"b", Data(c.w, noise(c.width, 3))},
@@ -64,6 +65,7 @@ TEST_CASE("rms_norm and layer_norm against f64, any target and dtype") {
       check(target, {2, 1, DType::f32, DType::f32, layer});
       check(target, {0, 8, DType::f32, DType::f32, layer});
       check(target, {5, 131, DType::f32, DType::f32, layer, false});
+      check(target, {3, 40, DType::f32, DType::bf16, layer, true, false});
     }
 }
 

@@ -79,6 +79,7 @@ TEST_CASE("norms and softmax with what follows them") {
     b.output("scaled", h * bias + x);
     b.output("normed", h);
     b.output("layered", layer_norm(x, w, bias) * 2.0);
+    b.output("unbiased", layer_norm(x, w, std::nullopt) - bias);
     b.output("last", softmax(x) + bias);
     b.output("middle", softmax(x, 1));
     b.output("first", softmax(x, 0) * x);
