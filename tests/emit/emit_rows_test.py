@@ -192,6 +192,9 @@ class Rows(Emitted):
         code, out, err = self.model("--prompt-ids", "1,2,3", "--max-context", 5, "--generate", 9, "--ignore-eos")
         self.assertEqual((code, out), (0, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n"))
         self.assertIn("the context of 5 is full", err)
+        together = subprocess.run([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1,2,3", "--max-context", "5", "--generate", "9", "--ignore-eos"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+        self.assertTrue(together.stdout.startswith(out + "model: the context of 5 is full\n"), together.stdout)  # as on a terminal
         self.model_fails("--prompt-ids", str(tiny_llama.VOCAB), says=[f"tok[0] is {tiny_llama.VOCAB}", "entries of tok_embeddings"])
 
     def test_bench_and_stats(self):

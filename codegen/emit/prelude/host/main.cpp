@@ -175,6 +175,7 @@ void generate(const Flags& flags) {
   times.prompt_s = seconds_since(start);
 
   start = Clock::now();
+  bool full = false;
   for (std::int64_t n = 0; n < wanted; ++n) {
     const std::int32_t id = greedy(logits);
     const bool end = !flags.ignore_eos && vocabulary.is_end(id);
@@ -184,14 +185,13 @@ void generate(const Flags& flags) {
       std::printf("%s%d", n > 0 ? "," : "", id);
     std::fflush(stdout);
     if (end || n + 1 == wanted) break;
-    if (rows.held() == context) {
-      std::fprintf(stderr, "model: the context of %lld is full\n", static_cast<long long>(context));
-      break;
-    }
+    if (full = rows.held() == context; full) break;
     logits = rows.feed({&id, 1});
     ++times.generate_steps;
   }
   if (wanted > 0) std::printf("\n");
+  std::fflush(stdout);
+  if (full) std::fprintf(stderr, "model: the context of %lld is full\n", static_cast<long long>(context));
   times.generate_s = seconds_since(start);
   say_times(flags, times, model);
 }
