@@ -57,7 +57,7 @@ void run_cost(const CostOptions& options) {
                            .target = emit::target_of(device),
                            .numerics = numerics_from_name(options.numerics),
                            .entries = plan::entry_points(graph, {options.max_context, options.batch, true}, "cost")};
-  if (device.api == Api::cpu && how.numerics == Numerics::fast) how.target.mma = emit::matrix_units(device).shape;
+  if (how.numerics == Numerics::fast) how.target.mma = emit::matrix_units(device).shape;
   const plan::Plan plan = plan::lower_within(graph, how, options.memory_budget);
   const plan::Peaks peaks = peaks_of(device, options.peaks);
   const CostReport report = {options.model, chosen.origin, options.numerics,
