@@ -65,7 +65,7 @@ std::vector<std::string> elements(const Tensor& tensor) {
 
 /// Programs look at inputs only: what those do not say must be certain.
 void check_rows(const plan::RowBound& bound, const plan::EntryPoint& entry) {
-  const auto most = [&](const Dim& dim, bool upper) {
+  const auto bound_of = [&](const Dim& dim, bool upper) {
     return Size(dim).value([&](std::string_view name) {
       const auto& all = entry.symbols;
       const auto symbol = std::find_if(all.begin(), all.end(), [&](const plan::Symbol& s) { return s.name == name; });
@@ -73,7 +73,7 @@ void check_rows(const plan::RowBound& bound, const plan::EntryPoint& entry) {
     });
   };
   if (bound.rows == bound.slots) return;
-  if (const std::int64_t rows = most(bound.rows, true), slots = most(bound.slots, false); rows > slots)
+  if (const std::int64_t rows = bound_of(bound.rows, true), slots = bound_of(bound.slots, false); rows > slots)
     fail_at(
         bound.at, ErrorCode::unsupported,
         "[emit] entry point {}: sdpa takes up to {} rows over {} slots or more, and a row needs one of its own; give "
