@@ -7,12 +7,27 @@
 #include "codegen/check/nvrtc.h"
 #include "codegen/emit/cuda.h"
 #include "codegen/kernel_ir/interpret.h"
+#include "codegen/kernel_ir/ir.h"
 #include "template_run.h"
 
 namespace openinfer::kernels {
 namespace {
 
+constexpr std::int64_t kBlockBytes = 48 << 10;  // of shared memory whose size is known: CUDA C++ programming guide
+
+std::int64_t shared_bytes(const kir::Kernel& k) {
+  std::int64_t bytes = 0;
+  for (const kir::Buffer& b : k.buffers)
+    if (b.space == kir::Space::shared) bytes += std::int64_t{b.count} * kir::info(b.kind).bytes;
+  return bytes;
+}
+
 void compile_once(const kir::Kernel& k) {
+  // Tiles of weights are for the nearest cache of CPUs: no row of CUDA gives them a depth.
+  if (shared_bytes(k) > kBlockBytes) {
+    CHECK(k.target.tuned.contains("tile_depth"));
+    return;
+  }
   static const check::Nvrtc nvrtc;
   static std::set<std::string> done;
   if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
