@@ -174,6 +174,6 @@ TEST_CASE("24 compiled sessions of one package keep their own states in the hand
 }
 
 TEST_CASE("sessions on a Vulkan device keep their own states in the hands of four threads") {
-  if (UNDER_TSAN || !run_test::has_vulkan()) return;  // what drivers do TSan does not see
+  if (!run_test::has_vulkan()) return;
   stress(Backend::vulkan, Model::ReadMode::map, 4, 24 / kFewer);
 }
