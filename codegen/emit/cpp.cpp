@@ -169,6 +169,12 @@ class CppRenderer final : public Renderer {
     const Type of = {Kind::f32, n.type.rate};
     return emit::Renderer::call("bf16_pair", {widened(n.args[0], of), widened(n.args[1], of)});
   }
+  Text bf16_dot(Id id) override {
+    const Node& n = node(id);
+    const Type pair = {Kind::u32, n.type.rate};
+    return emit::Renderer::call("bf16_dot",
+                                {widened(n.args[0], pair), widened(n.args[1], pair), widened(n.args[2], n.type)});
+  }
   Text mma(Id id) override {
     const Node& n = node(id);
     if (n.op == Op::mma) return emit::Renderer::call("mma", {value(n.args[0]), value(n.args[1]), value(n.args[2])});

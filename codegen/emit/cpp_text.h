@@ -50,7 +50,7 @@ inline constexpr auto kCppReserved = std::to_array<std::string_view>(
      "fma",     "gather",    "group",     "half",      "lane",     "lane_sum", "load",     "max",
      "min",     "narrow",    "ramp",      "round",     "scatter",  "select",   "splat",    "sqrt",
      "std",     "store",     "tail",      "widen",     "lane_max", "lane_min", "kernel",   "static_assert",
-     "dot4",    "dot4_us",   "bf16_pair", "load_a",    "load_b",   "store_c",  "mma",      "mma_a",
-     "mma_b",   "mma_c",     "lane_sums"});
+     "dot4",    "dot4_us",   "bf16_pair", "bf16_dot",  "load_a",   "load_b",   "store_c",  "mma",
+     "mma_a",   "mma_b",     "mma_c",     "lane_sums"});
 
 }  // namespace openinfer::emit

@@ -50,6 +50,7 @@ class Renderer {
   virtual Text dot4(kir::Id id) = 0;
   /// Errors: unsupported where the language has none.
   virtual Text bf16_pair(kir::Id id);
+  virtual Text bf16_dot(kir::Id id);
   /// A load or product of fragments, and a store. Errors: unsupported where the language has none.
   virtual Text mma(kir::Id id);
   virtual void mma_store(kir::Id id) { mma(id); }

@@ -86,6 +86,8 @@ Val dot4(Val a, Val b, Val sum);
 Val dot4_us(Val a, Val b, Val sum);
 /// Two numbers as bf16 in 32 bits, the first in the low half.
 Val bf16_pair(Val a, Val b);
+/// sum + the two products of such pairs.
+Val bf16_dot(Val a, Val b, Val sum);
 
 /// One element of a buffer: reads when it is used as a value, writes when it is assigned to.
 class Elem {

@@ -75,6 +75,7 @@ struct Target {
   int lanes = 1;      // a power of two
   int subgroups = 1;  // of a workgroup; a power of two
   Dot4 dot4 = Dot4::none;
+  bool bf16_dot = false;                               // products of pairs of bf16 are faster than those of f32
   bool exact_division = true;                          // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
   bool exact_fma = true;                               // `fma` rounds once; false: Vulkan's may round the product
   bool fast_fma = false;                               // a fused multiply-add of f32 is one instruction
@@ -183,7 +184,9 @@ enum class Op : std::uint8_t {
   bf16_pair,  // args: f32 a, b. u32: both rounded to bf16, to nearest even, a in the low half.
               // What is below 2^-126 in size may be 0 instead:
               // matrix units that multiply bf16 take it so.
-  call,       // .ref: Kernel::functions
+  bf16_dot,  // args: u32 a, u32 b, f32 sum: sum + a0·b0 + a1·b1 of such pairs. Each product and sum is rounded at most
+             // once, to nearest even, in any order; what is below 2^-126 in size, operands too, may be 0 instead.
+  call,      // .ref: Kernel::functions
   // memory and registers
   load,      // .ref buffer; args: element index, for records with .field: block index, place in the field
   read,      // .ref variable; args: place in a tile

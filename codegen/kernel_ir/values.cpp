@@ -108,6 +108,10 @@ Val dot(Op op, const Val& a, const Val& b, const Val& sum) {
 Val dot4(Val a, Val b, Val sum) { return dot(Op::dot4, a, b, sum); }
 Val dot4_us(Val a, Val b, Val sum) { return dot(Op::dot4_us, a, b, sum); }
 Val bf16_pair(Val a, Val b) { return same_kind(Op::bf16_pair, {a, b}, Kind::u32); }
+Val bf16_dot(Val a, Val b, Val sum) {
+  Build& k = builder_of({a, b, sum});
+  return value(k, Op::bf16_dot, Kind::f32, {a.id(), b.id(), k.resolve(sum, Kind::f32)});
+}
 
 // --- memory ---
 

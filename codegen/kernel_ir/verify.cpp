@@ -123,6 +123,10 @@ class Verifier {
     if (n.op == Op::bf16_pair)
       return check(kind(n, 0) == Kind::f32 && kind(n, 1) == Kind::f32 && n.type.kind == Kind::u32, id,
                    "makes a u32 of two f32");
+    if (n.op == Op::bf16_dot)
+      return check(
+          kind(n, 0) == Kind::u32 && kind(n, 1) == Kind::u32 && kind(n, 2) == Kind::f32 && n.type.kind == Kind::f32, id,
+          "takes u32, u32, f32, and makes an f32");
     for (std::size_t i = 0; i < n.args.size(); ++i)
       check(!is_fragment(kind(n, i)), id, "fragments are loaded, multiplied and stored, nothing else");
     const std::size_t first = n.op == Op::select ? 1 : 0;

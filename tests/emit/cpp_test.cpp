@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "codegen/kernel_ir/build.h"
 #include "codegen/kernel_ir/interpret.h"
 #include "openinfer/error.h"
 #include "openinfer/half.h"
@@ -25,9 +26,36 @@ std::string message_of(const std::function<void()>& f) {
   return "";
 }
 
+/// Of C++ alone: pairs of bf16 and their dot products. No number and no product is below 2^-126, which devices may
+/// take for 0; sums meet ties, infinities and NaN.
+Case bf16_case(const kir::Target& target) {
+  constexpr int kCount = 533;
+  kir::Build k("bf16_pairs", target);
+  const kir::Mem a = k.in("a", kir::Kind::f32), b = k.in("b", kir::Kind::u32), c = k.in("c", kir::Kind::f32),
+                 y = k.out("y", kir::Kind::f32);
+  k.for_group("i", 0, k.param("n"), [&](const kir::Val& i) {
+    const kir::Val at = k.let("at", i * 2);
+    y[i] = bf16_dot(bf16_pair(a[at], a[at + 1]), b[i], c[i]);
+  });
+  std::vector<float> pairs = noise(2 * kCount, 1), sums = noise(kCount, 3);
+  std::vector<std::uint32_t> others;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const std::uint32_t low = float_to_bfloat(static_cast<float>(i % 17) - 8.0f), high = float_to_bfloat(sums[i]);
+    others.push_back(low | high << 16);
+    if (i % 5 == 0) sums[i] *= 0x1p-12f;
+    if (i % 31 == 0) pairs[2 * i] = INFINITY;
+    if (i % 37 == 0) pairs[2 * i + 1] = NAN;
+    if (i % 41 == 0) pairs[2 * i + 1] = 3.4e38f;
+  }
+  const Run run = {.memory = {bytes_of(pairs), bytes_of(others), bytes_of(sums), bytes_of(noise(kCount, 4))},
+                   .params = {kCount}};
+  return {.kernel = k.done(), .runs = {run}};
+}
+
 std::vector<Case> all_cases(const kir::Target& target) {
   std::vector<Case> cases = algorithm_cases(target);
   for (Case& c : language_cases(target)) cases.push_back(std::move(c));
+  cases.push_back(bf16_case(target));
   if (target.lanes == 1) return cases;  // templates take time to compile, and have nothing of their own there
   for (Case& c : template_cases(target)) cases.push_back(std::move(c));
   return cases;

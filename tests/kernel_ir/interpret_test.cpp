@@ -184,6 +184,40 @@ TEST_CASE("four bytes at once: the exact sum, or an error where a device would s
   CHECK_THROWS_WITH(dot(Dot4::us_sat16, true, {1, 0, 0, 0}, {-128, 0, 0, 0}), Catch::Contains("undefined"));
 }
 
+TEST_CASE("pairs of bf16: both products and the sum, in f32") {
+  const auto dot = [](float a0, float a1, float b0, float b1, float sum) {
+    Build k("dot", {.lanes = 1});
+    const Mem x = k.in("x", Kind::f32), y = k.out("y", Kind::f32);
+    y[0] = bf16_dot(bf16_pair(x[0], x[1]), bf16_pair(x[2], x[3]), x[4]);
+    std::vector<float> in = {a0, a1, b0, b1, sum}, out(1);
+    interpret(k.done(), {bytes(in), bytes(out)}, {}, 1);
+    return out[0];
+  };
+  CHECK(dot(2, 3, 5, 7, 1) == 32);
+  CHECK(dot(1.00390625f, 0, 1, 0, 0) == 1.0f);  // a tie, to even
+  CHECK(dot(1.01171875f, 0, 1, 0, 0) == 1.015625f);
+  CHECK(dot(1.0078125f, 0, 1.0078125f, 0, 0) == 1.01568603515625f);  // 16 bits, exact
+  CHECK(dot(0x1p-12f, 0x1p-12f, 0x1p-12f, 0x1p-12f, 1) == 1);        // each half a unit of the sum
+  CHECK(std::isnan(dot(0, NAN, 0, 0, 0)));
+  CHECK(std::isnan(dot(INFINITY, 1, 0, 1, 0)));
+  CHECK(dot(INFINITY, 1, 1, 1, 0) == INFINITY);
+  CHECK(std::isnan(dot(1, 1, INFINITY, -INFINITY, 0)));
+  const auto message = [](Kind pair, Kind sum) {
+    try {
+      Build k("dot", {.lanes = 1});
+      const Mem x = k.in("x", pair), s = k.in("s", sum), y = k.out("y", Kind::f32);
+      y[0] = bf16_dot(x[0], x[1], s[0]);
+      k.done();
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(message(Kind::u32, Kind::f32).empty());
+  CHECK_THAT(message(Kind::i32, Kind::f32), Catch::Contains("takes u32, u32, f32"));
+  CHECK_THAT(message(Kind::u32, Kind::f64), Catch::Contains("takes u32, u32, f32"));
+}
+
 TEST_CASE("blocks, tiles and functions") {
   const Record q8 = {"q8", {{"d", Kind::f16, 1}, {"qs", Kind::i8, 4}}};
   struct Q8 {

@@ -164,6 +164,11 @@ inline int dot4_us(int a, int b, int sum) {
 inline unsigned bf16_pair(float a, float b) {
   return narrow<bf16>(a).bits | static_cast<unsigned>(narrow<bf16>(b).bits) << 16;
 }
+/// sum + the products of two pairs of bf16.
+inline float bf16_dot(unsigned a, unsigned b, float sum) {
+  sum += bitcast<float>(a & 0xffff0000u) * bitcast<float>(b & 0xffff0000u);
+  return sum + bitcast<float>(a << 16) * bitcast<float>(b << 16);
+}
 
 #if LANES > 1
 // --- vectors ---
@@ -291,6 +296,11 @@ inline auto bf16_pair(V a, V b) {
   typename Vector<unsigned, lanes_of<V>>::type v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = bf16_pair(a[i], b[i]);
   return v;
+}
+template <IsVector V, IsVector F>
+inline F bf16_dot(V a, V b, F sum) {
+  sum += (F)(a & 0xffff0000u) * (F)(b & 0xffff0000u);
+  return sum + (F)(a << 16) * (F)(b << 16);
 }
 
 // --- memory ---

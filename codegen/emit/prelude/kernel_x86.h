@@ -117,6 +117,10 @@ inline u32x16 bf16_pair(f32x16 a, f32x16 b) {
   const i32x16 pairs = ramp<i32x16>(0x00100000, 0x00010001);                  // places 0, 16, 1, 17, …
   return (u32x16)_mm512_permutexvar_epi16((__m512i)pairs, halves);
 }
+/// What is below 2^-126, before or after, becomes 0.
+inline f32x16 bf16_dot(u32x16 a, u32x16 b, f32x16 sum) {
+  return (f32x16)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+}
 #endif
 
 #if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && LANES == 16
