@@ -188,6 +188,7 @@ constexpr Field kFields[] = {
     field<&D::dot4_accelerated>("dot4_accelerated", "", both, "one instruction (us_sat16: two); otherwise spelled out"),
     field<&D::mma>("mma", "", both, "matrix fragments, MxNxK:operands:sum"),
     field<&D::denormals_preserved>("denormals_preserved", "", both, "f32; otherwise they may be flushed to zero"),
+    field<&D::bf16_dot>("bf16_dot", "", cpu, "two bf16 products into an f32 by one instruction, above the rate of f32"),
     field<&D::isa>("isa", "", cpu, "instruction sets that emitted code may use"),
     field<&D::compiler_flags>("compiler_flags", "", cpu, "what gives g++ and clang++ that isa"),
     field<&D::threads>("threads", "", cpu, "hardware threads; unknown: asked at run time"),
@@ -200,6 +201,7 @@ constexpr Field kFields[] = {
     field<&D::read_gb_per_s>("read_gb_per_s", "GB/s", both, "memory, 10^9 bytes"),
     field<&D::f32_gflop_per_s>("f32_gflop_per_s", "GFLOP/s", both, "outside matrix units; a multiply-add is two"),
     field<&D::int8_gop_per_s>("int8_gop_per_s", "GOP/s", both, "dense, by the fastest unit there is"),
+    field<&D::bf16_gflop_per_s>("bf16_gflop_per_s", "GFLOP/s", cpu, "dense, sums in f32, by the fastest unit there is"),
     {"tuned", "", "template parameters", identity, get_tuned, set_tuned},
 };
 // clang-format on

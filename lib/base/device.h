@@ -77,6 +77,7 @@ struct Device {
   bool dot4_accelerated = false;     // one instruction, or the driver spells it out
   std::vector<MmaShape> mma;         // empty: no matrix units that the api reaches
   bool denormals_preserved = false;  // f32; otherwise they may be flushed to zero
+  bool bf16_dot = false;             // CPU: sums of two products of bf16 in one instruction, above the rate of f32
 
   // How it is compiled for.
   std::vector<std::string> isa;  // CPU: "avx2", "f16c", … by the names of GCC's -m flags, or Arm's extensions
@@ -91,9 +92,10 @@ struct Device {
   std::optional<std::int64_t> l3_bytes;             // CPU: one domain that shares it
 
   // Peaks of the reference product, for rooflines. Unknown until measured where no document has them.
-  std::optional<double> read_gb_per_s;    // memory, 10^9 bytes
-  std::optional<double> f32_gflop_per_s;  // outside matrix units; a multiply-add is two
-  std::optional<double> int8_gop_per_s;   // dense, with matrix units where `mma` has an i8 shape
+  std::optional<double> read_gb_per_s;     // memory, 10^9 bytes
+  std::optional<double> f32_gflop_per_s;   // outside matrix units; a multiply-add is two
+  std::optional<double> int8_gop_per_s;    // dense, with matrix units where `mma` has an i8 shape
+  std::optional<double> bf16_gflop_per_s;  // CPU: dense, sums in f32, with matrix units where `mma` has a bf16 shape
 
   std::map<std::string, int, std::less<>> tuned;  // template parameters: "matvec_run", …
 

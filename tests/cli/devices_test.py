@@ -13,9 +13,9 @@ from harness import Case
 KEYS = """name title vendor architecture class apis api driver reference_product lanes subgroup_size_min subgroup_size_max
 subgroup_size_control subgroups registers_per_lane max_workgroup_size max_group_count_x max_group_count_y subgroup_ops
 shared_memory_bytes max_storage_buffer_range_bytes storage_buffer_alignment_bytes push_constant_bytes buffer_device_address
-unified_memory storage_8bit storage_16bit int8_arithmetic f16_arithmetic dot4 dot4_accelerated mma denormals_preserved isa
-compiler_flags threads l1d_bytes l2_bytes l3_bytes cuda_archs compute_units cache_line_bytes read_gb_per_s f32_gflop_per_s
-int8_gop_per_s tuned""".split()
+unified_memory storage_8bit storage_16bit int8_arithmetic f16_arithmetic dot4 dot4_accelerated mma denormals_preserved bf16_dot
+isa compiler_flags threads l1d_bytes l2_bytes l3_bytes cuda_archs compute_units cache_line_bytes read_gb_per_s f32_gflop_per_s
+int8_gop_per_s bf16_gflop_per_s tuned""".split()
 
 
 class Devices(Case):

@@ -108,6 +108,9 @@ TEST_CASE("CPUs name what they are compiled with, CUDA devices what NVRTC compil
       CHECK((device.lanes != 8 || device.has_isa("avx2")));
       CHECK((device.dot4 != Dot4::ss || device.has_isa("dotprod")));
       CHECK((device.dot4 != Dot4::us || device.has_isa("avx512vnni") || device.has_isa("avxvnni")));
+      CHECK((!device.bf16_dot || device.has_isa("avx512bf16")));
+      if (device.bf16_dot && device.f32_gflop_per_s)
+        CHECK(device.bf16_gflop_per_s.value_or(0) > *device.f32_gflop_per_s);
       CHECK(device.max_workgroup_size == device.lanes);
     } else {
       CHECK(device.isa.empty());

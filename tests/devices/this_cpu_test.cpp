@@ -34,8 +34,10 @@ X86Registers with_avx512(std::uint64_t xcr0) {
 
 bool has(const Names& isa, std::string_view name) { return std::find(isa.begin(), isa.end(), name) != isa.end(); }
 
-Device described(std::string machine, Names isa) {
-  return describe_cpu({std::move(machine), "V", "T", std::move(isa), 3, 32768, std::nullopt, std::nullopt}).device;
+Device described(std::string machine, Names isa, std::string vendor = "V") {
+  return describe_cpu(
+             {std::move(machine), std::move(vendor), "T", std::move(isa), 3, 32768, std::nullopt, std::nullopt})
+      .device;
 }
 
 /// The words behind "flags" (x86) or "Features" (Arm) in /proc/cpuinfo.
@@ -108,6 +110,12 @@ TEST_CASE("an isa decides lanes, dot4 and flags") {
   Names alder_lake = v3;
   alder_lake.emplace_back("avxvnni");
   CHECK(described("x86_64", alder_lake).dot4 == Dot4::us);
+  Names zen5 = v4;
+  zen5.emplace_back("avx512bf16");
+  CHECK_FALSE(wide.bf16_dot);
+  CHECK_FALSE(described("x86_64", zen5).bf16_dot);  // of a vendor that nobody measured
+  CHECK(described("x86_64", zen5, "AMD").bf16_dot);
+  CHECK_FALSE(described("x86_64", v4, "AMD").bf16_dot);
   CHECK(described("x86_64", {"sse3"}).compiler_flags == Names{"-march=x86-64", "-msse3"});
   CHECK(wide.threads == 3);
   CHECK(wide.l1d_bytes == 32768);
