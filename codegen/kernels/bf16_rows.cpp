@@ -15,7 +15,7 @@ TemplateKernel to_bf16(const kir::Target& target, const ToBf16& what) {
   rows.each([&](const kir::Val& row) {
     rows.across("i", 0, width, [&](const kir::Val& i) { y[row * stride + i] = f32_of(x[row * width + i]); });
   });
-  return {.kernel = k.done(), .grid = rows.grid(), .reason = "rows of bf16 for matrix units"};
+  return {.kernel = k.done(), .grid = rows.grid(), .reason = "rows of bf16"};
 }
 
 }  // namespace openinfer::kernels

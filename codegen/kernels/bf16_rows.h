@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of activations rounded to bf16, for matrix units that multiply bf16 (numerics fast). Rows lie a little farther
+// Rows of activations rounded to bf16, for what multiplies bf16 (numerics bf16 and fast): matrix units, dot products of
+// pairs. Rows lie a little farther
 // apart than they are wide: where widths are powers of two all rows would meet in the same few sets of a cache. Behind
 // the last row there is room for the rest of a tile, whatever lies there: results of those rows are not stored.
 #pragma once

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "codegen/kernels/bf16_rows.h"
 #include "codegen/kernels/panel_code.h"
 #include "codegen/kernels/product_parts.h"
 
@@ -32,7 +33,7 @@ bool has_float_rows(const Product::Weight& w) {
   return w.layout == Layout::rows && w.by_rows && number && !w.affine;
 }
 /// Elements of a row that are turned at once.
-int piece_run(const kir::Target& target) { return std::min(target.lanes, kPanelBlock); }
+int piece_run(const kir::Target& target) { return std::clamp(target.lanes, 2, kPanelBlock); }
 
 /// A workgroup's columns for a chunk of rows. A subgroup has panels of its own, a lane columns of its own: what a lane
 /// reads of the tiles in shared memory it has written itself.
@@ -44,9 +45,11 @@ class OuterTiles {
         wide_(std::min(k_.lanes(), kPanelRows)),
         panels_(k_.target().tuned_or("tile_panels", 2)),
         depth_(groups_at_once(k_.target())),
-        tile_rows_(k_.target().tuned_or("tile_rows", 4)) {
+        tile_rows_(k_.target().tuned_or("tile_rows", 4)),
+        pairs_(p.what().bf16),
+        x_stride_(pairs_ ? bf16_stride(p.K()) / 2 : p.K()) {
     const int subgroups = k_.target().subgroups;
-    w_tile_ = k_.shared("w_tile", Kind::f32, subgroups * depth_ * kPanelBlock * width());
+    w_tile_ = k_.shared("w_tile", element(), subgroups * depth_ * steps() * width());
     const std::size_t at_once = p.weights_at(0).size();
     for (std::size_t i = 0; i < at_once; ++i)
       sum_tiles_.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), Kind::f32,
@@ -73,10 +76,14 @@ class OuterTiles {
   int vectors() const { return width() / k_.lanes(); }
   /// The last tile may have rows behind those that there are.
   int sum_rows() const { return p_.tile() + kRestRows - 1; }
+  /// What x and the tile of weights have, a place for one k or, of bf16, for a pair.
+  Kind element() const { return pairs_ ? Kind::u32 : Kind::f32; }
+  /// Such places along a group.
+  int steps() const { return pairs_ ? kPanelBlock / 2 : kPanelBlock; }
   Val columns_of(std::size_t weight) const { return value_of(k_, p_.what().weights[weight].columns); }
   /// Where the subgroup's part of something in shared memory starts.
   Val own(const Val& at, int size) const { return k_.target().subgroups == 1 ? at : k_.subgroup() * size + at; }
-  Val w_at(const Val& at) const { return own(at, depth_ * kPanelBlock * width()); }
+  Val w_at(const Val& at) const { return own(at, depth_ * steps() * width()); }
   Val sum_at(const Val& at) const { return own(at, sum_rows() * width()); }
 
   void own_columns(std::size_t place, const Val& start) const {
@@ -109,8 +116,8 @@ class OuterTiles {
         1, depth_);
   }
 
-  /// Elements [32 · first, 32 · (first + here)) of the columns as w_tile[k][column]. Behind the last panel that one
-  /// again: its sums are not stored.
+  /// Elements [32 · first, 32 · (first + here)) of the columns as w_tile[k][column], or [pair of k][column]. Behind the
+  /// last panel that one again: its sums are not stored.
   void decode(std::size_t weight, const Val& start, const Val& first, const Val& here) const {
     const StoredMatrix& w = p_.weight(weight);
     const PanelCode& code = w.panel();
@@ -129,7 +136,7 @@ class OuterTiles {
         prefetch({slot, k_.lane_in(kPanelRows), in_block}, code);
         for (int v = 0; v < of_panel; ++v)
           decode_group({slot, k_.lane_in(kPanelRows) + v * wide_, in_block}, code,
-                       k_.let("to", g * (kPanelBlock * width()) + (panel * of_panel + v) * k_.lanes()));
+                       k_.let("to", g * (steps() * width()) + (panel * of_panel + v) * k_.lanes()));
       });
     });
   }
@@ -141,12 +148,15 @@ class OuterTiles {
       const Val scale = k_.let("scale", code.scale(block, s));
       k_.for_("word", s * words, (s + 1) * words, [&](const Val& number) {
         const Val word = k_.let("quants", code.word(block, number));
-        const Val at = k_.let("w_at", to + number * (4 * width()));
-        k_.each("byte", 4, [&](const Val& byte) {
+        const Val at = k_.let("w_at", to + number * (steps() / 8 * width()));
+        const auto decoded = [&](const Val& byte, const Val& half) {
+          const Val q = code.quant(word, fifth, number, byte, half);
+          return code.has_minimum ? mul_add(k_, scale, q, low) : scale * q;
+        };
+        k_.each(pairs_ ? "pair" : "byte", steps() / 8, [&](const Val& i) {
           k_.each("half", code.parts, [&](const Val& half) {
-            const Val q = code.quant(word, fifth, number, byte, half);
-            w_tile_[w_at(at + (byte + half * 16) * width() + k_.lane())] =
-                code.has_minimum ? mul_add(k_, scale, q, low) : scale * q;
+            w_tile_[w_at(at + (i + half * (steps() / 2)) * width() + k_.lane())] =
+                pairs_ ? bf16_pair(decoded(i * 2, half), decoded(i * 2 + 1, half)) : decoded(i, half);
           });
         });
       });
@@ -169,8 +179,11 @@ class OuterTiles {
           k_.for_lanes("j", 0, run, [&](const Val& j) { piece_[c * stride + j] = as(w[from + j], Kind::f32); });
         });
         k_.barrier();
-        k_.for_("j", 0, run, [&](const Val& j) {
-          w_tile_[(step * run + j) * width() + v * k_.lanes() + k_.lane()] = piece_[k_.lane() * stride + j];
+        const int places = run / (kPanelBlock / steps());
+        k_.for_("j", 0, places, [&](const Val& j) {
+          const Val from = k_.lane() * stride;
+          w_tile_[(step * places + j) * width() + v * k_.lanes() + k_.lane()] =
+              pairs_ ? bf16_pair(piece_[from + j * 2], piece_[from + j * 2 + 1]) : Val(piece_[from + j]);
         });
         k_.barrier();
       });
@@ -197,19 +210,18 @@ class OuterTiles {
 
   /// sums[row + m] += Σ over the tile's k, for tile_rows rows.
   void rows_times_tile(const Mem& sums, const Val& row, const Val& first, const Val& here) const {
-    const Val x_row = k_.let("x_row", (p_.first_row() + row) * p_.K() + first * kPanelBlock);
-    const auto fetch_next = [&](const Val& g) { prefetch_rows(k_.let("x_group", x_row + g * kPanelBlock)); };
+    const Val x_row = k_.let("x_row", (p_.first_row() + row) * x_stride_ + first * steps());
+    const auto fetch_next = [&](const Val& g) { prefetch_rows(k_.let("x_group", x_row + g * steps())); };
     add_tile(sums, row, tile_rows_, here, fetch_next, [&](const Val& k) -> RowsAt {
       const Val at = k_.let("x_at", x_row + k);  // the rows lie apart by a number that is known: one address serves all
-      return [this, at](const Val& m) { return p_.x_memory()[at + m * p_.K()].load(); };
+      return [this, at](const Val& m) { return p_.x_memory()[at + m * x_stride_].load(); };
     });
   }
   /// The same for rows of which there may be fewer: the last one again, whose sums nobody reads.
   void rest_times_tile(const Mem& sums, const Val& row, const Val& rows, const Val& first, const Val& here) const {
     const Tile x_rows = k_.tile("x_row", kRestRows, Kind::i32, kir::Rate::subgroup);
-    k_.each("m", kRestRows, [&](const Val& m) {
-      x_rows[m] = (p_.first_row() + min(row + m, rows - 1)) * p_.K() + first * kPanelBlock;
-    });
+    k_.each("m", kRestRows,
+            [&](const Val& m) { x_rows[m] = (p_.first_row() + min(row + m, rows - 1)) * x_stride_ + first * steps(); });
     add_tile(sums, row, kRestRows, here, {}, [&](const Val& k) -> RowsAt {
       return [this, x_rows, k](const Val& m) { return p_.x_memory()[x_rows[m] + k].load(); };
     });
@@ -217,11 +229,11 @@ class OuterTiles {
   /// A group of the rows behind the tile: each row's lines are few, and far from the next row's.
   void prefetch_rows(const Val& x_group) const {
     if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0) return;
-    const int element = info(p_.what().x).block_bytes, in_line = kLine / element;
-    const std::int64_t ahead = p_.K() * tile_rows_ * element;
+    const int bytes = pairs_ ? kir::info(element()).bytes : info(p_.what().x).block_bytes, in_line = kLine / bytes;
+    const std::int64_t ahead = x_stride_ * tile_rows_ * bytes;
     k_.each("m", tile_rows_, [&](const Val& m) {
-      k_.each("line", std::max(kPanelBlock / in_line, 1), [&](const Val& line) {
-        k_.prefetch(p_.x_memory()[x_group + (m * p_.K() + line * in_line)], static_cast<int>(ahead));
+      k_.each("line", std::max(steps() / in_line, 1), [&](const Val& line) {
+        k_.prefetch(p_.x_memory()[x_group + (m * x_stride_ + line * in_line)], static_cast<int>(ahead));
       });
     });
   }
@@ -232,20 +244,20 @@ class OuterTiles {
     k_.for_("g", 0, here, [&](const Val& g) {
       if (fetch_next) fetch_next(g);
       const auto one = [&](const Val& j) {
-        const Val k = k_.let("k", g * kPanelBlock + j);
+        const Val k = k_.let(pairs_ ? "pair" : "k", g * steps() + j);
         const Val at = k_.let("w_at", w_at(k * width()));
         const RowsAt rows_at = x(k);
-        const Tile w = k_.tile("w", vectors(), Kind::f32);
+        const Tile w = k_.tile("w", vectors(), element());
         k_.each("v", vectors(), [&](const Val& v) { w[v] = w_tile_[at + v * k_.lanes() + k_.lane()]; });
         k_.each("m", rows, [&](const Val& m) {
-          const Val x_k = k_.let("x_k", as(rows_at(m), Kind::f32));
+          const Val x_k = k_.let("x_k", as(rows_at(m), element()));
           k_.each("v", vectors(), [&](const Val& v) {
             const Val place = m * vectors() + v;
-            sum[place] = mul_add(k_, w[v], x_k, sum[place]);
+            sum[place] = pairs_ ? bf16_dot(w[v], x_k, sum[place]) : mul_add(k_, w[v], x_k, sum[place]);
           });
         });
       };
-      k_.for_("j", 0, kPanelBlock, one, kUnroll);
+      k_.for_("j", 0, steps(), one, kUnroll);
     });
     k_.each("m", rows, [&](const Val& m) {
       k_.each("v", vectors(), [&](const Val& v) {
@@ -278,17 +290,34 @@ class OuterTiles {
   int panels_;  // side by side, or as many times the lanes where there are more of them
   int depth_;   // in groups of 32
   int tile_rows_;
+  bool pairs_;             // of bf16: x and W
+  std::int64_t x_stride_;  // of rows, in elements of their memory
   Mem w_tile_, piece_;
   std::vector<Mem> sum_tiles_;  // of weights whose columns meet in one tail
 };
 
 }  // namespace
 
-std::string why_no_outer_tiles(const kir::Target& target, const Product& what) {
+namespace {
+
+/// Of any weights.
+std::string why_no_tiles(const kir::Target& target, const Extent& rows, std::int64_t K) {
   if (groups_at_once(target) == 0) return "the device has no depth for tiles of weights";
-  if (what.rows.value < kFewestRows) return fmt::format("at most {} rows", what.rows.value);
-  if (what.experts || what.int8 || what.bf16 || what.x == DType::f64) return "x is no plain rows of f32 sums";
-  if (what.inner.value % kPanelBlock != 0) return fmt::format("{} is no multiple of {}", what.inner.value, kPanelBlock);
+  if (rows.value < kFewestRows) return fmt::format("at most {} rows", rows.value);
+  return K % kPanelBlock == 0 ? "" : fmt::format("{} is no multiple of {}", K, kPanelBlock);
+}
+
+}  // namespace
+
+std::string why_no_bf16_tiles(const kir::Target& target, const Extent& rows, std::int64_t K) {
+  if (!target.bf16_dot) return "no kernel for the device multiplies bf16 faster than f32";
+  return why_no_tiles(target, rows, K);
+}
+
+std::string why_no_outer_tiles(const kir::Target& target, const Product& what) {
+  if (what.experts || what.int8 || what.x == DType::f64) return "x is no plain rows of f32 sums";
+  const auto& why = what.bf16 ? why_no_bf16_tiles : why_no_tiles;
+  if (std::string no = why(target, what.rows, what.inner.value); !no.empty()) return no;
   for (const Product::Weight& w : what.weights) {
     if (w.layout != Layout::panel16 && !has_float_rows(w)) return w.name + " is neither panels nor rows of floats";
     if (has_float_rows(w) && target.subgroups != 1) return "rows are turned by one subgroup";
@@ -301,13 +330,16 @@ TemplateKernel outer_tiles(const kir::Target& target, const Product& what) {
   if (const std::string why = why_no_outer_tiles(target, what); !why.empty()) k.fail("no tiles of weights: " + why);
   // To turn rows costs more than to decode panels: more rows of x share it.
   const bool turns = std::any_of(what.weights.begin(), what.weights.end(), has_float_rows);
-  ProductParts p(k, what, target.tuned_or("outer_chunk", 128) * (turns ? 4 : 1));
+  const std::int64_t chunk = std::int64_t{target.tuned_or("outer_chunk", 128)} * (turns ? 4 : 1);
+  const Mem x = what.bf16 ? k.in(what.of, Kind::u32, "(N, stride / 2)") : k.in(what.of, memory_kind(what.x), "(N, K)");
+  ProductParts p(k, what, chunk, x);
   const OuterTiles tiles(p);
   const int columns = tiles.columns();
   p.share_columns(columns, [&](std::size_t place, const Val& first) { tiles.run(place, first); });
   std::string reason =
-      fmt::format("{} columns of W by {} k {} once for {} rows; tiles of {} rows in registers", columns,
-                  groups_at_once(target) * kPanelBlock, turns ? "turned" : "decoded", p.tile(), tiles.tile_rows());
+      fmt::format("{}{} columns of W by {} k {} once for {} rows; tiles of {} rows in registers",
+                  what.bf16 ? "pairs of bf16 with sums in f32: " : "", columns, groups_at_once(target) * kPanelBlock,
+                  turns ? "turned" : "decoded", p.tile(), tiles.tile_rows());
   return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason), .columns = p.parts(columns)};
 }
 

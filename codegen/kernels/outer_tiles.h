@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of many rows in f32 over panels, or rows of floats: weights are decoded (rows: turned) once for a chunk of
 // rows, into a tile that stays in the nearest cache; tiles of rows by columns stay in registers, so that a load serves
-// several multiply-adds. The arithmetic is that of strict numerics: exact weights, f32 sums.
+// several multiply-adds. The arithmetic is that of strict numerics: exact weights, f32 sums. Or, where x lies in rows
+// of bf16 (bf16_rows.h), of numerics that round both operands to bf16: the tile has pairs of neighbouring k.
 #pragma once
 
 #include <string>
@@ -11,12 +12,15 @@
 namespace openinfer::kernels {
 
 /// Why outer_tiles does not serve that product: a target without tile_depth, few rows, weights that are neither
-/// panels nor rows of f16, bf16 or f32.
+/// panels nor rows of f16, bf16 or f32, x in bf16 on a target without Target::bf16_dot.
 /// Empty: it does.
 std::string why_no_outer_tiles(const kir::Target& target, const Product& what);
+/// The same of x in rows of bf16, before there is a product: of what has such weights.
+std::string why_no_bf16_tiles(const kir::Target& target, const Extent& rows, std::int64_t K);
 
 /// y[n, m] = tail(Σ_k x[n, k] · W[k, m]). A sum goes through k in order, tile_depth of them from zero on at a time: the
-/// same bits for every number of rows and wherever a row stands among them. Asks the target for (tune.NAME of a
+/// same bits for every number of rows and wherever a row stands among them. Of bf16: outer_mma.h says how far off.
+/// Asks the target for (tune.NAME of a
 /// device's row):
 ///   tile_depth    k that are decoded at once, a multiple of 32; 0: this schedule is not for the device
 ///   tile_panels   panels of 16 columns side by side

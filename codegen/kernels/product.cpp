@@ -213,7 +213,7 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 }
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
-  if (what.bf16) return outer_mma(target, what);
+  if (what.bf16) return target.bf16_dot && !target.mma ? outer_tiles(target, what) : outer_mma(target, what);
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
   if (why_no_outer_tiles(target, what).empty()) return outer_tiles(target, what);
   if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))

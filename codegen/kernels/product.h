@@ -45,7 +45,7 @@ struct Product {
   std::optional<Experts> experts = {};
   /// x lies in blocks of 8 bits (int8_rows.h), and quants of W are multiplied as bytes: all W by rows, with byte codes.
   bool int8 = false;
-  /// x lies in rows of bf16 (bf16_rows.h), for matrix units: all W are panels, or rows of f16 or bf16.
+  /// x lies in rows of bf16 (bf16_rows.h): all W are panels, or rows of f16 or bf16 (without matrix units also f32).
   bool bf16 = false;
   bool codebooks = false;  // binds those (block_code.h): some variant of the dispatch reads iq1, iq2 or iq3
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
@@ -59,7 +59,8 @@ struct Product {
 TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
-/// The one that fits: outer_mma (outer_mma.h) where x is bf16, outer (outer.h) where all weights are panels, else one
+/// The one that fits: where x is bf16 outer_mma (outer_mma.h) or, on targets that multiply pairs of bf16 and have no
+/// matrix units, outer_tiles (outer_tiles.h), outer (outer.h) where all weights are panels, else one
 /// of the two above; with Target::mma, matrix units where they serve (product_mma.h). Of experts one of the two above:
 /// a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);

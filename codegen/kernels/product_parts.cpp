@@ -20,10 +20,14 @@ Val parts_of(Build& k, const Extent& extent, int divide) {
 }  // namespace
 
 ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, const kir::Record& x)
+    : ProductParts(k, what, tile,
+                   x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K / 32)")) {}
+
+ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, const Mem& x)
     : k_(k),
       what_(what),
       tile_(what.experts ? 1 : static_cast<int>(std::min(tile, std::max<std::int64_t>(what.rows.value, 1)))),
-      x_(x.fields.empty() ? k.in(what.of, memory_kind(what.x), "(N, K)") : k.in(what.of, x, "(N, K / 32)")) {
+      x_(x) {
   if (what.experts) ids_ = k.in("ids", kir::Kind::i32, "(N)");
   if (what.codebooks) codebooks(k);
   for (const Product::Weight& w : what.weights) {

@@ -23,6 +23,8 @@ class ProductParts {
   /// Declares the buffers: x, for each weight itself and its bias, then the tails'. `tile`: rows of x of a workgroup.
   /// `x`: what x's buffer holds, if not plain elements.
   ProductParts(kir::Build& k, const Product& what, std::int64_t tile, const kir::Record& x = {});
+  /// The same where x's buffer is declared already.
+  ProductParts(kir::Build& k, const Product& what, std::int64_t tile, const kir::Mem& x);
 
   kir::Build& k() const { return k_; }
   kir::Kind kind() const { return what_.x == DType::f64 ? kir::Kind::f64 : kir::Kind::f32; }

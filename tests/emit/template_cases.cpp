@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "codegen/kernels/attention.h"
+#include "codegen/kernels/bf16_rows.h"
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/pointwise.h"
@@ -89,6 +90,29 @@ Case tiles_case(kir::Target target, DType weight, bool fast_fma) {
   p.tails = {{.axes = {p.rows, {kTileColumns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
   TemplateKernel t = product(target, p);
   Run run = {.memory = {data(DType::f32, kTileRows * K, 1), data(weight, kTileColumns * K, 2),
+                        data(DType::f32, kTileRows * kTileColumns, 4)},
+             .params = {static_cast<std::int32_t>(kTileRows)},
+             .groups = groups_of(t, kTileRows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
+/// The same by pairs of bf16.
+Case pairs_case(kir::Target target, DType weight) {
+  constexpr std::int64_t kTileColumns = 80, kTileRows = 45, K = 256;
+  const std::int64_t stride = bf16_stride(K);
+  target.fast_fma = target.bf16_dot = true;
+  target.tuned = {{"tile_depth", 96}, {"tile_panels", 2}, {"tile_rows", 6}, {"outer_chunk", 20}};
+  Product p;
+  p.name = fmt::format("product_pairs_{}", name(weight));
+  p.x = DType::bf16;
+  p.bf16 = true;
+  p.rows = {1 << 16, "N"};
+  p.inner = {K};
+  const Layout layout = is_block(weight) ? Layout::panel16 : Layout::rows;
+  p.weights = {{.name = "w", .dtype = weight, .columns = {kTileColumns}, .layout = layout}};
+  p.tails = {{.axes = {p.rows, {kTileColumns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  TemplateKernel t = product(target, p);
+  Run run = {.memory = {data(DType::bf16, (kTileRows + kBf16SpareRows) * stride, 1), data(weight, kTileColumns * K, 2),
                         data(DType::f32, kTileRows * kTileColumns, 4)},
              .params = {static_cast<std::int32_t>(kTileRows)},
              .groups = groups_of(t, kTileRows)};
@@ -186,6 +210,9 @@ std::vector<Case> template_cases(const kir::Target& target) {
   if (target.subgroups == 1)
     for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q6_k, DType::f16, DType::bf16})
       cases.push_back(tiles_case(target, dtype, dtype != DType::q4_1));
+  if (target.subgroups == 1)
+    for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q5_k, DType::q6_k, DType::f16, DType::bf16, DType::f32})
+      cases.push_back(pairs_case(target, dtype));
   cases.push_back(int8_case(target, 32));
   cases.push_back(int8_case(target, 576));
   for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})
