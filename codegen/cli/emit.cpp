@@ -85,12 +85,7 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("--name", options->name, "Target and namespace (default: from the package's name)");
   command->add_option("--api", options->api, "cpu, vulkan or cuda (kernels only) (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
-  command
-      ->add_option("--numerics", options->numerics,
-                   "strict: f32; fast: products by 8-bit integers, or of prompts by bf16 tiles, where the device has "
-                   "them, an f16 cache")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"strict", "fast"}));
+  add_numerics(*command, options->numerics);
   command->add_option("--max-context", options->max_context, "Most positions that the cache can be opened with")
       ->check(whole_number(1));
   command
@@ -100,7 +95,8 @@ void add_emit(CLI::App& app, Action& action) {
       ->transform(size_in_bytes());
   command->add_option("--batch", options->batch, "Sequences that the cache holds, and rows of a decoding step")
       ->check(whole_number(1));
-  command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
+  command
+      ->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict and bf16) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
   command->add_option(
       "--graph", options->graph,

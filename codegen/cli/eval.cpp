@@ -203,7 +203,7 @@ EvalScores score(const EvalText& text, const Tokenizer& tokenizer, RowModel& row
 }
 
 void run_eval(EvalOptions options) {
-  if (options.run.numerics == "fast" && options.run.backend.empty()) options.run.backend = "cpu";
+  if (options.run.numerics != "strict" && options.run.backend.empty()) options.run.backend = "cpu";
   const RunOptions other = other_side(options);
   check_backend(options.run, "eval");
   if (!options.against.empty()) check_backend(other, "eval: --against");
@@ -234,11 +234,11 @@ void run_eval(EvalOptions options) {
 CLI::Validator backend_and_numerics() {
   return {[](std::string& text) {
             for (const char* backend : {"sim", "cpu", "vulkan"})
-              for (const char* numerics : {"", ":strict", ":fast"})
+              for (const char* numerics : {"", ":strict", ":bf16", ":fast"})
                 if (text == std::string(backend) + numerics) return std::string();
-            return fmt::format("'{}' is not BACKEND[:NUMERICS]: sim, cpu or vulkan, and strict or fast", text);
+            return fmt::format("'{}' is not BACKEND[:NUMERICS]: sim, cpu or vulkan, and strict, bf16 or fast", text);
           },
-          "{sim,cpu,cpu:fast,vulkan,vulkan:fast}"};
+          "{sim,cpu,cpu:bf16,cpu:fast,vulkan,vulkan:fast}"};
 }
 
 }  // namespace

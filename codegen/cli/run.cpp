@@ -79,7 +79,7 @@ void warn_of_greedy(const SamplerOptions& sampler) {
 }
 
 void execute(RunOptions options) {
-  if (options.numerics == "fast" && options.backend.empty()) options.backend = "cpu";  // nothing simulates it
+  if (options.numerics != "strict" && options.backend.empty()) options.backend = "cpu";  // nothing simulates it
   check_backend(options, "run");
   check_looks(options);
   const bool reads_prompt = !options.prompt;
@@ -175,9 +175,9 @@ void check_backend(const RunOptions& options, std::string_view command) {
     fail(ErrorCode::unsupported, "[{}] backend cuda is not in this version; use --backend sim, cpu or vulkan", command);
   if (!options.gpu.empty() && options.backend != "vulkan")
     throw UsageError(fmt::format("{}: --gpu names a device of --backend vulkan", command));
-  if (options.numerics == "fast" && options.backend == "sim")
-    fail(ErrorCode::unsupported, "[{}] the simulator is the reference: --numerics fast is of --backend cpu and vulkan",
-         command);
+  if (options.numerics != "strict" && options.backend == "sim")
+    fail(ErrorCode::unsupported, "[{}] the simulator is the reference: --numerics {} is of --backend cpu and vulkan",
+         command, options.numerics);
 }
 
 void add_backend_flags(CLI::App& command, RunOptions& o) {
@@ -188,15 +188,10 @@ void add_backend_flags(CLI::App& command, RunOptions& o) {
           "(default otherwise); vulkan: compiled for its GPU")
       ->check(CLI::IsMember({"sim", "cpu", "vulkan", "cuda"}));
   command.add_option("--gpu", o.gpu, "--backend vulkan: a part of the device's name (default: the first)");
-  command
-      .add_option("--numerics", o.numerics,
-                  "strict: f32; fast: products by 8-bit integers, or of prompts by bf16 tiles, where the device has "
-                  "them, an f16 cache")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"strict", "fast"}));
+  add_numerics(command, o.numerics);
   command.add_option("--graph", o.graph,
                      "Run this graph text (.oig) instead of the package's; a pipe is read until its writer closes it");
-  command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
+  command.add_option("--kv-dtype", o.kv_dtype, "Of the cache: f32 (default of strict and bf16) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
   command.add_option("--threads", o.threads, "0: all processors")->check(whole_number(0, 1024));
 }

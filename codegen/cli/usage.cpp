@@ -146,6 +146,15 @@ CLI::Validator size_in_bytes() {
           ""};
 }
 
+void add_numerics(CLI::App& command, std::string& numerics) {
+  command
+      .add_option("--numerics", numerics,
+                  "strict: f32; bf16: products of prompts multiply bf16; fast: products multiply 8-bit integers, or of "
+                  "prompts bf16, and the cache is f16; each where that is faster on the device")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"strict", "bf16", "fast"}));
+}
+
 CLI::Validator assignment(bool integer) {
   return {[integer](std::string& text) {
             const auto equals = std::min(text.find('='), text.size());

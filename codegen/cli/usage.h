@@ -27,6 +27,9 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most = INT64_MAX);
 CLI::Validator real_number(double least, double most);
 CLI::Validator assignment(bool integer = false);
 
+/// --numerics: strict, bf16 or fast.
+void add_numerics(CLI::App& command, std::string& numerics);
+
 /// "64MiB", "1.5GiB" or a number of bytes, at least 1: the option's value is the number of bytes.
 CLI::Validator size_in_bytes();
 

@@ -12,6 +12,7 @@
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
 #include "openinfer/model.h"
+#include "openinfer/sim.h"
 
 namespace openinfer::emit {
 
@@ -21,8 +22,8 @@ using Files = std::map<std::string, std::string>;
 /// What a project is called that was given no name: as the package's file, as an identifier that is not taken.
 std::string name_for(const Model& model);
 
-/// What kernels are built for.
-kir::Target target_of(const Device& device);
+/// What kernels are built for; with matrix units of CPUs where numerics round to what they multiply.
+kir::Target target_of(const Device& device, Numerics numerics = Numerics::strict);
 
 /// For CUDA kernels and plan only (cuda_project.h), cubins where there is an `nvrtc`; else a whole program.
 /// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_model.h refuses, and

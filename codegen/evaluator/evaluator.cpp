@@ -51,13 +51,17 @@ void check_api(const Device& device, const EmitOptions& options) {
          device.name, name(device.api));
 }
 
-/// For fast: with them prompts are products of f16, on CPUs of bf16. Most CPUs have none, and their plans say nothing.
-emit::MatrixUnits units_for(const Device& device, const EmitOptions& options) {
-  if (options.numerics != Numerics::fast) return {};
+/// What kernels are built for, and why not with the matrix units that the device has. With those of GPUs prompts are
+/// products of f16, in fast. Most CPUs have none, and their plans say nothing.
+std::pair<kir::Target, std::string> target_for(const Device& device, const EmitOptions& options) {
+  kir::Target target = emit::target_of(device, options.numerics);
+  const bool cpu = device.api == Api::cpu;
+  if (options.numerics == Numerics::strict || (options.numerics == Numerics::bf16 && !cpu)) return {target, ""};
   const emit::MatrixUnits units = emit::matrix_units(device);
-  if (device.api == Api::cpu) return {units.shape, device.mma.empty() ? "" : units.why_not};
-  if (options.check_data) return {{}, "the bounds of check data do not know their roundings to f16"};
-  return units;
+  if (cpu) return {target, device.mma.empty() ? "" : units.why_not};
+  if (options.check_data) return {target, "the bounds of check data do not know their roundings to f16"};
+  target.mma = units.shape;
+  return {target, units.why_not};
 }
 
 /// Which of the asked-for passes go over graphs and which over plans. What is neither goes to those, which refuse it.
@@ -89,16 +93,15 @@ Graph compiled(const Graph& graph, const EmitOptions& options, const Dumps& dump
 
 plan::Plan lowered(const Graph& graph, const std::vector<plan::EntrySpec>& entries, const Device& device,
                    const std::string& name, const EmitOptions& options, const Dumps& dumps) {
-  plan::PlanOptions how = {.name = name,
-                           .target = emit::target_of(device),
-                           .numerics = options.numerics,
-                           .entries = entries,
-                           .taps = options.check_data};
-  const emit::MatrixUnits units = units_for(device, options);
-  how.target.mma = units.shape;
+  const std::pair<kir::Target, std::string> built_for = target_for(device, options);
+  const plan::PlanOptions how = {.name = name,
+                                 .target = built_for.first,
+                                 .numerics = options.numerics,
+                                 .entries = entries,
+                                 .taps = options.check_data};
   const auto dump = options.on_dump ? options.on_dump : [](std::string_view, const std::string&, const std::string&) {};
   return plan::lower_within(graph, how, options.memory_budget, [&](plan::Plan& plan) {
-    if (!units.why_not.empty()) plan.notes.push_back("no matrix units: " + units.why_not);
+    if (!built_for.second.empty()) plan.notes.push_back("no matrix units: " + built_for.second);
     plan::run_passes(plan, dumps.plan, dump);
   });
 }

@@ -6,6 +6,7 @@
 
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/outer_mma.h"
+#include "codegen/kernels/outer_tiles.h"
 #include "codegen/kernels/product.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/plan/lower_functions.h"
@@ -92,13 +93,17 @@ std::string why_not_int8(const GroupLowering& l, const FusedGroup& group) {
   return "";
 }
 
-/// Why a fast product of many rows does not go to matrix units of bf16; "": it does. Of families all members must be
-/// such, as above.
+/// Why a product of many rows does not multiply bf16, by matrix units if the target has some, else by dot products of
+/// pairs; "": it does. Of families all members must be such, as above.
 std::string why_not_bf16(GroupLowering& l, const FusedGroup& group) {
   const Node& first = l.node(group.products.front());
   const Shape& x = l.type(first.operands[0]).shape;
   if (!x.back().is_constant()) return "the depth of the product is not known";
   if (l.dtype(first.operands[0]) == DType::f64) return "sums of f64 stay f64";
+  const bool units = l.target().mma.has_value();
+  if (!units)
+    if (std::string no = kernels::why_no_bf16_tiles(l.target(), rows_of(l, x), x.back().constant()); !no.empty())
+      return no;
   for (const NodeId id : group.products) {
     const Node& n = l.node(id);
     const ReadAs w = read_as(l, n.operands[1]);
@@ -106,8 +111,10 @@ std::string why_not_bf16(GroupLowering& l, const FusedGroup& group) {
     if (w.affine) return fmt::format("{} is quantised with scales of its own", name_of(l, w.stored));
     if (transposes(l, n) == l.transposed(w.stored)) return fmt::format("{} lies by columns", name_of(l, w.stored));
     for (const DType dtype : dtypes_of(l, w.stored))
-      if (!kernels::is_half(dtype)) return fmt::format("{} is {} in rows", name_of(l, w.stored), name(dtype));
+      if (!kernels::is_half(dtype) && (units || dtype != DType::f32))
+        return fmt::format("{} is {} in rows", name_of(l, w.stored), name(dtype));
   }
+  if (!units) return "";
   const std::size_t at_once = group.siblings == FusedGroup::Siblings::zipped ? group.products.size() : 1;
   return kernels::why_no_outer_mma(l.target(), rows_of(l, x), x.back().constant(), at_once);
 }
@@ -117,7 +124,11 @@ struct Form {
   std::optional<RowForm> rows;  // nothing: as they are
   std::string why = {};         // behind the kernel's reason
 };
-Form form_of(GroupLowering& l, const FusedGroup& group) {
+Form bf16_form_of(GroupLowering& l, const FusedGroup& group) {
+  const std::string why = why_not_bf16(l, group);
+  return why.empty() ? Form{RowForm::bf16, ""} : Form{{}, "; f32: " + why};
+}
+Form fast_form_of(GroupLowering& l, const FusedGroup& group) {
   const std::optional<MmaShape>& mma = l.target().mma;
   const Shape& x = l.type(l.node(group.products.front()).operands[0]).shape;
   const bool bf16 = mma && mma->operand == DType::bf16;
@@ -130,6 +141,14 @@ Form form_of(GroupLowering& l, const FusedGroup& group) {
   const std::string and_not = of_bf16 ? "; not by matrix units: " + not_bf16 : "";
   if (const std::string why = why_not_int8(l, group); !why.empty()) return {{}, "; f32: " + why + and_not};
   return {RowForm::int8, fmt::format("; int8 dot: the device has dot4 {}{}", name(l.target().dot4), and_not)};
+}
+Form form_of(GroupLowering& l, const FusedGroup& group) {
+  switch (l.numerics()) {
+    case Numerics::strict: return {};
+    case Numerics::bf16: return bf16_form_of(l, group);
+    case Numerics::fast: return fast_form_of(l, group);
+  }
+  return {};
 }
 
 void lower_batched(GroupLowering& l, NodeId id) {
@@ -185,9 +204,8 @@ void lower_product(GroupLowering& l) {
   const FusedGroup& group = l.group();
   const Node& first = l.node(group.products.front());
   const bool batched = l.type(first.operands[1]).shape.size() != 2;
-  const bool fast = l.numerics() == Numerics::fast && !batched;
   const Shape& x = l.type(first.operands[0]).shape;
-  const Form form = fast ? form_of(l, group) : Form();
+  const Form form = batched ? Form() : form_of(l, group);
   const bool bf16 = form.rows == RowForm::bf16;
   if (form.rows && group.norm != kNoNode) l.want_rows_in(*form.rows, first.operands[0]);
   if (group.norm != kNoNode) l.lower_alone(group.norm);

@@ -20,7 +20,7 @@
 
 namespace openinfer::plan {
 
-/// How rows of activations lie for products in numerics fast, besides as they are.
+/// How rows of activations lie for products in numerics bf16 and fast, besides as they are.
 enum class RowForm : std::uint8_t {
   int8,  // 8-bit blocks (kernels/int8_rows.h)
   bf16,  // rounded, with room behind them (kernels/bf16_rows.h)
@@ -32,8 +32,8 @@ class GroupLowering {
   virtual ~GroupLowering() = default;
   virtual const GraphData& graph() const = 0;
   virtual const kir::Target& target() const = 0;
-  /// strict: as exact as the target computes; fast: activations of products may be rounded to 8 bits, or both operands
-  /// to bf16.
+  /// strict: as exact as the target computes; bf16: both operands of products of many rows may be rounded to bf16;
+  /// fast: activations to 8 bits as well.
   virtual Numerics numerics() const = 0;
   /// What is computed: a node alone is a group of one.
   virtual const FusedGroup& group() const = 0;

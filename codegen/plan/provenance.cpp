@@ -28,8 +28,9 @@ std::string call_text(const EntryPoint& entry, const PlacedDispatch& placed) {
   return fmt::format("{}: {}", text, work_text(placed.dispatch->origin));
 }
 
-/// "(1, 576)", "(576, 576) in blocks": the entry's fixed symbols as numbers. A kernel sees one layer of a cache.
-std::string shape_text(const Buffer& b, const EntryPoint& entry) {
+/// "(1, 576)", "(576, 576) in blocks": the entry's fixed symbols as numbers. A kernel sees one layer of a cache, and
+/// may take pairs of bf16 as one.
+std::string shape_text(const Buffer& b, const EntryPoint& entry, kir::Kind seen_as) {
   const auto symbol = [&](std::string_view name) {
     for (const Symbol& s : entry.symbols)
       if (s.name == name && s.min == s.max) return fmt::format("{}", s.min);
@@ -41,9 +42,10 @@ std::string shape_text(const Buffer& b, const EntryPoint& entry) {
   if (extents.empty()) return "";
   const bool panels = b.layout == kernels::Layout::panel16;
   return fmt::format("({}){}", fmt::join(extents, ", "),
-                     panels                         ? " in panels"
-                     : info(b.dtype).block_size > 1 ? " in blocks"
-                                                    : "");
+                     panels                                                ? " in panels"
+                     : info(b.dtype).block_size > 1                        ? " in blocks"
+                     : b.dtype == DType::bf16 && seen_as == kir::Kind::u32 ? " of bf16"
+                                                                           : "");
 }
 
 void merge_shapes(std::vector<std::string>& shapes, const std::vector<std::string>& now) {
@@ -66,8 +68,10 @@ void plan_provenance(Plan& plan) {
         add(p.dispatches, call_text(entry, placed));
         add(p.reasons, from.reason);
         std::vector<std::string> shapes;
-        for (const Operand& o : placed.dispatch->operands)
-          shapes.push_back(shape_text(plan.buffers[static_cast<std::size_t>(o.buffer)], entry));
+        auto operand = placed.dispatch->operands.begin();
+        for (const kir::Buffer& b : plan.kernels[static_cast<std::size_t>(kernel)].code.buffers)
+          if (b.space == kir::Space::global && operand != placed.dispatch->operands.end())
+            shapes.push_back(shape_text(plan.buffers[static_cast<std::size_t>(operand++->buffer)], entry, b.kind));
         merge_shapes(p.shapes, shapes);
       }
   for (std::size_t k = 0; k < all.size(); ++k) {

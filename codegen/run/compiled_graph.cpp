@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "codegen/devices/this_cpu.h"
-#include "codegen/emit/matrix_units.h"
 #include "codegen/emit/project.h"
 #include "codegen/plan/budget.h"
 #include "codegen/plan/entry_points.h"
@@ -45,12 +44,6 @@ Device device_of(Backend backend, const RunOptions& options) {
        backend == Backend::cuda ? ": there is no CUDA host in this version (`emit` writes kernels)" : "");
 }
 
-kir::Target target_for(const Device& device, Numerics numerics) {
-  kir::Target target = emit::target_of(device);
-  if (device.api == Api::cpu && numerics == Numerics::fast) target.mma = emit::matrix_units(device).shape;
-  return target;
-}
-
 }  // namespace
 
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name,
@@ -67,7 +60,7 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
 CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options)
     : model_(model),
       device_(device_of(backend, options)),
-      plan_(make_plan(plan::over(graph, model), target_for(device_, options.numerics), "model", options.dims,
+      plan_(make_plan(plan::over(graph, model), emit::target_of(device_, options.numerics), "model", options.dims,
                       options.numerics, options.memory_budget)) {
   if (options.memory_budget != 0 && backend != Backend::cpu)
     fail(ErrorCode::unsupported, "[run] backend {} takes no memory budget; sim and cpu do", name(backend));

@@ -33,13 +33,13 @@ std::string_view name(Backend backend);
 /// Errors: invalid_argument, with the names there are.
 Backend backend_from_name(std::string_view name);
 
-/// How compiled steps compute. strict: f32 arithmetic; of one row with weights in blocks, which CPUs multiply as they
-/// lie in their words, for activations up to 2^96: a larger one may become infinite, which find_nonfinite (simulated)
-/// does not see and --check reports, for no bound allows it. fast: what products with weights in blocks read is rounded
-/// to 8 bits, 32 elements with one scale, or in prompts both operands to bf16, as the device has units for (see
-/// plan.txt).
-enum class Numerics : std::uint8_t { strict, fast };
-/// "strict", "fast".
+/// How compiled steps compute, as the device has units for (see plan.txt). strict: f32 arithmetic; of one row with
+/// weights in blocks, which CPUs multiply as they lie in their words, for activations up to 2^96: a larger one may become
+/// infinite, which find_nonfinite (simulated) does not see and --check reports, for no bound allows it. bf16: both
+/// operands of products of many rows, as prompts have, are rounded to bf16, sums are f32. fast: what products with
+/// weights in blocks read is rounded to 8 bits, 32 elements with one scale, or in prompts both operands to bf16.
+enum class Numerics : std::uint8_t { strict, bf16, fast };
+/// "strict", "bf16", "fast".
 std::string_view name(Numerics numerics);
 /// Errors: invalid_argument, with the names there are.
 Numerics numerics_from_name(std::string_view name);
@@ -100,7 +100,7 @@ struct SimOptions {
   std::map<std::string, std::int64_t> dims = {};  // values for symbols that inputs do not bind: {"ctx", 512}
   bool find_nonfinite = false;           // a NaN or infinity in any float result is an Error that names its node
   std::string gpu = {};                  // Backend::vulkan: a part of the device's name; empty: the first
-  Numerics numerics = Numerics::strict;  // of compiled backends; fast with Backend::sim is an Error (unsupported)
+  Numerics numerics = Numerics::strict;  // of compiled backends; others with Backend::sim are an Error (unsupported)
   /// Bytes that weights, values of a step and states may take together; 0: no bound. With one, weights are read from
   /// the file in tiles, not through its mapping. Proven when the session is made: an Error (out_of_memory) names the
   /// smallest budget that works with these dims, which is one for the smallest steps; SimSession::limits() says how

@@ -25,15 +25,16 @@ Backend backend_from_name(std::string_view wanted) {
 std::string_view name(Numerics numerics) {
   switch (numerics) {
     case Numerics::strict: return "strict";
+    case Numerics::bf16: return "bf16";
     case Numerics::fast: return "fast";
   }
   fail(ErrorCode::internal, "[sim] numerics without a name");
 }
 
 Numerics numerics_from_name(std::string_view wanted) {
-  for (const Numerics numerics : {Numerics::strict, Numerics::fast})
+  for (const Numerics numerics : {Numerics::strict, Numerics::bf16, Numerics::fast})
     if (name(numerics) == wanted) return numerics;
-  fail(ErrorCode::invalid_argument, "[sim] there are no numerics '{}'; there are strict and fast", wanted);
+  fail(ErrorCode::invalid_argument, "[sim] there are no numerics '{}'; there are strict, bf16 and fast", wanted);
 }
 
 }  // namespace openinfer

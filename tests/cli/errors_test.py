@@ -150,6 +150,7 @@ class Errors(Case):
         self.fails("run", "m.oinf", *IDS, "--backend", "cuda", says=["cuda", "sim, cpu or vulkan"])
         self.fails("run", "m.oinf", *IDS, "--gpu", "x", says=["--gpu", "--backend vulkan"], code=2)
         self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--backend", "sim", says=["--numerics fast", "--backend cpu and vulkan"])
+        self.fails("run", "m.oinf", *IDS, "--numerics", "bf16", "--backend", "sim", says=["--numerics bf16", "--backend cpu and vulkan"])
         self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--trace", "t.json", says=["--trace", "--backend sim"])
 
     def test_outputs_that_cannot_be_written(self):
@@ -309,7 +310,7 @@ class Errors(Case):
                                       ("--seed", ["-1", "0x1"], "whole number from 0"), ("--max-tokens", ["-1", "1e3"], "whole number from 0"),
                                       ("--max-context", ["0", "1KiB"], "whole number from 1"), ("--threads", ["-1", "99999999999999"], "whole number from 0 to 1024"),
                                       ("--input", ["x", "=x.npy", "x="], "NAME=F.npy"), ("--output", ["y"], "NAME=F.npy"), ("--dim", ["N", "N=two"], "NAME=N"),
-                                      ("--backend", ["tpu"], "sim"), ("--numerics", ["exact"], "strict"), ("--kv-dtype", ["q8_0"], "f16")):
+                                      ("--backend", ["tpu"], "sim"), ("--numerics", ["exact", "bf"], "{strict,bf16,fast}"), ("--kv-dtype", ["q8_0"], "f16")):
             for value in values:
                 self.fails("run", "absent.oinf", "x", f"{flag}={value}", says=[f"run: {flag}: ", value, allowed], code=2)
 

@@ -104,6 +104,17 @@ class Eval(Case):
             self.assertLess(found["logit_error_max"], 2e-4, backend)
             self.assertLess(found["kl_max"], 1e-7, backend)
 
+    def test_bf16_is_between_strict_and_fast(self):
+        tiny_llama.write(self.path("m.oinf"), dtypes={key: "q8_0" for key in tiny_llama.matrices()})
+        against = ["--max-context", 64, "--against", "cpu", "--backend", "cpu", "--kv-dtype", "f32", "--numerics"]
+        bf16, fast = (self.measure(*against, numerics)["against"] for numerics in ("bf16", "fast"))
+        here = json.loads(self.text("devices", "this-cpu", "--json"))
+        if here["bf16_dot"]:
+            self.assertGreater(bf16["kl_mean"], 0)
+            self.assertLess(bf16["kl_mean"], fast["kl_mean"] / 4)
+        itself = self.measure("--max-context", 64, "--backend", "cpu", "--numerics", "bf16", "--against", "cpu:bf16")["against"]
+        self.assertEqual((itself["numerics"], itself["kl_max"]), ("bf16", 0))
+
     def test_against_another_backend(self):
         tiny_llama.write(self.path("m.oinf"), dtypes={key: "q8_0" for key in tiny_llama.matrices()})
         window = 64
@@ -177,6 +188,7 @@ class Eval(Case):
         for wrong in ("gpu", "cpu:quick", "cpu:", "sim:fast:"):
             self.fails("eval", "m.oinf", "--text", "t.txt", "--against", wrong, says=[f"'{wrong}' is not BACKEND[:NUMERICS]"], code=2)
         self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:fast", says=["eval: --against", "simulator is the reference"])
+        self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:bf16", says=["eval: --against", "simulator is the reference"])
         tiny_llama.write(self.path("bare.oinf"), tokenizer=False)
         self.fails("eval", "bare.oinf", "--text", "t.txt", says=["has no tokenizer"])
 

@@ -72,7 +72,7 @@ class Shell(Case):
             for flag in options(text):
                 self.assertIn(flag, offered, command)
         self.assertEqual(self.complete("run", "m.oinf", "--backend", ""), ["sim", "cpu", "vulkan", "cuda"])
-        self.assertEqual(self.complete("run", "m.oinf", "--numerics", "f"), ["fast"])
+        self.assertEqual(self.complete("run", "m.oinf", "--numerics", ""), ["strict", "bf16", "fast"])
         self.assertEqual(self.complete("completion", ""), ["bash", "zsh", "fish"])
         self.assertIn("zen4", self.complete("emit", "m.oinf", "--device", "z"))
         self.assertIn("zen4", self.complete("devices", "z"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numerics fast: which products multiply 8-bit blocks, who makes the blocks, and that all of it computes the right
-// thing.
+// Numerics fast and bf16: which products multiply 8-bit blocks or bf16, who makes the rows of those, and that all of it
+// computes the right thing.
 #include <openinfer/openinfer.h>
 
 #include <catch2/catch.hpp>
@@ -271,6 +271,79 @@ TEST_CASE("fast: a plan by matrix units of bf16 computes what the simulator comp
       const double off = distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]);
       // An operand is off by at most 2^-8 of its size, by a third of that on average; sums of many by as much, twice.
       CHECK(off >= 1e-5);
+      CHECK(off <= 0.01);
+    }
+}
+
+namespace {
+
+const kir::Target kPairs = {
+    .lanes = 16, .dot4 = Dot4::us, .bf16_dot = true, .panels = true, .tuned = {{"tile_depth", 64}}};
+
+std::string without(std::string text, std::string_view part) {
+  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part)) text.erase(at, part.size());
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("bf16: products of many rows multiply pairs where that is faster, and the plan says what does not") {
+  TestPackage package("plan_bf16_pairs");
+  fill(package);
+  const Model model = package.open();
+  const plan::Plan plan = fast_plan(layers(model, 40), kPairs, Numerics::bf16);
+  const std::string text = to_text(plan);
+  INFO(text);
+  CHECK(count(text, "why: pairs of bf16 with sums in f32: ") == 2);
+  CHECK(count(text, "bf16_rows = ") == 1);        // by the norm
+  CHECK(count(text, "mul_bf16 = to_bf16") == 1);  // of what down reads
+  CHECK(count(text, "; f32: head is q8_0 in rows") == 1);
+  CHECK(plan.entries[0].bf16_products.size() == 3);
+  CHECK(plan.entries[0].int8_products.empty());
+  CHECK(count(to_text(fast_plan(layers(model, 8), kPairs, Numerics::bf16)), "; f32: at most 8 rows") == 3);
+}
+
+TEST_CASE("bf16: a device that has no such rate gets the kernels of strict, and the plan says so") {
+  TestPackage package("plan_bf16_pairs");
+  fill(package);
+  const Model model = package.open();
+  kir::Target plain = kPairs;
+  plain.bf16_dot = false;
+  const std::string text = to_text(fast_plan(layers(model, 40), plain, Numerics::bf16));
+  INFO(text);
+  constexpr std::string_view kWhy = "; f32: no kernel for the device multiplies bf16 faster than f32";
+  CHECK(count(text, std::string(kWhy)) == 3);
+  CHECK(without(text, kWhy) == to_text(fast_plan(layers(model, 40), plain, Numerics::strict)));
+}
+
+TEST_CASE("bf16: matrix units of bf16 serve it where there are some") {
+  const kir::Target tiles = {.lanes = 16,
+                             .panels = true,
+                             .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
+  TestPackage package("plan_bf16_units");
+  fill(package);
+  const Model model = package.open();
+  const std::string text = to_text(fast_plan(layers(model, 40), tiles, Numerics::bf16));
+  INFO(text);
+  CHECK(count(text, "why: matrix units, 32x32x32 bf16 with sums in f32: 32 columns of W decoded once for 40 rows") ==
+        2);
+  CHECK(count(text, "; f32: head is q8_0 in rows") == 1);
+}
+
+TEST_CASE("bf16: a plan computes what the simulator computes but for roundings to bf16") {
+  TestPackage package("plan_bf16_pairs");
+  fill(package, "q4_0");
+  const Model model = package.open();
+  const Graph g = layers(model, 40);
+  SimSession sim(model, g);
+  for (const bool fuse : {true, false})
+    for (const std::int64_t n : {1, 33, 40}) {
+      CAPTURE(fuse, n);
+      const Tensor x = rows(n, 4);
+      const Outputs want = sim.run_step({{"x", x}});
+      const plan::Plan p = fast_plan(g, kPairs, Numerics::bf16, fuse);
+      const double off = distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]);
+      CHECK(off >= 1e-5);  // as above
       CHECK(off <= 0.01);
     }
 }
