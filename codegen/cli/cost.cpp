@@ -35,7 +35,7 @@ plan::Peaks peaks_of(const Device& device, const plan::Peaks& given) {
     return mine ? mine : other;
   };
   return {either(given.read_gb_per_s, device.read_gb_per_s), either(given.f32_gflop_per_s, device.f32_gflop_per_s),
-          either(given.int8_gop_per_s, device.int8_gop_per_s)};
+          either(given.bf16_gflop_per_s, device.bf16_gflop_per_s), either(given.int8_gop_per_s, device.int8_gop_per_s)};
 }
 
 void run_cost(const CostOptions& options) {
@@ -53,11 +53,12 @@ void run_cost(const CostOptions& options) {
   const ChosenGraph chosen = choose_graph(
       model, {.file = options.graph, .kv_dtype = kv_dtype, .usual_kv_dtype = options.numerics == "fast" ? f16 : f32});
   const Graph graph = openinfer::run_passes(plan::over(chosen.graph, model), compilation_passes(), {}).graph;
+  const Numerics numerics = numerics_from_name(options.numerics);
   plan::PlanOptions how = {.name = "cost",
-                           .target = emit::target_of(device),
-                           .numerics = numerics_from_name(options.numerics),
+                           .target = emit::target_of(device, numerics),
+                           .numerics = numerics,
                            .entries = plan::entry_points(graph, {options.max_context, options.batch, true}, "cost")};
-  if (how.numerics == Numerics::fast) how.target.mma = emit::matrix_units(device).shape;
+  if (numerics == Numerics::fast) how.target.mma = emit::matrix_units(device).shape;  // of GPUs: f16
   const plan::Plan plan = plan::lower_within(graph, how, options.memory_budget);
   const plan::Peaks peaks = peaks_of(device, options.peaks);
   const CostReport report = {options.model, chosen.origin, options.numerics,
@@ -75,6 +76,10 @@ void add_peaks(CLI::App& command, plan::Peaks& peaks) {
       ->check(positive);
   command.add_option("--f32-gflop-per-s", peaks.f32_gflop_per_s, "Arithmetic's peak, a multiply-add is two")
       ->check(positive);
+  command
+      .add_option("--bf16-gflop-per-s", peaks.bf16_gflop_per_s,
+                  "The same of products of bf16 (--numerics bf16 and fast; default: half of what int8 has)")
+      ->check(positive);
   command.add_option("--int8-gop-per-s", peaks.int8_gop_per_s, "The same of 8-bit products (--numerics fast)")
       ->check(positive);
 }
@@ -89,9 +94,7 @@ void add_cost(CLI::App& app, Action& action) {
       ->required();
   command->add_option("--api", options->api, "cpu, vulkan or cuda (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));
-  command->add_option("--numerics", options->numerics, "strict or fast, as of emit")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"strict", "fast"}));
+  add_numerics(*command, options->numerics);
   command->add_option("--max-context", options->max_context, "Positions of the cache, all of them looked at")
       ->check(whole_number(1));
   command->add_option("--batch", options->batch, "Sequences that the cache holds, and rows of a decoding step (1)")
@@ -100,7 +103,8 @@ void add_cost(CLI::App& app, Action& action) {
       ->add_option("--memory-budget", options->memory_budget,
                    "SIZE (64MiB) that weights, values and cache may take together, as of emit")
       ->transform(size_in_bytes());
-  command->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict) or f16 (of fast)")
+  command
+      ->add_option("--kv-dtype", options->kv_dtype, "Of the cache: f32 (default of strict and bf16) or f16 (of fast)")
       ->check(CLI::IsMember({"f32", "f16"}));
   command->add_option("--graph", options->graph, "This graph text (.oig) instead of the package's");
   add_peaks(*command, options->peaks);

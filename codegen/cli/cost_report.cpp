@@ -53,8 +53,9 @@ std::string head_text(const CostReport& r) {
   };
   const plan::MemoryCost& m = r.cost.memory;
   std::string text =
-      fmt::format("{}, {}, {}, for {} ({}): {}, {} in f32{}\n", r.model, r.graph, r.numerics, r.device.name,
+      fmt::format("{}, {}, {}, for {} ({}): {}, {} in f32{}{}\n", r.model, r.graph, r.numerics, r.device.name,
                   name(r.device.api), peak(r.peaks.read_gb_per_s, "GB/s"), peak(r.peaks.f32_gflop_per_s, "GFLOP/s"),
+                  r.peaks.bf16_gflop_per_s ? fmt::format(", {:g} in bf16", *r.peaks.bf16_gflop_per_s) : "",
                   r.peaks.int8_gop_per_s ? fmt::format(", {:g} Gop/s in int8", *r.peaks.int8_gop_per_s) : "");
   if (!r.peaks.read_gb_per_s || !r.peaks.f32_gflop_per_s)
     text += "no times: the device's row does not know its peaks; --read-gb-per-s and --f32-gflop-per-s give them\n";
@@ -191,7 +192,8 @@ std::string cost_json(const CostReport& r) {
                {"peaks",
                 {{"read_gb_per_s", known(r.peaks.read_gb_per_s)},
                  {"f32_gflop_per_s", known(r.peaks.f32_gflop_per_s)},
-                 {"int8_gop_per_s", known(r.peaks.int8_gop_per_s)}}},
+                 {"int8_gop_per_s", known(r.peaks.int8_gop_per_s)},
+                 {"bf16_gflop_per_s", known(r.peaks.bf16_gflop_per_s)}}},
                {"memory",
                 {{"peak_bytes", m.total()},
                  {"weights_bytes", m.weights},

@@ -25,7 +25,6 @@ class Reckoning {
 
   EntryCost run(const EntryPoint& entry) {
     out_ = {.name = entry.name, .symbols = entry.symbols};
-    entry_ = &entry;
     number_ = 0;
     const Work all = work(entry.steps);
     out_.bytes = all.bytes, out_.flops = all.flops;
@@ -41,13 +40,21 @@ class Reckoning {
     return sum;
   }
   Work of(const Dispatch& d) {
-    const auto computes = [&](const std::set<ValueId>& values) {
-      return std::any_of(d.results.begin(), d.results.end(), [&](const Result& r) { return values.contains(r.id); });
-    };
-    std::optional<double> peak = peaks_.f32_gflop_per_s;
-    if (peaks_.int8_gop_per_s && computes(entry_->int8_products)) peak = peaks_.int8_gop_per_s;
-    if (peaks_.int8_gop_per_s && computes(entry_->bf16_products)) peak = *peaks_.int8_gop_per_s / 2;  // two bytes each
+    const std::optional<double> peak = peak_of(d.origin.factors);
     return node(plan_.kernels[static_cast<std::size_t>(d.kernels.front())].code.name, d.origin, peak);
+  }
+  std::optional<double> peak_of(Factors factors) const {
+    const auto either = [](const std::optional<double>& mine, const std::optional<double>& other) {
+      return mine ? mine : other;
+    };
+    const std::optional<double>& f32 = peaks_.f32_gflop_per_s;
+    switch (factors) {
+      case Factors::f32: return f32;
+      case Factors::int8: return either(peaks_.int8_gop_per_s, f32);
+      case Factors::bf16: break;
+    }
+    if (peaks_.bf16_gflop_per_s || !peaks_.int8_gop_per_s) return either(peaks_.bf16_gflop_per_s, f32);
+    return *peaks_.int8_gop_per_s / 2;  // two bytes each
   }
   Work of(const Copy& c) { return node("copy", c.origin, peaks_.f32_gflop_per_s); }
   Work of(const Swap&) { return {}; }
@@ -83,7 +90,6 @@ class Reckoning {
 
   const Plan& plan_;
   const Peaks& peaks_;
-  const EntryPoint* entry_ = nullptr;
   EntryCost out_;
   int number_ = 0;
   std::int64_t times_ = 1;

@@ -14,9 +14,9 @@
 namespace openinfer::plan {
 
 /// What the device does at most: 10^9 bytes, operations in a second. A product of 8-bit activations has int8's, one of
-/// bf16 half of it, if known.
+/// bf16 its own, else half of int8's, if known.
 struct Peaks {
-  std::optional<double> read_gb_per_s = {}, f32_gflop_per_s = {}, int8_gop_per_s = {};
+  std::optional<double> read_gb_per_s = {}, f32_gflop_per_s = {}, bf16_gflop_per_s = {}, int8_gop_per_s = {};
 };
 
 enum class Limit : std::uint8_t { unknown, memory, compute };

@@ -86,6 +86,10 @@ Origin EntryLowering::origin(const std::string& reason) const {
   for (const NodeId id : nodes) {
     const Node& n = g_.nodes[id];
     origin.flops += flops_of(g_, n, [&](const Dim& d) { return upper(Size(d)); });
+    for (const ValueId r : n.results) {
+      if (int8_products_.contains(r)) origin.factors = Factors::int8;
+      if (bf16_products_.contains(r)) origin.factors = Factors::bf16;
+    }
     origin.nodes.push_back(text_of(g_, n));
     origin.at.push_back(n.at);
     const auto same = [&](const Location& at) {

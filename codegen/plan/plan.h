@@ -57,6 +57,9 @@ struct Operand {
   bool operator==(const Operand&) const = default;
 };
 
+/// What products multiply: 8-bit blocks of activations by bytes, or both operands rounded to bf16, or neither.
+enum class Factors : std::uint8_t { f32, int8, bf16 };
+
 /// Where a dispatch came from and what it costs with every symbol at its bound.
 struct Origin {
   std::vector<std::string> nodes = {};  // "q = rope": values that it computes
@@ -64,6 +67,7 @@ struct Origin {
   std::vector<Location> lines = {};     // those that are known, each once
   double bytes = 0;                     // read and written: of tables and caches the rows that are looked at
   double flops = 0;
+  Factors factors = Factors::f32;
   std::string reason = {};  // why this kernel
 };
 

@@ -86,10 +86,26 @@ class CostCommand(Case):
             self.assertAlmostEqual(sum(n["share"] for n in entry["nodes"]), 1, delta=1e-9)
         self.assertEqual({n["limit"] for e in entries for n in e["nodes"]}, {"memory", "compute"})
 
+    def test_products_of_bf16_have_a_peak_of_their_own(self):
+        tiny_llama.write(self.path("m.oinf"), dtypes={key: "q8_0" for key in tiny_llama.matrices()})
+        flags = ["cost", "m.oinf", "--device", "zen5", "--read-gb-per-s", 1e9, "--f32-gflop-per-s", 5, "--max-context", CONTEXT, "--numerics"]
+
+        def seconds_at(gflop, products, *more):
+            """Of the prefill: products, also those that a sum is fused into, take as long as that peak lets them; the rest as f32 lets it."""
+            for n in self.cost(*flags, *more)["entries"][1]["nodes"]:
+                peak = gflop if any(node in products for node in n["nodes"]) else 5
+                self.assertAlmostEqual(n["seconds"], max(n["flops"] / peak, n["bytes"] / 1e9) * 1e-9 * n["times"], delta=1e-12, msg=n["nodes"])
+
+        products = ["Wq = matmul", "Wo = matmul", "Wgate = matmul", "Wdown = matmul"]
+        seconds_at(44236.8, [*products, "logits = matmul"], "bf16")
+        seconds_at(7, [*products, "logits = matmul"], "bf16", "--bf16-gflop-per-s", 7)
+        seconds_at(3, products, "fast", "--int8-gop-per-s", 3)
+        self.assertIn("44236.8 in bf16", self.text(*flags, "bf16"))
+
     def test_no_peaks_no_times(self):
         flags = ["cost", "m.oinf", "--device", "this-cpu"]
         report = self.cost(*flags)
-        self.assertEqual(report["peaks"], {"read_gb_per_s": None, "f32_gflop_per_s": None, "int8_gop_per_s": None})
+        self.assertEqual(report["peaks"], {"read_gb_per_s": None, "f32_gflop_per_s": None, "int8_gop_per_s": None, "bf16_gflop_per_s": None})
         self.assertEqual({(n["seconds"], n["limit"], n["share"]) for e in report["entries"] for n in e["nodes"]}, {(None, "unknown", None)})
         self.assertIn("no times: the device's row does not know its peaks", self.text(*flags))
 
