@@ -3,6 +3,7 @@
 
 import functools
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -116,6 +117,17 @@ FAST = [
     ("another block's scale", "matmul_Wdown", r"mul_int8\[b\]\.d\b", "mul_int8[0].d", "add = add"),
     ("the quants of another block", "matmul_Wdown", r"mul_int8\[b\]\.qs", "mul_int8[0].qs", "add = add"),
     ("a residual is missing", "matmul_Wo", r"load<f32x\d+>\(&x\[at\]\) \+ ", "", "residual = add"),
+]
+
+# Of numerics bf16: who rounds activations, and who multiplies pairs of them.
+BF16 = [
+    ("rounded rows that are too large", "to_bf16_mul", r"load<f32x(\d+)>\(&mul\[(.*?)\]\)", r"1.03f * load<f32x\1>(&mul[\2])", "add = add"),
+    ("a norm's rounded rows that are too large", "rms_norm_attn_norm_2", r"(store\(&bf16_rows\[.*?\], )value", r"\1 1.03f * value", "Wq = matmul"),
+    ("a panel's pairs the other way round", "matmul_Wdown_2", r"w_at \+ pair \*", "w_at + (1 - pair) *", "add = add"),
+    ("one k of a turned pair twice", "matmul_Wq_Wk_Wv_2", r"&piece\[at_2 \+ 1\]", "&piece[at_2]", "Wq = matmul"),
+    ("the first row of a tile for all", "matmul_Wdown_2", r"\(mul_bf16 \+ x_at\)\[m \*", "(mul_bf16 + x_at)[0 *", "add = add"),
+    ("what is left behind tiles by one row", "matmul_Wdown_2", r"min\(row \+ m, rows_here", "min(row, rows_here", "add = add"),
+    ("half of each pair", "matmul_Wgate_Wup_2", r"bf16_dot\(w\[v\],", "bf16_dot(w[v] << 16,", "mul = mul"),
 ]
 
 
@@ -285,6 +297,14 @@ class Planted(unittest.TestCase):
         program = Program(self.home, "tiny", tiny_llama.write, "--kv-dtype", "f16", "--max-context", "40")
         self.every_fault(program, LLAMA)
         self.every_hurt(program)
+
+    def test_bf16(self):
+        """Where the device multiplies pairs of bf16: the tiles that prompts meet."""
+        here = json.loads(subprocess.run([COMMAND, "devices", "this-cpu", "--json"], check=True, capture_output=True).stdout)
+        if not here["bf16_dot"]:
+            self.skipTest("this CPU multiplies no pairs of bf16")
+        write = functools.partial(tiny_llama.write, dtypes={key: "q8_0" if "down" in key else "f16" for key in tiny_llama.matrices()})
+        self.every_fault(Program(self.home, "bf16", write, "--numerics", "bf16", "--max-context", "40"), BF16)
 
     def test_fast(self):
         write = functools.partial(tiny_llama.write, dtypes={key: "q8_0" for key in tiny_llama.matrices()})
