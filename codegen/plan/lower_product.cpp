@@ -139,7 +139,10 @@ Form fast_form_of(GroupLowering& l, const FusedGroup& group) {
   const std::string not_bf16 = of_bf16 ? why_not_bf16(l, group) : "";
   if (of_bf16 && not_bf16.empty()) return {RowForm::bf16, ""};
   const std::string and_not = of_bf16 ? "; not by matrix units: " + not_bf16 : "";
-  if (const std::string why = why_not_int8(l, group); !why.empty()) return {{}, "; f32: " + why + and_not};
+  if (const std::string why = why_not_int8(l, group); !why.empty()) {
+    if (!mma && why_not_bf16(l, group).empty()) return {RowForm::bf16, "; not int8: " + why};
+    return {{}, "; f32: " + why + and_not};
+  }
   return {RowForm::int8, fmt::format("; int8 dot: the device has dot4 {}{}", name(l.target().dot4), and_not)};
 }
 Form form_of(GroupLowering& l, const FusedGroup& group) {

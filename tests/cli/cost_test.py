@@ -90,16 +90,16 @@ class CostCommand(Case):
         tiny_llama.write(self.path("m.oinf"), dtypes={key: "q8_0" for key in tiny_llama.matrices()})
         flags = ["cost", "m.oinf", "--device", "zen5", "--read-gb-per-s", 1e9, "--f32-gflop-per-s", 5, "--max-context", CONTEXT, "--numerics"]
 
-        def seconds_at(gflop, products, *more):
-            """Of the prefill: products, also those that a sum is fused into, take as long as that peak lets them; the rest as f32 lets it."""
+        def seconds_at(peaks, *more):
+            """Of the prefill: products, also those that a sum is fused into, take as long as their peak lets them; the rest as f32's does."""
             for n in self.cost(*flags, *more)["entries"][1]["nodes"]:
-                peak = gflop if any(node in products for node in n["nodes"]) else 5
+                peak = next((peaks[node] for node in n["nodes"] if node in peaks), 5)
                 self.assertAlmostEqual(n["seconds"], max(n["flops"] / peak, n["bytes"] / 1e9) * 1e-9 * n["times"], delta=1e-12, msg=n["nodes"])
 
-        products = ["Wq = matmul", "Wo = matmul", "Wgate = matmul", "Wdown = matmul"]
-        seconds_at(44236.8, [*products, "logits = matmul"], "bf16")
-        seconds_at(7, [*products, "logits = matmul"], "bf16", "--bf16-gflop-per-s", 7)
-        seconds_at(3, products, "fast", "--int8-gop-per-s", 3)
+        blocks, head = ["Wq = matmul", "Wo = matmul", "Wgate = matmul", "Wdown = matmul"], "logits = matmul"
+        seconds_at(dict.fromkeys([*blocks, head], 44236.8), "bf16")
+        seconds_at(dict.fromkeys([*blocks, head], 7), "bf16", "--bf16-gflop-per-s", 7)
+        seconds_at(dict.fromkeys(blocks, 3) | {head: 44236.8}, "fast", "--int8-gop-per-s", 3)
         self.assertIn("44236.8 in bf16", self.text(*flags, "bf16"))
 
     def test_no_peaks_no_times(self):

@@ -347,3 +347,23 @@ TEST_CASE("bf16: a plan computes what the simulator computes but for roundings t
       CHECK(off <= 0.01);
     }
 }
+
+TEST_CASE("fast: prompts over weights without bytes multiply pairs of bf16 where that is faster") {
+  TestPackage package("plan_fast_pairs");
+  std::mt19937 random(5);
+  package.add("w", {kWidth, kHidden}, numbers(kWidth * kHidden, random), true);
+  const Model model = package.open();
+  const Graph g = graph(model, [&](GraphBuilder& b) {
+    auto x = b.input("x", f32, {b.dim("N", 1, 40), kWidth});
+    b.output("y", matmul(x, model["w"]));
+  });
+  const plan::Plan plan = fast_plan(g, kPairs);
+  const std::string text = to_text(plan);
+  INFO(text);
+  CHECK(count(text, "why: pairs of bf16 with sums in f32: ") == 1);
+  CHECK(count(text, "; not int8: f32 has no bytes for integer dot products") == 1);
+  CHECK(plan.entries[0].bf16_products.size() == 1);
+  kir::Target plain = kPairs;
+  plain.bf16_dot = false;
+  CHECK(count(to_text(fast_plan(g, plain)), "; f32: f32 has no bytes for integer dot products") == 1);
+}
