@@ -64,7 +64,7 @@ def arguments():
     o = parser.parse_args()
     o.types = [] if o.quick else [t for t in o.types.split(",") if t]
     o.numerics = o.numerics.split(",")
-    if unknown := set(o.types) - set(TYPES) or set(o.numerics) - {"fast", "strict"}:
+    if unknown := set(o.types) - set(TYPES) or set(o.numerics) - {"fast", "bf16", "strict"}:
         parser.error(f"unknown: {', '.join(unknown)}")
     if o.rounds < 1 or o.threads < 1:
         parser.error("--rounds and --threads are 1 or more")

@@ -38,12 +38,13 @@ class Ceilings:
 
 def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
     """What no program of this kind can exceed, by figure; `probes`: read (bytes/s), file_s, f32, bf16, bf16_tiles, int8 (Gop/s)."""
-    of_cache = 4 if numerics == "strict" else 2  # f32 or f16
+    of_cache = 2 if numerics == "fast" else 4  # f16 or f32
     cache = facts.cache_elements * plan.depth * of_cache
     if numerics == "strict":
         peak = probes["f32"]
     else:
-        peak = max(probes["f32"], probes["bf16"], probes["bf16_tiles"]) if float_weights else probes["int8"]
+        floats = max(probes["f32"], probes["bf16"], probes["bf16_tiles"])
+        peak = floats if float_weights or numerics == "bf16" else probes["int8"]
     per_token = bytes_per_token / probes["read"]
     return {
         "decode": 1 / per_token,
