@@ -164,16 +164,11 @@ class CppRenderer final : public Renderer {
     return emit::Renderer::call(n.op == Op::dot4 ? "dot4" : "dot4_us",
                                 {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
   }
-  Text bf16_pair(Id id) override {
+  Text bf16(Id id) override {
     const Node& n = node(id);
-    const Type of = {Kind::f32, n.type.rate};
-    return emit::Renderer::call("bf16_pair", {widened(n.args[0], of), widened(n.args[1], of)});
-  }
-  Text bf16_dot(Id id) override {
-    const Node& n = node(id);
-    const Type pair = {Kind::u32, n.type.rate};
-    return emit::Renderer::call("bf16_dot",
-                                {widened(n.args[0], pair), widened(n.args[1], pair), widened(n.args[2], n.type)});
+    std::vector<Text> args;
+    for (const Id arg : n.args) args.push_back(widened(arg, {node(arg).type.kind, n.type.rate}));
+    return emit::Renderer::call(kir::info(n.op).name, args);
   }
   Text mma(Id id) override {
     const Node& n = node(id);

@@ -48,9 +48,8 @@ class Renderer {
   /// min, max, fma, sqrt … of these operands.
   virtual Text builtin(kir::Id id) = 0;
   virtual Text dot4(kir::Id id) = 0;
-  /// Errors: unsupported where the language has none.
-  virtual Text bf16_pair(kir::Id id);
-  virtual Text bf16_dot(kir::Id id);
+  /// bf16_pair or bf16_dot. Errors: unsupported where the language has none.
+  virtual Text bf16(kir::Id id);
   /// A load or product of fragments, and a store. Errors: unsupported where the language has none.
   virtual Text mma(kir::Id id);
   virtual void mma_store(kir::Id id) { mma(id); }
