@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test: installs what is missing, builds, runs unit and model tests in release, then the unit tests again under
-# AddressSanitizer and UBSan. Ends with a line "N passed, N failed"; exit 1 if a test failed or could not run.
+# Unit and model tests: installs what is missing, builds, runs them in release, then the unit tests again under
+# AddressSanitizer and UBSan (what takes long: ctest -L matrix, tests/README.md). Ends with a line "N passed, N failed"; exit 1 if a test failed or could not run.
 #   scripts/test.sh [ARGUMENTS OF CTEST]      for example: scripts/test.sh -R graph
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '3,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
