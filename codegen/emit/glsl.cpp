@@ -21,14 +21,38 @@ using kir::Op;
 using kir::Type;
 
 constexpr auto kGlslReserved = std::to_array<std::string_view>(
-    {"each", "group", "subgroup", "lane", "thread", "n_groups", "main", "active", "asm", "bool", "break", "buffer",
-     "case", "cast", "common", "const", "continue", "coherent", "centroid", "default", "discard", "do", "double",
-     "else", "enum", "extern", "external", "false", "filter", "fixed", "flat", "float", "for", "half", "highp", "if",
-     "in", "inline", "inout", "input", "int", "interface", "invariant", "layout", "long", "lowp", "mediump",
-     "namespace", "out", "output", "partition", "patch", "precise", "precision", "readonly", "resource", "restrict",
-     "return", "sample", "shared", "short", "smooth", "struct", "superp", "switch", "template", "texture", "this",
-     "true", "typedef", "uint", "uniform", "union", "unsigned", "using", "varying", "void", "volatile", "while",
-     "writeonly", "barrier",
+    {// what shaders call their own
+     "each", "group", "subgroup", "lane", "thread", "n_groups", "main", "Params", "Starts",
+     // keywords of GLSL 4.60 and what it reserves for later
+     "active", "asm", "atomic_uint", "attribute", "bool", "break", "buffer", "case", "cast", "centroid", "class",
+     "coherent", "common", "const", "continue", "default", "discard", "do", "double", "else", "enum", "extern",
+     "external", "false", "filter", "fixed", "flat", "float", "for", "goto", "half", "highp", "if", "in", "inline",
+     "inout", "input", "int", "interface", "invariant", "isubpassInput", "isubpassInputMS", "layout", "long", "lowp",
+     "mediump", "namespace", "noinline", "noperspective", "out", "output", "packed", "partition", "patch", "precise",
+     "precision", "public", "readonly", "resource", "restrict", "return", "sample", "sampler", "samplerShadow",
+     "shared", "short", "sizeof", "smooth", "static", "struct", "subpassInput", "subpassInputMS", "subroutine",
+     "superp", "switch", "template", "texture", "this", "true", "typedef", "uint", "uniform", "union", "unsigned",
+     "using", "usubpassInput", "usubpassInputMS", "varying", "void", "volatile", "while", "writeonly", "barrier",
+     "vec2", "vec3", "vec4", "bvec2", "bvec3", "bvec4", "dvec2", "dvec3", "dvec4", "fvec2", "fvec3", "fvec4", "hvec2",
+     "hvec3", "hvec4", "ivec2", "ivec3", "ivec4", "uvec2", "uvec3", "uvec4", "mat2", "mat3", "mat4", "mat2x2", "mat2x3",
+     "mat2x4", "mat3x2", "mat3x3", "mat3x4", "mat4x2", "mat4x3", "mat4x4", "dmat2", "dmat3", "dmat4", "dmat2x2",
+     "dmat2x3", "dmat2x4", "dmat3x2", "dmat3x3", "dmat3x4", "dmat4x2", "dmat4x3", "dmat4x4", "sampler1D", "sampler2D",
+     "sampler3D", "sampler2DRect", "samplerCube", "samplerBuffer", "sampler1DArray", "sampler2DArray",
+     "samplerCubeArray", "sampler2DMS", "sampler2DMSArray", "isampler1D", "isampler2D", "isampler3D", "isampler2DRect",
+     "isamplerCube", "isamplerBuffer", "isampler1DArray", "isampler2DArray", "isamplerCubeArray", "isampler2DMS",
+     "isampler2DMSArray", "usampler1D", "usampler2D", "usampler3D", "usampler2DRect", "usamplerCube", "usamplerBuffer",
+     "usampler1DArray", "usampler2DArray", "usamplerCubeArray", "usampler2DMS", "usampler2DMSArray", "texture1D",
+     "texture2D", "texture3D", "texture2DRect", "textureCube", "textureBuffer", "texture1DArray", "texture2DArray",
+     "textureCubeArray", "texture2DMS", "texture2DMSArray", "itexture1D", "itexture2D", "itexture3D", "itexture2DRect",
+     "itextureCube", "itextureBuffer", "itexture1DArray", "itexture2DArray", "itextureCubeArray", "itexture2DMS",
+     "itexture2DMSArray", "utexture1D", "utexture2D", "utexture3D", "utexture2DRect", "utextureCube", "utextureBuffer",
+     "utexture1DArray", "utexture2DArray", "utextureCubeArray", "utexture2DMS", "utexture2DMSArray", "image1D",
+     "image2D", "image3D", "image2DRect", "imageCube", "imageBuffer", "image1DArray", "image2DArray", "imageCubeArray",
+     "image2DMS", "image2DMSArray", "iimage1D", "iimage2D", "iimage3D", "iimage2DRect", "iimageCube", "iimageBuffer",
+     "iimage1DArray", "iimage2DArray", "iimageCubeArray", "iimage2DMS", "iimage2DMSArray", "uimage1D", "uimage2D",
+     "uimage3D", "uimage2DRect", "uimageCube", "uimageBuffer", "uimage1DArray", "uimage2DArray", "uimageCubeArray",
+     "uimage2DMS", "uimage2DMSArray", "sampler1DShadow", "sampler2DShadow", "sampler2DRectShadow", "samplerCubeShadow",
+     "sampler1DArrayShadow", "sampler2DArrayShadow", "samplerCubeArrayShadow", "sampler3DRect",
      // what renderers call
      "abs", "max", "min", "floor", "fma", "sqrt", "round", "roundEven", "mix", "bitfieldExtract", "intBitsToFloat",
      "uintBitsToFloat", "floatBitsToInt", "floatBitsToUint", "packFloat2x16", "narrow_f16", "narrow_bf16",
@@ -81,13 +105,10 @@ class GlslRenderer final : public LaneRenderer {
   }
   /// 430 has compute shaders, and glslang builds its tables in 0.03 s instead of 0.07 s; some extensions want 450.
   int version() const {
-    static const std::set<std::string> kOfAnyVersion = {"GL_EXT_buffer_reference",
-                                                        "GL_EXT_control_flow_attributes",
-                                                        "GL_EXT_shader_16bit_storage",
-                                                        "GL_EXT_shader_8bit_storage",
-                                                        "GL_KHR_shader_subgroup_arithmetic",
-                                                        "GL_KHR_shader_subgroup_ballot",
-                                                        "GL_KHR_shader_subgroup_basic"};
+    static const std::set<std::string> kOfAnyVersion = {
+        "GL_EXT_buffer_reference",     "GL_EXT_control_flow_attributes",    "GL_EXT_shader_16bit_storage",
+        "GL_EXT_shader_8bit_storage",  "GL_KHR_shader_subgroup_arithmetic", "GL_KHR_shader_subgroup_ballot",
+        "GL_KHR_shader_subgroup_basic"};
     const bool all = std::includes(kOfAnyVersion.begin(), kOfAnyVersion.end(), extensions_.begin(), extensions_.end());
     return all ? 430 : 460;
   }
@@ -331,8 +352,8 @@ class GlslRenderer final : public LaneRenderer {
         pushed += 2;
         continue;
       }
-      line(fmt::format("layout(std430, binding = {}) {} buffer {}_buffer {{ {} {}[]; }};{}", binding++, access, b.name,
-                       type, b.name, comment));
+      line(fmt::format("layout(std430, binding = {}) {} buffer {}{} {{ {} {}[]; }};{}", binding++, access, b.name,
+                       b.name.ends_with('_') ? "buffer" : "_buffer", type, b.name, comment));
       starts += fmt::format("{}{}_start", starts.empty() ? " int " : ", ", b.name);
       ++pushed;
     }
@@ -377,7 +398,14 @@ class GlslRenderer final : public LaneRenderer {
 }  // namespace
 
 std::string render_glsl(const kir::Kernel& kernel) {
-  kir::Kernel legal = with_legal_names(kernel, kGlslReserved);
+  kir::Kernel given = kernel;
+  const auto own = [](std::string& name) {  // what starts with gl_ is all the language's
+    if (name.starts_with("gl_")) name.insert(0, "own_");
+  };
+  for (kir::Buffer& b : given.buffers) own(b.name);
+  for (kir::Variable& v : given.variables) own(v.name);
+  for (Node& n : given.nodes) own(n.name);
+  kir::Kernel legal = with_legal_names(given, kGlslReserved);
   for (kir::Function& f : legal.functions)
     if (std::find(kBuiltins.begin(), kBuiltins.end(), f.name) != kBuiltins.end()) f.name += "_f32";
   return GlslRenderer(legal).shader();

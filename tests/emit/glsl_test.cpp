@@ -316,6 +316,23 @@ void main() { atomicAdd(x[0], 1l); }
   }
 }
 
+TEST_CASE("a value may have any name of the language") {
+  if (!check::has_spirv()) WARN("skipped: this build has no GLSL compiler");
+  if (!check::has_spirv()) return;
+  for (const char* name :
+       {"class",     "goto",          "public",       "static",      "sizeof",  "subroutine", "sampler2D",
+        "texture2D", "vec4",          "mat4",         "gl_x",        "Params",  "Starts",     "int",
+        "main",      "isampler3D",    "dmat2x3",      "atomic_uint", "image2D", "half",       "noinline",
+        "attribute", "samplerShadow", "gl_FragCoord", "packed",      "hvec2",   "abs",        "n_groups"}) {
+    INFO(name);
+    Build k("copy", kOne);
+    const Mem x = k.in(name, Kind::f32), y = k.out("y", Kind::f32);
+    const Val value = k.let(name, x[k.lane()]);
+    y[k.lane()] = value + 1.0;
+    CHECK_NOTHROW(check::compile_glsl("copy", emit::render_glsl(k.done())));
+  }
+}
+
 TEST_CASE("shaders that are wrong say where") {
   if (!check::has_spirv()) WARN("skipped: this build has no GLSL compiler");
   if (!check::has_spirv()) return;
