@@ -142,7 +142,8 @@ class Rows {
     try {
       model_.run_step(entries_[e].name, inputs_, outputs);
     } catch (...) {
-      for (const std::int32_t slot : slot_) --held_[static_cast<std::size_t>(slot)];  // a step that did not end wrote nothing
+      // What a step that did not end has written lies behind what is held, and is written anew before it is read.
+      for (const std::int32_t slot : slot_) --held_[static_cast<std::size_t>(slot)];
       throw;
     }
   }
