@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "codegen/emit/project.h"
@@ -48,6 +49,17 @@ void keep_time(const fs::path& old_file, const fs::path& new_file) {
     fs::last_write_time(new_file, fs::last_write_time(old_file));
 }
 
+/// A shader is no newer than its SPIR-V, or builds would compile it again: of a line that moved only the source tells.
+void keep_spirv(const Files& files, const fs::path& folder) {
+  constexpr std::string_view kSpirv = ".spv.inc";
+  for (const auto& [path, text] : files) {
+    if (!path.ends_with(kSpirv)) continue;
+    const fs::path shader = folder / (path.substr(0, path.size() - kSpirv.size()) + ".comp");
+    const auto time = fs::last_write_time(folder / path);
+    if (fs::exists(shader) && fs::last_write_time(shader) > time) fs::last_write_time(shader, time);
+  }
+}
+
 /// What is in the old folder beside the project: its build folder, say.
 void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(old_folder)) {
@@ -72,6 +84,7 @@ void write_project(const Files& files, const fs::path& wanted) try {
     write_file(now / path, text);
     keep_time(folder / path, now / path);
   }
+  keep_spirv(files, now);
   const opnf::unfinished::Hold hold;  // until the old folder holds nothing of the user's
   const bool replaces = fs::exists(folder);
   if (replaces) fs::rename(folder, old);

@@ -17,7 +17,7 @@ import tiny_llama  # noqa: E402
 from emit_order_test import Order  # noqa: E402
 from emit_rows_test import Batch, Rows  # noqa: E402
 from emit_test import Tensors  # noqa: E402
-from emitted import build  # noqa: E402
+from emitted import GRAPH, build  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
 
 
@@ -60,6 +60,24 @@ class VulkanTensors(Tensors):
         self.assertEqual(code, 0, said)
         self.assertRegex(said, r"Compiling \S*matmul_W\.comp")
         self.assertRegex(said, r"Building CXX object \S*kernels.cpp")
+
+    def test_a_line_that_moved(self):
+        """Shaders name lines of the graph; where only these are others, builds leave the SPIR-V alone."""
+        project, folder, graph = self.path("copy"), self.path("b"), self.path(os.path.basename(self.graph))
+        def emit_with(text):
+            self.write(graph, text)
+            self.works("emit", self.package, "--graph", graph, "--device", self.DEVICE, "--name", "small", "-o", project)
+        def sources(kind):
+            return {name: self.read(os.path.join(project, "device", name)) for name in os.listdir(os.path.join(project, "device")) if name.endswith(kind)}
+        emit_with(GRAPH)
+        build(project, folder)
+        shaders, spirv = sources(".comp"), sources(".spv.inc")
+        emit_with(GRAPH.replace("graph (", "\n\ngraph ("))
+        self.assertNotEqual(sources(".comp"), shaders)
+        self.assertEqual(sources(".spv.inc"), spirv)
+        done = subprocess.run(["cmake", "--build", folder], check=True, capture_output=True, text=True)
+        self.assertNotRegex(done.stdout + done.stderr, r"[.]comp")
+        self.assertEqual(sources(".spv.inc"), spirv)
 
     def test_kernel_timings(self):
         code, out, err = self.model(*self.arrays(7), "--output", "z=z.npy", "--timings")
