@@ -126,6 +126,9 @@ class Batch(Emitted):
         self.assertEqual([line[:4] for line in text], ["[1] ", "[2] "])
         alone = self.model_works(*flags[2:4], "--generate", 3, "--ignore-eos", "--text")
         self.assertEqual(text[1][4:] + "\n", alone)
+        for more in ([], ["--text"], ["--stats", "full.json"]):
+            self.standard_output_fails(*flags, "--generate", 7, "--ignore-eos", *more)
+        self.assertFalse(os.path.exists(self.path("full.json")))
 
     def test_sequences_that_start_and_end_at_different_steps(self):
         self.write("CMakeLists.txt", f"cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory({self.project} batch)\n"
@@ -205,6 +208,12 @@ class Rows(Emitted):
         stats = json.loads(self.read("s.json"))
         for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"):
             self.assertGreater(stats[key], 0)
+
+    def test_standard_output_that_cannot_be_written(self):
+        for arguments in (["--prompt-ids", "1", "--ids"], ["--prompt-ids", "1", "--generate", 3, "--text", "--ignore-eos"], ["--check"],
+                          ["--prompt-ids", "1", "--generate", 1], ["--bench", "--prompt", 1, "--generate", 1]):
+            self.standard_output_fails(*arguments)
+        self.standard_output_fails(package="--help")
 
     def test_check(self):
         out = self.model_works("--check", *self.FLAGS)

@@ -125,3 +125,10 @@ class Emitted(Case):
         self.assertTrue(err.startswith("model: error: "), err)
         for part in says:
             self.assertIn(part, err)
+
+    def standard_output_fails(self, *arguments, package=None):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([os.path.join(self.project, "b", "model"), package or self.package, *map(str, arguments)], stdout=full,
+                                  stderr=subprocess.PIPE, cwd=self.folder, timeout=300, check=False)
+        self.assertEqual((done.returncode, done.stderr.decode()),
+                         (1, "model: error: standard output cannot be written: No space left on device\n"), arguments)

@@ -147,6 +147,12 @@ void say_times(const Flags& flags, const Times& times, const Model& model) {
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 
+/// Of what once failed the C library drops the bytes, and the next fflush succeeds.
+void flush_out() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    throw Error(std::string("standard output cannot be written: ") + std::strerror(errno));
+}
+
 /// A token's; one may be NUL.
 void print_bytes(const std::string& bytes) { std::fwrite(bytes.data(), 1, bytes.size(), stdout); }
 
@@ -183,14 +189,14 @@ void generate(const Flags& flags) {
       print_bytes(end ? "" : vocabulary.bytes(id));
     else
       std::printf("%s%d", n > 0 ? "," : "", id);
-    std::fflush(stdout);
+    flush_out();
     if (end || n + 1 == wanted) break;
     if (full = rows.held() == context; full) break;
     logits = rows.feed({&id, 1});
     ++times.generate_steps;
   }
   if (wanted > 0) std::printf("\n");
-  std::fflush(stdout);
+  flush_out();
   if (full) std::fprintf(stderr, "model: the context of %lld is full\n", static_cast<long long>(context));
   times.generate_s = seconds_since(start);
   say_times(flags, times, model);
@@ -208,7 +214,7 @@ void print_answer(const Flags& flags, const Vocabulary& vocabulary, std::size_t 
       print_bytes(vocabulary.bytes(id));
   }
   std::printf("\n");
-  std::fflush(stdout);
+  flush_out();
   if (answer.full) std::fprintf(stderr, "model: the context of prompt %zu is full\n", number);
 }
 
@@ -373,11 +379,12 @@ extern "C" void package_was_cut(int) {
 int main(int argc, char** argv) {
   using namespace MODEL_NAME;
   ::signal(SIGBUS, package_was_cut);
-  if (argc == 2 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h"))
-    return std::fputs(kUsage, stdout) < 0;
+  const bool help = argc == 2 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h");
   try {
-    const Flags flags = parse(argc, argv);
-    if (flags.check)
+    const Flags flags = help ? Flags{} : parse(argc, argv);
+    if (help)
+      std::fputs(kUsage, stdout);
+    else if (flags.check)
       run_check(flags);
     else if (flags.bench)
       bench(flags);
@@ -385,8 +392,7 @@ int main(int argc, char** argv) {
       flags.prompts.size() == 1 ? generate(flags) : generate_side_by_side(flags);
     else
       run_tensors(flags);
-    if (std::fflush(stdout) != 0)
-      return report(std::string("standard output cannot be written: ") + std::strerror(errno), 1);
+    flush_out();
     return 0;
   } catch (const WrongUsage& error) {
     return report(error.what(), 2);
