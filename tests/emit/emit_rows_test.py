@@ -149,6 +149,8 @@ class Batch(Emitted):
     def test_bad_input(self):
         self.model_fails("--prompt-ids", "1", "--prompt-ids", "2", "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
         self.model_fails("--prompt-ids", "1", "--prompt-ids", "", says=["no tokens"], code=2)
+        for ids in ("1,2,", ",", ",1", "1,,2"):
+            self.model_fails("--prompt-ids", ids, says=["--prompt-ids: '' is no whole number"], code=2)
         self.model_fails("--prompt-ids", "1", "--prompt-ids", ",".join(["1"] * 65), says=["65 tokens", "context of 64"])
         self.fails("emit", self.package, "--device", "this-cpu", "--batch", 17, "-o", "q", says=["batch 17 is beyond the graph's 16 (slots)"])
         self.fails("emit", self.package, "--device", "this-cpu", "--batch", 0, "-o", "q", says=["--batch"], code=2)
@@ -206,8 +208,21 @@ class Rows(Emitted):
             self.assertGreater(bench[key], 0)
         self.model_works("--prompt-ids", "1,2,3", "--generate", 3, "--ignore-eos", "--stats", "s.json")
         stats = json.loads(self.read("s.json"))
-        for key in ("prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"):
+        keys = ("prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes")
+        for key in keys:
             self.assertGreater(stats[key], 0)
+        bench = json.loads(self.model_works("--bench", "--prompt", 20, "--generate", 4, "--json", "--stats", "b.json"))
+        stats = json.loads(self.read("b.json"))
+        for key in keys:
+            self.assertGreater(stats[key], 0)
+        for key, same in (("prompt_tokens_per_s", "prefill_tokens_per_s"), ("generate_tokens_per_s", "decode_tokens_per_s"), ("load_s", "open_s")):
+            self.assertEqual(stats[key], bench[same])
+
+    def test_flags_that_would_do_nothing(self):
+        for arguments, flag in itertools.product((["--prompt-ids", "1", "--generate", "1"], ["--bench", "--prompt", "1", "--generate", "1"]), ("--logits", "--stats")):
+            self.model_fails(*arguments, flag, "", says=[f"{flag} needs a value"], code=2)
+        for arguments in (["--bench", "--prompt", "1", "--generate", "1"], ["--check"]):
+            self.model_fails(*arguments, "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
 
     def test_standard_output_that_cannot_be_written(self):
         for arguments in (["--prompt-ids", "1", "--ids"], ["--prompt-ids", "1", "--generate", 3, "--text", "--ignore-eos"], ["--check"],
@@ -216,7 +231,10 @@ class Rows(Emitted):
         self.standard_output_fails(package="--help")
 
     def test_check(self):
-        out = self.model_works("--check", *self.FLAGS)
+        out = self.model_works("--check", "--stats", "s.json", *self.FLAGS)
+        stats = json.loads(self.read("s.json"))
+        for key in ("load_s", "bytes_read", "peak_resident_bytes"):
+            self.assertGreater(stats[key], 0)
         self.assertRegex(out, r"check: \d+ nodes, \d+ values within bounds\n$")
         self.assertRegex(out, r"\n +[0-9.e-]+ +[0-9.e-]+ +[0-9.e-]+  q = rope +llama.h:\d+ +device/rope\.(cpp|comp)\n")
         self.assertIn("add (fused away: Wdown = matmul)", out)

@@ -81,12 +81,13 @@ inline std::int64_t size_bytes(std::string_view flag, std::string_view text) {
 
 inline std::vector<std::int32_t> parse_ids(std::string_view text) {
   std::vector<std::int32_t> ids;
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
+  if (text.empty()) return ids;
+  while (true) {
+    const std::size_t comma = text.find(',');
     ids.push_back(static_cast<std::int32_t>(whole_number("--prompt-ids", text.substr(0, comma), 0, INT32_MAX)));
-    text.remove_prefix(std::min(comma + 1, text.size()));
+    if (comma == text.npos) return ids;
+    text.remove_prefix(comma + 1);
   }
-  return ids;
 }
 
 inline std::pair<std::string, std::string> assignment(std::string_view flag, std::string_view text) {
@@ -137,7 +138,8 @@ inline Flags parse(int argc, char** argv) {
     if (word.starts_with("--check") && !kCheckData)
       throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
     if (is_in(kWithValue, word)) {
-      if (i + 1 == argc) throw WrongUsage(std::string(word) + " needs a value");
+      const bool has_value = i + 1 < argc && (*argv[i + 1] != '\0' || word == "--prompt-ids");  // which says more
+      if (!has_value) throw WrongUsage(std::string(word) + " needs a value");
       if (!is_in(kRepeats, word) && is_in(given, word)) throw WrongUsage(std::string(word) + " may be given once");
       given.push_back(word);
       set(flags, word, argv[++i]);
@@ -173,7 +175,7 @@ inline Flags parse(int argc, char** argv) {
   if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
   for (const auto& prompt : flags.prompts)
     if (prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
-  if (flags.prompts.size() > 1 && !flags.logits.empty()) throw WrongUsage("--logits is of one prompt");
+  if (flags.prompts.size() != 1 && !flags.logits.empty()) throw WrongUsage("--logits is of one prompt");
   return flags;
 }
 

@@ -261,9 +261,10 @@ std::vector<std::int32_t> random_tokens(std::int64_t count, std::int64_t vocab) 
 
 void bench(const Flags& flags) {
   const std::int64_t tokens = std::max<std::int64_t>(1, flags.generate.value_or(64));
-  const auto open_start = Clock::now();
+  Times times = {.prompt_tokens = flags.bench_prompt, .generate_steps = tokens * flags.batch};
+  auto start = Clock::now();
   Model model = open_for(flags, std::max(flags.bench_prompt, flags.depth + tokens), flags.batch);
-  const double open_s = seconds_since(open_start);
+  times.load_s = seconds_since(start);
   Rows rows(model);
   if (std::max(flags.bench_prompt, flags.depth + tokens) > context_of(model))
     throw Error("the context of " + std::to_string(context_of(model)) + " is too small for these lengths");
@@ -275,9 +276,9 @@ void bench(const Flags& flags) {
     rows.feed(prompt);
     rows.rewind(0);
   }
-  auto start = Clock::now();
+  start = Clock::now();
   rows.feed(prompt);
-  const double prefill = rate(flags.bench_prompt, seconds_since(start));
+  times.prompt_s = seconds_since(start);
   // Positions that nobody wrote would be one page of zeros, read from a cache of the processor.
   const std::vector<std::int32_t> before = random_tokens(flags.depth, rows.vocab());
   std::vector<Rows::Next> step;
@@ -288,18 +289,21 @@ void bench(const Flags& flags) {
   }
   start = Clock::now();
   for (std::int64_t n = 0; n < tokens; ++n) rows.feed_each(step);
-  const double decode = rate(tokens * flags.batch, seconds_since(start));
+  times.generate_s = seconds_since(start);
+  const double prefill = rate(times.prompt_tokens, times.prompt_s);
+  const double decode = rate(times.generate_steps, times.generate_s);
   const auto bytes = static_cast<long long>(model.stats().weight_bytes);
   if (flags.json)
     std::printf(
         "{\"prefill_tokens_per_s\": %.6g, \"decode_tokens_per_s\": %.6g, \"bytes_per_token\": %lld, \"open_s\": %.6g, "
         "\"peak_resident_bytes\": %lld, \"batch\": %lld, \"threads\": %d}\n",
-        prefill, decode, bytes, open_s, peak_resident_bytes(), static_cast<long long>(flags.batch),
+        prefill, decode, bytes, times.load_s, peak_resident_bytes(), static_cast<long long>(flags.batch),
         model.stats().threads);
   else
     std::printf("prefill %.1f tokens/s, decode %.1f tokens/s, %.1f MB per token, opened in %.1f ms%s\n", prefill,
-                decode, static_cast<double>(bytes) / 1e6, open_s * 1e3, on_threads(model).c_str());
+                decode, static_cast<double>(bytes) / 1e6, times.load_s * 1e3, on_threads(model).c_str());
   if (flags.timings) print_timings(model);
+  if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 
 void run_tensors(const Flags& flags) {
@@ -351,8 +355,12 @@ void run_check(const Flags& flags) {
   Options options = options_of(flags);
   options.sizes = check.sizes();
   options.check = &check;
+  Times times;  // of its steps none: they hand every value over
+  const double start = Clock::now();
   Model model = Model::open(flags.package, options);
+  times.load_s = seconds_since(start);
   check.replay(model);
+  if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
   check.report();
 }
 #else
