@@ -19,6 +19,12 @@ namespace {
 }
 
 bool out_is_within_line = false;  // as much the process's as standard output is
+int out_error = 0;                // the first flush's that failed: the C library drops its bytes, the next one succeeds
+
+void try_to_flush() {
+  errno = 0;
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout)) && out_error == 0) out_error = errno != 0 ? errno : EIO;
+}
 
 bool one_terminal() {
   struct stat out {
@@ -40,14 +46,15 @@ void print_out(std::string_view text) {
 }
 
 void print_beside(std::string_view line) {
-  std::fflush(stdout);  // in order; if it cannot be written, flush_out says so
+  try_to_flush();  // in order; if it cannot be written, flush_out says so
   const bool ends_line = out_is_within_line && one_terminal();
   if (ends_line) out_is_within_line = false;
   fmt::print(stderr, "{}{}\n", ends_line ? "\n" : "", line);
 }
 
 void flush_out() {
-  if (std::fflush(stdout) != 0) cannot_write(errno);
+  try_to_flush();
+  if (out_error != 0) cannot_write(out_error);
 }
 
 }  // namespace openinfer::cli
