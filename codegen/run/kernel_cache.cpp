@@ -48,6 +48,13 @@ void check_ours(const fs::path& folder) {
          folder.string(), target.st_mode & 07777u);
 }
 
+bool is_ours(const fs::path& folder) try {
+  check_ours(folder);
+  return true;
+} catch (const Error&) {
+  return false;
+}
+
 struct Kept {
   fs::path path;
   fs::file_time_type used;
@@ -67,7 +74,11 @@ std::vector<Kept> all_kept(const fs::path& folder) {
 
 bool remove_unused(const fs::path& path) {
   const InputFile file(std::fopen(path.c_str(), "rbe"));
-  return file && ::flock(::fileno(file.get()), LOCK_EX | LOCK_NB) == 0 && ::unlink(path.c_str()) == 0;
+  if (!file || ::flock(::fileno(file.get()), LOCK_EX | LOCK_NB) != 0) return false;
+  struct stat locked {
+  }, named{};  // they differ where another process has put a new file in its place
+  return ::fstat(::fileno(file.get()), &locked) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         locked.st_dev == named.st_dev && locked.st_ino == named.st_ino && ::unlink(path.c_str()) == 0;
 }
 
 }  // namespace
@@ -107,7 +118,9 @@ InputFile use_kept(const fs::path& path) {
 }
 
 void shrink_cache(std::int64_t most_bytes) {
-  std::vector<Kept> all = all_kept(cache_path());
+  const fs::path folder = cache_path();
+  if (!is_ours(folder)) return;
+  std::vector<Kept> all = all_kept(folder);
   std::sort(all.begin(), all.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });
   std::int64_t total = 0;
   for (const Kept& kept : all) total += kept.bytes;

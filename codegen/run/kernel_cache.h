@@ -24,7 +24,8 @@ std::int64_t cache_size_limit();
 InputFile use_kept(const std::filesystem::path& path);
 
 /// Removes libraries, and pipelines of Vulkan programs, until they have no more than so many bytes: what was used
-/// longest ago first, and nothing that is in use.
+/// longest ago first, and nothing that is in use. In a folder that cache_folder() would refuse nothing is removed:
+/// Vulkan programs run without one.
 void shrink_cache(std::int64_t most_bytes);
 
 /// Folders that processes which could not clean up left there: of the form that compiling makes, and a day old, which

@@ -16,6 +16,7 @@
 #include <optional>
 #include <thread>
 
+#include "codegen/run/kernel_cache.h"
 #include "tests/sim/small_llama.h"
 
 using namespace openinfer;
@@ -183,6 +184,22 @@ TEST_CASE("the cache keeps to a size: what was used longest ago goes, what is in
   CHECK(compiled == 5);
   const Setting none("OPENINFER_CACHE_SIZE", "much");
   CHECK_THROWS_WITH(session(1), Catch::Contains("$OPENINFER_CACHE_SIZE is 'much'"));
+}
+
+TEST_CASE("in a folder that others may write to nothing is removed") {
+  const Folder folder(fmt::format("openinfer_cpu_library_theirs.{}", ::getpid()));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  const fs::path kept = folder.path / "openinfer";
+  run::shrink_cache(0);
+  CHECK(!fs::exists(kept));
+  fs::create_directory(kept);
+  std::ofstream(kept / "old.vkcache") << "pipelines";
+  fs::permissions(kept, fs::perms::all);
+  run::shrink_cache(0);
+  CHECK(fs::exists(kept / "old.vkcache"));
+  fs::permissions(kept, fs::perms::owner_all);
+  run::shrink_cache(0);
+  CHECK(!fs::exists(kept / "old.vkcache"));
 }
 
 TEST_CASE("a folder that is called as a compiler is none") {
