@@ -147,10 +147,7 @@ std::string EmittedFolder::called_at(int line) const {
 std::int64_t EmittedFolder::turns_of(const plan::PlanStep& step, std::string_view kernel) {
   if (step.variant.empty()) return step.turns;
   std::int64_t taken = 0;
-  for (const char digit : step.variant) {
-    const auto number = static_cast<std::size_t>(digit - '0');
-    taken += number < step.kernels.size() && step.kernels[number] == kernel ? 1 : 0;
-  }
+  for (const std::uint8_t v : step.variant) taken += v < step.kernels.size() && step.kernels[v] == kernel ? 1 : 0;
   return step.turns / std::max<std::int64_t>(1, std::ssize(step.variant)) * taken;
 }
 

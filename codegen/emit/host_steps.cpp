@@ -15,12 +15,6 @@ namespace {
 using plan::Role;
 using plan::Size;
 
-std::string letters(const std::vector<std::uint8_t>& variant) {
-  std::string text;
-  for (const std::uint8_t v : variant) text += static_cast<char>('a' + v);
-  return text;
-}
-
 /// A C++ expression for the place that a member of a family has in its array: "l", "(l - 2) * 8 + 3".
 std::string member_index(const plan::Buffer& family, const std::vector<Dim>& member,
                          const std::function<std::string(std::string_view)>& name) {
@@ -197,7 +191,8 @@ void HostSteps::print(const plan::Dispatch& d) {
   const bool one = std::all_of(d.kernels.begin(), d.kernels.end(), [&](int k) { return k == d.kernels.front(); });
   if (one) return call(d, kernel(d.kernels.front()));
   if (d.variant.empty()) fail(ErrorCode::internal, "[emit] several kernels and nothing that chooses");
-  line(fmt::format("switch (\"{}\"[{}]) {{  // by the dtypes of this turn's weights", letters(d.variant), turn()));
+  line(fmt::format("switch (\"{}\"[{}]) {{  // by the dtypes of this turn's weights", plan::variant_letters(d.variant),
+                   turn()));
   ++depth_;
   for (std::size_t v = 0; v < d.kernels.size(); ++v) {
     line(fmt::format("case '{}':", static_cast<char>('a' + v)));

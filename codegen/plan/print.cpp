@@ -135,7 +135,7 @@ class Printer {
       bound.push_back(fmt::format("{} = {}", code.params[p], d.params[p].text()));
     line("      {}", fmt::join(bound, ", "));
     if (const std::string text = streaming_text(plan_, d); !text.empty()) line("      {}", text);
-    if (!d.variant.empty()) line("      kernel by turn: {}", fmt::join(d.variant, ""));
+    if (!d.variant.empty()) line("      kernel by turn: {}", variant_letters(d.variant));
     origin(d.origin);
   }
   void origin(const Origin& o) {
@@ -171,6 +171,12 @@ class Printer {
 };
 
 }  // namespace
+
+std::string variant_letters(const std::vector<std::uint8_t>& variant) {
+  std::string text;
+  for (const std::uint8_t v : variant) text += static_cast<char>('a' + v);
+  return text;
+}
 
 std::string work_text(const Origin& origin) {
   return fmt::format("{}, {}", bytes_text(origin.bytes), flops_text(origin.flops));

@@ -13,6 +13,9 @@ std::string to_text(const Plan& plan);
 /// "Wq[l]", "kv_keys + l * 196608": an operand as plan.txt writes it.
 std::string to_text(const Plan& plan, const Operand& operand);
 
+/// "abba": of each turn the kernel's letter; variants are 26 at most.
+std::string variant_letters(const std::vector<std::uint8_t>& variant);
+
 /// "345.8 KiB, 1.11 MFLOP": what a dispatch moves and computes.
 std::string work_text(const Origin& origin);
 

@@ -118,7 +118,7 @@ class Reader {
     } else if (take(rest, "why: ")) {
       step.reason = rest;
     } else if (take(rest, "kernel by turn: ")) {
-      step.variant = rest;
+      for (const char letter : rest) step.variant.push_back(static_cast<std::uint8_t>(letter - 'a'));
     } else if (step.operands.empty() && !rest.starts_with("swap ") && rest.find(" = ") != rest.npos) {
       step.operands = rest;
     }

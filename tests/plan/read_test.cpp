@@ -78,6 +78,30 @@ TEST_CASE("every dispatch of a plan is read back from its text") {
   }
 }
 
+TEST_CASE("more variants than there are digits are read back as they were") {
+  plan::Plan p = planned(branched());
+  std::vector<std::uint8_t> turns;
+  for (std::uint8_t v = 0; v < 26; ++v) turns.push_back(static_cast<std::uint8_t>(v < 11 ? 10 - v : v));
+  for (plan::Step& step : p.entries[0].steps)
+    if (auto* loop = std::get_if<plan::Loop>(&step))
+      for (plan::Step& inner : loop->body)
+        if (auto* d = std::get_if<plan::Dispatch>(&inner)) {
+          d->kernels.resize(turns.size(), d->kernels.front());
+          d->variant = turns;
+        }
+  const std::string text = to_text(p);
+  INFO(text);
+  CHECK(text.find("kernel by turn: kjihgfedcbalmnopqrstuvwxyz") != text.npos);
+  bool seen = false;
+  for (const plan::PlanStep& s : plan::read_steps(text)) {
+    if (s.kernels.size() < 2) continue;
+    seen = true;
+    CHECK(s.kernels.size() == turns.size());
+    CHECK(s.variant == turns);
+  }
+  CHECK(seen);
+}
+
 TEST_CASE("steps know the loops and branches around them") {
   const auto steps = plan::read_steps(to_text(planned(branched())));
   const auto around = [&](const std::string& node) {
