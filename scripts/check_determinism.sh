@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Do two builds of the command, by two compilers say, emit the same bytes? For every device that there is source for: the graph's
-# text, graph and plan before and after each pass, and the project: fused, without fusion, in numerics fast, of GPUs with CUDA its
+# text, graph and plan before and after each pass, and the project: fused, without fusion, in numerics fast and bf16, of GPUs with CUDA its
 # kernels too.
 #   scripts/check_determinism.sh [A [B [PACKAGE | PACKAGE:GRAPH.oig]…]]
 # Without A: build/release's command; without B: what clang++ makes of these sources in build/clang; without packages: the graphs of
@@ -51,7 +51,7 @@ emit() {
   mkdir -p "$2" && cd "$2"
   "$command" graph "$package" "${graph[@]}" >graph.oig
   for device in $devices; do
-    for how in "--dump-pass all" "--no-fuse" "--numerics fast" "--api cuda --no-cubins" "--api cuda --no-cubins --numerics fast"; do
+    for how in "--dump-pass all" "--no-fuse" "--numerics fast" "--numerics bf16" "--api cuda --no-cubins" "--api cuda --no-cubins --numerics fast"; do
       # shellcheck disable=SC2086
       "$command" emit "$package" "${graph[@]}" --name compared --device "$device" -o "$device$how" $how \
         2>"$device$how.txt" || true
