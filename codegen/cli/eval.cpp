@@ -238,7 +238,7 @@ CLI::Validator backend_and_numerics() {
                 if (text == std::string(backend) + numerics) return std::string();
             return fmt::format("'{}' is not BACKEND[:NUMERICS]: sim, cpu or vulkan, and strict, bf16 or fast", text);
           },
-          "{sim,cpu,cpu:bf16,cpu:fast,vulkan,vulkan:fast}"};
+          "{sim,cpu,cpu:bf16,cpu:fast,vulkan,vulkan:bf16,vulkan:fast}"};
 }
 
 }  // namespace

@@ -134,6 +134,12 @@ class Eval(Case):
             np.testing.assert_allclose(against[key], expected, rtol=1e-3, err_msg=key)
         self.assertAlmostEqual(against["top1_agreement"], same, delta=1.5 / len(kl))
 
+    def test_help_names_every_backend_with_its_numerics(self):
+        text = self.run_cli("eval", "--help")[1].decode()
+        for numerics in ("bf16", "fast"):
+            for backend in ("cpu", "vulkan"):
+                self.assertIn(f"{backend}:{numerics}", text)
+
     def test_begin_token(self):
         """Of each window instead of its first token, which side by side is never scored."""
         import opnf
