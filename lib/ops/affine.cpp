@@ -12,6 +12,7 @@
 #include "lib/ops/call.h"
 #include "lib/ops/dtypes.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/stored.h"
 #include "openinfer/ops.h"
 
@@ -156,6 +157,7 @@ const OpDef& affine_op() {
       .infer = infer_affine,
       .reference = reference_affine,
       .lower = lower_to_kernel,
+      .cost = row_cost<2>,
       .workspace = workspace_affine};
   return op;
 }

@@ -2,6 +2,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/workspace.h"
@@ -45,6 +46,7 @@ const OpDef& cumsum_op() {
                            .infer = infer_cumsum,
                            .reference = reference_cumsum,
                            .lower = lower_to_kernel,
+                           .cost = row_cost<1>,
                            .workspace = no_workspace};
   return op;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ops/extreme.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/workspace.h"
 
 #include <fmt/format.h>
@@ -79,6 +80,7 @@ OpDef place_of_extreme(std::string_view name, bool largest) {
           .infer = infer_place,
           .reference = largest ? reference_place<true> : reference_place<false>,
           .lower = lower_to_kernel,
+          .cost = row_cost<1>,
           .workspace = no_workspace};
 }
 

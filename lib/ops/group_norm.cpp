@@ -7,6 +7,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/wide.h"
 
 namespace openinfer {
@@ -100,6 +101,7 @@ const OpDef& group_norm_op() {
       .reference = reference_group_norm,
       .decompose = decompose_group_norm,
       .lower = lower_to_kernel,
+      .cost = row_cost<7>,
       .workspace = workspace_group_norm};
   return op;
 }

@@ -5,6 +5,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/wide.h"
 #include "lib/ops/workspace.h"
@@ -49,6 +50,7 @@ const OpDef& l2_norm_op() {
       .reference = reference_l2_norm,
       .decompose = decompose_l2_norm,
       .lower = lower_to_kernel,
+      .cost = row_cost<3>,
       .workspace = row_workspace};
   return op;
 }

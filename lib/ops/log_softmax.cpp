@@ -5,6 +5,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/wide.h"
 #include "lib/ops/workspace.h"
@@ -47,6 +48,7 @@ const OpDef& log_softmax_op() {
                            .reference = [](OpRun& run) { change_rows(run, [](auto x) { take_log_softmax(x); }); },
                            .decompose = decompose_log_softmax,
                            .lower = lower_to_kernel,
+                           .cost = row_cost<5>,
                            .workspace = row_workspace};
   return op;
 }

@@ -6,6 +6,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/rows.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
@@ -79,6 +80,13 @@ Workspace workspace_scatter(const OpRun& run) {
   return {.shared_bytes = run.flag("add") ? x.count() * (info(x.dtype).bits == 64 ? 8 : 4) : 0};
 }
 
+/// An addition for each element that is added.
+Cost cost_scatter(const InferContext& c, const DimValue& value) {
+  Cost cost = cost_of_elements(c, value, 0);
+  if (c.flag("add")) cost.flops = elements_of(c.type(2).shape, value);
+  return cost;
+}
+
 Value scattered(const In& x, const In& ids, const In& updates, std::int64_t axis, bool add) {
   return call(scatter_op(), {x, ids, updates}, {{"axis", axis}, {"add", add}});
 }
@@ -93,6 +101,7 @@ const OpDef& scatter_op() {
       .infer = infer_scatter,
       .reference = reference_scatter,
       .lower = lower_to_kernel,
+      .cost = cost_scatter,
       .workspace = workspace_scatter};
   return op;
 }

@@ -5,6 +5,7 @@
 #include "lib/ops/builtin.h"
 #include "lib/ops/call.h"
 #include "lib/ops/lower.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/shapes.h"
 #include "lib/ops/wide.h"
 #include "lib/ops/workspace.h"
@@ -41,6 +42,7 @@ const OpDef& softmax_op() {
                            .infer = infer_softmax,
                            .reference = reference_softmax,
                            .lower = lower_to_kernel,
+                           .cost = row_cost<5>,
                            .workspace = row_workspace};
   return op;
 }

@@ -4,6 +4,7 @@
 #include "lib/ops/dtypes.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/order.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
 
@@ -32,6 +33,7 @@ const OpDef& sort_op() {
       .infer = infer_sort,
       .reference = reference_sort,
       .lower = lower_to_kernel,
+      .cost = order_cost,
       .workspace = order_workspace};
   return op;
 }

@@ -6,6 +6,7 @@
 #include "lib/ops/dtypes.h"
 #include "lib/ops/lower.h"
 #include "lib/ops/order.h"
+#include "lib/ops/row_cost.h"
 #include "lib/ops/shapes.h"
 #include "openinfer/ops.h"
 
@@ -36,6 +37,7 @@ const OpDef& top_k_op() {
       .infer = infer_top_k,
       .reference = reference_top_k,
       .lower = lower_to_kernel,
+      .cost = order_cost,
       .workspace = order_workspace};
   return op;
 }
