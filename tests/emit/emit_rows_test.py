@@ -224,6 +224,14 @@ class Rows(Emitted):
         for arguments in (["--bench", "--prompt", "1", "--generate", "1"], ["--check"]):
             self.model_fails(*arguments, "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
 
+    def test_outputs_that_would_replace_something(self):
+        shutil.copyfile(self.package, self.path("p.oinf"))
+        os.symlink("p.oinf", self.path("link"))
+        for path in ("p.oinf", "link"):
+            self.model_fails("--prompt-ids", "1", "--generate", 1, "--logits", path, package=self.path("p.oinf"), says=[f"{path} would replace the package"], code=2)
+        self.model_fails("--prompt-ids", "1", "--generate", 1, "--logits", "l", "--stats", "l", says=["two outputs go to l"], code=2)
+        self.assertEqual(self.read("p.oinf"), self.read(self.package))
+
     def test_standard_output_that_cannot_be_written(self):
         for arguments in (["--prompt-ids", "1", "--ids"], ["--prompt-ids", "1", "--generate", 3, "--text", "--ignore-eos"], ["--check"],
                           ["--prompt-ids", "1", "--generate", 1], ["--bench", "--prompt", 1, "--generate", 1]):

@@ -1,6 +1,7 @@
 // The model as a command: generates from token ids, runs any step on .npy files, or measures speed.
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -349,6 +350,26 @@ void run_tensors(const Flags& flags) {
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
 }
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  struct stat first {
+  }, second{};
+  if (::stat(a.c_str(), &first) != 0 || ::stat(b.c_str(), &second) != 0) return a == b;
+  return S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/// What is written shall replace nothing that this run reads or writes.
+void check_outputs(const Flags& flags) {
+  std::vector<std::string> written;
+  for (const std::string& path : {flags.logits, flags.stats})
+    if (!path.empty()) written.push_back(path);
+  for (const auto& [name, path] : flags.outputs) written.push_back(path);
+  for (auto path = written.begin(); path != written.end(); ++path) {
+    const auto is_it = [&](const std::string& other) { return is_same_file(*path, other); };
+    if (is_it(flags.package)) throw WrongUsage("the output " + *path + " would replace the package");
+    if (std::any_of(written.begin(), path, is_it)) throw WrongUsage("two outputs go to " + *path);
+  }
+}
+
 #ifdef CHECK_DATA
 void run_check(const Flags& flags) {
   Check check(flags.check_data);
@@ -390,6 +411,7 @@ int main(int argc, char** argv) {
   const bool help = argc == 2 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h");
   try {
     const Flags flags = help ? Flags{} : parse(argc, argv);
+    check_outputs(flags);
     if (help)
       std::fputs(kUsage, stdout);
     else if (flags.check)
