@@ -208,6 +208,11 @@ void run_eval(EvalOptions options) {
   check_backend(options.run, "eval");
   if (!options.against.empty()) check_backend(other, "eval: --against");
   Run run(options.run);
+  if (encoder_contract(run.chosen.graph))
+    fail(ErrorCode::unsupported,
+         "[eval] {} is an encoder, which predicts no next token: there is no perplexity; `openinfer embed` gives "
+         "embeddings",
+         run.model.path());
   const auto contract = row_contract(run.chosen.graph);
   refuse_source(contract, "eval");
   const Tokenizer tokenizer = open_tokenizer(run.model, "eval");

@@ -115,6 +115,10 @@ class Embed(Case):
         self.fails("embed", self.package("plain"), "x", says=["plain.oinf does not say how rows become one vector", "--pooling mean"])
         self.fails("embed", self.package("bare"), "x", "", says=["text 2 has no tokens"])
 
+    def test_eval_of_an_encoder(self):
+        self.write("t.txt", "hello world")
+        self.fails("eval", self.package(), "--text", "t.txt", says=["[eval]", "m.oinf is an encoder, which predicts no next token", "openinfer embed"])
+
     def test_run_of_an_encoder(self):
         package = self.package()
         self.fails("run", package, "x", says=["m.oinf is an encoder", "openinfer embed", "--logits F.npy"])

@@ -191,6 +191,7 @@ class Eval(Case):
         self.fails("eval", "m.oinf", "--text", "t.txt", "--max-context", 5000, says=["5000", str(tiny_llama.CTX)])
         self.fails("eval", "m.oinf", "--text", "absent.txt", says=["absent.txt", "No such file"])
         self.fails("eval", "m.oinf", says=["eval: --text"], code=2)
+        self.assertIn("{sim,cpu,cpu:bf16,cpu:fast,vulkan,vulkan:bf16,vulkan:fast}", self.text("eval", "--help"))
         for wrong in ("gpu", "cpu:quick", "cpu:", "sim:fast:"):
             self.fails("eval", "m.oinf", "--text", "t.txt", "--against", wrong, says=[f"'{wrong}' is not BACKEND[:NUMERICS]"], code=2)
         self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:fast", says=["eval: --against", "simulator is the reference"])
