@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/nearest.h"
+#include "lib/graph/names.h"
 #include "lib/graph/parser.h"
 #include "lib/graph/verify.h"
 
@@ -11,6 +12,23 @@ namespace {
 
 bool is_keyword_operand(const OperandSpec& spec) { return spec.keyword; }
 bool is_variadic(const OperandSpec& spec) { return spec.presence == OperandSpec::Presence::variadic; }
+
+/// "Wq.7" and "Wq" of the family "Wq.{}".
+bool is_member(std::string_view name, std::string_view family) {
+  const auto brace = family.find("{}");
+  if (brace == family.npos) return false;
+  const auto before = family.substr(0, brace), behind = family.substr(brace + 2);
+  if (before == std::string(name) + "." && behind.empty()) return true;
+  if (name.size() <= before.size() + behind.size() || !name.starts_with(before) || !name.ends_with(behind)) return false;
+  const auto index = name.substr(before.size(), name.size() - before.size() - behind.size());
+  return std::all_of(index.begin(), index.end(), is_digit);
+}
+
+/// "Wq.{l}" for "Wq.{}" and "l".
+std::string with_index(std::string_view family, std::string_view index) {
+  std::string name(family);
+  return name.insert(name.find("{}") + 1, index);
+}
 
 }  // namespace
 
@@ -217,7 +235,12 @@ ValueId Parser::weight_use() {
     std::vector<std::string_view> names;
     if (weights_.size() < 4096)
       for (const auto& entry : weights_) names.push_back(entry.first);
-    fail_at(line, ErrorCode::not_found, "[oig] no weight is declared as @{}{}", pattern, did_you_mean(pattern, names));
+    const auto family = std::find_if(names.begin(), names.end(), [&](auto name) { return is_member(pattern, name); });
+    fail_at(line, ErrorCode::not_found, "[oig] no weight is declared as @{}{}", pattern,
+            family == names.end()
+                ? did_you_mean(pattern, names)
+                : fmt::format("; of the family @{} a loop over l takes @{}, and a single one is declared by itself",
+                              *family, with_index(*family, "l")));
   }
   advance();
   return draft_.add_weight(found->second, std::move(loops), std::move(index), line);

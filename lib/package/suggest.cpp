@@ -56,6 +56,9 @@ std::string suggest(std::string_view wanted, std::span<const std::string_view> n
       return fmt::format(" (the family has {})", ranges(numbers));
     from = wanted.find_first_of(kDigits, to);
   }
+  const std::string indexed = std::string(wanted) + ".";
+  if (const auto numbers = family(indexed, indexed.size(), indexed.size(), names); !numbers.empty())
+    return fmt::format(" (there is a family: {}{})", indexed, ranges(numbers));
   return did_you_mean(wanted, names);
 }
 

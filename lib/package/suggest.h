@@ -8,7 +8,8 @@
 
 namespace openinfer {
 
-/// " (the family has 0..29)" if only a number of `wanted` is off, else what did_you_mean() says.
+/// " (the family has 0..29)" if only a number of `wanted` is off, " (there is a family: Wq.0..29)" if it lacks one, else
+/// what did_you_mean() says.
 std::string suggest(std::string_view wanted, std::span<const std::string_view> names);
 
 }  // namespace openinfer

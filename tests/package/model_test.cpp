@@ -93,6 +93,7 @@ TEST_CASE("what does not exist is answered with what is near") {
   CHECK(std::string(of("Wq.30").what()) ==
         "[model] no tensor \"Wq.30\" (the family has 0..29) at model_test.cpp:" + std::to_string(line));
   CHECK_THAT(of("blk.3.ffn.w1").what(), Contains("(the family has 2, 5)"));
+  CHECK_THAT(of("Wq").what(), Contains("no tensor \"Wq\" (there is a family: Wq.0..29)"));
   CHECK_THAT(of("tok_embedding").what(), Contains("no tensor \"tok_embedding\"; did you mean 'tok_embeddings'?"));
   CHECK_THAT(of("lm_heda").what(), Contains("did you mean 'lm_head'?"));
   CHECK(of("nothing_like_it").message() == "[model] no tensor \"nothing_like_it\"");
