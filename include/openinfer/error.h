@@ -38,6 +38,7 @@ struct Location {
 
 class Error : public std::runtime_error {
  public:
+  /// Of a message beyond 2000 bytes the middle is left out.
   Error(ErrorCode code, std::string message, Location where = {});
 
   ErrorCode code() const { return code_; }
@@ -45,6 +46,8 @@ class Error : public std::runtime_error {
   const std::string& where() const { return where_; }      // "model.cpp:31" or ""
 
  private:
+  Error(ErrorCode code, std::string message, std::string where);
+
   ErrorCode code_;
   std::string message_;
   std::string where_;
