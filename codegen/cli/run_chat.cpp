@@ -52,7 +52,7 @@ void run_chat(Run& run) {
   const auto contract = row_contract(run.chosen.graph);
   refuse_source(contract, "run --chat");
   const Tokenizer tokenizer = open_tokenizer(run.model, "run --chat");
-  const auto before = saved_run(options.load_state);
+  const auto before = saved_run(options.load_state, run.model, run.chosen.graph);
   check_conversation(before, options.load_state);
   RowModel rows(run.chosen.graph, choose_context(options, contract, kChatContext), run.dims(),
                 [&](auto dims) { return run.session(std::move(dims)); });

@@ -67,6 +67,8 @@ void run_tensors(Run& run) {
   if (options.max_context && !contract.context_symbol.empty())
     dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 
+  if (!options.load_state.empty())
+    SimSession::state_note(options.load_state, run.model, run.chosen.graph, Location{});  // before it is compiled
   SimSession session = run.session(std::move(dims), missing_input(run.chosen.graph, inputs, wanted));
   if (!options.load_state.empty()) session.load_state(options.load_state, Location{});
   run.attach(session);

@@ -124,7 +124,7 @@ void run_text(Run& run) {
   const auto contract = row_contract(run.chosen.graph);
   if (options.chat) refuse_source(contract, "run --chat");
   const auto tokenizer = tokenizer_for(run);
-  const auto before = saved_run(options.load_state);
+  const auto before = saved_run(options.load_state, run.model, run.chosen.graph);
   SavedRun now = with_prompt(run, contract, tokenizer ? &*tokenizer : nullptr, before);
   const auto wanted =
       static_cast<std::int64_t>(now.ids.size()) + std::min(options.generate.max_tokens, contract.max_context);

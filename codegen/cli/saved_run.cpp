@@ -46,9 +46,9 @@ SavedRun from_note(const std::string& note, const std::string& path) try {
   fail(ErrorCode::corrupt_package, "[run] {} holds states, but was not saved by a run with a prompt", path);
 }
 
-std::optional<SavedRun> saved_run(const std::string& path) {
+std::optional<SavedRun> saved_run(const std::string& path, const Model& model, const Graph& graph) {
   if (path.empty()) return std::nullopt;
-  return from_note(SimSession::state_note(path, Location{}), path);
+  return from_note(SimSession::state_note(path, model, graph, Location{}), path);
 }
 
 void check_conversation(const std::optional<SavedRun>& saved, const std::string& path) {

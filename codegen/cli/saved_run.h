@@ -26,8 +26,9 @@ struct SavedRun {
 std::string to_note(const SavedRun& saved);
 SavedRun from_note(const std::string& note, const std::string& path);
 
-/// What --load-state names; nothing without it. Errors: those of SimSession::state_note and from_note.
-std::optional<SavedRun> saved_run(const std::string& path);
+/// What --load-state names; nothing without it. Before a session, which the compiler may have to be waited for.
+/// Errors: those of SimSession::state_note and from_note.
+std::optional<SavedRun> saved_run(const std::string& path, const Model& model, const Graph& graph);
 
 /// For --chat. Errors: invalid_argument if what was saved is no conversation.
 void check_conversation(const std::optional<SavedRun>& saved, const std::string& path);

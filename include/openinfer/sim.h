@@ -196,8 +196,10 @@ class SimSession {
   /// the states are as before. Errors: io_error; corrupt_package for a file that is cut, damaged or something else;
   /// unsupported for another version; invalid_argument for another package's or graph's, or states that do not fit.
   std::string load_state(const std::string& path, At at = {});
-  /// Its note alone, before there is a session. Errors: as load_state's but those of the session.
+  /// Its note alone, before there is a session. Errors: as load_state's but for what does not fit a session; without
+  /// package and graph, of any.
   static std::string state_note(const std::string& path, At at = {});
+  static std::string state_note(const std::string& path, const Model& model, const Graph& graph, At at = {});
 
   /// Writes every node run from now on as a complete event ("ph":"X") of the Trace Event Format, which Perfetto and
   /// chrome://tracing open; the file is finished by stop_trace or the destructor. Errors: io_error.

@@ -88,19 +88,27 @@ void SimSession::restore(const StateSnapshot& snapshot, At at) {
 void SimSession::save_state(const std::string& path, std::string_view note, At at) const {
   located(at, [&] {
     const Program& program = *impl_->program_;
-    write_state_file(path, state_owner(program), program.g(), save(), note);
+    write_state_file(path, state_owner(program.model, program.g()), program.g(), save(), note);
   });
 }
 std::string SimSession::load_state(const std::string& path, At at) {
   return located(at, [&] {
     const Program& program = *impl_->program_;
     const StateFile file = read_state_file(path);
-    restore(fit_states(path, file, state_owner(program), program.g(), save()), at);
+    check_owner(path, file.owner, state_owner(program.model, program.g()));
+    restore(fit_states(path, file, program.g(), save()), at);
     return file.note;
   });
 }
 std::string SimSession::state_note(const std::string& path, At at) {
   return located(at, [&] { return read_state_file(path).note; });
+}
+std::string SimSession::state_note(const std::string& path, const Model& model, const Graph& graph, At at) {
+  return located(at, [&] {
+    StateFile file = read_state_file(path);
+    check_owner(path, file.owner, state_owner(model, run_passes(graph, simulator_passes()).graph.data()));
+    return std::move(file.note);
+  });
 }
 void SimSession::reset() { impl_->compiled_ ? impl_->compiled_->reset() : impl_->states_.reset(); }
 SimSession SimSession::fork(At at) const {

@@ -233,18 +233,6 @@ void check_header(const std::string& path, std::span<const std::byte> file) {
   if (number_at(file, 40) != opnf::xxh64(file.data() + kHeaderBytes, wanted)) damaged(path, "its checksum differs");
 }
 
-void check_owner(const std::string& path, const StateOwner& its, const StateOwner& ours) {
-  if (its.package != ours.package)
-    fail(ErrorCode::invalid_argument,
-         "[state] {} was saved with another package: fingerprint {:016x}, and this one's is {:016x}", path, its.package,
-         ours.package);
-  if (its.graph != ours.graph)
-    fail(ErrorCode::invalid_argument,
-         "[state] {} was saved by another graph, or one with caches of another dtype: fingerprint {:016x}, and this "
-         "one's is {:016x}",
-         path, its.graph, ours.graph);
-}
-
 /// The cache with room for `capacity` positions.
 Tensor resized(const Tensor& cache, Extents shape) {
   Tensor result(cache.dtype(), std::move(shape), Location{});
@@ -268,10 +256,22 @@ Tensor fitted(const std::string& path, std::string_view state, const Tensor& cac
 
 }  // namespace
 
-StateOwner state_owner(const Program& program) {
-  GraphData placeless = program.g();
+StateOwner state_owner(const std::optional<Model>& model, const GraphData& g) {
+  GraphData placeless = g;
   for (Node& node : placeless.nodes) node.at = {};
-  return {program.model ? program.model->fingerprint() : 0, opnf::xxh64(to_text(placeless))};
+  return {model ? model->fingerprint() : 0, opnf::xxh64(to_text(placeless))};
+}
+
+void check_owner(const std::string& path, const StateOwner& its, const StateOwner& ours) {
+  if (its.package != ours.package)
+    fail(ErrorCode::invalid_argument,
+         "[state] {} was saved with another package: fingerprint {:016x}, and this one's is {:016x}", path, its.package,
+         ours.package);
+  if (its.graph != ours.graph)
+    fail(ErrorCode::invalid_argument,
+         "[state] {} was saved by another graph, or one with caches of another dtype: fingerprint {:016x}, and this "
+         "one's is {:016x}",
+         path, its.graph, ours.graph);
 }
 
 void write_state_file(const std::string& path, const StateOwner& owner, const GraphData& g,
@@ -300,9 +300,7 @@ StateFile read_state_file(const std::string& path) {
   return file;
 }
 
-StateSnapshot fit_states(const std::string& path, const StateFile& file, const StateOwner& owner, const GraphData& g,
-                         const StateSnapshot& own) {
-  check_owner(path, file.owner, owner);
+StateSnapshot fit_states(const std::string& path, const StateFile& file, const GraphData& g, const StateSnapshot& own) {
   StateSnapshot states = file.states;
   for (std::size_t s = 0; s < std::min(states.states.size(), own.states.size()); ++s) {
     const auto& sized = own.states[s].tensors;

@@ -25,7 +25,7 @@ struct StateOwner {
   std::uint64_t package = 0;  // 0: none
   std::uint64_t graph = 0;
 };
-StateOwner state_owner(const Program& program);
+StateOwner state_owner(const std::optional<Model>& model, const GraphData& g);
 
 /// Errors: io_error.
 void write_state_file(const std::string& path, const StateOwner& owner, const GraphData& g,
@@ -39,9 +39,11 @@ struct StateFile {
 /// Errors: io_error; corrupt_package; unsupported for another version.
 StateFile read_state_file(const std::string& path);
 
-/// The states as `own`, of the session that takes them, sizes its caches. Errors: invalid_argument if they are another
-/// owner's or hold more positions than there is room for.
-StateSnapshot fit_states(const std::string& path, const StateFile& file, const StateOwner& owner, const GraphData& g,
-                         const StateSnapshot& own);
+/// Errors: invalid_argument if `its` are another package's or graph's states than `ours`.
+void check_owner(const std::string& path, const StateOwner& its, const StateOwner& ours);
+
+/// The states as `own`, of the session that takes them, sizes its caches. Errors: invalid_argument if they hold more
+/// positions than there is room for.
+StateSnapshot fit_states(const std::string& path, const StateFile& file, const GraphData& g, const StateSnapshot& own);
 
 }  // namespace openinfer

@@ -4,6 +4,7 @@
 import json
 import os
 import unittest
+from unittest import mock
 
 import numpy as np
 import tiny_llama
@@ -66,7 +67,16 @@ class State(Case):
             for turn in (2, 3):
                 self.works(*flags, "--load-state", "h.state")
                 np.testing.assert_array_equal(np.load(self.path("y.npy")), np.array([1, 2, 3], "f4") * turn)
-        self.fails("run", "m.oinf", "--ids", "--load-state", "h.state", says=["h.state", "was not saved by a run with a prompt"])
+        self.write("i.oig", self.read("g.oig").replace(b"h + x", b"h - x"))
+        flags = ["run", "m.oinf", "--graph", "i.oig", "--input", "x=x.npy", "--output", "z=z.npy", "--load-state", "h.state"]
+        with mock.patch.dict(os.environ, XDG_CACHE_HOME=self.path("kernels")):  # nothing is compiled for it
+            self.fails(*flags, says=["h.state was saved by another graph"])
+        self.fails("run", "m.oinf", "--ids", "--load-state", "h.state", says=["h.state was saved by another graph"])
+        for name, value in {"tok": [1], "pos": [0], "slot": [0], "rows": [0]}.items():
+            np.save(self.path(f"{name}.npy"), np.array(value, "<i4"))
+        tensors = [word for name in ("tok", "pos", "slot", "rows") for word in ("--input", f"{name}={name}.npy")]
+        self.works("run", "m.oinf", *tensors, "--output", "logits=l.npy", "--save-state", "t.state")
+        self.fails("run", "m.oinf", "--ids", "--load-state", "t.state", says=["t.state", "was not saved by a run with a prompt"])
 
     def test_refused(self):
         self.run_ids("--prompt-ids", PROMPT, "-n", 5, "--save-state", "s.state")
@@ -76,8 +86,10 @@ class State(Case):
             self.write("s.state", bad)
             self.fails(*go_on, says=["s.state", says])
         self.write("s.state", good)
+        with mock.patch.dict(os.environ, XDG_CACHE_HOME=self.path("kernels")):  # where nothing is compiled for states that do not fit
+            self.fails(*go_on, "--kv-dtype", "f16", says=["s.state was saved by another graph, or one with caches of another dtype"])
+            self.fails(*go_on, "--chat", "--kv-dtype", "f16", stdin=b"x", says=["s.state was saved by another graph"])
         self.fails(*go_on, "-n", 5, "--max-context", 6, says=["tokens do not fit into a context of 6"])
-        self.fails(*go_on, "--kv-dtype", "f16", says=["s.state was saved by another graph, or one with caches of another dtype"])
         self.fails(*go_on, "--logits", "l.npy", says=["run: --logits needs the whole prompt"], code=2)
         tiny_llama.write(self.path("m.oinf"), leave_out=[], architecture="qwen2")
         self.fails(*go_on, says=["s.state was saved with another package"])

@@ -81,6 +81,7 @@ TEST_CASE("a loaded state goes on as the saved one, with its note, into a cache 
     CHECK(go_on(other) == expected);
   }
   CHECK(SimSession::state_note(file.path) == note);
+  CHECK(SimSession::state_note(file.path, llama.model, llama.graph) == note);
   // Two layers, slots and heads of five positions; keys and values of sixteen floats. The rest is names and shapes.
   CHECK(file.read().size() < 2 * 2 * 2 * 5 * 2 * 16 * 4 + 300);
   SimSession small = llama.session(4);
@@ -131,6 +132,21 @@ TEST_CASE("where a graph was written makes no difference to its states; what it 
   CHECK_NOTHROW(there.load_state(file.path));
   CHECK(there.save().states[0].tensors[0] == Tensor({2.f, 4.f}));
   CHECK_THROWS_WITH(other.load_state(file.path), Contains("another graph"));
+}
+
+TEST_CASE("whose states a file holds is known before there is a session") {
+  const Llama llama("state_file_owner"), other("state_file_other");
+  const File file("state_file_owner.state");
+  llama.session(8).save_state(file.path, "note");
+  const Graph another = graph(llama.model, [](GraphBuilder& b) {
+    auto h = b.state("h", tensor_state(f32, {2}));
+    b.output("h", state_read(h));
+  });
+  CHECK_THROWS_WITH(SimSession::state_note(file.path, llama.model, another),
+                    Contains("another graph") && Contains("state_file_test.cpp"));
+  TestPackage package("state_file_stranger");
+  package.add("w", {2}, std::vector<float>{1, 2});
+  CHECK_THROWS_WITH(SimSession::state_note(file.path, package.open(), another), Contains("another package"));
 }
 
 TEST_CASE(
