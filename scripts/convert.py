@@ -50,7 +50,11 @@ def parse_arguments(arguments: list) -> argparse.Namespace:
     parser.add_argument("--name", metavar="N", help="general.name of the package; default: the checkpoint's")
     parser.add_argument("--shard-size", metavar="S", type=parse_size, help="put tensors into files of at most that size (64MiB, 1.5GiB) beside M.oinf")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the summary")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name, given in (("SRC", options.source), ("-o", options.output), ("--quantize", min(options.quantize, default=None)), ("--arch", options.arch), ("--name", options.name)):
+        if given == "":  # a script's variable that is not set
+            parser.error(f"{name} needs a value, and the one given is empty")
+    return options
 
 
 class Interruptible:

@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   try {
     check_command(app, argc, argv);
     app.parse(argc, argv);
+    check_arguments(app);
     action();
   } catch (const CLI::Success& asked) {  // --help, --version
     std::ostringstream text;

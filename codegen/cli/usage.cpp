@@ -102,6 +102,18 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
                                near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near));
 }
 
+void check_arguments(const CLI::App& app) {
+  constexpr std::array<std::string_view, 3> kTexts = {"PROMPT", "TEXT", "IDS"};  // ids say themselves why not
+  for (const auto* command : app.get_subcommands())
+    for (const auto* option : command->get_options()) {
+      const std::string name = option->get_positional() ? option->get_name(true) : "";
+      if (name.empty() || std::find(kTexts.begin(), kTexts.end(), name) != kTexts.end()) continue;
+      for (const auto& value : option->results())
+        if (value.empty())
+          throw UsageError(fmt::format("{}: {} needs a value, and the one given is empty", command->get_name(), name));
+    }
+}
+
 std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   const auto commands = app.get_subcommands();
   const CLI::App& command = commands.empty() ? app : *commands.front();

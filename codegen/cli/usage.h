@@ -18,6 +18,10 @@ struct UsageError : std::runtime_error {
 /// Errors: UsageError if the first argument is neither a command nor a flag of `app`, with the commands that are near.
 void check_command(const CLI::App& app, int argc, const char* const* argv);
 
+/// Behind the parser. Errors: UsageError for an argument that is empty where it names a file, a folder or a thing: a
+/// script's variable that is not set. A text may be empty.
+void check_arguments(const CLI::App& app);
+
 /// CLI11's error in our words.
 std::string usage_line(const CLI::App& app, const CLI::ParseError& error);
 

@@ -281,6 +281,23 @@ class Errors(Case):
         self.fails("run", "m.oinf", "--chat", "--system=", "hello", says=["run: --system needs a value"], code=2)
         self.works("run", "m.oinf", "--chat", "--system", "", "hello", "-n", 1)  # no words are a message too
 
+    def test_argument_that_is_empty(self):
+        """A script's variable that is not set: wrong usage, not a file of no name. Texts may be empty."""
+        self.package()
+        for command in ("inspect", "verify", "tokenize", "detokenize", "graph", "pack", "run", "embed", "eval", "cost", "emit"):
+            needed = {"pack": ("-o", "x"), "emit": ("-o", "x", "--device", "zen4"), "cost": ("--device", "zen4"), "eval": ("--text", "x")}.get(command, ())
+            self.fails(command, "", *needed, says=[f"{command}: M needs a value, and the one given is empty"], code=2)
+        self.fails("explain", "", "x", says=["explain: DIR needs a value"], code=2)
+        self.fails("explain", self.folder, "", says=["explain: KERNEL_OR_LINE needs a value"], code=2)
+        self.fails("devices", "", says=["devices: NAME needs a value"], code=2)
+        self.assertEqual(self.text("detokenize", "m.oinf", ""), "")
+        self.assertEqual(self.text("tokenize", "m.oinf", ""), "\n")
+        self.works("run", "m.oinf", "--chat", "", "-n", 1)
+        for arguments, name in ((("", "-o", "x"), "SRC"), (("m.gguf", "-o", ""), "-o"), (("m.gguf", "--output="), "-o"), (("m.gguf", "-o", "x", "--arch", ""), "--arch"),
+                                (("m.gguf", "-o", "x", "--name="), "--name"), (("m.gguf", "-o", "x", "--quantize", "", "--quantize", "f16"), "--quantize")):
+            self.fails("convert", *arguments, says=[f"convert: {name} needs a value, and the one given is empty"], code=2)
+        self.fails("convert", "m.gguf", "-o", "x", "--shard-size=", says=["--shard-size", "'' is not a size"], code=2)
+
     def test_byte_order_marks(self):
         """Editors put them in front of a text; none is part of a prompt, of what is scored, or of a graph."""
         self.package()
