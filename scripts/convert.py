@@ -105,7 +105,9 @@ def convert(options: argparse.Namespace):
 
 
 def fail(message: str) -> int:
-    print("openinfer: error: " + " ".join(message.split()), file=sys.stderr)
+    """One line, whatever the length of what it quotes."""
+    line = " ".join(message.split())
+    print("openinfer: error: " + (line if len(line) <= 2000 else f"{line[:1500]} … {line[-500:]}"), file=sys.stderr)
     return 1
 
 

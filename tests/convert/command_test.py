@@ -88,6 +88,11 @@ class Command(c.Case):
         self.source.write_bytes(damaged)
         self.failed(c.command(self.source, "-o", self.out), 1, "has a scale that is NaN or infinite")
 
+    def test_a_line_is_a_line_whatever_it_quotes(self):
+        result = c.command("long" + "/a" * 40_000, "-o", self.out)
+        self.failed(result, 1, "long/a/a.* … .*/a: no such file or folder")
+        self.assertLess(len(result.stderr), 2100)
+
     def whole(self, raw: bytes) -> dict:
         """Tensors of the undamaged file, block formats only."""
         with tempfile.TemporaryDirectory() as folder:
