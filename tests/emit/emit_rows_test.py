@@ -218,6 +218,16 @@ class Rows(Emitted):
         for key, same in (("prompt_tokens_per_s", "prefill_tokens_per_s"), ("generate_tokens_per_s", "decode_tokens_per_s"), ("load_s", "open_s")):
             self.assertEqual(stats[key], bench[same])
 
+    def test_values_behind_an_equals_sign(self):
+        apart = self.model_works("--prompt-ids", "1,2,3", "--generate", 3, "--ignore-eos", "--ids", "--logits", "l.npy")
+        logits = self.read("l.npy")
+        self.assertEqual(self.model_works("--prompt-ids=1,2,3", "--generate=3", "--ignore-eos", "--ids", "--logits=l.npy"), apart)
+        self.assertEqual(self.read("l.npy"), logits)
+        self.model_fails("--prompt-ids=1", "--generate=three", says=["--generate: 'three' is no whole number"], code=2)
+        self.model_fails("--prompt-ids=1", "--stats=", "--ids", says=["--stats needs a value"], code=2)
+        self.model_fails("--prompt-ids=", "--ids", says=["--prompt-ids: the prompt has no tokens"], code=2)
+        self.model_fails("--prompt-ids=1", "--ids=yes", says=["there is no flag --ids=yes"], code=2)
+
     def test_flags_that_would_do_nothing(self):
         for arguments, flag in itertools.product((["--prompt-ids", "1", "--generate", "1"], ["--bench", "--prompt", "1", "--generate", "1"]), ("--logits", "--stats")):
             self.model_fails(*arguments, flag, "", says=[f"{flag} needs a value"], code=2)

@@ -120,29 +120,48 @@ inline void set(Flags& flags, std::string_view flag, std::string_view value) {
   flags.dims[name] = whole_number(flag, size, 1, kMost);
 }
 
-inline Flags parse(int argc, char** argv) {
-  constexpr std::string_view kWithValue[] = {
-      "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",    "--logits",      "--stats",
-      "--input",      "--output",   "--dim",         "--gpu",    "--batch", "--check-data", "--memory-limit"};
-  constexpr std::string_view kRepeats[] = {"--prompt-ids", "--input", "--output", "--dim"};
-  const auto is_in = [](std::span<const std::string_view> words, std::string_view word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-  };
-  Flags flags;
-  std::vector<std::string_view> given;
+constexpr std::string_view kWithValue[] = {
+    "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",    "--logits",      "--stats",
+    "--input",      "--output",   "--dim",         "--gpu",    "--batch", "--check-data", "--memory-limit"};
+constexpr std::string_view kRepeats[] = {"--prompt-ids", "--input", "--output", "--dim"};
+
+inline bool is_in(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// The words of the command line, "--flag=value" as two.
+inline std::vector<std::string_view> split_words(int argc, char** argv) {
+  std::vector<std::string_view> words;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
+    const std::size_t equals = std::min(word.find('='), word.size());
+    words.push_back(word);
+    if (is_in(kWithValue, word) && i + 1 < argc) words.emplace_back(argv[++i]);  // a value, whatever it looks like
+    if (equals == word.size() || !is_in(kWithValue, word.substr(0, equals))) continue;
+    words.back() = word.substr(0, equals);
+    words.push_back(word.substr(equals + 1));
+  }
+  return words;
+}
+
+inline Flags parse(int argc, char** argv) {
+  const auto words = split_words(argc, argv);
+  Flags flags;
+  std::vector<std::string_view> given;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
     if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
     if ((word == "--gpu" || word == "--validate" || word == "--timings" || word == "--memory-limit") && kOnCpu)
       throw WrongUsage(std::string(word) + ": this program runs on a CPU");
     if (word.starts_with("--check") && !kCheckData)
       throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
     if (is_in(kWithValue, word)) {
-      const bool has_value = i + 1 < argc && (*argv[i + 1] != '\0' || word == "--prompt-ids");  // which says more
+      const bool has_value =
+          i + 1 < words.size() && (!words[i + 1].empty() || word == "--prompt-ids");  // which says more
       if (!has_value) throw WrongUsage(std::string(word) + " needs a value");
       if (!is_in(kRepeats, word) && is_in(given, word)) throw WrongUsage(std::string(word) + " may be given once");
       given.push_back(word);
-      set(flags, word, argv[++i]);
+      set(flags, word, words[++i]);
     } else if (word == "--ignore-eos") {
       flags.ignore_eos = true;
     } else if (word == "--ids") {
