@@ -16,7 +16,6 @@ PACKAGE = os.environ.get("OPENINFER_SMOLLM2", os.path.join(HERE, "../../build/mo
 with open(os.path.join(HERE, "smollm2_oracle.json"), encoding="utf-8") as file:
     ORACLE = json.load(file)
 PROMPTS = {prompt["name"]: prompt for prompt in ORACLE["prompts"]}
-LAVAPIPE_STEPS = 12  # of decoding: two a second where the machine has other work
 
 
 def command(*arguments):
@@ -106,12 +105,16 @@ class Vulkan(Compiled):
                 self.check_pass(prompt, *self.RUN, 0)
 
     def test_decoding(self):
-        self.check_decoding(PROMPTS["short"], LAVAPIPE_STEPS, *self.RUN, LAVAPIPE_STEPS)
+        for name, prompt in PROMPTS.items():
+            with self.subTest(name):
+                self.check_decoding(prompt, 64, *self.RUN, 64)
 
     def test_emitted(self):
         model = self.emitted("lavapipe")
         self.check_pass(PROMPTS["multilingual"], *model, "--generate", 0)
-        self.check_decoding(PROMPTS["chat"], LAVAPIPE_STEPS, *model, "--generate", LAVAPIPE_STEPS)
+        for name, prompt in PROMPTS.items():
+            with self.subTest(name):
+                self.check_decoding(prompt, 64, *model, "--generate", 64)
 
 
 class VulkanShort(Compiled):
