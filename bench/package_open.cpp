@@ -32,7 +32,11 @@ std::size_t look_up(const opnf::Reader& reader, const std::vector<std::string>& 
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: bench_package_open PACKAGE…  (bench/package_open/compare.py makes packages and a table)\n");
+    return 2;
+  }
   for (int i = 1; i < argc; ++i) {
     const double open_s = best(50, [&] { opnf::Reader::open(argv[i]); });
     const opnf::Reader reader = opnf::Reader::open(argv[i]);
@@ -52,4 +56,7 @@ int main(int argc, char** argv) {
     std::printf("{\"tensors\": %zu, \"open_ms\": %.4f, \"lookup_ns\": %.1f, \"shuffled_lookup_ns\": %.1f}\n",
                 reader.tensor_count(), open_s * 1e3, ordered_s * 1e9 / n, shuffled_s * 1e9 / n);
   }
+} catch (const opnf::Error& error) {
+  std::fprintf(stderr, "bench_package_open: error: %s\n", error.what());
+  return 1;
 }
