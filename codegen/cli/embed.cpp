@@ -72,8 +72,7 @@ Encoding encode_text(const Tokenizer& tokenizer, const std::string& text, std::s
   const auto count = encoding.ids.size(), most = static_cast<std::size_t>(max_tokens);
   if (count == 0) fail(ErrorCode::invalid_argument, "[embed] text {} has no tokens: nothing to embed", number);
   if (count <= most) return encoding;
-  fmt::print(stderr, "openinfer: warning: text {} has {} tokens, the model takes {}: its end is cut off\n", number,
-             count, most);
+  print_err("openinfer: warning: text {} has {} tokens, the model takes {}: its end is cut off\n", number, count, most);
   return tokenizer.encode_texts(text, {}, {.max_tokens = most});
 }
 

@@ -30,7 +30,7 @@ struct EmitFlags {
 };
 
 void print_dump(std::string_view pass, const std::string& before, const std::string& after) {
-  fmt::print(stderr, "--- before {}\n{}--- after {}\n{}", pass, before, pass, after);
+  print_err("--- before {}\n{}--- after {}\n{}", pass, before, pass, after);
 }
 
 /// Errors: UsageError for a name that is no pass.
@@ -67,10 +67,10 @@ void run_emit(const EmitFlags& flags) {
                                               Location{});
   program.emit(flags.output, Location{});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  fmt::print(stderr, "openinfer: {}: {} for {}, {} kernels{}, with the {}, in {:.2f} s\n", flags.output, program.name(),
-             program.device(), program.kernel_count(),
-             device.api() == "cuda" ? " only (CUDA has no host program in this version)" : "", chosen.origin,
-             took.count());
+  print_err("openinfer: {}: {} for {}, {} kernels{}, with the {}, in {:.2f} s\n", flags.output, program.name(),
+            program.device(), program.kernel_count(),
+            device.api() == "cuda" ? " only (CUDA has no host program in this version)" : "", chosen.origin,
+            took.count());
 }
 
 }  // namespace

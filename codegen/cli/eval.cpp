@@ -95,7 +95,7 @@ class Progress {
  public:
   explicit Progress(std::size_t windows) : windows_(windows), shown_(isatty(STDERR_FILENO) != 0) {}
   ~Progress() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
+    if (shown_) print_err("\r\033[K");
   }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -105,8 +105,8 @@ class Progress {
     last_ = Clock::now();
     const double left = seconds_since(start_) / static_cast<double>(done) * static_cast<double>(windows_ - done);
     const MeanAndError now = perplexity(nll);
-    fmt::print(stderr, "\r\033[Kwindow {} of {}: perplexity {:.4f} ± {:.4f}, {:.0f} s left", done, windows_, now.mean,
-               now.error, left);
+    print_err("\r\033[Kwindow {} of {}: perplexity {:.4f} ± {:.4f}, {:.0f} s left", done, windows_, now.mean, now.error,
+              left);
     std::fflush(stderr);
   }
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "codegen/cli/standard_output.h"
 #include "codegen/cli/stdio_file.h"
 #include "lib/base/fail.h"
 #include "lib/base/input_file.h"
@@ -143,8 +144,8 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
   for (const char byte : tokenizer.missing_bytes())
     if (text.find(byte) != text.npos) lost.push_back(fmt::format("0x{:02X}", static_cast<unsigned char>(byte)));
   if (!lost.empty() && drops_a_byte(tokenizer, text))
-    fmt::print(stderr, "openinfer: warning: this vocabulary has no token for {} {}, which the text holds: left out\n",
-               lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
+    print_err("openinfer: warning: this vocabulary has no token for {} {}, which the text holds: left out\n",
+              lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
 }
 
 std::string read_text(const std::string& path) { return read_all(open_text(path).get(), path); }

@@ -11,6 +11,7 @@
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
 #include "codegen/cli/output_file.h"
+#include "codegen/cli/standard_output.h"
 #include "codegen/devices/devices.h"
 #include "codegen/emit/project.h"
 #include "formats/opnf/writer.h"
@@ -62,8 +63,8 @@ void run_pack(const PackOptions& options) {
   const auto chosen = choose_graph(model, {.file = options.graph});
   const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
   write_package(model, options.output, layout, to_text(chosen.graph));
-  fmt::print(stderr, "openinfer: {}: {}, with the {}{}\n", options.output,
-             size_text(std::filesystem::file_size(options.output)), chosen.origin, layout_note(options, layout));
+  print_err("openinfer: {}: {}, with the {}{}\n", options.output, size_text(std::filesystem::file_size(options.output)),
+            chosen.origin, layout_note(options, layout));
 }
 
 }  // namespace

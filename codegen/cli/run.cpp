@@ -10,6 +10,7 @@
 
 #include "codegen/cli/commands.h"
 #include "codegen/cli/options.h"
+#include "codegen/cli/standard_output.h"
 #include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
 #include "lib/text/utf8.h"
@@ -74,8 +75,7 @@ CLI::Validator stop_text() {
 /// A draw that is asked for and does not take place.
 void warn_of_greedy(const SamplerOptions& sampler) {
   if (sampler.temperature == 0 && (sampler.top_k != 0 || sampler.top_p != 1 || sampler.min_p != 0))
-    fmt::print(stderr,
-               "openinfer: warning: --top-k, --top-p and --min-p change nothing without --temperature above 0\n");
+    print_err("openinfer: warning: --top-k, --top-p and --min-p change nothing without --temperature above 0\n");
 }
 
 void execute(RunOptions options) {
@@ -88,7 +88,7 @@ void execute(RunOptions options) {
   warn_of_greedy(options.sampler);
   Run run(options);
   if (options.chat && reads_prompt && options.prompt && options.prompt->empty()) {
-    fmt::print(stderr, "openinfer: the input ended without a message: nothing to answer\n");
+    print_err("openinfer: the input ended without a message: nothing to answer\n");
     return;
   }
   if (!options.outputs.empty())

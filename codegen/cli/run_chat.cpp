@@ -7,6 +7,7 @@
 
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
+#include "codegen/cli/standard_output.h"
 
 namespace openinfer::cli {
 namespace {
@@ -18,9 +19,8 @@ void turn(Run& run, RowModel& rows, const Tokenizer& tokenizer, SavedRun& conver
   auto ids = encode_chat(tokenizer, conversation.messages);
   if (static_cast<std::int64_t>(ids.size()) > rows.context()) {
     conversation.messages.pop_back();
-    fmt::print(stderr,
-               "openinfer: the conversation's {} tokens do not fit into the context of {}; /reset begins anew\n",
-               ids.size(), rows.context());
+    print_err("openinfer: the conversation's {} tokens do not fit into the context of {}; /reset begins anew\n",
+              ids.size(), rows.context());
     return;
   }
   const auto before = rows.rows_run();
@@ -28,7 +28,7 @@ void turn(Run& run, RowModel& rows, const Tokenizer& tokenizer, SavedRun& conver
   Tensor logits = rows.feed(ids);
   const PromptTiming timing = {.prompt_tokens = rows.rows_run() - before, .prompt_s = seconds_since(start)};
   const auto answer = print_answer(run, rows, std::move(logits), ids, &tokenizer, sampler, timing);
-  fmt::print(stderr, "openinfer: {}\n", run.stats.prompts.back().text());
+  print_err("openinfer: {}\n", run.stats.prompts.back().text());
   conversation.messages.push_back({"assistant", answer.text, {}});
   conversation.ids = std::move(ids);
   conversation.sampler = sampler.position();
@@ -41,7 +41,7 @@ std::vector<ChatMessage> beginning(const RunOptions& options) {
 }
 
 bool read_line(std::string& line) {
-  fmt::print(stderr, "> ");
+  print_err("> ");
   return static_cast<bool>(std::getline(std::cin, line));
 }
 
@@ -61,8 +61,8 @@ void run_chat(Run& run) {
   Sampler sampler(options.sampler);
   SavedRun conversation = before.value_or(SavedRun{.ids = {}, .messages = beginning(options)});
   if (before) sampler.resume(before->sampler);
-  fmt::print(stderr, "openinfer: {}, backend {}\n", run.chosen.origin, describe_backend(run.stats.backend));
-  fmt::print(stderr, "openinfer: /quit or Ctrl-D ends, /reset forgets the conversation\n");
+  print_err("openinfer: {}, backend {}\n", run.chosen.origin, describe_backend(run.stats.backend));
+  print_err("openinfer: /quit or Ctrl-D ends, /reset forgets the conversation\n");
   for (std::string line; read_line(line);) {
     if (line == "/quit") break;
     if (line == "/reset") conversation.messages = beginning(options);
@@ -70,7 +70,7 @@ void run_chat(Run& run) {
     conversation.messages.push_back({"user", line, {}});
     turn(run, rows, tokenizer, conversation, sampler);
   }
-  fmt::print(stderr, "\n");
+  print_err("\n");
   if (!conversation.ids.empty()) save(rows, conversation, options.save_state);
   run.finish(rows.session());
 }

@@ -9,6 +9,7 @@
 
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
+#include "codegen/cli/standard_output.h"
 #include "codegen/run/cpu_library.h"
 #include "lib/base/fail.h"
 
@@ -45,7 +46,7 @@ std::string simulator_only(const RunOptions& options) try {
 }
 
 /// Progress, of what takes long.
-void say(const std::string& what) { fmt::print(stderr, "openinfer: {} ...\n", what); }
+void say(const std::string& what) { print_err("openinfer: {} ...\n", what); }
 
 /// What the simulator records into a file, whose errors are to name what the user calls it and not what it is until it
 /// is whole.
@@ -107,8 +108,8 @@ void RunStats::add(const PromptTiming& prompt) {
 
 void RunStats::print(const std::string& origin) const {
   const std::string timing = total.text();
-  fmt::print(stderr, "openinfer: {}, backend {}; loaded in {:.2f} s{}{}; peak memory {}\n", origin,
-             describe_backend(backend), load_s, timing.empty() ? "" : "; ", timing, size_text(peak_resident_bytes()));
+  print_err("openinfer: {}, backend {}; loaded in {:.2f} s{}{}; peak memory {}\n", origin, describe_backend(backend),
+            load_s, timing.empty() ? "" : "; ", timing, size_text(peak_resident_bytes()));
 }
 
 void RunStats::write(OutputFile& file) const {
@@ -176,7 +177,7 @@ void Run::attach(SimSession& session) {
   for (const auto& name : options.watch) watch(session, name);
   if (trace_) record(*trace_, options.trace, [&] { session.trace(trace_->write_path(), Location{}); });
   stats.load_s = seconds_since(start);
-  if (!note_.empty()) fmt::print(stderr, "openinfer: {}\n", note_);
+  if (!note_.empty()) print_err("openinfer: {}\n", note_);
 }
 
 void Run::finish(SimSession& session) {

@@ -115,7 +115,7 @@ Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId
   timing.generate_s = answer.seconds;
   run.stats.add(timing);
   if (answer.end == Answer::End::context)
-    fmt::print(stderr, "openinfer: the context of {} is full; {}\n", rows.context(), rows.context_remedy());
+    print_err("openinfer: the context of {} is full; {}\n", rows.context(), rows.context_remedy());
   return answer;
 }
 

@@ -45,11 +45,13 @@ void print_out(std::string_view text) {
   if (!text.empty()) out_is_within_line = text.back() != '\n';
 }
 
+void print_err(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
 void print_beside(std::string_view line) {
   try_to_flush();  // in order; if it cannot be written, flush_out says so
   const bool ends_line = out_is_within_line && one_terminal();
   if (ends_line) out_is_within_line = false;
-  fmt::print(stderr, "{}{}\n", ends_line ? "\n" : "", line);
+  print_err("{}{}\n", ends_line ? "\n" : "", line);
 }
 
 void flush_out() {

@@ -18,6 +18,9 @@ void open_standard_files();
 void print_out(std::string_view text);
 void flush_out();
 
+/// Text to standard error. What cannot be written there is lost: nobody is left to be told, and the work goes on.
+void print_err(std::string_view text);
+
 /// A line to standard error. Where standard output is on the same terminal and stands within a line, that line ends
 /// first; a file or a pipe receives what it would without.
 void print_beside(std::string_view line);
@@ -25,6 +28,11 @@ void print_beside(std::string_view line);
 template <class... Arguments>
 void print_out(fmt::format_string<Arguments...> format, Arguments&&... arguments) requires(sizeof...(Arguments) > 0) {
   print_out(std::string_view(fmt::format(format, std::forward<Arguments>(arguments)...)));
+}
+
+template <class... Arguments>
+void print_err(fmt::format_string<Arguments...> format, Arguments&&... arguments) requires(sizeof...(Arguments) > 0) {
+  print_err(std::string_view(fmt::format(format, std::forward<Arguments>(arguments)...)));
 }
 
 }  // namespace openinfer::cli

@@ -371,6 +371,21 @@ class Errors(Case):
             expected = "openinfer: error: [output] standard output cannot be written: No space left on device\n"
             self.assertEqual((code, err), (1, expected), arguments)
 
+    def test_standard_error_that_cannot_be_written_stops_nothing(self):
+        self.package()
+        commands = [(0, ["run", "m.oinf", "hi", "-n", "1"]), (0, ["run", "m.oinf", *IDS, "--watch", "logits"]), (0, ["run", "m.oinf", *IDS, "--backend", "cpu"]),
+                    (0, ["verify", "m.oinf"]), (0, ["pack", "m.oinf", "-o", "p.oinf"]), (1, ["verify", "none.oinf"]), (2, ["bogus"])]
+        for code, arguments in commands:
+            expected = self.run_cli(*arguments)[:2]
+            self.assertEqual(expected[0], code, arguments)
+            # A new folder for kernels, so that there is a line to be said about compiling them.
+            fresh = {**os.environ, "XDG_CACHE_HOME": self.path("fresh")}
+            with open("/dev/full", "wb") as disk:
+                full = subprocess.run([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=disk, cwd=self.folder, env=fresh, check=False)
+            self.assertEqual((full.returncode, full.stdout), expected, arguments)
+            closed = subprocess.run([COMMAND, *arguments], stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2), cwd=self.folder, check=False)
+            self.assertEqual((closed.returncode, closed.stdout), expected, arguments)
+
     def test_closed_standard_output_is_not_the_next_file(self):
         self.package()
         code, _, err = self.run_cli("run", "m.oinf", *IDS, "--logits", "l.npy", stdout=None, preexec_fn=lambda: os.close(1))
