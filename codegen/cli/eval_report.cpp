@@ -111,7 +111,7 @@ std::string eval_report(const EvalResult& result) {
   std::string report = fmt::format("{}: {} tokens in {}\nperplexity {:.4f} ± {:.4f} of {} tokens\n", text.name,
                                    text.ids.size(), cut(text), tokens.mean, tokens.error, result.scores.nll.size());
   if (text.words > 0)
-    report += fmt::format("  {:.4f} per word of {}, {:.4f} per byte of {}\n", per(result, text.words), text.words,
+    report += fmt::format("  {:.6g} per word of {}, {:.6g} per byte of {}\n", per(result, text.words), text.words,
                           per(result, text.bytes), text.bytes);
   if (result.against) report += against_report(result);
   return report;

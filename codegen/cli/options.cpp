@@ -17,6 +17,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/input_file.h"
 #include "lib/graph/lexer.h"
+#include "lib/text/utf8.h"
 
 namespace openinfer::cli {
 namespace {
@@ -144,8 +145,10 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
   for (const char byte : tokenizer.missing_bytes())
     if (text.find(byte) != text.npos) lost.push_back(fmt::format("0x{:02X}", static_cast<unsigned char>(byte)));
   if (!lost.empty() && drops_a_byte(tokenizer, text))
-    print_err("openinfer: warning: this vocabulary has no token for {} {}, which the text holds: left out\n",
-              lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
+    return print_err("openinfer: warning: this vocabulary has no token for {} {}, which the text holds: left out\n",
+                     lost.size() == 1 ? "the byte" : "the bytes", fmt::join(lost, " "));
+  if (!text::is_utf8(text) && text::is_utf8(tokenizer.decode_bytes(tokenizer.encode(text))))
+    print_err("openinfer: warning: the text is not UTF-8, which this tokenizer takes: other bytes are left out\n");
 }
 
 std::string read_text(const std::string& path) { return read_all(open_text(path).get(), path); }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/cli/output_file.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "formats/opnf/reader.h"
@@ -18,6 +21,16 @@ auto translated(const Work& work) {
   }
 }
 
+/// Errors: io_error where that file is what standard output goes to (/dev/stdout behind `> FILE`): a new file in its
+/// place would take with it what is in it and what comes after.
+void check_no_standard_output(const std::string& path) {
+  struct stat file {
+  }, out{};
+  if (::stat(path.c_str(), &file) != 0 || !S_ISREG(file.st_mode) || ::fstat(STDOUT_FILENO, &out) != 0) return;
+  if (file.st_dev == out.st_dev && file.st_ino == out.st_ino)
+    fail(ErrorCode::io_error, "[write] {}: standard output goes to this file; name another", path);
+}
+
 std::string resolved(const std::string& path) {
   std::error_code ignored;
   const auto real = std::filesystem::canonical(path, ignored);
@@ -27,7 +40,10 @@ std::string resolved(const std::string& path) {
 }  // namespace
 
 OutputFile::OutputFile(const std::string& path)
-    : file_(translated([&] { return opnf::AtomicFile(resolved(path), opnf::AtomicFile::Special::in_place); })) {}
+    : file_(translated([&] {
+        check_no_standard_output(path);
+        return opnf::AtomicFile(resolved(path), opnf::AtomicFile::Special::in_place);
+      })) {}
 
 void OutputFile::write(std::span<const std::byte> bytes) {
   translated([&] { file_.write(bytes); });

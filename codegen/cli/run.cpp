@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 
@@ -24,15 +25,18 @@ void check_looks(const RunOptions& options) {
     fail(ErrorCode::unsupported, "[run] {} looks into the simulator; use --backend sim", flag);
 }
 
-/// Each file that the run writes is another one, and none is what it reads.
+/// Each file that the run writes is another one, and none is what it reads; a saved state may take its own place.
 void check_files(const RunOptions& options) {
-  std::vector<std::string> written;
+  std::vector<std::string> written, read = {options.graph};
+  for (const auto& text : options.inputs) read.push_back(split_assignment(text).second);
   for (const auto& path : {options.logits, options.trace, options.stats, options.save_state})
     if (!path.empty()) written.push_back(path);
   for (const auto& text : options.outputs) written.push_back(split_assignment(text).second);
   for (std::size_t i = 0; i < written.size(); ++i) {
     if (same_file(written[i], options.model))
       throw UsageError(fmt::format("run: the output {} would replace the package", written[i]));
+    for (const auto& path : read)
+      if (same_file(written[i], path)) throw UsageError(fmt::format("run: the output {} would replace an input", path));
     for (std::size_t j = 0; j < i; ++j)
       if (same_file(written[i], written[j])) throw UsageError(fmt::format("run: two outputs go to {}", written[i]));
   }
@@ -51,8 +55,9 @@ void check_usage(RunOptions& options) {
   check_load(options);
   const bool tensors = !options.inputs.empty() || !options.outputs.empty();
   if (tensors && options.outputs.empty()) throw UsageError("run: --input needs --output NAME=F.npy");
-  if (tensors && (options.prompt || options.prompt_ids || options.chat || !options.logits.empty()))
-    throw UsageError("run: --input and --output replace the prompt and its flags");
+  if (tensors && !options.text_flag.empty())
+    throw UsageError(fmt::format("run: --input and --output replace the prompt and its flags: {} changes nothing",
+                                 options.text_flag));
   if (options.system && !options.chat) throw UsageError("run: --system needs --chat");
   if (tensors || options.prompt || options.prompt_ids || (!options.load_state.empty() && !options.chat)) return;
   if (!isatty(STDIN_FILENO)) {
@@ -201,11 +206,18 @@ void add_run(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("run", "Generate text, or run any graph once");
   command->add_option("M", options->model, "Package (.oinf)")->required();
   add_text_flags(*command, *options);
+  const auto of_text =
+      command->get_options([](const CLI::Option* o) { return o->get_name() != "M" && o->get_name() != "--help"; });
   add_graph_flags(*command, *options);
   command->footer(
       "Examples:\n  openinfer run smollm2.oinf --chat \"What is gravity?\" -n 64\n"
       "  openinfer run model.oinf --graph g.oig --input x=x.npy --output y=y.npy");
-  command->callback([options, &action] { action = [options] { execute(*options); }; });
+  command->callback([options, of_text, &action] {
+    const auto given =
+        std::find_if(of_text.begin(), of_text.end(), [](const CLI::Option* o) { return o->count() > 0; });
+    if (given != of_text.end()) options->text_flag = (*given)->get_name();
+    action = [options] { execute(*options); };
+  });
 }
 
 }  // namespace openinfer::cli

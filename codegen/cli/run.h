@@ -25,6 +25,7 @@ namespace openinfer::cli {
 struct RunOptions {
   std::string model;
   std::optional<std::string> prompt, prompt_ids, system;
+  std::string text_flag;  // the first given of the prompt and of what only changes its answer; "": none
   bool chat = false;
   GenerateOptions generate;
   SamplerOptions sampler;

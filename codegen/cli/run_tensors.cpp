@@ -64,8 +64,10 @@ void run_tensors(Run& run) {
   auto dims = run.dims();
   RowContract contract;
   plan::read_states(run.chosen.graph, contract);
-  if (options.max_context && !contract.context_symbol.empty())
-    dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
+  if (options.max_context && contract.context_symbol.empty())
+    fail(ErrorCode::invalid_argument, "[run] --max-context {}: this graph has no cache of positions",
+         *options.max_context);
+  if (options.max_context) dims.emplace(contract.context_symbol, choose_context(options, contract, 0));
 
   if (!options.load_state.empty())
     SimSession::state_note(options.load_state, run.model, run.chosen.graph, Location{});  // before it is compiled

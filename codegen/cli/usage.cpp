@@ -48,7 +48,9 @@ std::string unexpected(const CLI::App& app, std::vector<std::string> extra) {
   for (const auto* option : options)
     for (const auto& name : option->get_lnames()) flags.push_back("--" + name);
   const std::vector<std::string_view> known(flags.begin(), flags.end());
-  return fmt::format("there is no flag {}{}", *flag, did_you_mean(*flag, known));
+  std::string near = did_you_mean(*flag, known);
+  if (near.empty() && !flag->starts_with("--")) near = fmt::format("; a file of that name is ./{}", *flag);
+  return fmt::format("there is no flag {}{}", *flag, near);
 }
 
 /// `what` is "--flag: 1 required FLOAT missing" or "--flag: At Most 1 required but received 2".
@@ -71,13 +73,16 @@ void check_flags(const CLI::App& command, int argc, const char* const* argv) {
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--") return;
-    const bool is_long = word.starts_with("--");
-    if (!is_long && (word.size() != 2 || word[0] != '-')) continue;
-    const std::string flag(word.substr(0, word.find('=')));
+    if (word.size() < 2 || word[0] != '-' || (word[1] >= '0' && word[1] <= '9')) continue;  // "-" and numbers are none
+    const bool is_long = word[1] == '-';
+    const std::string flag(is_long ? word.substr(0, word.find('=')) : word.substr(0, 2));
     const CLI::Option* option = command.get_option_no_throw(flag);
-    if (!option && is_long) throw UsageError(fmt::format("{}: {}", command.get_name(), unexpected(command, {flag})));
-    if (!option || option->get_expected_min() == 0) continue;
+    if (!option)
+      throw UsageError(
+          fmt::format("{}: {}", command.get_name(), unexpected(command, {is_long ? flag : std::string(word)})));
+    if (option->get_expected_min() == 0) continue;
     const bool in_one_word = flag != word;
+    if (in_one_word && !is_long) continue;  // -n5
     const auto is_this = [&](const char* name) { return option->check_lname(name); };
     if (!in_one_word && ++i == argc) return;
     const std::string_view value = in_one_word ? word.substr(flag.size() + 1) : argv[i];

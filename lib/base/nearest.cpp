@@ -41,16 +41,21 @@ std::size_t letters_apart(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string did_you_mean(std::string_view wanted, std::span<const std::string_view> names) {
-  constexpr std::size_t kShown = 3, kLongest = 64;
+  constexpr std::size_t kShown = 3, kLongest = 64, kBeginning = 3;
   std::vector<std::tuple<std::size_t, std::size_t, std::string_view>> near;
+  for (std::string_view name : names)  // cut short
+    if (wanted.size() >= kBeginning && name.size() <= kLongest && name.starts_with(wanted))
+      near.emplace_back(0, name.size(), name);
+  const bool begins = !near.empty();
   for (std::string_view name : names) {
     const auto [shorter, longer] = std::minmax({wanted.size(), name.size()});
     const std::size_t limit = std::max<std::size_t>(1, longer / 3);
-    if (longer > kLongest || longer - shorter > limit) continue;
+    if (begins || longer > kLongest || longer - shorter > limit) continue;
     if (const std::size_t distance = edit_distance(wanted, name); distance <= limit)
       near.emplace_back(distance, letters_apart(wanted, name), name);
   }
   std::sort(near.begin(), near.end());
+  near.erase(std::unique(near.begin(), near.end()), near.end());
   if (near.size() > kShown) near.resize(kShown);
   std::string text;
   for (const auto& entry : near)

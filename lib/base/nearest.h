@@ -8,7 +8,7 @@
 
 namespace openinfer {
 
-/// "; did you mean 'matmul'?" with up to three of `names` by edit distance, or "" if none is near.
+/// "; did you mean 'matmul'?" with up to three of `names` by edit distance, or that begin so; "" if none is near.
 std::string did_you_mean(std::string_view wanted, std::span<const std::string_view> names);
 
 }  // namespace openinfer

@@ -108,6 +108,13 @@ class Embed(Case):
         self.assertNotIn("text 2", self.stderr)
         self.close(found[:1], [self.expected(tiny_bert.ids("ab " * 9))])
 
+    def test_a_text_that_is_not_utf_8(self):
+        package = self.package()
+        given = self.text("tokenize", package, os.fsdecode(b"\xff\xfe hello"))
+        self.assertIn("warning: the text is not UTF-8", self.stderr)
+        self.assertEqual(given, self.text("tokenize", package, "hello"))
+        self.assertEqual(self.stderr, "")
+
     def test_packages_that_are_refused(self):
         tiny_llama.write(self.path("llama.oinf"))
         self.fails("embed", "llama.oinf", "x", says=["llama.oinf is no encoder", "(tok, types: i32[N]) -> (hidden: f32[N, D])", "bert and roberta", "logits: f32[R,"])

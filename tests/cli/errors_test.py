@@ -319,6 +319,37 @@ class Errors(Case):
         for flags in (["x", "--prompt-ids", "1"], ["--input", "x=x.npy"], ["x", "--output", "y=y.npy"], ["x", "--system", "s"]):
             self.fails("run", "m.oinf", *flags, says=["run: "], code=2)
 
+    def test_flags_of_a_prompt_beside_tensors(self):
+        """What would change nothing is refused, each before the package is opened."""
+        for flags in (["-n", 5], ["--stop", "x"], ["--temperature", 1], ["--ids"], ["--seed", 2], ["--ignore-eos"], ["--logits", "l.npy"], ["hi"], ["--chat"]):
+            self.fails("run", "absent.oinf", "--input", "x=x.npy", "--output", "y=y.npy", *flags, says=["run: --input and --output replace the prompt", "changes nothing"], code=2)
+        self.package()
+        self.write("g.oig", GRAPH)
+        np.save(self.path("x.npy"), np.ones(2, "f4"))
+        self.fails("run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output", "y=y.npy", "--max-context", 4, says=["--max-context 4", "no cache"])
+
+    def test_outputs_that_would_replace_an_input(self):
+        self.package()
+        self.write("g.oig", GRAPH)
+        np.save(self.path("x.npy"), np.ones(2, "f4"))
+        tensors = ["run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output"]
+        before = self.read("x.npy")
+        self.fails(*tensors, "y=./x.npy", says=["would replace an input"], code=2)
+        self.fails(*tensors, "y=g.oig", says=["g.oig would replace an input"], code=2)
+        self.fails(*tensors, "y=y.npy", "--stats", "x.npy", says=["would replace an input"], code=2)
+        self.assertEqual(self.read("x.npy"), before)
+
+    def test_standard_output_as_a_file_to_write(self):
+        """Behind `> FILE`, /dev/stdout is FILE, and a new one in its place would take with it what is there."""
+        self.package()
+        for arguments in (["run", "m.oinf", *IDS, "--stats", "/dev/stdout"], ["graph", "m.oinf", "-o", "/dev/stdout"]):
+            self.write("out.txt", "before\n")
+            with open(self.path("out.txt"), "ab") as out:
+                code, _, err = self.run_cli(*arguments, stdout=out)
+            self.assertEqual((code, err), (1, "openinfer: error: [write] /dev/stdout: standard output goes to this file; name another\n"))
+            self.assertEqual(self.read("out.txt"), b"before\n")
+        self.assertIn(b"prompts", self.works("run", "m.oinf", *IDS, "--stats", "/dev/stdout"))  # a pipe takes both
+
     def test_values_that_no_flag_takes(self):
         """Flag, value and what is allowed; before the package, which is not there."""
         for flag, values, allowed in (("--temperature", ["-1", "nan", "inf", "1e39", "warm"], "finite number from 0"),
@@ -334,6 +365,9 @@ class Errors(Case):
     def test_flags_that_are_not_there(self):
         self.fails("run", "m.oinf", "x", "--max-token", "5", says=["run: there is no flag --max-token; did you mean '--max-tokens'"], code=2)
         self.fails("run", "m.oinf", "x", "--temperature", says=["run: --temperature needs a value"], code=2)
+        self.fails("run", "m.oinf", "x", "--temp", "1", says=["there is no flag --temp; did you mean '--temperature'?"], code=2)
+        self.fails("verify", "-dash.oinf", says=["verify: there is no flag -dash.oinf; a file of that name is ./-dash.oinf"], code=2)
+        self.fails("verify", "--deep", "-x", says=["verify: there is no flag -x"], code=2)
         self.fails("run", "m.oinf", "x", "--seed", "1", "--seed", "2", says=["run: --seed may be given once"], code=2)
         self.fails("run", "m.oinf", "Why", "is", "it?", says=["'is' 'it?'", "quotes"], code=2)
         self.fails("run", "m.oinf", "--", "-a", "-b", says=["'-b' is one argument too many"], code=2)
