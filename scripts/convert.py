@@ -101,14 +101,33 @@ def convert(options: argparse.Namespace):
     if options.json:
         print_out(json.dumps(doc, ensure_ascii=False) + "\n")
     else:
-        print(progress.summary(doc, report.tokenizer), file=sys.stderr)
+        say(progress.summary(doc, report.tokenizer))
 
 
 def fail(message: str) -> int:
     """One line, whatever the length of what it quotes."""
     line = " ".join(message.split())
-    print("openinfer: error: " + (line if len(line) <= 2000 else f"{line[:1500]} … {line[-500:]}"), file=sys.stderr)
+    say("openinfer: error: " + (line if len(line) <= 2000 else f"{line[:1500]} … {line[-500:]}"))
     return 1
+
+
+def say(text: str):
+    """To standard error. Where it is closed or full nobody is left to be told, and the work goes on."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Python flushes once more at its end
+
+
+def open_standard_files():
+    """What the caller left closed, so that no file of ours becomes standard output; writing to it fails, or is lost."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # the lowest free descriptor
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
 
 
 def print_out(text: str):
@@ -134,6 +153,7 @@ def use_project_python(missing: ImportError) -> int:
 
 
 def main() -> int:
+    open_standard_files()
     options = parse_arguments(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

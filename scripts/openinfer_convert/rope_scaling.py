@@ -50,6 +50,9 @@ def read(table: dict, source: Source, values: dict, first) -> Scaling:
     """first(keys): the first of those that the source has. An unknown kind is kept by its name: graphs refuse it."""
     if "rope_scaling" not in table:
         return Scaling()
+    for key in ("rope_scaling", "rope_parameters") if source.kind == "huggingface" else ():
+        if (given := first([key])) is not None:
+            raise ConvertError(f"{source.path}: {key} is {one_line(given)}: an object with a rope_type is needed")
     used = {n for n in (SHORT, LONG) if source.kind == "gguf" and n in source.tensors}
     if len(used) == 1:
         raise ConvertError(f"{source.path}: has the tensor {used.pop()} alone: {SHORT} and {LONG} belong together")

@@ -154,6 +154,21 @@ class Command(c.Case):
                 result = subprocess.run([sys.executable, "-B", str(c.SCRIPTS / "convert.py"), *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
             self.assertEqual((result.returncode, result.stderr), (1, "openinfer: error: standard output cannot be written: No space left on device\n"))
 
+    def test_standard_files_that_are_closed(self):
+        def run(closed, *arguments):
+            return subprocess.run([sys.executable, "-B", str(c.SCRIPTS / "convert.py"), *map(str, arguments)], capture_output=True, text=True, timeout=60,
+                                  preexec_fn=lambda: os.close(closed))
+
+        for arguments in (("--help",), (self.source, "-o", self.out, "--json")):
+            result = run(1, *arguments)
+            self.assertEqual((result.returncode, result.stderr), (1, "openinfer: error: standard output cannot be written: Bad file descriptor\n"), arguments)
+        for arguments, code in (((self.source, "-o", self.out), 0), ((self.folder / "none", "-o", self.out), 1)):
+            result = run(2, *arguments)
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (code, "", ""), arguments)
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([sys.executable, "-B", str(c.SCRIPTS / "convert.py"), str(self.source), "-o", str(self.out)], stdout=subprocess.PIPE, stderr=full, timeout=60)
+        self.assertEqual((result.returncode, result.stdout), (0, b""))
+
     def test_a_package_is_not_converted_again(self):
         self.assertEqual(c.command(self.source, "-o", self.out).returncode, 0)
         result = c.command(self.out, "-o", self.folder / "again.oinf")

@@ -30,7 +30,8 @@ class Configurations(c.Case):
                                         ("gpt2", {"activation_function": "mish"}, "activation .* is mish: one of"), ("gpt2", {"activation_function": ["x"]}, "activation .* one of"), ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is True"),
                                         ("roberta", {"pad_token_id": 50}, "ctx_len .* is -9: a whole number from 1"), ("phi3-longrope", {"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0]}}, "has 1 short_factors, rope_dim 8 needs 4"),
                                         ("phi3-longrope", {"rope_parameters": {"rope_type": "longrope", "short_factor": ["a", 1]}}, "short_factors is no list of positive numbers"),
-                                        ("llama-yarn", {"rope_parameters": {"rope_type": "yarn", "factor": 4, "truncate": "no"}}, "truncate is no, not true or false"), ("llama-yarn", {"rope_parameters": {"rope_type": "yarn"}}, "rope scaling yarn has no factor"),
+                                        ("llama-yarn", {"rope_parameters": {"rope_type": "yarn", "factor": 4, "truncate": "no"}}, "truncate is no, not true or false"), ("llama-yarn", {"rope_parameters": "yarn"}, "rope_parameters is yarn: an object"),
+                                        ("llama-yarn", {"rope_scaling": "x"}, "rope_scaling is x: an object"), ("llama-yarn", {"rope_parameters": {"rope_type": "yarn"}}, "rope scaling yarn has no factor"),
                                         ("t5", {"feed_forward_proj": "gated-mish"}, "activation .* is gated-mish"), ("gpt-oss-mxfp4", {"quantization_config": {"quant_method": "awq"}}, "quant_method is awq")):
             with self.subTest(message):
                 self.refused(self.changed(name, **settings), message)
