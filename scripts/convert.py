@@ -27,6 +27,15 @@ def parse_size(text: str) -> int:
     return value
 
 
+class Once(argparse.Action):
+    """A flag of which a second value would silently take the place of the first."""
+
+    def __call__(self, parser, namespace, value, flag=None):
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{flag} may be given once")
+        setattr(namespace, self.dest, value)
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Wrong usage is one line and exit code 2, as in the other commands."""
 
@@ -40,15 +49,15 @@ class OneLineParser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: list) -> argparse.Namespace:
     parser = OneLineParser(prog="convert.py", description="Converts a checkpoint into a package (.oinf).", epilog=EXAMPLES,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+                           formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("source", metavar="SRC", help="a GGUF file (any part of a split one), a Hugging Face folder (config.json with safetensors or PyTorch weights), or a .safetensors, .npz, .pt, .pth or .bin file")
-    parser.add_argument("-o", "--output", metavar="M.oinf", required=True, help="the package; an old one is replaced when the new one is whole")
+    parser.add_argument("-o", "--output", metavar="M.oinf", required=True, action=Once, help="the package; an old one is replaced when the new one is whole")
     parser.add_argument("--quantize", metavar="[PATTERN=]TYPE", action="append", default=[],
                         help="f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 for every tensor of two or more dimensions, or for those whose key or name in the "
                              "checkpoint the regular expression finds (TYPE may then be keep); repeatable, the last pattern that matches counts")
-    parser.add_argument("--arch", metavar="A", help="the table to use (scripts/architectures/A.json); none: keep the checkpoint's own names")
-    parser.add_argument("--name", metavar="N", help="general.name of the package; default: the checkpoint's")
-    parser.add_argument("--shard-size", metavar="S", type=parse_size, help="put tensors into files of at most that size (64MiB, 1.5GiB) beside M.oinf")
+    parser.add_argument("--arch", metavar="A", action=Once, help="the table to use (scripts/architectures/A.json); none: keep the checkpoint's own names")
+    parser.add_argument("--name", metavar="N", action=Once, help="general.name of the package; default: the checkpoint's")
+    parser.add_argument("--shard-size", metavar="S", type=parse_size, action=Once, help="put tensors into files of at most that size (64MiB, 1.5GiB) beside M.oinf")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the summary")
     options = parser.parse_args(arguments)
     for name, given in (("SRC", options.source), ("-o", options.output), ("--quantize", min(options.quantize, default=None)), ("--arch", options.arch), ("--name", options.name)):

@@ -51,6 +51,8 @@ class Choice:
                     raise UsageError(f"--quantize {choice.bare} and --quantize {dtype}: give one for all, others as PATTERN=TYPE")
                 choice.bare = dtype
                 continue
+            if not pattern:
+                raise UsageError(f"--quantize {text}: the pattern is empty; {dtype} alone is for every tensor")
             try:
                 choice.rules.append(Rule(text, re.compile(pattern), dtype))
             except (re.error, RecursionError, OverflowError) as e:

@@ -69,6 +69,10 @@ class Command(c.Case):
             self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (2, "", 1), result.stderr)
             self.assertTrue(result.stderr.startswith("openinfer: error: convert: "), result.stderr)
         self.failed(c.command(self.source, "-o", self.out, "--quantize", "q3"), 2, "'q3' is none of")
+        self.failed(c.command(self.source, "-o", self.out, "--quantize", "=q4_0"), 2, "the pattern is empty")
+        self.failed(c.command(self.source, "-o", self.out, "-o", self.folder / "other.oinf"), 2, "-o/--output may be given once|-o may be given once")
+        self.failed(c.command(self.source, "-o", self.out, "--name", "a", "--name", "b"), 2, "--name may be given once")
+        self.failed(c.command(self.source, "-o", self.out, "--quant", "q8_0"), 2, "unrecognized arguments: --quant")
 
     def test_bad_input_is_1(self):
         self.failed(c.command(self.folder / "gone", "-o", self.out), 1, "gone: no such file or folder")
