@@ -143,6 +143,13 @@ std::pair<std::string_view, std::string_view> split(std::string_view file, const
   return {file.substr(start, length), file.substr(start + length)};
 }
 
+/// Errors: corrupt_package, by name, for a product that leaves the range of sizes.
+std::uint64_t data_size(DType dtype, const Extents& shape, const std::string& name) try {
+  return static_cast<std::uint64_t>(size_bytes(dtype, element_count(shape)));
+} catch (const Error& error) {
+  fail(ErrorCode::corrupt_package, "[npy] {}: the shape {}: {}", name, to_string(shape), error.message());
+}
+
 }  // namespace
 
 Tensor parse_npy(std::string_view file, const std::string& name) {
@@ -152,7 +159,7 @@ Tensor parse_npy(std::string_view file, const std::string& name) {
   const DType dtype = dtype_of_descr(*header.descr, name);
   if (*header.fortran && header.shape->size() > 1)
     fail(ErrorCode::unsupported, "[npy] {}: Fortran order; save it with np.ascontiguousarray", name);
-  const auto size = static_cast<std::uint64_t>(size_bytes(dtype, element_count(*header.shape)));
+  const std::uint64_t size = data_size(dtype, *header.shape, name);
   if (size != data.size())
     fail(ErrorCode::corrupt_package, "[npy] {}: {} of {} take {} bytes, the file has {}", name,
          to_string(*header.shape), openinfer::name(dtype), size, data.size());

@@ -533,6 +533,7 @@ void Reader::Package::read_header() {
   const Header& h = header;
   if (string_view(h.magic, 4) == "GGUF")
     corrupt({"is a GGUF file, not a package: convert it first (scripts/convert.py)"});
+  if (string_view(h.magic, 4) == "OINS") corrupt({"is a shard of a package: open the .oinf file beside it"});
   if (string_view(h.magic, 8) != "OINF\r\n\x1a\n") corrupt({"is not an OPNF package: its first bytes are not OINF"});
   if (h.endian != kEndian) corrupt({"has the endian tag ", h.endian, ", expected ", kEndian});
   if (h.major != 1) fail(Code::unsupported, {"has format version ", h.major, ".", h.minor, ", this reader knows 1.x"});

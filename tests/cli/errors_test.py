@@ -328,6 +328,13 @@ class Errors(Case):
         np.save(self.path("x.npy"), np.ones(2, "f4"))
         self.fails("run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output", "y=y.npy", "--max-context", 4, says=["--max-context 4", "no cache"])
 
+    def test_an_array_beyond_the_range_of_sizes(self):
+        self.package()
+        self.write("g.oig", GRAPH)
+        head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }"
+        self.write("x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+        self.fails("run", "m.oinf", "--graph", "g.oig", "--input", "x=x.npy", "--output", "y=y.npy", says=["[npy] x.npy: the shape (4611686018427387904, 4)", "range of sizes"])
+
     def test_outputs_that_would_replace_an_input(self):
         self.package()
         self.write("g.oig", GRAPH)

@@ -17,6 +17,9 @@ TEST_CASE("the undamaged image opens") { REQUIRE(small().sealed_error().empty())
 
 TEST_CASE("header") {
   Image image = small();
+  SECTION("a shard") {
+    CHECK_THAT(image.set(3, 'S').sealed_error(), Contains("is a shard of a package: open the .oinf file beside it"));
+  }
   SECTION("magic") { CHECK_THAT(image.set(0, 'X').sealed_error(), Contains("first bytes are not OINF")); }
   SECTION("GGUF") {
     CHECK_THAT(image.set(0, 0x46554747u).open_error(), Contains("is a GGUF file") && Contains("scripts/convert.py"));
