@@ -63,15 +63,15 @@ class _Row:
 
 
 class _Temporary:
-    """A file without a name until commit() gives it one: a process that is killed leaves nothing behind. Where the file system
+    """A file without a name until commit() gives it `path`: a process that is killed leaves nothing behind. Where the file system
     has no such files, it has another name until then. discard() removes it."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, number: int = 0):
         if os.path.exists(path) and not os.path.isfile(path):  # renaming would put a file in its place
             raise OSError(errno.EINVAL, "is a directory" if os.path.isdir(path) else "is no regular file", path)
         folder, name = os.path.split(path)
         self.path = path
-        self.temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+        self.temporary = os.path.join(folder, f".{name}.{os.getpid()}.{number}.tmp")
         self.nameless = os.path.exists("/proc/self/fd")  # the way to name it later
         try:
             fd = os.open(folder or ".", os.O_RDWR | os.O_TMPFILE, 0o666) if self.nameless else self._named()
@@ -95,11 +95,18 @@ class _Temporary:
         self.file.truncate(size)
         os.fsync(self.file.fileno())
 
+    def _link(self, path: str):
+        number = self.file.fileno()  # src_dir_fd makes it linkat(), which alone follows the symbolic link
+        os.link(f"/proc/self/fd/{number}", path, src_dir_fd=number, follow_symlinks=True)
+
     def commit(self):
         if self.nameless:
-            self._clear()
-            number = self.file.fileno()  # src_dir_fd makes it linkat(), which alone follows the symbolic link
-            os.link(f"/proc/self/fd/{number}", self.temporary, src_dir_fd=number, follow_symlinks=True)
+            try:
+                self._link(self.path)  # one step, where there is no file to replace
+                return self.file.close()
+            except FileExistsError:
+                self._clear()
+                self._link(self.temporary)
         self.file.close()
         os.replace(self.temporary, self.path)
 
@@ -324,14 +331,18 @@ class Writer:
     def _manifest(self, hashes: list, ends: dict) -> bytes:
         if not self.shard_size or not ends:
             return b""
-        return encode_map({"hashes": encode_value("hashes", hashes, "u64"), "names": encode_value("names", self._shard_names(ends), "string"),
+        return encode_map({"hashes": encode_value("hashes", hashes, "u64"), "names": encode_value("names", self._shard_names(hashes), "string"),
                            "sizes": encode_value("sizes", [ends[i] for i in sorted(ends)], "u64")})
 
-    def _shard_names(self, ends: dict) -> list:
-        stem = os.path.basename(self.path).removesuffix(".oinf")
-        if not re.match(r"(?!\.)[A-Za-z0-9._-]{1,240}\Z", stem):
+    def _stem(self) -> str:
+        return os.path.basename(self.path).removesuffix(".oinf")
+
+    def _shard_names(self, hashes: list) -> list:
+        """Made of the bytes: no shard ever replaces another package's, or the one that is being replaced."""
+        stem = self._stem()
+        if not re.match(r"(?!\.)[A-Za-z0-9._-]{1,227}\Z", stem):
             raise OpnfError(f"a sharded package needs a file name of A-Za-z0-9._-, not {stem!r}")
-        return [f"{stem}.{i:05}.oins" for i in sorted(ends)]
+        return [f"{stem}.{i:05}.{h:016x}.oins" for i, h in enumerate(hashes, 1)]
 
     def write(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Streams every tensor in key order. Errors: OpnfError, OSError; nothing is left behind."""
@@ -352,13 +363,11 @@ class Writer:
 
     def _write_files(self, ends: dict, manifest: bytes, main_size: int, progress):
         total, done, hashes = self.data_bytes(), 0, []
-        files, renamed = [], []
+        files = []
         try:
             files.append(_Temporary(self.path))
-            names = self._shard_names(ends) if manifest else []
-            self.shards = names
-            for number, name in enumerate(names, 1):
-                files.append(_Temporary(os.path.join(os.path.dirname(self.path), name)))
+            for number in range(1, len(ends) + 1 if manifest else 1):
+                files.append(_Temporary(self.path, number))
                 hashes.append(_Hashed(files[number].file, struct.pack("<8sIHHIIQ", SHARD_MAGIC, ENDIAN, 1, 0, number, 0, ends[number])))
             for row in self._sorted():
                 if row.kind == DATA_ROW:
@@ -369,21 +378,42 @@ class Writer:
             for number, out in enumerate(hashes, 1):
                 out.seek(ends[number])
                 files[number].finish(ends[number])
+            digests = [h.hash.intdigest() for h in hashes]
+            self.shards = self._shard_names(digests) if digests else []
+            for file, name in zip(files[1:], self.shards):
+                file.path = os.path.join(os.path.dirname(self.path), name)
             files[0].file.seek(0)
-            files[0].file.write(self._encode_index(self._manifest([h.hash.intdigest() for h in hashes], ends), main_size))
+            files[0].file.write(self._encode_index(self._manifest(digests, ends), main_size))
             files[0].finish(main_size)
-            if len(files) > 1 and os.path.exists(self.path):
-                os.unlink(self.path)  # never an old index over new shards, not even for a moment
-            for file in files[1:] + files[:1]:
-                file.commit()
-                renamed.append(file)
-            _sync_folder(self.path)
-        except BaseException:
+            self._commit(files)
+        finally:
             for file in files:
                 file.discard()
-            for file in renamed:
-                os.unlink(file.path)
+
+    def _commit(self, files: list):
+        """Shards under names of their own, then the index over the old one: before it the old package is whole, after it the new
+        one. Only then may the old shards go."""
+        ours = re.compile(re.escape(self._stem()) + r"\.\d{5}(\.[0-9a-f]{16})?\.oins")
+        old = {n for n in _shards_of(self.path) if ours.fullmatch(n)}
+        added = []
+        try:
+            for file in files[1:]:
+                there = os.path.exists(file.path)  # the same bytes, the old package's perhaps
+                file.commit()
+                added += [] if there else [file.path]
+            if added:
+                _sync_folder(self.path)
+            files[0].commit()
+        except BaseException:
+            for path in added:
+                os.unlink(path)
             raise
+        _sync_folder(self.path)
+        for name in old - set(self.shards):
+            try:
+                os.unlink(os.path.join(os.path.dirname(self.path), name))
+            except OSError:
+                pass  # a shard too many harms nobody
 
     def _stream(self, row: _Row, out, report) -> int:
         source = row.source() if callable(row.source) else (row.source,)
@@ -421,6 +451,15 @@ class _Hashed:
 
     def seek(self, to: int):
         self.write(b"\0" * (to - self.at))
+
+
+def _shards_of(path: str) -> list:
+    """The names of the shards that the package at `path` names; none if there is no readable one."""
+    from opnf_reader import shard_names
+    try:
+        return shard_names(path)
+    except (OSError, OpnfError, ValueError, struct.error):
+        return []
 
 
 def _sync_folder(path: str):

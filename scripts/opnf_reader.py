@@ -87,6 +87,16 @@ def _decode_value(raw: bytes, code: int, form: int, rank: int, count: int, where
     return (f"{dtype}[]", array) if form == ARRAY else (dtype, bool(array[0]) if dtype == "bool" else array[0].item())
 
 
+def shard_names(path) -> list:
+    """Of the package at `path`, without a look at its tensors."""
+    package = Package.__new__(Package)
+    need(stat.S_ISREG(os.stat(path).st_mode), f"{path}: not a regular file")
+    package._files = [np.memmap(path, "u1", "r")]
+    package.sections = package._read_sections(package._files[0])
+    kind, names = decode_map(package._section(SHARDS), "SHARDS").get("names", ("", [])) if SHARDS in package.sections else ("", [])
+    return names if kind == "string[]" else []
+
+
 class Package:
     def __init__(self, path):
         self.path = os.fspath(path)

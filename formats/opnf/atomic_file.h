@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that appears whole or not at all: it lives under a temporary name in its folder until commit() renames it, and
-// is removed if that never happens. Packages and everything that the command writes go through it.
+// A file that appears whole or not at all: until commit() it has no name, so that a process that is killed leaves
+// nothing behind, or, where the file system has no such files, a temporary one in its folder. Packages and everything
+// that the command writes go through it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace opnf {
 
@@ -23,20 +26,26 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes);  // behind what write() wrote before
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
-  void finish();  // fsync and close
-  void commit();  // rename, after finish()
+  void finish();  // fsync
+  /// The name that commit() gives, in the same folder, where it was not known before.
+  void rename_to(std::string path) { path_ = std::move(path); }
+  void commit();  // gives it its name, after finish()
   void revoke();  // removes the file again, committed or not
 
-  /// Where the bytes are until commit(): for a library that writes to a path by itself.
-  const std::string& write_path() const { return temporary_.empty() ? path_ : temporary_; }
+  /// Where the bytes are until commit(), under a temporary name from the first call on: for a library that writes to a
+  /// path by itself.
+  const std::string& write_path() const;
 
  private:
   [[noreturn]] void failed(const char* what) const;
   void create();
+  bool name_it(const std::function<bool(const char*)>& make) const;  // false with errno
+  bool link_to(const char* name) const;
 
-  std::string path_, temporary_;  // temporary_ is empty when written in place, and after commit()
+  std::string path_;
+  mutable std::string temporary_;  // empty without a temporary name
   int fd_ = -1;
-  bool in_place_ = false;
+  bool in_place_ = false, committed_ = false;
 };
 
 /// "a/b/" of "a/b/c", "" of "c".

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "formats/opnf/atomic_file.h"
 #include "formats/opnf/xxh64_stream.h"
@@ -24,6 +25,7 @@ class OutputFile {
   std::uint64_t hash() const { return hash_.digest(); }
   void write_at(std::uint64_t offset, std::string_view bytes);  // not hashed
   void finish();                                                // fsync
+  void rename_to(std::string path) { file_.rename_to(std::move(path)); }
   void commit() { file_.commit(); }
   void revoke() { file_.revoke(); }
 

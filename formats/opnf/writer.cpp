@@ -2,8 +2,11 @@
 // Collecting, resolving and checking a package's contents, then streaming them.
 #include "formats/opnf/writer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <list>
 
 #include "formats/opnf/encode.h"
@@ -279,18 +282,26 @@ std::vector<std::uint64_t> Writer::lay_out(std::uint64_t start) {
   return ends;
 }
 
-std::string Writer::shard_name(std::size_t number) const {
-  std::string stem = path_.substr(path_.rfind('/') + 1);
+/// "M" of "a/M.oinf": what the names of shards begin with.
+std::string Writer::stem() const {
+  std::string stem = path_.substr(folder_of(path_).size());
   if (stem.ends_with(".oinf")) stem.resize(stem.size() - 5);
-  if (stem.empty() || stem[0] == '.' || stem.size() > 240 || !std::all_of(stem.begin(), stem.end(), is_key_char))
+  return stem;
+}
+
+/// Names are made of the bytes: no shard ever replaces another package's, or the one that is being replaced.
+std::string Writer::shard_name(std::size_t number, std::uint64_t hash) const {
+  const std::string stem = this->stem();
+  if (stem.empty() || stem[0] == '.' || stem.size() > 227 || !std::all_of(stem.begin(), stem.end(), is_key_char))
     invalid("a sharded package needs a file name of A-Za-z0-9._-, not " + quoted(stem));
-  const std::string digits = std::to_string(number);
-  return stem + "." + std::string(5 - digits.size(), '0') + digits + ".oins";
+  char rest[32];
+  std::snprintf(rest, sizeof rest, ".%05zu.%016llx.oins", number, static_cast<unsigned long long>(hash));
+  return stem + rest;
 }
 
 std::string Writer::manifest(std::span<const std::uint64_t> sizes, std::span<const std::uint64_t> hashes) const {
   std::vector<std::string> names;
-  for (std::size_t i = 1; i <= sizes.size(); ++i) names.push_back(shard_name(i));
+  for (std::size_t i = 1; i <= sizes.size(); ++i) names.push_back(shard_name(i, hashes[i - 1]));
   return encode_map({{"hashes", encode_array("u64", hashes.size(), std::as_bytes(hashes))},
                      {"names", encode(std::span<const std::string>(names))},
                      {"sizes", encode_array("u64", sizes.size(), std::as_bytes(sizes))}});
@@ -337,35 +348,59 @@ void Writer::write(const Progress& progress) {
   std::list<OutputFile> storage;  // removes every file that is not committed
   std::vector<OutputFile*> files{&storage.emplace_back(path_)};
   for (std::size_t i = 1; i < ends.size(); ++i) {
-    files.push_back(&storage.emplace_back(path_.substr(0, path_.rfind('/') + 1) + shard_name(i)));
+    files.push_back(&storage.emplace_back(path_));
     files[i]->write(shard_header(static_cast<std::uint32_t>(i), ends[i]));
   }
   stream_tensors(files, progress);
   for (std::size_t i = 1; i < ends.size(); ++i) {
     files[i]->seek(ends[i]);
     hashes[i - 1] = files[i]->hash();
+    files[i]->rename_to(folder_of(path_) + shard_name(i, hashes[i - 1]));
   }
   if (!sizes.empty()) sections[Section::shards] = manifest(sizes, hashes);
   encode_tensors(rows_, options_.alignment, sections);
   files[0]->seek(main_size);
   files[0]->write_at(0, encode_index(sections, places, main_size));
   for (OutputFile* file : files) file->finish();
-  commit(files);
+  commit(files, hashes);
 }
 
-void Writer::commit(std::span<OutputFile* const> files) {
-  std::vector<OutputFile*> committed;
+/// The shards that the package at path_ names by this package's stem; none if there is no readable one.
+std::vector<std::string> Writer::old_shards() const {
+  std::vector<std::string> names;
   try {
-    for (std::size_t i = 1; i <= files.size(); ++i) {  // the main file last
-      OutputFile* file = files[i % files.size()];
-      file->commit();
-      committed.push_back(file);
+    const Reader old = Reader::open(path_);
+    if (!old.shards().size()) return {};
+    const Strings all = old.shards().at("names").strings();
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (all[i].starts_with(stem() + ".")) names.emplace_back(all[i]);
+  } catch (const Error&) {  // what is no package names nothing
+  }
+  return names;
+}
+
+/// Shards under names of their own, then the index over the old one: before it the old package is whole, after it the
+/// new one. Only then may the old shards go.
+void Writer::commit(std::span<OutputFile* const> files, std::span<const std::uint64_t> hashes) {
+  std::vector<std::string> old = old_shards();
+  std::vector<OutputFile*> added;
+  try {
+    for (std::size_t i = 1; i < files.size(); ++i) {
+      const std::string name = shard_name(i, hashes[i - 1]);
+      const bool there =
+          ::access((folder_of(path_) + name).c_str(), F_OK) == 0;  // the same bytes, the old package's perhaps
+      files[i]->commit();
+      if (!there) added.push_back(files[i]);
+      std::erase(old, name);
     }
-    sync_folder_of(path_);
+    if (files.size() > 1) sync_folder_of(path_);
+    files[0]->commit();
   } catch (...) {
-    for (OutputFile* file : committed) file->revoke();
+    for (OutputFile* file : added) file->revoke();
     throw;
   }
+  sync_folder_of(path_);
+  for (const std::string& name : old) ::unlink((folder_of(path_) + name).c_str());  // one too many harms nobody
 }
 
 }  // namespace opnf

@@ -109,7 +109,8 @@ class Writer {
   void copy(const Reader& package, std::optional<Layout> layout = {});
   void erase(Section section, const std::string& key);
 
-  /// Streams every tensor in key order. Files appear complete or not at all. Errors: io, invalid_argument, what a
+  /// Streams every tensor in key order. The old package is there
+  /// until the new one is whole. Errors: io, invalid_argument, what a
   /// Source throws.
   void write(const Progress& progress = {});
 
@@ -135,10 +136,12 @@ class Writer {
   void check_scale(const Row& row, const std::string& name, bool floating, std::span<const std::uint64_t> wanted) const;
   std::vector<std::uint64_t> lay_out(std::uint64_t start);
   std::string manifest(std::span<const std::uint64_t> sizes, std::span<const std::uint64_t> hashes) const;
-  std::string shard_name(std::size_t number) const;
+  std::string stem() const;
+  std::string shard_name(std::size_t number, std::uint64_t hash) const;
+  std::vector<std::string> old_shards() const;
   void resolve();
   void stream_tensors(std::span<OutputFile* const> files, const Progress& progress);
-  void commit(std::span<OutputFile* const> files);
+  void commit(std::span<OutputFile* const> files, std::span<const std::uint64_t> hashes);
 
   std::string path_;
   Options options_;

@@ -34,4 +34,9 @@ inline std::string golden(const std::string& name) {
   return openinfer::testing::source_path("tests/formats/opnf/golden/" + name);
 }
 
+/// The shards of golden("sharded.oinf"), in order.
+inline const std::vector<std::string> kGoldenShards = {
+    "sharded.00001.a22faf6823368217.oins", "sharded.00002.7a022fac3af0d1f3.oins", "sharded.00003.7b183d0eb758c2bf.oins",
+    "sharded.00004.b8dfe85860e44095.oins"};
+
 }  // namespace opnf::testing

@@ -70,9 +70,7 @@ class Image {
   /// What opening says, the same in both modes; "" if it opens.
   std::string open_error() const {
     TemporaryFolder folder;
-    for (const std::string shard :
-         {"sharded.00001.oins", "sharded.00002.oins", "sharded.00003.oins", "sharded.00004.oins"})
-      write_file(folder.file(shard), read_file(golden(shard)));
+    for (const std::string& shard : kGoldenShards) write_file(folder.file(shard), read_file(golden(shard)));
     const std::string path = folder.file(name_);
     write_file(path, bytes);
     const std::string mapped = message([&] { Reader::open(path, Reader::Mode::map); }, path);

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python writer against the golden files, its errors, and the strict Python reader against the same files."""
 
+import errno
 import os
 import pathlib
 import resource
+import shutil
 import signal
+import struct
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 try:
     import numpy as np
@@ -153,6 +157,74 @@ class Atomic(Folder):
         w.tensor("b", "u8", (5,), bytes(5))
         w.write(progress=lambda done, total: seen.append((done, total)))
         self.assertEqual(seen, [(4, 15), (10, 15), (15, 15)])
+
+
+class Replace(Folder):
+    """A package written over another one: before and after each call that changes the folder, one of them is there, whole."""
+
+    def package(self, value, shard_size):
+        w = self.writer(shard_size=shard_size)
+        for key in "abcd":  # a is the same in all
+            w.tensor(key, "f32", (8,), struct.pack("<f", 1 if key == "a" else value) * 8)
+        return w
+
+    def value(self):
+        path = self.folder / "m.oinf"
+        return struct.unpack_from("<f", Package(path).bytes("d"))[0] if path.exists() else None
+
+    def write(self, old, shard_size, failing):
+        """Writes 3 over `old`. The failing-th call fails. Returns how many there were."""
+        calls = 0
+
+        def watched(call):
+            def at_a_moment(*args, **named):
+                nonlocal calls
+                self.assertIn(self.value(), (old, 3))
+                calls += 1
+                if calls - 1 == failing:
+                    raise OSError(errno.EIO, "failed by the test")
+                call(*args, **named)
+                self.assertIn(self.value(), (old, 3))
+            return at_a_moment
+
+        with unittest.mock.patch("os.replace", watched(os.replace)), unittest.mock.patch("os.link", watched(os.link)):
+            self.package(3, shard_size).write()
+        return calls
+
+    def test_at_every_moment(self):
+        for old, before, after in ((2, 1, 1), (2, 1, 4500), (2, 4500, 1), (2, 1, None), (2, None, 1), (2, None, None), (None, None, 1)):
+            failing, calls = -1, 0
+            while failing < calls:
+                for path in self.folder.iterdir():
+                    path.unlink()
+                if old:
+                    self.package(old, before).write()
+                names = sorted(os.listdir(self.folder))
+                with self.subTest(old=old, before=before, after=after, failing=failing):
+                    if failing < 0:
+                        calls = self.write(old, after, failing)
+                        self.assertEqual(self.value(), 3)
+                        left = sorted(os.listdir(self.folder))
+                        self.assertEqual(left, sorted(["m.oinf", *self.new_shards(after)]))
+                    else:
+                        with self.assertRaisesRegex(OSError, "failed by the test"):
+                            self.write(old, after, failing)
+                        self.assertEqual(self.value(), old)
+                        self.assertEqual(sorted(os.listdir(self.folder)), names)
+                failing += 1
+
+    def new_shards(self, shard_size):
+        w = self.package(3, shard_size)
+        w.write()
+        return w.shards
+
+    def test_only_shards_of_the_package_that_is_replaced_are_removed(self):
+        w = Writer(self.folder / "other.oinf", shard_size=1)
+        w.tensor("t", "f32", (1,), bytes(4))
+        w.write()
+        shutil.copy(self.folder / "other.oinf", self.folder / "m.oinf")  # names other's shards
+        self.package(3, None).write()
+        self.assertEqual(Package(self.folder / "other.oinf").bytes("t").tobytes(), bytes(4))
 
 
 class Keys(unittest.TestCase):
