@@ -86,7 +86,7 @@ class Interruptible:
 
 def convert(options: argparse.Namespace):
     import opnf
-    from openinfer_convert import package, progress
+    from openinfer_convert import package, progress, regular_file
     from openinfer_convert.errors import ConvertError
     from openinfer_convert.quantize import Choice
 
@@ -97,6 +97,8 @@ def convert(options: argparse.Namespace):
             raise ConvertError(f"{options.output}: is the source itself; name another file")
         writer = opnf.Writer(options.output, shard_size=options.shard_size)
         report = package.build(package.open_source(options.source), writer, choice, options.arch, options.name)
+        if regular_file.was_opened(options.output):  # shards have names of their own
+            raise ConvertError(f"{options.output}: is a file of the source; name another one")
         package.check_space(options.output, writer.data_bytes())
         bar = progress.Bar()
         try:

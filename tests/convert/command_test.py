@@ -78,6 +78,7 @@ class Command(c.Case):
         self.failed(c.command(self.folder / "gone", "-o", self.out), 1, "gone: no such file or folder")
         self.failed(c.command("/dev/null", "-o", self.out), 1, "is neither a file nor a folder")
         self.failed(c.command(self.source, "-o", self.source), 1, "is the source itself")
+        self.assertEqual(self.source.read_bytes()[:4], b"GGUF")
         self.failed(c.command(self.source, "-o", self.folder), 1, "is a folder; name a file")
         self.failed(c.command(self.source, "-o", self.folder / "no" / "out.oinf"), 1, "no such folder to write out.oinf to")
         self.failed(c.command(self.source, "-o", self.out, "--quantize", "nothing=f16"), 1, "no tensor has a name with that pattern")
@@ -96,6 +97,22 @@ class Command(c.Case):
         result = c.command("long" + "/a" * 40_000, "-o", self.out)
         self.failed(result, 1, "long/a/a.* … .*/a: no such file or folder")
         self.assertLess(len(result.stderr), 2100)
+
+    def test_no_file_that_is_read_is_replaced(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = pathlib.Path(temporary.name, "hf")
+        c.hf_llama(folder, c.llama_weights())
+        before = {p.name: p.read_bytes() for p in folder.iterdir()}
+        for name in before:
+            for options in ((), ("--shard-size", "32KiB")):
+                self.failed(c.command(folder, "-o", folder / name, *options), 1, f"hf/{name}: is a file of the source; name another one")
+        other_name = pathlib.Path(temporary.name, "again.oinf")
+        os.link(folder / "model.safetensors", other_name)
+        self.failed(c.command(folder, "-o", other_name), 1, "again.oinf: is a file of the source")
+        self.assertEqual({p.name: p.read_bytes() for p in folder.iterdir()}, before)
+        self.assertEqual(c.command(folder, "-o", folder / "m.oinf").returncode, 0)
+        self.assertEqual(c.command(folder, "-o", folder / "m.oinf").returncode, 0)
 
     def whole(self, raw: bytes) -> dict:
         """Tensors of the undamaged file, block formats only."""
