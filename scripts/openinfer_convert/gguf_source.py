@@ -18,7 +18,7 @@ PART = re.compile(r"(?P<stem>.*)-(?P<no>\d{5})-of-(?P<count>\d{5})\.gguf\Z", re.
 
 def number(file: GgufFile, key: str, default: int) -> int:
     value = file.meta.get(key, default)
-    if isinstance(value, (np.ndarray, str, list)) or value != int(value):
+    if isinstance(value, (np.ndarray, str, list)) or not np.isfinite(value) or value != int(value):
         raise ConvertError(f"{file.path}: metadata {key} is not an integer")
     return int(value)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from . import sentence_files
 from .errors import ConvertError, one_line
 from .hf_tokenizer import read_tokenizer
-from .json_file import flatten, nulls, parse_json, read_json, read_text
+from .json_file import flatten, parse_json, read_json, read_text
 from .npz_file import read_npz
 from .safetensors_file import read_safetensors
 from .source import Source
@@ -55,7 +55,8 @@ class HfSource(Source):
         self.folder = folder if not alone or os.path.isfile(os.path.join(folder, "config.json")) else None
         self.config = read_json(folder, "config.json") if self.folder else {}
         self.generation = read_json(folder, "generation_config.json") if self.folder else {}
-        self.flat, self.nulls = flatten(self.config), nulls(self.config)
+        self.flat, self.nulls = flatten(self.config, os.path.join(folder, "config.json"))
+        self.flat_generation = flatten(self.generation, os.path.join(folder, "generation_config.json"))[0]
         self.sentence = sentence_files.read(folder) if self.folder else {}
         kind = self.config.get("model_type")
         self.architecture = kind if isinstance(kind, str) else None
@@ -126,7 +127,7 @@ class HfSource(Source):
         return key in self.nulls
 
     def other_metadata(self) -> dict:
-        return self.flat | {f"generation_config.{k}": v for k, v in flatten(self.generation).items()}
+        return self.flat | {f"generation_config.{k}": v for k, v in self.flat_generation.items()}
 
     def tokenizer(self) -> dict | None:
         if self.folder is None:

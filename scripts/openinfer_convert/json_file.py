@@ -11,6 +11,8 @@ from .errors import ConvertError, one_line
 from .regular_file import open_regular
 
 MAX_JSON = 256 << 20
+MAX_NESTING = 64  # objects and lists in one another; real files have about ten
+MAX_DIGITS = 300  # more are beyond f64
 
 
 def first_repeated(values):
@@ -20,22 +22,39 @@ def first_repeated(values):
 
 
 def parse_json(raw: bytes, path: str) -> dict:
-    """The object. Errors: not UTF-8, not JSON, a key twice, nested too deep, not an object."""
+    """The object. Errors: not UTF-8, not JSON, a key twice, nested too deep, an integer too long, not an object."""
     def unique(pairs):
         out = dict(pairs)
         if len(out) != len(pairs):
             raise ConvertError(f"{path}: the key {one_line(first_repeated(k for k, _ in pairs))!r} is there twice")
         return out
 
+    def integer(digits):
+        if len(digits) > MAX_DIGITS:
+            raise ConvertError(f"{path}: holds a number of {len(digits)} digits")
+        return int(digits)
+
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_int=integer)
     except RecursionError:
         raise ConvertError(f"{path}: is nested too deep") from None
     except ValueError as e:
         raise ConvertError(f"{path}: not JSON: {one_line(e)}") from None
     if not isinstance(value, dict):
         raise ConvertError(f"{path}: holds no JSON object")
+    if is_deeper(value, MAX_NESTING):
+        raise ConvertError(f"{path}: is nested too deep: {MAX_NESTING} levels are allowed")
     return value
+
+
+def is_deeper(value, levels: int) -> bool:
+    """Whether objects and lists lie in one another for more levels than that."""
+    level = [value]
+    for _ in range(levels):
+        level = [v for outer in level for v in (outer.values() if isinstance(outer, dict) else outer) if isinstance(v, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def read_bytes(path: str, limit: int = MAX_JSON) -> bytes:
@@ -60,18 +79,18 @@ def read_json(folder: str, name: str) -> dict:
     return parse_json(read_text(path), path) if os.path.lexists(path) else {}
 
 
-def flatten(value: dict, prefix: str = "") -> dict:
-    """Nested objects as dotted keys; null is left out, lists stay."""
-    out = {}
+def leaves(value: dict, prefix: str = ""):
+    """(dotted key, item) of nested objects; lists stay."""
     for key, item in value.items():
         if isinstance(item, dict):
-            out |= flatten(item, f"{prefix}{key}.")
-        elif item is not None:
-            out[prefix + key] = item
-    return out
+            yield from leaves(item, f"{prefix}{key}.")
+        else:
+            yield prefix + key, item
 
 
-def nulls(value: dict, prefix: str = "") -> set:
-    """The dotted keys that flatten leaves out."""
-    deeper = (nulls(item, f"{prefix}{key}.") for key, item in value.items() if isinstance(item, dict))
-    return {prefix + key for key, item in value.items() if item is None}.union(*deeper)
+def flatten(value: dict, path: str) -> tuple[dict, set]:
+    """Nested objects of that file as dotted keys, and the dotted keys that are null. Errors: two ways to one dotted key."""
+    pairs = list(leaves(value))
+    if (key := first_repeated(k for k, _ in pairs)) is not None:
+        raise ConvertError(f"{path}: the key {one_line(key)!r} is there twice, as it stands and nested")
+    return {k: v for k, v in pairs if v is not None}, {k for k, v in pairs if v is None}

@@ -10,7 +10,7 @@ import unittest
 import checkpoints as c
 import numpy as np
 
-U32, STR, ARR, BOOL = 4, 8, 9, 7
+U32, F32, STR, ARR, BOOL = 4, 6, 8, 9, 7
 
 
 class Gguf(c.Case):
@@ -79,6 +79,15 @@ class Gguf(c.Case):
             list(rows.chunks())
 
 
+    def test_numbers_that_are_no_integers(self):
+        for key in ("split.count", "llama.block_count", "llama.context_length", "llama.attention.head_count"):
+            for value in (float("inf"), float("-inf"), float("nan"), 1.5):
+                with self.subTest(key=key, value=value):
+                    fields = {"general.architecture": "llama", key: value}
+                    raw = [c.g_field(k, STR, c.g_string(v)) if isinstance(v, str) else c.g_field(k, F32, struct.pack("<f", v)) for k, v in fields.items()]
+                    self.bad(c.g_file(raw, [c.g_tensor("token_embd.weight", (8,), 0, 0)], bytes(32)), f"{key} is not an integer" if key == "split.count" else "")
+
+
 class Safetensors(c.Case):
     def bad(self, raw: bytes, message: str):
         path = self.folder / "bad.safetensors"
@@ -132,6 +141,16 @@ class Folder(c.Case):
         for raw, message in ((b"", "config.json: not JSON"), (b"[1]", "config.json: holds no JSON object"), (b'{"a":1,"a":2}', "key 'a' is there twice"), (b'{"a":' * 100000, "nested too deep"), (b"\xff", "not JSON")):
             (self.folder / "config.json").write_bytes(raw)
             self.refused(self.folder, message)
+
+    def test_json_that_falls_together_when_flat(self):
+        c.hf_llama(self.folder, c.llama_weights())
+        config = json.loads((self.folder / "config.json").read_text())
+        for more in ({"rope": {"theta": 1}, "rope.theta": 2}, {"rope.theta": None, "rope": {"theta": 1}}, {"a": {"b.c": 1, "b": {"c": None}}}):
+            for name in ("config.json", "generation_config.json"):
+                c.write_json(self.folder, "config.json", config)
+                c.write_json(self.folder, name, (config if name == "config.json" else {}) | more)
+                self.refused(self.folder, f"{name}: the key '(rope.theta|a.b.c)' is there twice, as it stands and nested")
+                c.write_json(self.folder, "generation_config.json", {})
 
 
 class AtRandom(c.Case):
@@ -199,8 +218,18 @@ class AtRandom(c.Case):
                                     "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "c"}}, {"Sequence": {"id": "A"}}]}},
                  "tokenizer_config.json": {"bos_token": {"content": "c"}, "chat_template": [{"name": "default", "template": "x"}]},
                  "generation_config.json": {"eos_token_id": [2]}}
-        others = [None, True, 0, -1, 1.5, 2**70, float("nan"), float("inf"), "", "x\x00y", [], [[]], {}, {"a": {"b": []}}, [None], ["\ud800"]]
+        deep = []
+        for _ in range(600):
+            deep = [deep] if len(str(deep)) % 4 else {"a": deep}
+        others = [None, True, 0, -1, 1.5, 2**70, 10**400, float("nan"), float("inf"), "", "x\x00y", [], [[]], {}, {"a": {"b": []}}, [None], ["\ud800"], deep]
+        self.put_in_everywhere(files, others)
+        files["tokenizer.json"] = {"model": {"type": "Unigram", "vocab": [["a", -1.5], ["b", 0]], "unk_id": 0}}
+        self.put_in_everywhere(files, others, ("tokenizer.json",))
+
+    def put_in_everywhere(self, files: dict, others: list, names=None):
         for name, value in files.items():
+            if names and name not in names:
+                continue
             for path, original in walk(value):
                 for other in others:
                     damaged = json.loads(json.dumps(value))

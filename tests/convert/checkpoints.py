@@ -59,7 +59,9 @@ class Case(unittest.TestCase):
 
 def command(*arguments, **options) -> subprocess.CompletedProcess:
     arguments = [a if isinstance(a, bytes) else str(a) for a in arguments]
-    return subprocess.run([sys.executable, "-B", str(SCRIPTS / "convert.py"), *arguments], capture_output=True, text=True, timeout=120, **options)
+    result = subprocess.run([sys.executable, "-B", str(SCRIPTS / "convert.py"), *arguments], capture_output=True, text=True, timeout=120, **options)
+    assert "internal error" not in result.stderr, result.stderr
+    return result
 
 
 def values(p: Package, key: str) -> np.ndarray:
