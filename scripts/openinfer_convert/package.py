@@ -141,9 +141,8 @@ def _write_tokenizer(source: Source, writer: opnf.Writer, report: Report):
 
 def _write_tensors(writer: opnf.Writer, tensors: list, choice: Choice, report: Report):
     for out in tensors:
-        wanted = choice.wanted(out.key, out.names)
+        wanted, by_pattern = choice.wanted(out.key, out.names)
         if wanted and not out.target:
-            by_pattern = wanted != choice.bare
             reason = "is small and decides much" if out.precise and not by_pattern else why_not(out.rows, wanted, by_pattern)
             if reason is None:
                 report.quantized[out.key] = (out.rows.dtype, wanted)

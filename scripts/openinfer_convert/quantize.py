@@ -59,14 +59,14 @@ class Choice:
                 raise UsageError(f"--quantize {text}: not a regular expression: {e}") from None
         return choice
 
-    def wanted(self, key: str, names: list) -> str | None:
-        """The dtype that the arguments ask for, KEEP, or None."""
+    def wanted(self, key: str, names: list) -> tuple[str | None, bool]:
+        """The dtype that the arguments ask for, KEEP, or None; whether a pattern asks for it."""
         found = None
         for rule in self.rules:
             if any(rule.pattern.search(n) for n in (key, *names)):
                 rule.matched += 1
                 found = rule.dtype
-        return found or self.bare
+        return found or self.bare, found is not None
 
     def check_all_matched(self):
         for rule in self.rules:

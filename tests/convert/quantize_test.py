@@ -26,6 +26,16 @@ def all_bytes(rows: r.Rows) -> bytes:
     return b"".join(np.ascontiguousarray(chunk).tobytes() for chunk in rows.chunks())
 
 
+class Which(c.Case):
+    def test_a_pattern_counts_as_one_where_the_bare_type_is_the_same(self):
+        c.gguf_llama(self.folder / "m.gguf", c.llama_weights())
+        for quantize in (["norm=f16"], ["f16", "norm=f16"], ["norm=f16", "f16"], ["q8_0", "norm=f16"]):
+            p = self.convert(self.folder / "m.gguf", quantize=quantize)
+            self.assertEqual({p.tensors[k].dtype for k in ("final_norm", "attn_norm.0")}, {"f16"}, quantize)
+        p = self.convert(self.folder / "m.gguf", quantize=["f16"])
+        self.assertEqual(p.tensors["final_norm"].dtype, "f32")
+
+
 class Bytes(c.Case):
     def setUp(self):
         super().setUp()
