@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,6 +16,7 @@
 #define MODEL_NAME host_test
 #include "codegen/emit/prelude/host/npy.h"
 #include "codegen/emit/prelude/host/sequences.h"
+#include "codegen/emit/prelude/host/thread_pool.h"
 #undef MODEL_NAME
 
 namespace host_test {
@@ -134,4 +137,35 @@ TEST_CASE("a step of an emitted program that failed has written no positions") {
   rows.feed(next);
   CHECK(model.stats().steps == 5);
   CHECK(model.stats().weight_bytes == 6);
+}
+
+TEST_CASE("the threads of an emitted program run each group of a loop once, however many they are") {
+  for (const int threads : {1, 2, 3, 7}) {
+    host_test::ThreadPool pool(threads);
+    for (int round = 0; round < 200; ++round)
+      for (const int groups : {0, 1, 2, 5, 64}) {
+        std::vector<int> seen(static_cast<std::size_t>(groups));  // not atomic: run() orders what they write
+        pool.run(groups, [&](int group) { ++seen[static_cast<std::size_t>(group)]; });
+        REQUIRE(seen == std::vector<int>(static_cast<std::size_t>(groups), 1));
+      }
+  }
+}
+
+TEST_CASE("a thread of an emitted program that is held up keeps the others from nothing but what it began") {
+  host_test::ThreadPool pool(2);
+  for (const int held : {0, 4}) {  // the first group of the caller's share, and of the other thread's
+    std::atomic<int> done{0};
+    bool others_done = false;
+    pool.run(8, [&](int group) {
+      if (group == held) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (done < 6 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        others_done = done >= 6;  // all but this one and the next of its share, which it may have taken with this one
+      } else {
+        ++done;
+      }
+    });
+    CHECK(others_done);
+    CHECK(done == 7);
+  }
 }

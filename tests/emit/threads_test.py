@@ -30,11 +30,13 @@ class Threads(Emitted):
         build(self.path(name), self.path(name + "/b"), SANITIZED)
         return self.path(name + "/b/model")
 
-    def ids(self, program, threads, code=0):
-        done = subprocess.run([program, "m.oinf", "--prompt-ids", PROMPT, "--generate", "12", "--ignore-eos", "--ids", "--threads", str(threads)],
+    def generated(self, program, threads):
+        return subprocess.run([program, "m.oinf", "--prompt-ids", PROMPT, "--generate", "12", "--ignore-eos", "--ids", "--threads", str(threads)],
                               cwd=self.folder, capture_output=True, text=True, timeout=600, check=False)
-        self.assertEqual(done.returncode, code, done.stderr)
-        self.assertEqual("ThreadSanitizer" in done.stderr, code != 0, done.stderr)
+
+    def ids(self, program, threads):
+        done = self.generated(program, threads)
+        self.assertEqual((done.returncode, "ThreadSanitizer" in done.stderr), (0, False), done.stderr)
         return done.stdout
 
     def no_races(self, program):
@@ -50,8 +52,10 @@ class Threads(Emitted):
         self.no_races(self.emitted("streamed", "--memory-budget", "200KiB"))
 
     def test_finds_a_share_that_is_not_waited_for(self):
-        program = self.emitted("wrong", fault=("thread_pool.h", "busy_.fetch_sub(1, std::memory_order_release)", "busy_.fetch_sub(1, std::memory_order_relaxed)"))
-        self.ids(program, 2, code=66)  # what ThreadSanitizer ends with
+        program = self.emitted("wrong", fault=("thread_pool.h", "undone_.fetch_sub(done)", "undone_.fetch_sub(done, std::memory_order_relaxed)"))
+        # One thread may have run all groups of a loop, where the other had no processor: a run or two may have no race.
+        runs = (self.generated(program, 2) for _ in range(30))
+        self.assertTrue(any(run.returncode == 66 and "ThreadSanitizer" in run.stderr for run in runs))  # what it ends with
 
 
 if __name__ == "__main__":
