@@ -35,7 +35,8 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
 std::string emission(const plan::Plan& plan, const Model& model, const Device& device);
 
 /// Writes the folder: all of it or nothing. An emitted project that is there is replaced; what else lies in its folder
-/// (a build folder) stays. Errors: invalid_argument for a folder with anything else in it; io_error.
+/// (a build folder) stays. Errors: invalid_argument for a folder with anything else in it, and for a file of the old
+/// project that was changed since; io_error.
 void write_project(const Files& files, const std::filesystem::path& folder);
 
 /// Both.

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "codegen/emit/project.h"
+#include "formats/opnf/reader.h"
 #include "formats/opnf/unfinished.h"
 #include "lib/base/fail.h"
 #include "lib/base/temporary_folder.h"
@@ -28,6 +29,39 @@ void write_file(const fs::path& path, const std::string& text) {
   if (why != 0) throw fs::filesystem_error("cannot write", path, std::error_code(why, std::generic_category()));
 }
 
+constexpr const char* kManifest = ".emitted";
+
+/// A line "XXH64 path" for each file: how an edit is told from an older emission.
+std::string manifest(const Files& files) {
+  std::string lines;
+  for (const auto& [path, text] : files) lines += fmt::format("{:016x} {}\n", opnf::xxh64(text), path);
+  return lines;
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// Errors: invalid_argument for a file that is there and not as it was emitted: it is the user's work.
+void check_edits(const fs::path& folder) {
+  std::ifstream lines(folder / kManifest);
+  std::string edited, line;
+  int more = -1;
+  while (std::getline(lines, line)) {
+    const std::size_t space = line.find(' ');
+    if (space == line.npos) continue;
+    const fs::path path = folder / line.substr(space + 1);
+    if (!fs::is_regular_file(path) || fmt::format("{:016x}", opnf::xxh64(read_file(path))) == line.substr(0, space))
+      continue;
+    if (++more == 0) edited = path.string();
+  }
+  if (!edited.empty())
+    fail(ErrorCode::invalid_argument,
+         "[emit] {}{} changed since it was emitted: name another folder, or remove what is not to be kept", edited,
+         more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 void check_target(const fs::path& folder) {
   if (!fs::exists(fs::symlink_status(folder))) return;
   if (!fs::is_directory(folder))
@@ -38,6 +72,7 @@ void check_target(const fs::path& folder) {
   if (!project && !fs::is_empty(folder))
     fail(ErrorCode::invalid_argument, "[emit] {} holds something else than an emitted project: name another folder",
          folder.string());
+  check_edits(folder);
 }
 
 /// A file that says what the one before it said keeps its time: builds of the project take up what has changed.
@@ -84,6 +119,8 @@ void write_project(const Files& files, const fs::path& wanted) try {
     write_file(now / path, text);
     keep_time(folder / path, now / path);
   }
+  write_file(now / kManifest, manifest(files));
+  keep_time(folder / kManifest, now / kManifest);
   keep_spirv(files, now);
   const opnf::unfinished::Hold hold;  // until the old folder holds nothing of the user's
   const bool replaces = fs::exists(folder);

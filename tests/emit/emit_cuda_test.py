@@ -110,7 +110,7 @@ class Kernels(Cuda):
         self.assertIn("There is no\nhost program for CUDA yet", readme)
         self.assertIn("for sm_90a, sm_90", readme)
         self.assertNotRegex(readme, "MODEL_")
-        self.assertEqual(sorted(os.listdir(self.path("a"))), ["README.md", "device", "plan.txt"])
+        self.assertEqual(sorted(os.listdir(self.path("a"))), [".emitted", "README.md", "device", "plan.txt"])
         source = self.read("a/device/matmul_Wo.cu").decode()
         self.assertRegex(source, r"\A// Wo = matmul  at llama.h:\d+\n")
         self.assertNotIn("#include", source)
@@ -134,9 +134,9 @@ class Kernels(Cuda):
         self.works("emit", *tiny, "--device", "x86-64-v3", "-o", "p")
         self.write("p/mine", "kept")
         self.works("emit", *tiny, "--device", "turing", "--api", "cuda", "--no-cubins", "-o", "p")
-        self.assertEqual(sorted(os.listdir(self.path("p"))), ["README.md", "device", "mine", "plan.txt"])
+        self.assertEqual(sorted(os.listdir(self.path("p"))), [".emitted", "README.md", "device", "mine", "plan.txt"])
         self.works("emit", *tiny, "--device", "x86-64-v3", "-o", "p")
-        self.assertEqual(sorted(os.listdir(self.path("p"))), ["CMakeLists.txt", "README.md", "device", "host", "mine", "plan.txt"])
+        self.assertEqual(sorted(os.listdir(self.path("p"))), [".emitted", "CMakeLists.txt", "README.md", "device", "host", "mine", "plan.txt"])
 
     def test_refused(self):
         tiny = self.MODELS[2]

@@ -199,11 +199,17 @@ class Tensors(Emitted):
             self.write("p/b/mine", "kept")
         self.assertEqual(sorted(os.listdir(self.folder)), ["p"])
         self.assertEqual(self.read("p/b/mine"), b"kept")
-        self.write("p/plan.txt", self.read("p/plan.txt") + b"changed by hand\n")
+        [kernel, *_] = sorted(name for name in os.listdir(self.path("p/device")) if name != "kernel.h")
+        kernel = f"p/device/{kernel}"
+        self.write(kernel, self.read(kernel) + b"// by hand\n")
+        refused = subprocess.run(again, check=False, capture_output=True, text=True)
+        self.assertEqual((refused.returncode, self.read(kernel)[-11:]), (1, b"// by hand\n"))
+        self.assertRegex(refused.stderr, rf"^openinfer: error: \[emit\] .*/{kernel} changed since it was emitted: name another folder, or remove .*\n$")
+        os.remove(self.path(kernel))
         times = self.times()
         subprocess.run(again, check=True, capture_output=True)
-        changed = [path for path, time in self.times().items() if time != times[path]]
-        self.assertEqual(changed, ["p/plan.txt"])  # a build takes up nothing else
+        changed = [path for path, time in self.times().items() if time != times.get(path)]
+        self.assertEqual(changed, [kernel])  # a build takes up nothing else
         for root, _, names in os.walk(self.path("p")):
             if not root.startswith(self.path("p/b")):
                 theirs = os.path.join(self.project, os.path.relpath(root, self.path("p")))
