@@ -162,6 +162,8 @@ class Program:
         os.makedirs(self.objects)
         with open(os.path.join(self.project, "CMakeLists.txt"), encoding="utf-8") as file:
             self.flags = re.search(r"PRIVATE -O3 (-ffp-contract=off .*)\)", file.read()).group(1).replace(";", " ").split()
+        # What all kernels include, most of it the compiler's own header: once. GCC finds it beside the header; clang reads the header.
+        self.call_compiler(self.flags, "-xc++-header", "device/kernel.h", "device/kernel.h.gch")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self.compile, (os.path.join(folder, f) for folder in ("device", "host")
                                          for f in os.listdir(os.path.join(self.project, folder)) if f.endswith(".cpp"))))
@@ -174,12 +176,15 @@ class Program:
             common = os.path.join(self.home, hashlib.sha256(file.read()).hexdigest() + ".o")
         if host and os.path.exists(common):  # what all projects of one name have alike
             return shutil.copy(common, to)
-        # The project's own flags, but for the optimiser's, which nothing here waits for.
-        subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O0", "-Ihost", *flags, "-c", source,
-                        "-o", to], cwd=self.project, check=True, capture_output=True)
+        self.call_compiler(flags, "-xc++", source, to)
         if host:
             shutil.copy(to, common)
         return to
+
+    def call_compiler(self, flags, language, source, to):
+        """With the project's own flags, but for the optimiser's, which nothing here waits for."""
+        subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O0", "-Ihost", *flags, language, "-c", source, "-o", to],
+                       cwd=self.project, check=True, capture_output=True)
 
     def check(self, program, *replaced):
         """Links, with some objects in the place of others, and checks."""
