@@ -282,8 +282,8 @@ std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& 
   return {
       {"MODEL_CHECK_SOURCE", if_checked(" host/check.cpp")},
       {"MODEL_CHECK_DEFINITION",
-       if_checked("\nset_source_files_properties(host/check.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)\n# Where "
-                  "--check finds what was recorded.\ntarget_compile_definitions(${command} PRIVATE "
+       if_checked("\n# Where --check finds what was recorded.\nset_source_files_properties(host/check.cpp PROPERTIES "
+                  "SKIP_UNITY_BUILD_INCLUSION ON\n                            COMPILE_DEFINITIONS "
                   "CHECK_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/check/data.oinf\")")},
       {"MODEL_CHECK_USAGE", if_checked("    \"       model PACKAGE --check [--check-data F.oinf]\\n\"\n")},
       {"MODEL_CHECK_README",

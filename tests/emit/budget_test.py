@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from emitted import COMMAND, Emitted, build, tiny_llama
+from emitted import COMMAND, NAME, Emitted, build, tiny_llama
 
 PROMPT = "3,99,7,200,41,5,6,77,12,260,9,31,8,150,2"
 
@@ -20,12 +20,12 @@ def q8_0_matrices(path):
 class Budget(Emitted):
     @classmethod
     def setUpClass(cls):
-        emit = cls.make("--name", "bound", "--max-context", "64", "--memory-budget", "200KiB")
+        emit = cls.make("--name", NAME, "--max-context", "64", "--memory-budget", "200KiB")
         q8_0_matrices(cls.package)
         emit()
-        build(cls.project, os.path.join(cls.project, "b"))
+        build(cls.project, os.path.join(cls.project, "b"), at_once=True)
         cls.free = os.path.join(cls.home.name, "free")
-        subprocess.run([COMMAND, "emit", cls.package, "--device", "this-cpu", "-o", cls.free, "--max-context", "64"], check=True, capture_output=True)
+        subprocess.run([COMMAND, "emit", cls.package, "--device", "this-cpu", "-o", cls.free, "--name", NAME, "--max-context", "64"], check=True, capture_output=True)
         build(cls.free, os.path.join(cls.free, "b"))
 
     def logits(self, project, package, *flags):

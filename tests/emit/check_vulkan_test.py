@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 sys.path.insert(0, os.path.dirname(__file__))
 import tiny_llama  # noqa: E402
-from emitted import build  # noqa: E402
+from emitted import NAME, build  # noqa: E402
 from harness import COMMAND  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
 
@@ -51,7 +51,7 @@ class Project(unittest.TestCase):
     @classmethod
     def make(cls, home, *arguments):
         cls.project = os.path.join(home, "p")
-        subprocess.run([COMMAND, "emit", cls.package, "--device", "lavapipe", "--check-data", "--name", "checked", "-o", cls.project,
+        subprocess.run([COMMAND, "emit", cls.package, "--device", "lavapipe", "--check-data", "--name", NAME, "-o", cls.project,
                         *arguments], check=True, capture_output=True)
         cls.build_folder = os.path.join(cls.project, "b")
         build(cls.project, cls.build_folder)

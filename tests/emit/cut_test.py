@@ -8,14 +8,14 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "cli"))
 import cutting  # noqa: E402
-from emitted import Emitted, build  # noqa: E402
+from emitted import NAME, Emitted, build  # noqa: E402
 
 
 class Cut(Emitted):
     @classmethod
     def setUpClass(cls):
         graph = os.path.join(cls.enterClassContext(tempfile.TemporaryDirectory()), "g.oig")
-        emit = cls.make("--graph", graph, "--name", "cut")
+        emit = cls.make("--graph", graph, "--name", NAME)
         with open(graph, "w", encoding="utf-8") as file:
             file.write(cutting.GRAPH)
         cutting.write_package(cls.package)

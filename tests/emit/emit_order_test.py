@@ -7,7 +7,7 @@ import unittest
 
 import numpy as np
 
-from emitted import Emitted, build, write_package
+from emitted import NAME, Emitted, build, write_package
 
 # What orders and places elements; random_below and fixed_exp2 are what tokens are drawn with.
 ORDERED = """oig 1
@@ -35,7 +35,7 @@ class Order(Emitted):
     @classmethod
     def setUpClass(cls):
         cls.graph = os.path.join(tempfile.gettempdir(), f"emit_test.{os.getpid()}.ordered.oig")
-        emit = cls.make("--graph", cls.graph, "--name", "ordered", "--check-data")
+        emit = cls.make("--graph", cls.graph, "--name", NAME, "--check-data")
         with open(cls.graph, "w", encoding="utf-8") as file:
             file.write(ORDERED)
         cls.addClassCleanup(os.remove, cls.graph)

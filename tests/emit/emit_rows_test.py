@@ -13,7 +13,7 @@ import unittest
 
 import numpy as np
 
-from emitted import Emitted, build  # first: it knows where the others are
+from emitted import NAME, Emitted, build  # first: it knows where the others are
 from harness import COMMAND, Case
 import tiny_llama
 
@@ -24,7 +24,9 @@ SIDE_BY_SIDE = r"""
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include "batch.h"
+#include "small.h"
+
+namespace batch = small;
 
 constexpr int kVocab = %d, kSteps = 9;
 struct Sequence {
@@ -106,7 +108,7 @@ class Batch(Emitted):
 
     @classmethod
     def setUpClass(cls):
-        emit = cls.make("--name", "batch", "--batch", "3", "--max-context", "64")
+        emit = cls.make("--name", NAME, "--batch", "3", "--max-context", "64")
         tiny_llama.write(cls.package)
         emit()
         build(cls.project, os.path.join(cls.project, "b"))
@@ -131,11 +133,12 @@ class Batch(Emitted):
         self.assertFalse(os.path.exists(self.path("full.json")))
 
     def test_sequences_that_start_and_end_at_different_steps(self):
-        self.write("CMakeLists.txt", f"cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory({self.project} batch)\n"
-                   "add_executable(user user.cpp)\ntarget_link_libraries(user batch)\n")
+        shutil.copytree(self.project, self.path("batch"), ignore=shutil.ignore_patterns("b"))
+        self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory(batch batch/b)\n"
+                   f"add_executable(user user.cpp)\ntarget_link_libraries(user {NAME})\n")
         self.write("user.cpp", SIDE_BY_SIDE)
-        build(self.folder, self.path("build"))
-        *lines, alone = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
+        build(self.folder, self.folder)
+        *lines, alone = subprocess.run([self.path("user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
         expected = [tiny_llama.greedy(prompt, count) for prompt, count in zip(self.PROMPTS, (5, 8, 2, 4, 3))]
         self.assertEqual([list(map(int, line.split())) for line in lines], expected)
         self.assertEqual(list(map(float, alone.split())), [0] * 5)
@@ -162,7 +165,7 @@ class Rows(Emitted):
 
     @classmethod
     def setUpClass(cls):
-        emit = cls.make("--name", "tiny", "--max-context", "700", "--check-data")
+        emit = cls.make("--name", NAME, "--max-context", "700", "--check-data")
         tiny_llama.write(cls.package)
         emit()
         build(cls.project, os.path.join(cls.project, "b"))
@@ -270,14 +273,14 @@ class Rows(Emitted):
         with open(self.package, "rb") as package:
             with_data(package.read(), "holds no check data")
         other = self.path("other")
-        self.works("emit", self.package, "--device", "this-cpu", "--name", "tiny", "--max-context", 600, "--check-data", "-o", other)
+        self.works("emit", self.package, "--device", "this-cpu", "--name", NAME, "--max-context", 600, "--check-data", "-o", other)
         with_data(self.read("other/check/data.oinf"), "another emission")
         tiny_llama.write(self.path("f32.oinf"), dtypes={"final_norm": "f16"})
         self.model_fails("--check", package=self.path("f32.oinf"), says=["f32.oinf is not the package", "final_norm is f16"])
 
     def test_check_data_are_deterministic(self):
         for _ in range(2):
-            self.works("emit", self.package, "--device", self.DEVICE, "--name", "tiny", "--max-context", 700, "--check-data", "-o", "again")
+            self.works("emit", self.package, "--device", self.DEVICE, "--name", NAME, "--max-context", 700, "--check-data", "-o", "again")
             self.assertEqual(self.read("again/check/data.oinf"), self.read(os.path.join(self.project, "check/data.oinf")))
 
     def test_cache_in_f16(self):
@@ -309,7 +312,7 @@ class Arm(Case):
                  "-DCMAKE_EXE_LINKER_FLAGS=-static"]
         for device, options in (("x86-64-v2", []), ("neoverse-n1", cross)):
             project = os.path.join(cls.home, device)
-            subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", "tiny", "--check-data"], check=True, capture_output=True)
+            subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", NAME, "--check-data"], check=True, capture_output=True)
             build(project, os.path.join(project, "b"), *options)
         # The one for Arm once more, with the kernels of the other: attention there multiplies and adds with two roundings, as SSE does.
         cls.same = os.path.join(cls.home, "same")

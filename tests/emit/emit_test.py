@@ -174,18 +174,18 @@ class Tensors(Emitted):
         self.write("switched.oig", SWITCHED)
         self.works("emit", self.package, "--graph", "switched.oig", "--name", "switched", "--device", self.DEVICE, "-o", "second")
         self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\n"
-                   "add_subdirectory(elsewhere)\nadd_subdirectory(second)\n"
+                   "add_subdirectory(elsewhere elsewhere/b)\nadd_subdirectory(second second/b)\n"
                    "add_executable(user user.cpp)\ntarget_link_libraries(user small switched)\n")
         self.write("user.cpp", USER)
-        build(self.folder, self.path("build"))
-        out = subprocess.run([self.path("build/user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
+        build(self.folder, self.folder)
+        out = subprocess.run([self.path("user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
         self.assertEqual(out[0], "f32[N, 64]")
         x = -package_arrays()["table"][[1, 9, 1]]
         shift = np.array([[1], [20], [300]], np.float32)
         for line, sign, steps in zip(out[1:], (1, -1, 1), (1, 2, 1)):
             y = 2 * (x + sign * shift)
             np.testing.assert_allclose(np.array(line.split(), float), [y[0, 0], y[1, 5], y[2, 63], 0, 63 * steps], rtol=1e-6)
-        self.assertTrue(os.path.exists(self.path("build/elsewhere/model")))
+        self.assertTrue(os.path.exists(self.path("elsewhere/b/model")))
 
     def times(self):
         return {os.path.join("p", name): os.stat(self.path(os.path.join("p", name))).st_mtime_ns

@@ -17,7 +17,7 @@ import tiny_llama  # noqa: E402
 from emit_order_test import Order  # noqa: E402
 from emit_rows_test import Batch, Rows  # noqa: E402
 from emit_test import Tensors  # noqa: E402
-from emitted import GRAPH, build  # noqa: E402
+from emitted import GRAPH, NAME, build  # noqa: E402
 import opnf  # noqa: E402  (tiny_llama knows where it is)
 
 
@@ -38,7 +38,7 @@ class VulkanTensors(Tensors):
 
     def test_a_shader_that_was_changed(self):
         """Built where glslangValidator is; else the build says that what runs is older; an error in it is the build's."""
-        project, folder, shader = self.path("copy"), self.path("b"), self.path("copy/device/matmul_W")
+        project, folder, shader = self.path("copy"), self.path("copy/b"), self.path("copy/device/matmul_W")
         shutil.copytree(self.project, project, ignore=shutil.ignore_patterns("b"))
         build(project, folder, "-DGLSLANG_VALIDATOR=OFF")
         kept, text = self.read(shader + ".spv.inc"), self.read(shader + ".comp")
@@ -63,7 +63,7 @@ class VulkanTensors(Tensors):
 
     def test_a_line_that_moved(self):
         """Shaders name lines of the graph; where only these are others, builds leave the SPIR-V alone."""
-        project, folder, graph = self.path("copy"), self.path("b"), self.path(os.path.basename(self.graph))
+        project, folder, graph = self.path("copy"), self.path("copy/b"), self.path(os.path.basename(self.graph))
         def emit_with(text):
             self.write(graph, text)
             self.works("emit", self.package, "--graph", graph, "--device", self.DEVICE, "--name", "small", "-o", project)
@@ -107,20 +107,20 @@ class VulkanTensors(Tensors):
         w.write()
         self.write("large.oig", "oig 1\nweight @table : f32[40960, 1024]\ngraph (ids: i32[3]) -> (y: f32[3, 1024]) {\n"
                    "  y = gather(@table, ids)\n  return y\n}\n")
-        self.works("emit", "large.oinf", "--graph", "large.oig", "--device", self.DEVICE, "--name", "large", "-o", "large")
+        self.works("emit", "large.oinf", "--graph", "large.oig", "--device", self.DEVICE, "--name", NAME, "-o", "large")
         self.assertIn("table by its address: its 167772160 bytes are more than the 134217728 that the device binds", self.read("large/plan.txt").decode())
         self.assertIn('"bufferDeviceAddress"', self.read("large/host/model.cpp").decode())
-        build(self.path("large"), self.path("b"))
+        build(self.path("large"), self.path("large/b"))
         np.save(self.path("ids.npy"), np.array([40959, 0, 40000], "<i4"))
-        done = subprocess.run([self.path("b/model"), "large.oinf", "--input", "ids=ids.npy", "--output", "y=y.npy", "--validate"],
+        done = subprocess.run([self.path("large/b/model"), "large.oinf", "--input", "ids=ids.npy", "--output", "y=y.npy", "--validate"],
                               capture_output=True, text=True, cwd=self.folder, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         np.testing.assert_array_equal(np.load(self.path("y.npy")), np.full((3, 1024), 2.5, "<f4"))
 
     def test_a_device_that_lacks_a_feature(self):
         self.works("emit", self.package, "--graph", self.graph, "--device", "ada-lovelace", "--api", "vulkan", "--name", "small", "-o", "ada")
-        build(self.path("ada"), self.path("b"))
-        done = subprocess.run([self.path("b/model"), self.package, *self.arrays(1), "--output", "z=z.npy"], capture_output=True,
+        build(self.path("ada"), self.path("ada/b"))
+        done = subprocess.run([self.path("ada/b/model"), self.package, *self.arrays(1), "--output", "z=z.npy"], capture_output=True,
                               text=True, cwd=self.folder, check=False)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
         self.assertIn("Ada", done.stderr)
@@ -149,7 +149,7 @@ class VulkanRows(Rows):
                                   capture_output=True, text=True, env=environment, check=True)
             self.assertEqual(done.stdout, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n")
             [file] = os.listdir(self.path("cache/openinfer"))
-            self.assertRegex(file, "^tiny-[0-9a-f]{16}-[0-9a-f]{32}[.]vkcache$")
+            self.assertRegex(file, f"^{NAME}-[0-9a-f]{{16}}-[0-9a-f]{{32}}[.]vkcache$")
             whole = self.read(f"cache/openinfer/{file}")
             self.assertGreaterEqual(len(whole), 56)  # our head and the least that Vulkan's cache data has
             self.assertNotEqual(whole, hurt)  # written again

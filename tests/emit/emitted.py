@@ -63,6 +63,8 @@ graph (ids: i32[3], more: bool[], add: f32[S, 64]) -> (y: f32[3, 64], kept: f32[
   return y, kept
 }
 """
+# Projects have one of two names wherever nothing hangs on it: host files of one name are alike, and compiled once.
+NAME, OTHER_NAME = "small", "switched"
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 
 
@@ -83,12 +85,13 @@ def write_package(path, name="small", arrays=None, **changes):
     w.write()
 
 
-def build(source, folder, *options):
-    """Configures and builds with nothing but CMake and a compiler; the tests' own settings do not reach it. What several
-    projects have alike is compiled once, where ccache is there."""
-    environment = dict(os.environ, CCACHE_BASEDIR=os.path.dirname(os.path.abspath(source)), CCACHE_NOHASHDIR="1")
+def build(source, folder, *options, at_once=False):
+    """Configures and builds with nothing but CMake and a compiler; the tests' own settings do not reach it. Where ccache is
+    there, host files that several projects have alike are compiled once: file by file (unless `at_once`), below one base
+    directory, each project built in a folder of its own, from where all call them ../host."""
+    environment = dict(os.environ, CCACHE_BASEDIR=os.path.realpath(tempfile.gettempdir()), CCACHE_NOHASHDIR="1")
     if shutil.which("ccache"):
-        options = (*options, "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+        options = ("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", *([] if at_once else ["-DHOST_AT_ONCE=OFF"]), *options)
     for arguments in (["cmake", "-S", source, "-B", folder, *options], ["cmake", "--build", folder, "-j2"]):
         done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
         if done.returncode != 0:

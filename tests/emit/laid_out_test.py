@@ -6,15 +6,18 @@ import os
 import subprocess
 import unittest
 
-from emitted import COMMAND, Emitted, build, tiny_llama
+from emitted import COMMAND, NAME, OTHER_NAME, Emitted, build, tiny_llama
 
 # Feeds pieces of a sequence to both models, opened anew for each list of them. The first step that reads a weight lets its panels pass by,
 # the second leaves them in their places, from the third on they lie there; a piece of several chunks of rows lays all out at once.
 USER = r"""
 #include <cstdio>
 #include <cstring>
-#include "in_rows.h"
-#include "in_panels.h"
+#include "small.h"
+#include "switched.h"
+
+namespace in_rows = small;
+namespace in_panels = switched;
 
 template <class Input, class Output, class Model>
 std::vector<float> feed(Model& model, int first, int count) {
@@ -58,18 +61,18 @@ class LaidOut(Emitted):
             self.works("pack", "m.oinf", "--layout", layout, "-o", f"{layout}.oinf")
 
     def emit(self, package, name, *flags):
-        self.works("emit", package, "--device", "this-cpu", "--name", name, "--max-context", "600", "-o", name, *flags)
+        self.works("emit", package, "--device", "this-cpu", "--name", NAME if name == "in_rows" else OTHER_NAME, "--max-context", "600", "-o", name, *flags)
         return self.read(os.path.join(name, "host/model.cpp")).decode()
 
     def both(self, *flags):
         """Source of the program for rows; what the user's program says."""
         source = self.emit("rows.oinf", "in_rows", *flags)
         self.assertNotIn("with_panels", self.emit("panel16.oinf", "in_panels", *flags))
-        self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory(in_rows)\n"
-                   "add_subdirectory(in_panels)\nadd_executable(user user.cpp)\ntarget_link_libraries(user in_rows in_panels)\n")
+        self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory(in_rows in_rows/b)\n"
+                   "add_subdirectory(in_panels in_panels/b)\nadd_executable(user user.cpp)\ntarget_link_libraries(user small switched)\n")
         self.write("user.cpp", USER)
-        build(self.folder, self.path("build"))
-        done = subprocess.run([self.path("build/user"), "rows.oinf", "panel16.oinf"], cwd=self.folder, capture_output=True, text=True, check=True)
+        build(self.folder, self.folder)
+        done = subprocess.run([self.path("user"), "rows.oinf", "panel16.oinf"], cwd=self.folder, capture_output=True, text=True, check=True)
         return source, done.stdout
 
     def test_same_bits_whatever_comes_first(self):

@@ -57,7 +57,7 @@ class Budget(unittest.TestCase):
         for name, flags in (("free", []), ("bound", ["--memory-budget", "32MiB"])):
             project = os.path.join(self.folder, name)
             subprocess.run([COMMAND, "emit", PACKAGE, "--device", "this-cpu", "-o", project, "--max-context", "256", *flags], check=True, capture_output=True)
-            build(project, os.path.join(project, "b"))
+            build(project, os.path.join(project, "b"), at_once=True)
             run = [os.path.join(project, "b", "model"), PACKAGE, "--prompt-ids", ids, "--generate", 12, "--ignore-eos"]
             found, peak = self.run_prompt(*run)
             expected = expected or found

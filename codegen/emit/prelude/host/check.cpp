@@ -10,6 +10,9 @@
 #include "memory.h"
 
 namespace MODEL_NAME {
+
+const char* const kCheckData = CHECK_DATA;  // by CMakeLists.txt
+
 namespace {
 
 constexpr std::string_view kEmission = "MODEL_EMISSION";  // which plan the data must have been recorded for

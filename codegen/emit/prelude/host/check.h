@@ -15,6 +15,9 @@
 
 namespace MODEL_NAME {
 
+/// Where the project has what was recorded.
+extern const char* const kCheckData;
+
 class Check {
  public:
   /// Errors, of all: Error, for data that cannot be read, are hurt, belong to another emission, or do not fit this

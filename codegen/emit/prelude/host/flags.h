@@ -28,10 +28,10 @@ constexpr const char* kUsage =
     "  model smollm2.oinf --prompt-ids 504,3575,282 --generate 32 --text\n"
     "  model filter.oinf --input x=x.npy --output y=y.npy\n";
 
-#ifdef CHECK_DATA
-constexpr const char* kCheckData = CHECK_DATA;
+#if __has_include("check.h")  // of programs emitted with --check-data
+constexpr bool kChecks = true;
 #else
-constexpr const char* kCheckData = nullptr;
+constexpr bool kChecks = false;
 #endif
 constexpr bool kOnCpu = std::string_view("MODEL_API") == "cpu";
 
@@ -46,7 +46,7 @@ struct Flags {
   std::int64_t memory_limit_bytes = INT64_MAX;
   bool ignore_eos = false, text = false, bench = false, json = false;
   bool validate = false, timings = false, check = false;
-  std::string check_data = kCheckData ? kCheckData : "";
+  std::string check_data;  // empty: the project's own
   std::optional<std::int64_t> generate, max_context;
   std::int64_t bench_prompt = 128, depth = 0, batch = 1;
   int threads = 0;
@@ -153,7 +153,7 @@ inline Flags parse(int argc, char** argv) {
     if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
     if ((word == "--gpu" || word == "--validate" || word == "--timings" || word == "--memory-limit") && kOnCpu)
       throw WrongUsage(std::string(word) + ": this program runs on a CPU");
-    if (word.starts_with("--check") && !kCheckData)
+    if (word.starts_with("--check") && !kChecks)
       throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
     if (is_in(kWithValue, word)) {
       const bool has_value =
@@ -190,7 +190,7 @@ inline Flags parse(int argc, char** argv) {
   const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
   if (int(tensors) + int(!flags.prompts.empty()) + int(flags.bench) + int(flags.check) != 1)
     throw WrongUsage(std::string("give one of --prompt-ids, --input and --output, ") +
-                     (kCheckData ? "--bench, or --check" : "or --bench"));
+                     (kChecks ? "--bench, or --check" : "or --bench"));
   if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
   for (const auto& prompt : flags.prompts)
     if (prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
