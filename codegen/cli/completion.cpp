@@ -80,8 +80,7 @@ std::string bash(const Table& table) {
       "  else\n"
       "    case ${{COMP_WORDS[1]}} in\n",
       fmt::join(names_of(table), " "), fmt::join(flags_of(table.front()), " "));
-  for (std::size_t i = 1; i < table.size(); ++i)
-    if (!table[i].options.empty()) text += bash_case(table[i]);
+  for (std::size_t i = 1; i < table.size(); ++i) text += bash_case(table[i]);
   return text +
          "    esac\n"
          "  fi\n"
@@ -132,7 +131,6 @@ std::string zsh(const Table& table) {
       "  (( CURRENT-- ))\n"
       "  case $words[1] in\n";
   for (std::size_t i = 1; i < table.size(); ++i) {
-    if (table[i].options.empty()) continue;
     text += fmt::format("    {})\n      _arguments -S", table[i].name);
     for (const OptionRow& option : table[i].options) text += " \\\n        " + zsh_option(option);
     text += " \\\n        '*:file:_files' ;;\n";

@@ -66,7 +66,7 @@ std::string body(const OptionRow& option) {
 /// "openinfer run M [PROMPT] [flags]"
 std::string synopsis(const CommandRow& command) {
   std::string text = bold("openinfer " + command.name);
-  bool flags = command.options.empty();
+  bool flags = false;
   for (const OptionRow& option : command.options) {
     flags = flags || !option.positional;
     if (option.positional)
@@ -78,8 +78,6 @@ std::string synopsis(const CommandRow& command) {
 std::string section(const CommandRow& command) {
   std::string text =
       fmt::format(".SS {}\n{}\n.PP\n{}\n", troff(command.name), synopsis(command), troff(command.description) + ".");
-  if (command.options.empty())
-    text += ".PP\nIts flags are the script's: see " + bold("openinfer " + command.name + " --help") + ".\n";
   for (const OptionRow& option : command.options) text += fmt::format(".TP\n{}\n{}\n", head(option), body(option));
   if (command.examples.empty()) return text;
   text += ".PP\nExamples:\n.PP\n.nf\n.RS\n";

@@ -55,7 +55,6 @@ std::vector<std::string> examples_of(const std::string& footer) {
 CommandRow command_row(const CLI::App& command, const std::string& name) {
   CommandRow row = {
       .name = name, .description = command.get_description(), .examples = examples_of(command.get_footer())};
-  if (name == "convert") return row;
   for (const CLI::Option* option : command.get_options()) {
     row.options.push_back(row_of(*option));
     row.options.back().words = words_of(command, *option);

@@ -22,7 +22,7 @@ struct OptionRow {
 struct CommandRow {
   std::string name = {};
   std::string description = {};
-  std::vector<OptionRow> options = {};  // as declared, --help among them; none of `convert`, whose flags are a script's
+  std::vector<OptionRow> options = {};  // as declared, --help among them
   std::vector<std::string> examples = {};
 };
 

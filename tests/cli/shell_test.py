@@ -18,7 +18,7 @@ class Shell(Case):
     def setUp(self):
         super().setUp()
         self.commands = re.findall(r"^  ([a-z]+) ", self.text("--help").split("Subcommands:")[1], re.MULTILINE)
-        self.help = {command: self.text(command, "--help") for command in self.commands if command != "convert"}
+        self.help = {command: self.text(command, "--help") for command in self.commands}
 
     def test_there_is_something_to_compare(self):
         self.assertIn("eval", self.commands)
@@ -34,9 +34,20 @@ class Shell(Case):
         for command, text in self.help.items():
             for flag in options(text):
                 self.assertRegex(sections[command], rf"(?m)^(.*, )?{flag}\b", f"{command} {flag}")
-            for example in re.findall(r"^  (openinfer .*)$", text.split("Examples:")[1], re.MULTILINE):
+            for example in re.findall(r"^  (openinfer .*)$", re.split("(?i)examples:", text)[1], re.MULTILINE):
                 self.assertIn(example, sections[command])
         self.assertNotRegex(page, r"[^\x00-\x7f]")
+
+    def test_the_manual_says_of_convert_what_the_script_says(self):
+        """Its --help is Python's, which wraps lines as it likes."""
+        squeeze = lambda text: re.sub(r"\s+", "", text)  # noqa: E731
+        plain = self.text("man").replace("\\-", "-").replace("\\fB", "").replace("\\fR", "").replace("\\fI", "")
+        rows = re.findall(r"^\.TP\n(.*)\n(.*)$", re.search(r"^\.SS convert$(.*?)^\.PP\nExamples", plain, re.MULTILINE | re.DOTALL)[1], re.MULTILINE)
+        self.assertEqual([head.split(" ")[0].rstrip(",") for head, _ in rows], ["-h", "SRC", "-o", "--quantize", "--arch", "--name", "--shard-size", "--json"])
+        for head, text in rows[1:]:
+            self.assertIn(squeeze(text), squeeze(self.help["convert"]))
+            if " " in head:
+                self.assertIn(squeeze(head.split(" ")[-1]), squeeze(self.help["convert"]))
 
     def test_troff_takes_the_manual(self):
         page = self.works("man")
