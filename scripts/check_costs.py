@@ -78,11 +78,11 @@ def device(root):
 def language(root):
     emit, host = "codegen/emit/", "codegen/emit/prelude/host/"
     renderer, shared = lines(root, emit + "cuda.*"), lines(root, emit + "renderer.*", emit + "lane_renderer.*")
-    prelude, checker = lines(root, emit + "prelude/cuda.cu"), lines(root, "codegen/check/nvrtc.*", "codegen/check/cubin.*")
+    prelude, checker = lines(root, emit + "prelude/cuda.cu"), lines(root, "codegen/compile/nvrtc.*", "codegen/compile/cubin.*")
     vulkan, cpu = lines(root, emit + "host_vulkan.*", emit + "host_steps_vulkan.cpp"), lines(root, emit + "host_cpp.*", emit + "host_steps_cpu.cpp")
     held_vulkan, held_cpu = lines(root, host + "vulkan_*"), lines(root, host + "cpu_*", host + "thread_pool.h")
     return (f"* a language: CUDA is a renderer (`emit/cuda.*`, {renderer} lines over the {shared} that languages share), a prelude ({prelude}), a checker\n"
-            f"  (`check/nvrtc.*`, `check/cubin.*`, {checker}), a line of the golden tests. A host is the larger half: Vulkan's is {vulkan} lines that print\n"
+            f"  (`compile/nvrtc.*`, `compile/cubin.*`, {checker}), a line of the golden tests. A host is the larger half: Vulkan's is {vulkan} lines that print\n"
             f"  (`emit/host_vulkan.*`, `host_steps_vulkan.cpp`) and {held_vulkan} that every project holds (`emit/prelude/host/vulkan_*`); a CPU's {cpu} and {held_cpu}.\n")
 
 

@@ -22,7 +22,7 @@ LAYERS = {
     "lib/text": ["lib/base", "lib/package", "lib/graph", "lib/ops", "lib/passes"],
 }
 LIBRARY = list(LAYERS)
-CODEGEN = ["devices", "kernel_ir", "kernels", "plan", "check", "emit", "run", "evaluator", "cli"]
+CODEGEN = ["devices", "kernel_ir", "kernels", "plan", "compile", "emit", "check", "run", "evaluator", "cli"]
 for place, part in enumerate(CODEGEN):
     LAYERS["codegen/" + part] = LIBRARY + ["codegen/" + left for left in CODEGEN[:place]]
 LAYERS["include/openinfer"] = []
@@ -82,10 +82,14 @@ def self_test():
         "include/openinfer/bad.h": '#  include "lib/graph/ir.h"\n',
         "lib/unknown/file.cpp": "",
         "codegen/kernels/bad.h": '#include "codegen/emit/glsl.h"\n',
+        "codegen/emit/bad.cpp": '#include "codegen/check/bounds.h"\n',
+        "codegen/compile/bad.cpp": '#include "codegen/emit/glsl.h"\n',
     }
     right = {
         "lib/sim/good.cpp": '#include "lib/graph/ir.h"\n#include <openinfer/graph.h>\n#include "neighbour.h"\n',
         "formats/opnf/reader.h": '#include <cstdint>\n#include <sys/mman.h>\n',
+        "codegen/emit/good.cpp": '#include "codegen/compile/spirv.h"\n',
+        "codegen/check/good.cpp": '#include "codegen/emit/project.h"\n',
         "codegen/cli/good.cpp": '#include "codegen/run/run.h"\n#include "lib/text/tokenizer.h"\n',
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@
 namespace openinfer::emit {
 namespace {
 
-void check_nvrtc(const check::Nvrtc& nvrtc, const Device& device) {
+void check_nvrtc(const compile::Nvrtc& nvrtc, const Device& device) {
   constexpr std::string_view kRemedy = "or give --no-cubins for sources and plan only";
   if (!nvrtc.missing().empty())
     fail(ErrorCode::unsupported, "[emit] {}: {}; {}", device.name, nvrtc.missing(), kRemedy);
@@ -29,22 +29,22 @@ void check_shared(const kir::Kernel& kernel, const Device& device) {
   std::int64_t bytes = 0;
   for (const kir::Buffer& b : kernel.buffers)
     if (b.space == kir::Space::shared) bytes += std::int64_t{b.count} * kir::info(b.kind).bytes;
-  check::check_limits(kernel.name, {.shared_bytes = static_cast<int>(bytes)}, device);
+  compile::check_limits(kernel.name, {.shared_bytes = static_cast<int>(bytes)}, device);
 }
 
-std::string use_table(const plan::Plan& plan, const Device& device, const check::Nvrtc& nvrtc,
-                      const std::vector<check::CudaUse>& uses) {
+std::string use_table(const plan::Plan& plan, const Device& device, const compile::Nvrtc& nvrtc,
+                      const std::vector<compile::CudaUse>& uses) {
   std::size_t widest = 6;
   for (const plan::Kernel& k : plan.kernels) widest = std::max(widest, k.code.name.size());
   std::string text = fmt::format(
       "\ncuda\n  NVRTC {}, {}; a thread of {} has {} registers, a block {} B of shared memory\n"
       "  {:{}}  {:8}  registers  spill stores  spill loads     local    shared\n",
-      nvrtc.version(), check::kCudaFlags, device.name, device.registers_per_lane, device.shared_memory_bytes, "kernel",
-      widest, "for");
+      nvrtc.version(), compile::kCudaFlags, device.name, device.registers_per_lane, device.shared_memory_bytes,
+      "kernel", widest, "for");
   const auto bytes = [](int n) { return fmt::format("{} B", n); };
   for (std::size_t k = 0; k < plan.kernels.size(); ++k)
     for (std::size_t a = 0; a < device.cuda_archs.size(); ++a) {
-      const check::CudaUse& use = uses[k * device.cuda_archs.size() + a];
+      const compile::CudaUse& use = uses[k * device.cuda_archs.size() + a];
       text += fmt::format("  {:{}}  {:8}  {:>9}  {:>12}  {:>11}  {:>8}  {:>8}\n", plan.kernels[k].code.name, widest,
                           device.cuda_archs[a], use.registers, bytes(use.spill_store_bytes),
                           bytes(use.spill_load_bytes), bytes(use.local_bytes), bytes(use.shared_bytes));
@@ -54,7 +54,7 @@ std::string use_table(const plan::Plan& plan, const Device& device, const check:
 
 }  // namespace
 
-CudaDevice cuda_device(const plan::Plan& plan, const Device& device, const check::Nvrtc* nvrtc) {
+CudaDevice cuda_device(const plan::Plan& plan, const Device& device, const compile::Nvrtc* nvrtc) {
   CudaDevice made;
   if (nvrtc) check_nvrtc(*nvrtc, device);
   std::vector<std::string> sources;
@@ -68,12 +68,12 @@ CudaDevice cuda_device(const plan::Plan& plan, const Device& device, const check
     return made;
   }
   const std::size_t archs = device.cuda_archs.size();
-  std::vector<check::CudaUse> uses(sources.size() * archs);
+  std::vector<compile::CudaUse> uses(sources.size() * archs);
   std::vector<std::string> cubins(uses.size());
   side_by_side(uses.size(), [&](std::size_t i) {
     const std::string& name = plan.kernels[i / archs].code.name;
-    check::CudaKernel kernel = nvrtc->compile(name, sources[i / archs], device.cuda_archs[i % archs]);
-    check::check_limits(name, kernel.use, device);
+    compile::CudaKernel kernel = nvrtc->compile(name, sources[i / archs], device.cuda_archs[i % archs]);
+    compile::check_limits(name, kernel.use, device);
     uses[i] = kernel.use;
     cubins[i] = std::move(kernel.cubin);
   });

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "codegen/check/nvrtc.h"
+#include "codegen/compile/nvrtc.h"
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
 
@@ -19,6 +19,6 @@ struct CudaDevice {
 
 /// `nvrtc` null: sources only. Errors: unsupported if an NVRTC that is given is not there, does not know an
 /// architecture of the row, or a kernel takes more than the device has; internal for a source that it refuses.
-CudaDevice cuda_device(const plan::Plan& plan, const Device& device, const check::Nvrtc* nvrtc);
+CudaDevice cuda_device(const plan::Plan& plan, const Device& device, const compile::Nvrtc* nvrtc);
 
 }  // namespace openinfer::emit

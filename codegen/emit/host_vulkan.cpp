@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-#include "codegen/check/spirv.h"
+#include "codegen/compile/spirv.h"
 #include "codegen/emit/glsl.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_steps.h"
@@ -49,7 +49,7 @@ bool sums_wide_integers(const kir::Kernel& kernel) {
 
 VulkanShader vulkan_shader(const kir::Kernel& kernel) {
   VulkanShader shader = {.glsl = render_glsl(kernel), .spirv = {}, .access = {}};
-  shader.spirv = check::compile_glsl(kernel.name, shader.glsl);
+  shader.spirv = compile::compile_glsl(kernel.name, shader.glsl);
   for (const kir::Buffer& b : kernel.buffers)
     if (b.space == kir::Space::global)
       shader.access += (b.by_address ? "RWB" : "rwb")[static_cast<std::size_t>(b.access)];
@@ -152,7 +152,7 @@ std::vector<VulkanShader> vulkan_shaders(const plan::Plan& plan) {
 std::vector<std::string> vulkan_features(const plan::Plan& plan, const std::vector<VulkanShader>& shaders) {
   std::set<std::string> features;
   for (std::size_t k = 0; k < shaders.size(); ++k) {
-    for (const std::uint32_t number : check::capabilities(shaders[k].spirv)) {
+    for (const std::uint32_t number : compile::capabilities(shaders[k].spirv)) {
       if (number == kShader) continue;
       const auto* const known = std::find_if(kFeatures.begin(), kFeatures.end(),
                                              [&](const auto& feature) { return feature.first == number; });
@@ -224,7 +224,7 @@ std::map<std::string, std::string> vulkan_device_files(const plan::Plan& plan,
     const kir::Kernel& code = plan.kernels[k].code;
     files[code.name + ".comp"] = shaders[k].glsl;
     files[code.name + ".spv.inc"] =
-        fmt::format("// SPIR-V of {}.comp, by {}.\n{}", code.name, check::spirv_tools(), words(shaders[k].spirv));
+        fmt::format("// SPIR-V of {}.comp, by {}.\n{}", code.name, compile::spirv_tools(), words(shaders[k].spirv));
     declarations += fmt::format("extern const Shader {};\n", code.name);
     codes += fmt::format("constexpr std::uint32_t {0}_code[] = {{\n#include \"{0}.spv.inc\"\n}};\n", code.name);
     definitions += fmt::format("const Shader {0} = {{\"{0}\", {0}_code, {1}, {2}, \"{3}\"}};\n", code.name,

@@ -370,7 +370,7 @@ bool is_identifier(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
-std::string cubin_row(const Device& device, const check::Nvrtc& nvrtc) {
+std::string cubin_row(const Device& device, const compile::Nvrtc& nvrtc) {
   return fmt::format("| `device/*.cubin` | the same, compiled by NVRTC {} for {} |\n", nvrtc.version(),
                      fmt::join(device.cuda_archs, ", "));
 }
@@ -429,7 +429,7 @@ std::string emission(const plan::Plan& plan, const Model& model, const Device& d
 }
 
 Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const plan::GraphFacts& facts,
-                    const std::string& check_data, const check::Nvrtc* nvrtc) {
+                    const std::string& check_data, const compile::Nvrtc* nvrtc) {
   check_name(plan);
   Files files;
   auto filled_in = check_values(plan, model, device);
@@ -448,7 +448,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
     for (auto& [file, text] : kernels.files) files["device/" + file] = std::move(text);
     files["plan.txt"] += kernels.plan;
     filled_in.insert(filled_in.begin(), {{"MODEL_CUBIN_ROW", nvrtc ? cubin_row(device, *nvrtc) : ""},
-                                         {"MODEL_FLAGS", std::string(check::kCudaFlags)}});
+                                         {"MODEL_FLAGS", std::string(compile::kCudaFlags)}});
     add(cuda_files());
     return files;
   }
@@ -486,7 +486,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
 }
 
 void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
-                  const plan::GraphFacts& facts, const std::string& check_data, const check::Nvrtc* nvrtc) {
+                  const plan::GraphFacts& facts, const std::string& check_data, const compile::Nvrtc* nvrtc) {
   write_project(project_files(plan, model, device, facts, check_data, nvrtc), folder);
 }
 

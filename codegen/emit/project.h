@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "codegen/check/nvrtc.h"
+#include "codegen/compile/nvrtc.h"
 #include "codegen/plan/graph_facts.h"
 #include "codegen/plan/plan.h"
 #include "lib/base/device.h"
@@ -29,7 +29,7 @@ kir::Target target_of(const Device& device, Numerics numerics = Numerics::strict
 /// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_model.h refuses, and
 /// for a plan with taps for CUDA; those of cuda_device. `check_data`: of check::record, for a plan with taps.
 Files project_files(const plan::Plan& plan, const Model& model, const Device& device, const plan::GraphFacts& facts,
-                    const std::string& check_data = {}, const check::Nvrtc* nvrtc = nullptr);
+                    const std::string& check_data = {}, const compile::Nvrtc* nvrtc = nullptr);
 
 /// Names the plan, its package and its device: check data are of one emission.
 std::string emission(const plan::Plan& plan, const Model& model, const Device& device);
@@ -42,6 +42,6 @@ void write_project(const Files& files, const std::filesystem::path& folder);
 /// Both.
 void emit_project(const plan::Plan& plan, const Model& model, const Device& device, const std::filesystem::path& folder,
                   const plan::GraphFacts& facts, const std::string& check_data = {},
-                  const check::Nvrtc* nvrtc = nullptr);
+                  const compile::Nvrtc* nvrtc = nullptr);
 
 }  // namespace openinfer::emit

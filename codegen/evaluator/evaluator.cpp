@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <future>
 
-#include "codegen/check/nvrtc.h"
 #include "codegen/check/record.h"
-#include "codegen/check/spirv.h"
+#include "codegen/compile/nvrtc.h"
+#include "codegen/compile/spirv.h"
 #include "codegen/devices/devices.h"
 #include "codegen/emit/matrix_units.h"
 #include "codegen/emit/project.h"
@@ -22,7 +22,7 @@ namespace openinfer {
 
 struct Evaluator::Target {
   explicit Target(const DeviceSpec& spec) : device(resolve(spec)) {
-    if (device.api == Api::vulkan) compiler = std::async(std::launch::async, check::prepare_spirv);
+    if (device.api == Api::vulkan) compiler = std::async(std::launch::async, compile::prepare_spirv);
   }
   Device device;
   std::future<void> compiler;  // made ready beside what comes before it
@@ -144,7 +144,7 @@ std::map<std::string, std::string> Evaluator::files(At at) const {
       check_data = check::record(p.graph, p.plan, p.facts, emit::emission(p.plan, p.model, device),
                                  device.api == Api::cpu ? ".cpp" : ".comp");
     const bool compiles = device.api == Api::cuda && p.options.cubins;
-    const auto nvrtc = compiles ? std::make_unique<check::Nvrtc>() : nullptr;
+    const auto nvrtc = compiles ? std::make_unique<compile::Nvrtc>() : nullptr;
     return emit::project_files(p.plan, p.model, device, p.facts, check_data, nvrtc.get());
   });
 }

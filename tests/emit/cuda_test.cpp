@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "codegen/check/cubin.h"
-#include "codegen/check/nvrtc.h"
+#include "codegen/compile/cubin.h"
+#include "codegen/compile/nvrtc.h"
 #include "codegen/devices/devices.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/scalar_functions.h"
@@ -24,8 +24,8 @@ namespace {
 
 const kir::Target kFourWarps = {.lanes = 32, .subgroups = 4, .dot4 = kir::Dot4::ss};
 
-const check::Nvrtc& nvrtc() {
-  static const check::Nvrtc one;
+const compile::Nvrtc& nvrtc() {
+  static const compile::Nvrtc one;
   if (!one.missing().empty()) WARN("skipped: " << one.missing());
   return one;
 }
@@ -34,16 +34,16 @@ const check::Nvrtc& nvrtc() {
 
 TEST_CASE("kernels compile for every architecture, without spills") {
   if (!nvrtc().missing().empty()) return;
-  const std::vector<std::string> architectures = nvrtc().supported(check::cuda_architectures());
+  const std::vector<std::string> architectures = nvrtc().supported(compile::cuda_architectures());
   REQUIRE(!architectures.empty());
-  for (const std::string& missing : check::cuda_architectures())
+  for (const std::string& missing : compile::cuda_architectures())
     if (std::find(architectures.begin(), architectures.end(), missing) == architectures.end())
       WARN("NVRTC " << nvrtc().version() << " does not know " << missing);
   for (const std::string& architecture : architectures)
     for (const Example& e :
          {chain(kFourWarps), rms_norm(kFourWarps), matvec(kFourWarps, DType::q8_0), matvec(kFourWarps, DType::q4_k)}) {
       INFO(e.made.kernel.name << " for " << architecture);
-      const check::CudaKernel made =
+      const compile::CudaKernel made =
           nvrtc().compile(e.made.kernel.name, emit::cuda_source(e.made.kernel), architecture);
       CHECK(made.cubin.substr(1, 3) == "ELF");
       CHECK(made.use.registers >= 8);
@@ -89,7 +89,8 @@ TEST_CASE("every kind, lane operation and builtin compiles as CUDA") {
     if (info(v.kind()).bytes == 8)
       w = w + bitcast(bitcast(w, kir::is_float(v.kind()) ? Kind::u64 : Kind::f64), v.kind());
     if (v.kind() == Kind::f32)
-      w = k.lane_sums(w, v, -v, w * 2) + bitcast(bitcast(w, Kind::i32) + 1, Kind::f32) + bitcast(convert(w, Kind::u32), Kind::f32);
+      w = k.lane_sums(w, v, -v, w * 2) + bitcast(bitcast(w, Kind::i32) + 1, Kind::f32) +
+          bitcast(convert(w, Kind::u32), Kind::f32);
     m[at] = k.lane_get(w, k.subgroup()) + convert(convert(w, Kind::f64), v.kind());
   }
   const Mem q = k.in("class", Kind::i8);  // a word of the language
@@ -97,16 +98,16 @@ TEST_CASE("every kind, lane operation and builtin compiles as CUDA") {
   k.prefetch(q[at * 4], 256);
   sums[at] = dot4(Val(q[at * 4].packed()), Val(q[at * 4 + 8].packed()), k.group_max("most", at));
   const kir::Kernel kernel = k.done();
-  for (const std::string& architecture : nvrtc().supported(check::cuda_architectures()))
+  for (const std::string& architecture : nvrtc().supported(compile::cuda_architectures()))
     CHECK_NOTHROW(nvrtc().compile(kernel.name, emit::cuda_source(kernel), architecture));
 }
 
 TEST_CASE("a kernel that takes more than the device has is refused") {
   const Device turing = resolve(DeviceSpec::named("turing").api("cuda"));
-  CHECK_NOTHROW(check::check_limits("k", {.registers = 255, .shared_bytes = 48 << 10}, turing));
-  CHECK_THROWS_WITH(check::check_limits("k", {.registers = 256}, turing),
+  CHECK_NOTHROW(compile::check_limits("k", {.registers = 255, .shared_bytes = 48 << 10}, turing));
+  CHECK_THROWS_WITH(compile::check_limits("k", {.registers = 256}, turing),
                     "[emit] kernel k takes 256 registers; a thread of turing has 255");
-  CHECK_THROWS_WITH(check::check_limits("k", {.registers = 8, .shared_bytes = 49153}, turing),
+  CHECK_THROWS_WITH(compile::check_limits("k", {.registers = 8, .shared_bytes = 49153}, turing),
                     "[emit] kernel k takes 49153 B of shared memory; a block of turing may declare 49152");
 }
 
@@ -118,7 +119,7 @@ TEST_CASE("spills and local memory are counted") {
   source += "  __syncthreads();\n";
   for (int i = 0; i < 96; ++i) source += fmt::format("  y[threadIdx.x + {0} * 1024] = v{0};\n", i);
   source += "}\n";
-  const check::CudaUse use = nvrtc().compile("k", source, "sm_80").use;
+  const compile::CudaUse use = nvrtc().compile("k", source, "sm_80").use;
   CHECK(use.registers <= 64);
   CHECK(use.spills());
   CHECK(use.local_bytes >= 4);
@@ -132,13 +133,13 @@ TEST_CASE("what cannot be CUDA says why") {
   // A cubin that is none, is cut short, or has another kernel.
   const std::string cubin =
       nvrtc().compile("k", "extern \"C\" __global__ void k_kernel(int* y) { *y = 1; }", "sm_90").cubin;
-  CHECK(check::cubin_use(cubin, "k_kernel").registers >= 4);
-  CHECK_THROWS_WITH(check::cubin_use(cubin, "j_kernel"), "[cubin] j_kernel: it has no such kernel");
-  CHECK_THROWS_WITH(check::cubin_use("no cubin, but long enough for the header of one, so that it is looked at", "k"),
+  CHECK(compile::cubin_use(cubin, "k_kernel").registers >= 4);
+  CHECK_THROWS_WITH(compile::cubin_use(cubin, "j_kernel"), "[cubin] j_kernel: it has no such kernel");
+  CHECK_THROWS_WITH(compile::cubin_use("no cubin, but long enough for the header of one, so that it is looked at", "k"),
                     "[cubin] k: no ELF file");
   for (std::size_t bytes = 0; bytes < cubin.size(); bytes += 97) {  // what is behind the sections is not looked at
     try {
-      const int registers = check::cubin_use(cubin.substr(0, bytes), "k_kernel").registers;
+      const int registers = compile::cubin_use(cubin.substr(0, bytes), "k_kernel").registers;
       CHECK((registers >= 4 && bytes > cubin.size() / 2));
     } catch (const Error& error) {
       CHECK_THAT(error.what(), Catch::StartsWith("[cubin] k_kernel: "));

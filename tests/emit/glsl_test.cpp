@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "codegen/check/spirv.h"
+#include "codegen/compile/spirv.h"
 #include "codegen/kernel_ir/interpret.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/scalar_functions.h"
@@ -304,7 +304,7 @@ void main() { atomicAdd(x[0], 1l); }
 )";
   Data x(DType::i64, 1);
   const run::VulkanDispatch d = {.name = "atomic",
-                                 .spirv = check::compile_glsl("atomic", source),
+                                 .spirv = compile::compile_glsl("atomic", source),
                                  .lanes = 8,
                                  .buffers = {x.bytes()},
                                  .groups = 1};
@@ -317,8 +317,8 @@ void main() { atomicAdd(x[0], 1l); }
 }
 
 TEST_CASE("a value may have any name of the language") {
-  if (!check::has_spirv()) WARN("skipped: this build has no GLSL compiler");
-  if (!check::has_spirv()) return;
+  if (!compile::has_spirv()) WARN("skipped: this build has no GLSL compiler");
+  if (!compile::has_spirv()) return;
   for (const char* name :
        {"class",     "goto",          "public",       "static",      "sizeof",  "subroutine", "sampler2D",
         "texture2D", "vec4",          "mat4",         "gl_x",        "Params",  "Starts",     "int",
@@ -329,15 +329,15 @@ TEST_CASE("a value may have any name of the language") {
     const Mem x = k.in(name, Kind::f32), y = k.out("y", Kind::f32);
     const Val value = k.let(name, x[k.lane()]);
     y[k.lane()] = value + 1.0;
-    CHECK_NOTHROW(check::compile_glsl("copy", emit::render_glsl(k.done())));
+    CHECK_NOTHROW(compile::compile_glsl("copy", emit::render_glsl(k.done())));
   }
 }
 
 TEST_CASE("shaders that are wrong say where") {
-  if (!check::has_spirv()) WARN("skipped: this build has no GLSL compiler");
-  if (!check::has_spirv()) return;
+  if (!compile::has_spirv()) WARN("skipped: this build has no GLSL compiler");
+  if (!compile::has_spirv()) return;
   CHECK_THROWS_WITH(
-      check::compile_glsl("broken", "#version 460\nvoid main() {\n  int x = y;\n}\n"),
+      compile::compile_glsl("broken", "#version 460\nvoid main() {\n  int x = y;\n}\n"),
       Catch::Contains("broken") && Catch::Contains("undeclared identifier") && Catch::Contains("line 3:   int x = y;"));
   if (run::VulkanDevice* on = device()) {
     Build k("wide_lanes", {.lanes = 64});

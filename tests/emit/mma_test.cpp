@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "codegen/check/nvrtc.h"
-#include "codegen/check/spirv.h"
+#include "codegen/compile/nvrtc.h"
+#include "codegen/compile/spirv.h"
 #include "codegen/devices/devices.h"
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cuda.h"
@@ -53,16 +53,16 @@ emit::MatrixUnits units(const char* device, const char* api) {
 }  // namespace
 
 TEST_CASE("products by matrix units compile as CUDA for every architecture, without spills") {
-  const check::Nvrtc nvrtc;
+  const compile::Nvrtc nvrtc;
   if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
   if (!nvrtc.missing().empty()) return;
   for (const int subgroups : {1, 4})
     for (const int k : {8, 16})
       for (const kir::Kernel& kernel : products(with_mma(8, k, subgroups)))
-        for (const std::string& architecture : nvrtc.supported(check::cuda_architectures())) {
+        for (const std::string& architecture : nvrtc.supported(compile::cuda_architectures())) {
           if (k == 16 && architecture == "sm_75") continue;  // its fragments are 16x8x8
           INFO(kernel.name << " for " << architecture << ", " << subgroups << " subgroups");
-          const check::CudaUse use = nvrtc.compile(kernel.name, emit::cuda_source(kernel), architecture).use;
+          const compile::CudaUse use = nvrtc.compile(kernel.name, emit::cuda_source(kernel), architecture).use;
           CHECK(!use.spills());
           CHECK(use.local_bytes == 0);
           CHECK(use.shared_bytes <= 36 << 10);
@@ -71,12 +71,12 @@ TEST_CASE("products by matrix units compile as CUDA for every architecture, with
 }
 
 TEST_CASE("products by matrix units are valid SPIR-V with NVIDIA's cooperative matrices") {
-  if (!check::has_spirv()) WARN("skipped: this build has no GLSL compiler");
-  if (!check::has_spirv()) return;
+  if (!compile::has_spirv()) WARN("skipped: this build has no GLSL compiler");
+  if (!compile::has_spirv()) return;
   for (const int subgroups : {1, 4})
     for (const kir::Kernel& kernel : products(with_mma(16, 16, subgroups))) {
       INFO(kernel.name << ", " << subgroups << " subgroups");
-      const auto capabilities = check::capabilities(check::compile_glsl(kernel.name, emit::render_glsl(kernel)));
+      const auto capabilities = compile::capabilities(compile::compile_glsl(kernel.name, emit::render_glsl(kernel)));
       CHECK(std::count(capabilities.begin(), capabilities.end(), kCooperativeMatrixNV) == 1);
     }
 }

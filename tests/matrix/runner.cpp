@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/matrix/runner.h"
 
-#include "codegen/check/spirv.h"
+#include "codegen/compile/spirv.h"
 #include "codegen/run/compiled_graph.h"
 #include "codegen/run/vulkan_kernel.h"
 #include "openinfer/error.h"
@@ -22,7 +22,7 @@ class Compiled final : public Program {
 constexpr const char* kLavapipe = "llvmpipe";
 
 bool has_lavapipe() {
-  if (!check::has_spirv() || !run::has_vulkan()) return false;
+  if (!compile::has_spirv() || !run::has_vulkan()) return false;
   try {
     const run::VulkanDevice device({.device = kLavapipe, .validate = true});
     return true;

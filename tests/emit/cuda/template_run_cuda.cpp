@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "codegen/check/nvrtc.h"
+#include "codegen/compile/nvrtc.h"
 #include "codegen/emit/cuda.h"
 #include "codegen/kernel_ir/interpret.h"
 #include "codegen/kernel_ir/ir.h"
@@ -28,7 +28,7 @@ void compile_once(const kir::Kernel& k) {
     CHECK(k.target.tuned.contains("tile_depth"));
     return;
   }
-  static const check::Nvrtc nvrtc;
+  static const compile::Nvrtc nvrtc;
   static std::set<std::string> done;
   if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
   if (!nvrtc.missing().empty()) return;

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "codegen/check/spirv.h"
+#include "codegen/compile/spirv.h"
 #include "codegen/emit/glsl.h"
 #include "openinfer/error.h"
 
@@ -12,7 +12,7 @@ namespace openinfer::kernels {
 namespace {
 
 std::unique_ptr<run::VulkanDevice> open_device() {
-  if (!check::has_spirv() || !run::has_vulkan()) return nullptr;
+  if (!compile::has_spirv() || !run::has_vulkan()) return nullptr;
   try {
     return std::make_unique<run::VulkanDevice>(run::VulkanOptions{.device = "llvmpipe", .validate = true});
   } catch (const Error& e) {
@@ -34,7 +34,7 @@ run::VulkanDispatch dispatch(const kir::Kernel& k, std::vector<std::span<std::by
   for (const kir::Buffer& b : k.buffers)
     if (b.space == kir::Space::global) access += b.by_address ? 'B' : 'b';
   return {.name = k.name,
-          .spirv = check::compile_glsl(k.name, emit::render_glsl(k)),
+          .spirv = compile::compile_glsl(k.name, emit::render_glsl(k)),
           .lanes = k.target.lanes,
           .subgroups = k.target.subgroups,
           .access = access,

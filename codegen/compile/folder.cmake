@@ -21,7 +21,7 @@ if(OPENINFER_SPIRV)
     target_include_directories(openinfer_codegen SYSTEM PRIVATE ${OPENINFER_GLSLANG_INCLUDE} ${OPENINFER_SPIRV_TOOLS_INCLUDE})
     target_link_libraries(openinfer_codegen PRIVATE ${spirv_libraries})
     if(OPENINFER_SANITIZE MATCHES undefined)  # Debian builds glslang without run-time type information
-      set_property(SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/check/spirv.cpp APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=vptr)
+      set_property(SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/compile/spirv.cpp APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=vptr)
     endif()
   else()
     message(STATUS "No SPIR-V: glslang or SPIRV-Tools is missing (Debian: glslang-dev, spirv-tools)")

@@ -11,7 +11,7 @@
 
 #include "lib/base/device.h"
 
-namespace openinfer::check {
+namespace openinfer::compile {
 
 /// What one thread of one kernel takes, for one architecture.
 struct CudaUse {
@@ -61,4 +61,4 @@ void check_limits(std::string_view kernel, const CudaUse& use, const Device& dev
 /// From Turing on: what emitted kernels are checked for.
 const std::vector<std::string>& cuda_architectures();
 
-}  // namespace openinfer::check
+}  // namespace openinfer::compile

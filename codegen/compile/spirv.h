@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace openinfer::check {
+namespace openinfer::compile {
 
 /// Was this build configured with glslang and SPIRV-Tools?
 bool has_spirv();
@@ -27,4 +27,4 @@ std::string spirv_tools();
 /// The capabilities that the module declares, as the specification numbers them: what the device must have.
 std::vector<std::uint32_t> capabilities(const std::vector<std::uint32_t>& spirv);
 
-}  // namespace openinfer::check
+}  // namespace openinfer::compile

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "codegen/check/spirv.h"
+#include "codegen/compile/spirv.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include <spirv-tools/optimizer.hpp>
 #endif
 
-namespace openinfer::check {
+namespace openinfer::compile {
 
 #ifdef OPENINFER_SPIRV
 namespace {
@@ -154,4 +154,4 @@ std::vector<std::uint32_t> capabilities(const std::vector<std::uint32_t>& spirv)
   return found;
 }
 
-}  // namespace openinfer::check
+}  // namespace openinfer::compile

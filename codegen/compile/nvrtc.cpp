@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "codegen/check/nvrtc.h"
+#include "codegen/compile/nvrtc.h"
 
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -9,10 +9,10 @@
 #include <cstdlib>
 #include <optional>
 
-#include "codegen/check/cubin.h"
+#include "codegen/compile/cubin.h"
 #include "lib/base/fail.h"
 
-namespace openinfer::check {
+namespace openinfer::compile {
 
 /// The part of NVRTC's interface that is used here, as its documentation declares it.
 struct Nvrtc::Library {
@@ -173,4 +173,4 @@ const std::vector<std::string>& cuda_architectures() {
   return all;
 }
 
-}  // namespace openinfer::check
+}  // namespace openinfer::compile

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace openinfer::check {
+namespace openinfer::compile {
 
 struct CubinUse {
   int registers = 0;    // of a thread, 32 bits each
@@ -15,4 +15,4 @@ struct CubinUse {
 /// cuobjdump -elf prints them. Errors: internal for bytes that are no cubin, or one without that kernel.
 CubinUse cubin_use(std::string_view cubin, std::string_view kernel);
 
-}  // namespace openinfer::check
+}  // namespace openinfer::compile

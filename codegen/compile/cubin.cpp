@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "codegen/check/cubin.h"
+#include "codegen/compile/cubin.h"
 
 #include <elf.h>
 
@@ -8,7 +8,7 @@
 
 #include "lib/base/fail.h"
 
-namespace openinfer::check {
+namespace openinfer::compile {
 namespace {
 
 // An attribute of .nv.info: its form, its number, 16 bits; of the form "sized" these are the bytes that follow. The two
@@ -87,4 +87,4 @@ CubinUse cubin_use(std::string_view cubin, std::string_view kernel) {
   return {.registers = *registers, .frame_bytes = *frame};
 }
 
-}  // namespace openinfer::check
+}  // namespace openinfer::compile
