@@ -13,8 +13,23 @@
 namespace openinfer::kir {
 namespace {
 
-/// Which invocations of the workgroup run: lane by lane, subgroup after subgroup.
-using Mask = std::vector<char>;  // bool would be packed into words, which is slow to read
+/// Which invocations of the workgroup run, and whom a value of each rate is computed for: the first of them all, the
+/// first of each subgroup, every one.
+class Active {
+ public:
+  const std::vector<int>& at(Rate rate) const { return at_[static_cast<std::size_t>(rate)]; }
+  bool none() const { return at(Rate::lane).empty(); }
+  /// Invocations come in order.
+  void add(int invocation, int lanes) {
+    auto& [group, subgroups, all] = at_;
+    if (group.empty()) group.push_back(invocation);
+    if (subgroups.empty() || subgroups.back() / lanes != invocation / lanes) subgroups.push_back(invocation);
+    all.push_back(invocation);
+  }
+
+ private:
+  std::array<std::vector<int>, 3> at_;  // by rate
+};
 
 class Interpreter {
  public:
@@ -26,12 +41,14 @@ class Interpreter {
         memory_(k.buffers.size()),
         shared_(k.buffers.size()) {
     for (const Buffer& b : k.buffers) races_.emplace_back(b.space == Space::shared);
+    for (int i = 0; i < invocations_; ++i) everyone_.add(i, k.target.lanes);
     std::size_t first = 0;
     for (const Node& n : k.nodes) {
-      slot_storage_.push_back({first, shift_of(n.type.rate), info(n.op).value});
+      slot_storage_.push_back({first, shift_of(n.type.rate), n.type.rate, info(n.op).value, scalar_of(n)});
       first += static_cast<std::size_t>(invocations_ >> slot_storage_.back().shift);
     }
     bits_storage_.resize(first);
+    nodes_ = k.nodes.data();
     slots_ = slot_storage_.data();
     bits_ = bits_storage_.data();
   }
@@ -59,7 +76,7 @@ class Interpreter {
     for (auto& s : shared_) std::fill(s.begin(), s.end(), std::byte{0xff});
     for (Races& r : races_) r.next_group();
     fragments_.clear();
-    region(k_.body, Mask(static_cast<std::size_t>(invocations_), true));
+    region(k_.body, everyone_);
   }
 
  private:
@@ -68,18 +85,24 @@ class Interpreter {
   struct Slot {
     std::size_t first;
     int shift;
+    Rate rate;
     bool value;
+    Scalar scalar;  // of an operation on each invocation alone, else null
   };
+  Scalar scalar_of(const Node& n) const {
+    const bool placed = n.args.empty() || n.op == Op::call || n.op == Op::load || n.op == Op::read || n.op == Op::mma;
+    if (placed || !info(n.op).value || n.op == Op::mma_load || info(n.op).lane_wide) return nullptr;
+    return kir::scalar_of(n, k_[n.args[n.op == Op::select ? 1 : 0]].type.kind, k_.target.dot4);
+  }
   /// Numbers of lanes and subgroups are powers of two.
   int shift_of(Rate rate) const {
     const int span = rate == Rate::group ? invocations_ : rate == Rate::subgroup ? k_.target.lanes : 1;
     return std::countr_zero(static_cast<unsigned>(span));
   }
-  int span_of(Rate rate) const { return 1 << shift_of(rate); }
-  Bits get(Id id, int invocation) const {
-    const Slot& slot = slots_[id];
+  Bits& at(const Slot& slot, int invocation) const {
     return bits_[slot.first + static_cast<std::size_t>(invocation >> slot.shift)];
   }
+  Bits get(Id id, int invocation) const { return at(slots_[id], invocation); }
   std::int32_t get_i32(Id id, int invocation) const {
     return std::bit_cast<std::int32_t>(static_cast<std::uint32_t>(get(id, invocation)));
   }
@@ -88,26 +111,15 @@ class Interpreter {
     for (const Id id : args) rate = std::max(rate, k_[id].type.rate);
     return rate;
   }
-  /// f(first active invocation) for each group of `span` invocations of which some are active.
   template <class F>
-  void each_active(int span, const Mask& mask, F&& f) const {
-    const char* const active = mask.data();
-    for (int first = 0; first < invocations_; first += span)
-      for (int i = first; i < first + span; ++i)
-        if (active[i]) {
-          f(i);
-          break;
-        }
-  }
-  template <class F>
-  void set(Id id, const Mask& mask, F&& f) {
+  void set(Id id, const Active& active, F&& f) {
     const Slot slot = slots_[id];
     Bits* const to = bits_ + slot.first;
-    each_active(1 << slot.shift, mask, [&](int i) { to[i >> slot.shift] = f(i); });
+    for (const int i : active.at(slot.rate)) to[i >> slot.shift] = f(i);
   }
 
   [[noreturn]] void stop(Id id, int invocation, std::string_view what) const {
-    const Node& n = k_[id];
+    const Node& n = nodes_[id];
     fail(ErrorCode::internal, "[kernel {}] node {} ({}{}{}): {} in group {}, subgroup {}, lane {}", k_.name, id,
          info(n.op).name, n.name.empty() ? "" : " ", n.name, what, group_, invocation / k_.target.lanes,
          invocation % k_.target.lanes);
@@ -115,36 +127,36 @@ class Interpreter {
 
   // --- statements ---
 
-  void region(const std::vector<Id>& nodes, const Mask& mask) {
+  void region(const std::vector<Id>& nodes, const Active& active) {
     for (const Id id : nodes) {
-      if (slots_[id].value)
-        value(id, mask);
+      if (slots_[id].scalar != nullptr)
+        compute(id, active);
+      else if (slots_[id].value)
+        value(id, active);
       else
-        statement(id, mask);
+        statement(id, active);
     }
   }
 
-  void statement(Id id, const Mask& mask) {
-    const Node& n = k_[id];
-    if (n.op == Op::declare || n.op == Op::write) return write(id, mask);
-    if (n.op == Op::store) return store(id, mask);
-    if (n.op == Op::mma_store) return mma_store(id, mask);
-    if (n.op == Op::loop) return loop(id, mask);
-    if (n.op == Op::if_) return branch(n, mask);
+  void statement(Id id, const Active& active) {
+    const Node& n = nodes_[id];
+    if (n.op == Op::declare || n.op == Op::write) return write(id, active);
+    if (n.op == Op::store) return store(id, active);
+    if (n.op == Op::mma_store) return mma_store(id, active);
+    if (n.op == Op::loop) return loop(n, active);
+    if (n.op == Op::if_) return branch(n, active);
     if (n.op == Op::barrier)
       for (Races& r : races_) r.barrier();
   }
 
-  void branch(const Node& n, const Mask& mask) {
-    Mask then = mask, otherwise = mask;
-    for (int i = 0; i < invocations_; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      if (mask[at]) (get(n.args[0], i) != 0 ? otherwise : then)[at] = false;
-    }
-    if (any(then)) region(n.body, then);
-    if (any(otherwise)) region(n.other, otherwise);
+  void branch(const Node& n, const Active& active) {
+    if (k_[n.args[0]].type.rate == Rate::group)
+      return region(get(n.args[0], active.at(Rate::group)[0]) != 0 ? n.body : n.other, active);
+    Active then, otherwise;
+    for (const int i : active.at(Rate::lane)) (get(n.args[0], i) != 0 ? then : otherwise).add(i, k_.target.lanes);
+    if (!then.none()) region(n.body, then);
+    if (!otherwise.none()) region(n.other, otherwise);
   }
-  static bool any(const Mask& mask) { return std::find(mask.begin(), mask.end(), true) != mask.end(); }
 
   /// Where an invocation is in the order of those that share out the turns, and how many turns one round has.
   std::pair<int, int> share_of(const Node& loop, int invocation) const {
@@ -155,38 +167,51 @@ class Interpreter {
     return {0, static_cast<int>(loop.integer)};
   }
 
-  void loop(Id id, const Mask& mask) {
-    const Node& n = k_[id];
-    Mask active = mask;
+  void loop(const Node& n, const Active& active) {
+    if (n.deal == Deal::none && rate_of(n.args) == Rate::group) return loop_together(n, active);
     const auto at = [](int i) { return static_cast<std::size_t>(i); };
-    std::vector<std::int64_t> index(active.size());
-    for (int i = 0; i < invocations_; ++i)
-      if (mask[at(i)]) index[at(i)] = std::int64_t{get_i32(n.args[0], i)} + share_of(n, i).first;
-    while (true) {
-      for (int i = 0; i < invocations_; ++i)
-        if (active[at(i)]) active[at(i)] = index[at(i)] < get_i32(n.args[1], i);
-      if (!any(active)) return;
-      set(n.index, active, [&](int i) { return static_cast<std::uint32_t>(index[at(i)]); });
+    const int step = share_of(n, 0).second;
+    std::vector<std::int64_t> index(at(invocations_));
+    for (const int i : active.at(Rate::lane)) index[at(i)] = std::int64_t{get_i32(n.args[0], i)} + share_of(n, i).first;
+    for (Active there = active;;) {
+      const std::vector<int>& before = there.at(Rate::lane);
+      const auto goes_on = [&](int i) { return index[at(i)] < get_i32(n.args[1], i); };
+      if (!std::all_of(before.begin(), before.end(), goes_on)) {
+        Active left;
+        for (const int i : before)
+          if (goes_on(i)) left.add(i, k_.target.lanes);
+        if (left.none()) return;
+        there = std::move(left);
+      }
+      set(n.index, there, [&](int i) { return static_cast<std::uint32_t>(index[at(i)]); });
+      region(n.body, there);
+      for (const int i : there.at(Rate::lane)) index[at(i)] += step;
+    }
+  }
+  void loop_together(const Node& n, const Active& active) {
+    const int first = active.at(Rate::group)[0];
+    const std::int64_t to = get_i32(n.args[1], first);
+    for (std::int64_t index = get_i32(n.args[0], first); index < to; index += n.integer) {
+      set(n.index, active, [&](int) { return static_cast<std::uint32_t>(index); });
       region(n.body, active);
-      for (int i = 0; i < invocations_; ++i) index[at(i)] += share_of(n, i).second;
     }
   }
 
-  void write(Id id, const Mask& mask) {
-    const Node& n = k_[id];
+  void write(Id id, const Active& active) {
+    const Node& n = nodes_[id];
     const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
-    const int span = span_of(v.type.rate);
+    const int shift = shift_of(v.type.rate), copies = invocations_ >> shift;
     auto& places = registers_[static_cast<std::size_t>(n.ref)];
-    places.resize(static_cast<std::size_t>(v.count * (invocations_ / span)));
-    each_active(span, mask, [&](int i) {
+    places.resize(static_cast<std::size_t>(v.count * copies));
+    for (const int i : active.at(v.type.rate)) {
       const bool one = n.op == Op::write;
       const int first = one && v.tile ? place_of(id, i) : 0, last = one ? first + 1 : v.count;
       for (int place = first; place < last; ++place)
-        places[static_cast<std::size_t>(place * (invocations_ / span) + i / span)] = get(n.args.back(), i);
-    });
+        places[static_cast<std::size_t>(place * copies + (i >> shift))] = get(n.args.back(), i);
+    }
   }
   int place_of(Id id, int i) const {
-    const Node& n = k_[id];
+    const Node& n = nodes_[id];
     const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
     const int place = get_i32(n.args[0], i);
     if (place < 0 || place >= v.count) stop(id, i, fmt::format("{}[{}] of {}", v.name, place, v.count));
@@ -195,33 +220,33 @@ class Interpreter {
 
   // --- values ---
 
-  void value(Id id, const Mask& mask) {
-    const Node& n = k_[id];
+  void value(Id id, const Active& active) {
+    const Node& n = nodes_[id];
     if (n.op == Op::constant && is_fragment(n.type.kind))
-      return set(id, mask, [&](int) { return keep(Fragment(elements_of(n.type.kind))); });
-    if (n.op == Op::constant) return set(id, mask, [&](int) { return constant_bits(n); });
-    if (n.op == Op::mma_load) return set(id, mask, [&](int i) { return mma_load(id, i); });
-    if (n.op == Op::mma) return set(id, mask, [&](int i) { return mma(n, i); });
+      return set(id, active, [&](int) { return keep(Fragment(elements_of(n.type.kind))); });
+    if (n.op == Op::constant) return set(id, active, [&](int) { return constant_bits(n); });
+    if (n.op == Op::mma_load) return set(id, active, [&](int i) { return mma_load(id, i); });
+    if (n.op == Op::mma) return set(id, active, [&](int i) { return mma(n, i); });
     if (n.op == Op::argument || n.op == Op::index) return;  // set by the call or the loop
-    if (n.op == Op::call) return call(id, mask);
-    if (n.op == Op::load) return set(id, mask, [&](int i) { return load(id, i); });
-    if (n.op == Op::read) return set(id, mask, [&](int i) { return read(id, i); });
-    if (info(n.op).lane_wide) return set(id, mask, [&](int i) { return lane_wide(id, i); });
-    if (n.args.empty()) return set(id, mask, [&](int i) { return place(n, i); });
-    const Kind kind = k_[n.args[n.op == Op::select ? 1 : 0]].type.kind;
+    if (n.op == Op::call) return call(id, active);
+    if (n.op == Op::load) return set(id, active, [&](int i) { return load(id, i); });
+    if (n.op == Op::read) return set(id, active, [&](int i) { return read(id, i); });
+    if (info(n.op).lane_wide) return set(id, active, [&](int i) { return lane_wide(id, i); });
+    set(id, active, [&](int i) { return place(n, i); });
+  }
+
+  void compute(Id id, const Active& active) {
+    const Node& n = nodes_[id];
+    const Slot slot = slots_[id];
     const std::size_t count = n.args.size();
-    Slot from[3] = {};
-    for (std::size_t a = 0; a < count; ++a) from[a] = slots_[n.args[a]];
-    if (options_.swap_extremes && (n.op == Op::min || n.op == Op::max)) std::swap(from[0], from[1]);
-    const Dot4 dot4 = k_.target.dot4;
-    set(id, mask, [&](int i) {
-      Bits args[3] = {};
-      for (std::size_t a = 0; a < count; ++a)
-        args[a] = bits_[from[a].first + static_cast<std::size_t>(i >> from[a].shift)];
-      const auto result = compute(n, kind, dot4, {args, count});
-      if (!result) stop(id, i, fmt::format("undefined for operands of bits {:#x} and {:#x}", args[0], args[1]));
-      return *result;
-    });
+    Slot a = slots_[n.args[0]], b = slots_[n.args[count > 1 ? 1 : 0]], c = slots_[n.args[count > 2 ? 2 : 0]];
+    if (options_.swap_extremes && (n.op == Op::min || n.op == Op::max)) std::swap(a, b);
+    for (const int i : active.at(slot.rate)) {
+      const Bits x = at(a, i), y = at(b, i);
+      const auto result = slot.scalar(x, y, at(c, i));
+      if (!result) stop(id, i, fmt::format("undefined for operands of bits {:#x} and {:#x}", x, count > 1 ? y : 0));
+      at(slot, i) = *result;
+    }
   }
 
   Bits place(const Node& n, int i) const {
@@ -231,27 +256,32 @@ class Interpreter {
   }
 
   Bits read(Id id, int i) const {
-    const Node& n = k_[id];
-    const int span = span_of(k_.variables[static_cast<std::size_t>(n.ref)].type.rate);
+    const Node& n = nodes_[id];
+    const int shift = shift_of(k_.variables[static_cast<std::size_t>(n.ref)].type.rate);
     const int place = n.args.empty() ? 0 : place_of(id, i);
     return registers_[static_cast<std::size_t>(n.ref)]
-                     [static_cast<std::size_t>(place * (invocations_ / span) + i / span)];
+                     [static_cast<std::size_t>(place * (invocations_ >> shift) + (i >> shift))];
   }
 
-  void call(Id id, const Mask& mask) {
-    const Node& n = k_[id];
+  void call(Id id, const Active& active) {
+    const Node& n = nodes_[id];
     const Function& f = k_.functions[static_cast<std::size_t>(n.ref)];
-    Mask first(mask.size());  // one for all that share the result
-    each_active(span_of(n.type.rate), mask, [&](int i) { first[static_cast<std::size_t>(i)] = true; });
+    if (n.type.rate == Rate::lane) return call(id, f, active);
+    Active first;  // one for all that share the result
+    for (const int i : active.at(n.type.rate)) first.add(i, k_.target.lanes);
+    call(id, f, first);
+  }
+  void call(Id id, const Function& f, const Active& active) {
+    const Node& n = nodes_[id];
     for (const Id inner : f.body)
       if (k_[inner].op == Op::argument)
-        set(inner, first, [&](int i) { return get(n.args[static_cast<std::size_t>(k_[inner].ref)], i); });
-    region(f.body, first);
-    set(id, first, [&](int i) { return get(f.result, i); });
+        set(inner, active, [&](int i) { return get(n.args[static_cast<std::size_t>(k_[inner].ref)], i); });
+    region(f.body, active);
+    set(id, active, [&](int i) { return get(f.result, i); });
   }
 
-  Bits lane_wide(Id id, int i) const {
-    const Node& n = k_[id];
+  Bits lane_wide(Id id, int i) {
+    const Node& n = nodes_[id];
     const int lanes = k_.target.lanes, begin = i / lanes * lanes;
     if (n.op == Op::lane_get) {
       const int from = get_i32(n.args[1], i);
@@ -261,13 +291,13 @@ class Interpreter {
     const bool sums = n.op == Op::lane_sum || n.op == Op::lane_sums;
     const Op op = sums ? Op::add : n.op == Op::lane_max ? Op::max : Op::min;
     const Id of = n.args[n.op == Op::lane_sums ? static_cast<std::size_t>((i - begin) / (lanes / 4)) : 0];
-    std::vector<Bits> parts;
+    const Scalar combine = kir::scalar_of({.op = op, .type = n.type}, n.type.kind, Dot4::none);
+    std::vector<Bits>& parts = lane_storage_;
+    parts.clear();
     for (int lane = 0; lane < lanes; ++lane) parts.push_back(get(of, begin + lane));
     if (options_.swap_extremes && op != Op::add) std::reverse(parts.begin(), parts.end());
     for (std::size_t half = parts.size() / 2; half > 0; half /= 2)
-      for (std::size_t lane = 0; lane < half; ++lane)
-        parts[lane] =
-            *compute({.op = op, .type = n.type}, n.type.kind, Dot4::none, std::array{parts[lane], parts[lane + half]});
+      for (std::size_t lane = 0; lane < half; ++lane) parts[lane] = *combine(parts[lane], parts[lane + half], 0);
     return parts[0];
   }
 
@@ -294,7 +324,7 @@ class Interpreter {
   /// f(element, its byte in memory) for each element of the fragment that the first two operands place.
   template <class F>
   void each_element(Id id, Kind kind, int i, F&& f) const {
-    const Node& n = k_[id];
+    const Node& n = nodes_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
     const auto [rows, columns] = extent_of(kind);
     const std::int64_t at = get_i32(n.args[0], i), stride = get_i32(n.args[1], i), bytes = element_bytes(buffer);
@@ -315,7 +345,7 @@ class Interpreter {
       }
   }
   Bits mma_load(Id id, int i) {
-    const Node& n = k_[id];
+    const Node& n = nodes_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
     Fragment loaded(elements_of(n.type.kind));
     const bool pairs = in_pairs(n, n.type.kind);
@@ -337,17 +367,17 @@ class Interpreter {
               a[static_cast<std::size_t>(row * shape.k + k)] * b[static_cast<std::size_t>(k * shape.n + column)];
     return keep(std::move(c));
   }
-  void mma_store(Id id, const Mask& mask) {
-    const Node& n = k_[id];
+  void mma_store(Id id, const Active& active) {
+    const Node& n = nodes_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
-    each_active(k_.target.lanes, mask, [&](int i) {
+    for (const int i : active.at(Rate::subgroup)) {
       const Fragment& c = fragments_[get(n.args[2], i)];
       each_element(id, Kind::mma_c, i, [&](std::size_t element, std::int64_t byte) {
         const Bits bits = std::bit_cast<std::uint32_t>(c[element]);
         store_bits(Kind::f32, memory_[buffer].data() + byte, bits);
         wrote(id, buffer, byte, i, bits);
       });
-    });
+    }
   }
 
   // --- memory ---
@@ -363,7 +393,7 @@ class Interpreter {
   };
   /// Where the first operands of a load or store point to.
   Place locate(Id id, int i) const {
-    const Node& n = k_[id];
+    const Node& n = nodes_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
     const Buffer& b = k_.buffers[buffer];
     const std::int64_t index = get_i32(n.args[0], i), bytes = element_bytes(buffer);
@@ -395,22 +425,22 @@ class Interpreter {
 
   /// Several invocations that do the same thing count as one of them if they write, as many if they read.
   Bits load(Id id, int i) {
-    const Node& n = k_[id];
+    const Node& n = nodes_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
     const Place at = locate(id, i);
-    look_at(id, buffer, at.byte, i, span_of(n.type.rate) == 1 ? i : Races::kSeveral);
+    look_at(id, buffer, at.byte, i, shift_of(n.type.rate) == 0 ? i : Races::kSeveral);
     return load_bits(at.kind, memory_[buffer].data() + at.byte);
   }
 
-  void store(Id id, const Mask& mask) {
-    const Node& n = k_[id];
+  void store(Id id, const Active& active) {
+    const Node& n = nodes_[id];
     const auto buffer = static_cast<std::size_t>(n.ref);
-    each_active(span_of(rate_of(n.args)), mask, [&](int i) {
+    for (const int i : active.at(rate_of(n.args))) {
       const Place at = locate(id, i);
       const Bits v = get(n.args.back(), i);
       store_bits(at.kind, memory_[buffer].data() + at.byte, v);
       wrote(id, buffer, at.byte, i, v);
-    });
+    }
   }
   void look_at(Id id, std::size_t buffer, std::int64_t byte, int i, int who) {
     if (!options_.check_races || k_.buffers[buffer].access != Access::read_write) return;
@@ -429,8 +459,11 @@ class Interpreter {
   std::int64_t group_ = 0;
   std::vector<Slot> slot_storage_;  // by node
   std::vector<Bits> bits_storage_;  // values, by slot
-  const Slot* slots_ = nullptr;     // both as pointers: the time of every kernel test goes into reading them
+  const Node* nodes_ = nullptr;     // all as pointers: the time of every kernel test goes into reading them
+  const Slot* slots_ = nullptr;
   Bits* bits_ = nullptr;
+  Active everyone_;
+  std::vector<Bits> lane_storage_;            // of a subgroup, as they are added
   std::vector<Fragment> fragments_;           // of this workgroup
   std::vector<std::vector<Bits>> registers_;  // by variable: its places, each as a value
   std::vector<std::span<std::byte>> memory_;  // by buffer

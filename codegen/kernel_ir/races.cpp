@@ -6,12 +6,11 @@ namespace openinfer::kir {
 void Races::next_group() {
   ++group_;
   ++epoch_;
-  if (shared_) places_.clear();
 }
 
 bool Races::concurrent(const Touch& touch, int invocation) const {
   if (touch.invocation == kNobody) return false;
-  if (touch.group != group_) return true;
+  if (touch.group != group_) return !shared_;  // shared memory is another in each group
   return touch.epoch == epoch_ && (touch.invocation != invocation || invocation == kSeveral);
 }
 

@@ -57,79 +57,109 @@ auto with_type(Kind kind, F&& f) {
   return f(float{});
 }
 
+/// f as a Scalar on values of T. It captures nothing and takes as many operands as it needs.
+template <class T, class F>
+Scalar on(F) {
+  return [](Bits a, Bits b, Bits c) -> std::optional<Bits> {
+    const auto result = [&] {
+      if constexpr (std::is_invocable_v<F, T>)
+        return F{}(as<T>(a));
+      else if constexpr (std::is_invocable_v<F, T, T>)
+        return F{}(as<T>(a), as<T>(b));
+      else
+        return F{}(as<T>(a), as<T>(b), as<T>(c));
+    }();
+    if constexpr (requires { result.has_value(); })
+      return result ? std::optional(bits_of(*result)) : std::nullopt;
+    else
+      return bits_of(result);
+  };
+}
+
+std::optional<Bits> undefined(Bits, Bits, Bits) { return std::nullopt; }
+
 template <class T>
-std::optional<Bits> number_result(Op op, T a, T b) {
-  constexpr bool kInteger = std::is_integral_v<T>;
-  using U = typename std::conditional_t<kInteger, std::make_unsigned<T>, std::type_identity<T>>::type;
-  const U x = static_cast<U>(a), y = static_cast<U>(b);  // integers wrap
-  if (op == Op::add) return bits_of(static_cast<T>(x + y));
-  if (op == Op::sub) return bits_of(static_cast<T>(x - y));
-  if (op == Op::mul) return bits_of(static_cast<T>(x * y));
-  if (op == Op::min) return bits_of(a < b ? a : b);
-  if (op == Op::max) return bits_of(a > b ? a : b);
-  if (op == Op::neg) return bits_of(kInteger ? static_cast<T>(U{0} - x) : static_cast<T>(-a));
-  if (op == Op::eq) return bits_of(a == b);
-  if (op == Op::ne) return bits_of(a != b);
-  if (op == Op::lt) return bits_of(a < b);
-  if (op == Op::le) return bits_of(a <= b);
-  if (op == Op::abs) {
-    if constexpr (!kInteger) return bits_of(std::fabs(a));
-    if constexpr (kInteger) return bits_of(a < T{0} ? static_cast<T>(U{0} - x) : a);
-  }
-  return std::nullopt;
+using Unsigned = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
+
+template <class T>
+Scalar number_op(Op op) {
+  using U = Unsigned<T>;  // integers wrap
+  if (op == Op::add) return on<T>([](T a, T b) { return static_cast<T>(static_cast<U>(a) + static_cast<U>(b)); });
+  if (op == Op::sub) return on<T>([](T a, T b) { return static_cast<T>(static_cast<U>(a) - static_cast<U>(b)); });
+  if (op == Op::mul) return on<T>([](T a, T b) { return static_cast<T>(static_cast<U>(a) * static_cast<U>(b)); });
+  if (op == Op::min) return on<T>([](T a, T b) { return a < b ? a : b; });
+  if (op == Op::max) return on<T>([](T a, T b) { return a > b ? a : b; });
+  if (op == Op::eq) return on<T>([](T a, T b) { return a == b; });
+  if (op == Op::ne) return on<T>([](T a, T b) { return a != b; });
+  if (op == Op::lt) return on<T>([](T a, T b) { return a < b; });
+  if (op == Op::le) return on<T>([](T a, T b) { return a <= b; });
+  return undefined;
 }
 
 template <class T>
-std::optional<Bits> integer_result(Op op, T a, T b) {
-  using U = std::make_unsigned_t<T>;
-  const int width = static_cast<int>(8 * sizeof(T));
-  if (op == Op::bit_and) return bits_of(static_cast<T>(a & b));
-  if (op == Op::bit_or) return bits_of(static_cast<T>(a | b));
-  if (op == Op::bit_xor) return bits_of(static_cast<T>(a ^ b));
-  if (op == Op::bit_not) return bits_of(static_cast<T>(~a));
-  if (op == Op::shift_left || op == Op::shift_right) {
-    if (static_cast<U>(b) >= static_cast<U>(width)) return std::nullopt;
-    return bits_of(op == Op::shift_left ? static_cast<T>(static_cast<U>(a) << b) : static_cast<T>(a >> b));
-  }
-  if (op != Op::div && op != Op::mod) return number_result(op, a, b);
-  if (b == 0 || (std::is_signed_v<T> && a == std::numeric_limits<T>::min() && b == static_cast<T>(-1)))
-    return std::nullopt;
-  if (op == Op::div) return bits_of(static_cast<T>(a / b));
-  return a < T{0} || b < T{0} ? std::nullopt : std::optional(bits_of(static_cast<T>(a % b)));
+Scalar integer_op(Op op) {
+  using U = Unsigned<T>;
+  static constexpr U kWidth = 8 * sizeof(T);
+  if (op == Op::neg) return on<T>([](T a) { return static_cast<T>(U{0} - static_cast<U>(a)); });
+  if (op == Op::abs) return on<T>([](T a) { return a < T{0} ? static_cast<T>(U{0} - static_cast<U>(a)) : a; });
+  if (op == Op::bit_and) return on<T>([](T a, T b) { return static_cast<T>(a & b); });
+  if (op == Op::bit_or) return on<T>([](T a, T b) { return static_cast<T>(a | b); });
+  if (op == Op::bit_xor) return on<T>([](T a, T b) { return static_cast<T>(a ^ b); });
+  if (op == Op::bit_not) return on<T>([](T a) { return static_cast<T>(~a); });
+  if (op == Op::shift_left)
+    return on<T>([](T a, T b) {
+      return static_cast<U>(b) < kWidth ? std::optional(static_cast<T>(static_cast<U>(a) << b)) : std::nullopt;
+    });
+  if (op == Op::shift_right)
+    return on<T>(
+        [](T a, T b) { return static_cast<U>(b) < kWidth ? std::optional(static_cast<T>(a >> b)) : std::nullopt; });
+  static constexpr auto kOverflows = [](T a, T b) {
+    return std::is_signed_v<T> && a == std::numeric_limits<T>::min() && b == static_cast<T>(-1);
+  };
+  if (op == Op::div)
+    return on<T>(
+        [](T a, T b) { return b == 0 || kOverflows(a, b) ? std::nullopt : std::optional(static_cast<T>(a / b)); });
+  if (op == Op::mod)
+    return on<T>([](T a, T b) { return a < T{0} || b <= T{0} ? std::nullopt : std::optional(static_cast<T>(a % b)); });
+  return number_op<T>(op);
 }
 
 template <class T>
-std::optional<Bits> float_result(Op op, T a, T b, T c) {
-  if (op == Op::div) return bits_of(a / b);
-  if (op == Op::fma) return bits_of(std::fma(a, b, c));
-  if (op == Op::sqrt) return bits_of(std::sqrt(a));
-  if (op == Op::floor) return bits_of(std::floor(a));
-  if (op == Op::round) return bits_of(std::nearbyint(a));
-  return number_result(op, a, b);
+Scalar float_op(Op op) {
+  if (op == Op::neg) return on<T>([](T a) { return -a; });
+  if (op == Op::abs) return on<T>([](T a) { return std::fabs(a); });
+  if (op == Op::div) return on<T>([](T a, T b) { return a / b; });
+  if (op == Op::fma) return on<T>([](T a, T b, T c) { return std::fma(a, b, c); });
+  if (op == Op::sqrt) return on<T>([](T a) { return std::sqrt(a); });
+  if (op == Op::floor) return on<T>([](T a) { return std::floor(a); });
+  if (op == Op::round) return on<T>([](T a) { return std::nearbyint(a); });
+  return number_op<T>(op);
 }
 
-std::optional<Bits> boolean_result(Op op, bool a, bool b) {
-  if (op == Op::logical_and) return a && b;
-  if (op == Op::logical_or) return a || b;
-  if (op == Op::logical_not) return !a;
-  if (op == Op::eq) return a == b;
-  if (op == Op::ne) return a != b;
-  return std::nullopt;
+Scalar boolean_op(Op op) {
+  if (op == Op::logical_and) return on<bool>([](bool a, bool b) { return a && b; });
+  if (op == Op::logical_or) return on<bool>([](bool a, bool b) { return a || b; });
+  if (op == Op::logical_not) return on<bool>([](bool a) { return !a; });
+  if (op == Op::eq) return on<bool>([](bool a, bool b) { return a == b; });
+  if (op == Op::ne) return on<bool>([](bool a, bool b) { return a != b; });
+  return undefined;
 }
 
 template <class From, class To>
-std::optional<Bits> converted(From a) {
-  if constexpr (std::is_same_v<To, bool>) return bits_of(a != From{});
+std::optional<To> converted(From a) {
+  if constexpr (std::is_same_v<To, bool>) return a != From{};
   if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To> && !std::is_same_v<To, bool>) {
     const double whole = std::trunc(static_cast<double>(a));
     const double limit = std::ldexp(1.0, std::numeric_limits<To>::digits);
     if (!(whole < limit && whole >= (std::is_signed_v<To> ? -limit : 0.0))) return std::nullopt;
   }
-  if constexpr (!std::is_same_v<To, bool>) return bits_of(static_cast<To>(a));
+  if constexpr (!std::is_same_v<To, bool>) return static_cast<To>(a);
 }
 
 /// Nothing where a device of that flavour would not give the exact sum.
-std::optional<Bits> dot4_of(bool is_signed, Dot4 flavour, std::uint32_t a, std::uint32_t b, std::int32_t sum) {
+template <bool is_signed, Dot4 flavour>
+std::optional<Bits> dot4_of(Bits a_bits, Bits b_bits, Bits sum) {
+  const auto a = as<std::uint32_t>(a_bits), b = as<std::uint32_t>(b_bits);
   std::int32_t product[4];
   for (int j = 0; j < 4; ++j) {
     const auto x = static_cast<std::uint8_t>(a >> (8 * j));
@@ -140,7 +170,7 @@ std::optional<Bits> dot4_of(bool is_signed, Dot4 flavour, std::uint32_t a, std::
   const std::int32_t low = product[0] + product[1], high = product[2] + product[3];
   const auto fits = [](std::int32_t pair) { return pair == static_cast<std::int16_t>(pair); };
   if (flavour == Dot4::us_sat16 && !(fits(low) && fits(high))) return std::nullopt;
-  return number_result(Op::add, sum, low + high);
+  return as<std::uint32_t>(sum) + static_cast<std::uint32_t>(low + high);  // wraps
 }
 
 /// Of each pair the high product first, as Intel's and AMD's instructions do. Products of two bf16 are exact in f32.
@@ -158,24 +188,26 @@ Bits constant_bits(const Node& n) {
   return info(n.type.kind).bytes == 8 ? static_cast<Bits>(n.integer) : static_cast<std::uint32_t>(n.integer);
 }
 
-std::optional<Bits> compute(const Node& node, Kind kind, Dot4 dot4, std::span<const Bits> args) {
-  if (node.op == Op::select) return args[0] != 0 ? args[1] : args[2];
-  if (node.op == Op::bitcast) return args[0];
+Scalar scalar_of(const Node& node, Kind kind, Dot4 dot4) {
+  if (node.op == Op::select) return [](Bits a, Bits b, Bits c) { return std::optional(a != 0 ? b : c); };
+  if (node.op == Op::bitcast) return [](Bits a, Bits, Bits) { return std::optional(a); };
   if (node.op == Op::bf16_pair)
-    return float_to_bfloat(as<float>(args[0])) | Bits{float_to_bfloat(as<float>(args[1]))} << 16;
+    return on<float>([](float a, float b) { return float_to_bfloat(a) | std::uint32_t{float_to_bfloat(b)} << 16; });
   if (node.op == Op::bf16_dot)
-    return bits_of(bf16_dot_of(as<std::uint32_t>(args[0]), as<std::uint32_t>(args[1]), as<float>(args[2])));
-  if (node.op == Op::dot4 || node.op == Op::dot4_us)
-    return dot4_of(node.op == Op::dot4, dot4, as<std::uint32_t>(args[0]), as<std::uint32_t>(args[1]),
-                   as<std::int32_t>(args[2]));
-  return with_type(kind, [&](auto type) -> std::optional<Bits> {
+    return [](Bits a, Bits b, Bits sum) {
+      return std::optional(bits_of(bf16_dot_of(as<std::uint32_t>(a), as<std::uint32_t>(b), as<float>(sum))));
+    };
+  const bool saturates = dot4 == Dot4::us_sat16;
+  if (node.op == Op::dot4) return saturates ? dot4_of<true, Dot4::us_sat16> : dot4_of<true, Dot4::none>;
+  if (node.op == Op::dot4_us) return saturates ? dot4_of<false, Dot4::us_sat16> : dot4_of<false, Dot4::none>;
+  return with_type(kind, [&](auto type) -> Scalar {
     using T = decltype(type);
-    const T a = as<T>(args[0]), b = args.size() > 1 ? as<T>(args[1]) : T{}, c = args.size() > 2 ? as<T>(args[2]) : T{};
     if (node.op == Op::convert)
-      return with_type(node.type.kind, [&](auto to) { return converted<T, decltype(to)>(a); });
-    if constexpr (std::is_same_v<T, bool>) return boolean_result(node.op, a, b);
-    if constexpr (std::is_floating_point_v<T>) return float_result(node.op, a, b, c);
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) return integer_result(node.op, a, b);
+      return with_type(node.type.kind,
+                       [](auto to) { return on<T>([](T a) { return converted<T, decltype(to)>(a); }); });
+    if constexpr (std::is_same_v<T, bool>) return boolean_op(node.op);
+    if constexpr (std::is_floating_point_v<T>) return float_op<T>(node.op);
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) return integer_op<T>(node.op);
   });
 }
 

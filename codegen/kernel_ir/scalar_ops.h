@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
-#include <string_view>
 
 #include "codegen/kernel_ir/ir.h"
 
@@ -16,9 +14,11 @@ namespace openinfer::kir {
 using Bits = std::uint64_t;
 
 Bits constant_bits(const Node& constant);
-/// The result of a pure operation; `kind` is that of its operands (of a select: of a and b). Nothing where the language
-/// leaves it undefined: x / 0, mod of negatives, shifts beyond the width, a float that no integer holds.
-std::optional<Bits> compute(const Node& node, Kind kind, Dot4 dot4, std::span<const Bits> args);
+/// A pure operation. Operands that it does not have may be anything; nothing comes back where the language leaves the
+/// result undefined: x / 0, mod of negatives, shifts beyond the width, a float that no integer holds.
+using Scalar = std::optional<Bits> (*)(Bits a, Bits b, Bits c);
+/// That of a node; `kind` is that of its operands (of a select: of a and b).
+Scalar scalar_of(const Node& node, Kind kind, Dot4 dot4);
 /// What lies at `at` as a register holds it, and back.
 Bits load_bits(Kind memory, const std::byte* at);
 void store_bits(Kind memory, std::byte* at, Bits value);
