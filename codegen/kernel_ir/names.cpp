@@ -28,10 +28,10 @@ class Naming {
       count(f.body, 0);
       ++uses_[f.result];
       decide(f.body, f.result);
-      const std::set<std::string, std::less<>> outside = taken_;
-      for (const std::string& p : f.parameter_names) taken_.insert(p);
+      const std::size_t outside = inner_.size();
+      for (const std::string& p : f.parameter_names) take(p);
       assign(f.body);
-      taken_ = outside;
+      leave(outside);
     }
     count(k_.body, 0);
     decide(k_.body, kNoId);
@@ -97,9 +97,18 @@ class Naming {
     }
   }
 
+  bool take(const std::string& name) {
+    const auto [at, first] = taken_.insert(name);
+    if (first) inner_.push_back(at);
+    return first;
+  }
+  /// Frees what was taken since inner_ had that size.
+  void leave(std::size_t outside) {
+    for (; inner_.size() > outside; inner_.pop_back()) taken_.erase(inner_.back());
+  }
   std::string unique(const std::string& wanted) {
     std::string name = wanted;
-    for (int n = 2; !taken_.insert(name).second; ++n) name = fmt::format("{}_{}", wanted, n);
+    for (int n = 2; !take(name); ++n) name = fmt::format("{}_{}", wanted, n);
     return name;
   }
 
@@ -125,7 +134,7 @@ class Naming {
   }
 
   void assign(const std::vector<Id>& region) {
-    const std::set<std::string, std::less<>> outside = taken_;
+    const std::size_t outside = inner_.size();
     for (const Id id : region) {
       const Node& n = k_[id];
       if (named_[id]) names_.values[id] = unique(suggestion(id));
@@ -134,17 +143,17 @@ class Naming {
         names_.variables[ref] = unique(k_.variables[ref].name);
       }
       if (n.op == Op::loop) {
-        const std::set<std::string, std::less<>> before = taken_;
+        const std::size_t before = inner_.size();
         names_.values[n.index] = unique(n.name);
         assign(n.body);
-        taken_ = before;
+        leave(before);
       }
       if (n.op == Op::if_) {
         assign(n.body);
         assign(n.other);
       }
     }
-    taken_ = outside;
+    leave(outside);
   }
 
   const Kernel& k_;
@@ -154,6 +163,7 @@ class Naming {
   std::map<Id, std::size_t> printed_;  // the last place in its region where a value would be printed
   std::map<Id, std::string> bounds_;   // what is a bound of a loop: a name for it
   std::set<std::string, std::less<>> taken_;
+  std::vector<std::set<std::string, std::less<>>::iterator> inner_;  // those of the regions at hand, in order
   Names names_;
 };
 

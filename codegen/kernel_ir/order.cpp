@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernel_ir/order.h"
 
-#include <algorithm>
-#include <set>
+#include <utility>
 
 namespace openinfer::kir {
 namespace {
@@ -66,11 +65,32 @@ class Liveness {
   std::vector<Id> work_;
 };
 
+/// Nodes in sets of which no two hold the same one: for each the number of its set, 0: none.
+class Sets {
+ public:
+  explicit Sets(std::size_t nodes) : set_of_(nodes) {}
+  int make() { return ++sets_; }
+  /// Was it not there?
+  bool insert(Id id, int set) { return std::exchange(set_of_[id], set) != set; }
+  void erase(Id id) { set_of_[id] = 0; }
+  bool contains(Id id, int set) const { return set_of_[id] == set; }
+
+ private:
+  std::vector<int> set_of_;
+  int sets_ = 0;
+};
+
 bool is_statement(const Node& n) { return !info(n.op).value; }
 /// May what was read before it read differently behind it?
 class Order {
  public:
-  explicit Order(const Kernel& from) : from_(from), alive_(from), mapped_(from.nodes.size(), kNoId) {
+  explicit Order(const Kernel& from)
+      : from_(from),
+        alive_(from),
+        mapped_(from.nodes.size(), kNoId),
+        wanted_(from.nodes.size()),
+        earlier_(from.nodes.size()),
+        seen_(from.nodes.size()) {
     to_.name = from.name;
     to_.provenance = from.provenance;
     to_.target = from.target;
@@ -90,43 +110,45 @@ class Order {
   }
 
  private:
-  /// The nodes of a region that a statement needs, in order of first use; `wanted` holds what is not placed yet.
-  void uses(Id id, std::set<Id>& seen, const std::set<Id>& wanted, std::vector<Id>& order) const {
+  /// Adds the nodes of a region that a statement needs to `order`, by first use; `wanted` holds what is not placed yet.
+  void uses(Id id, int seen, int wanted, std::vector<Id>& order) {
     const Node& n = from_[id];
     for (const Id arg : n.args) {
-      if (!seen.insert(arg).second) continue;
+      if (!seen_.insert(arg, seen)) continue;
       uses(arg, seen, wanted, order);
-      if (wanted.contains(arg)) order.push_back(arg);
+      if (wanted_.contains(arg, wanted)) order.push_back(arg);
     }
     for (const auto* body : {&n.body, &n.other})
       for (const Id inner : *body)
         if (is_statement(from_[inner]) && alive_.live(inner)) uses(inner, seen, wanted, order);
   }
+  std::vector<Id> uses(Id id, int wanted) {
+    std::vector<Id> order;
+    uses(id, seen_.make(), wanted, order);
+    return order;
+  }
 
-  void place(Id id, std::set<Id>& wanted, std::vector<Id>& out) {
-    wanted.erase(id);
+  void place(Id id, std::vector<Id>& out) {
+    wanted_.erase(id);
     out.push_back(copy(id));
   }
 
   std::vector<Id> region(const std::vector<Id>& nodes) {
     std::vector<Id> out, order;
-    std::set<Id> wanted, seen;
+    const int wanted = wanted_.make(), seen = seen_.make();
     for (const Id id : nodes)
-      if (!is_statement(from_[id]) && alive_.live(id)) wanted.insert(id);
+      if (!is_statement(from_[id]) && alive_.live(id)) wanted_.insert(id, wanted);
     for (const Id id : nodes)
       if (is_statement(from_[id]) && alive_.live(id)) uses(id, seen, wanted, order);
-    std::set<Id> earlier;  // what was written before the statement at hand
+    const int earlier = earlier_.make();  // what was written before the statement at hand
     for (const Id id : nodes) {
       if (!is_statement(from_[id])) {
-        earlier.insert(id);
+        earlier_.insert(id, earlier);
         continue;
       }
       if (!keep(id)) continue;
       if (changes_memory(from_[id].op)) pinned(order, earlier, wanted, out);
-      std::vector<Id> needed;
-      std::set<Id> now;
-      uses(id, now, wanted, needed);
-      for (const Id value : needed) place(value, wanted, out);
+      for (const Id value : uses(id, wanted)) place(value, out);
       out.push_back(copy(id));
     }
     return out;
@@ -136,14 +158,11 @@ class Order {
   bool keep(Id id) const { return alive_.live(id) || from_[id].op == Op::comment; }
 
   /// Places the loads and reads that were written before this point, and what they need.
-  void pinned(const std::vector<Id>& order, const std::set<Id>& earlier, std::set<Id>& wanted, std::vector<Id>& out) {
+  void pinned(const std::vector<Id>& order, int earlier, int wanted, std::vector<Id>& out) {
     for (const Id id : order) {
-      if (!wanted.contains(id) || !earlier.contains(id) || !info(from_[id].op).pinned) continue;
-      std::vector<Id> needed;
-      std::set<Id> seen;
-      uses(id, seen, wanted, needed);
-      for (const Id value : needed) place(value, wanted, out);
-      place(id, wanted, out);
+      if (!wanted_.contains(id, wanted) || !earlier_.contains(id, earlier) || !info(from_[id].op).pinned) continue;
+      for (const Id value : uses(id, wanted)) place(value, out);
+      place(id, out);
     }
   }
 
@@ -170,11 +189,10 @@ class Order {
   void function(const Function& f) {
     Function g = f;
     g.body.clear();
-    std::set<Id> seen, wanted(f.body.begin(), f.body.end());
-    std::vector<Id> order;
-    uses(f.result, seen, wanted, order);
-    for (const Id id : order) place(id, wanted, g.body);
-    if (wanted.contains(f.result)) place(f.result, wanted, g.body);
+    const int wanted = wanted_.make();
+    for (const Id id : f.body) wanted_.insert(id, wanted);
+    for (const Id id : uses(f.result, wanted)) place(id, g.body);
+    if (wanted_.contains(f.result, wanted)) place(f.result, g.body);
     g.result = mapped_[f.result];
     to_.functions.push_back(std::move(g));
   }
@@ -183,6 +201,7 @@ class Order {
   Liveness alive_;
   Kernel to_;
   std::vector<Id> mapped_;
+  Sets wanted_, earlier_, seen_;  // of each region; seen_ of each search
   std::vector<int> variables_;
 };
 

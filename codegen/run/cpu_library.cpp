@@ -223,7 +223,8 @@ std::string find_compiler() { return fmt::format("{}", fmt::join(compiler_comman
 
 std::string library_source(const plan::Plan& plan, int lanes) {
   std::string source = emit::cpp_prelude(lanes) + "\nnamespace kernel {\n\n";
-  for (const plan::Kernel& k : plan.kernels) source += emit::cpp_records(k.code);
+  for (const plan::Kernel& k : plan.kernels)
+    if (!k.code.records.empty()) source += emit::cpp_records(k.code);
   for (const plan::Kernel& k : plan.kernels) {
     kir::Kernel code = k.code;
     code.provenance.clear();  // comments tell figures that change with a session's sizes; the code does not
