@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "codegen/kernel_ir/scalar_ops.h"
 
@@ -13,16 +14,22 @@ Data::Data(DType dtype, const std::vector<double>& values) : Data(dtype, static_
   for (std::size_t i = 0; i < values.size(); ++i) set(static_cast<std::int64_t>(i), values[i]);
 }
 
-double Data::operator[](std::int64_t i) const {
-  const kir::Kind memory = memory_kind(dtype_), kind = kir::info(memory).in_register;
-  const kir::Bits bits = kir::load_bits(memory, bytes_.data() + i * width());
+namespace {
+
+double number_at(kir::Kind memory, const std::byte* at) {
+  const kir::Kind kind = kir::info(memory).in_register;
+  const kir::Bits bits = kir::load_bits(memory, at);
   const auto low = static_cast<std::uint32_t>(bits);
-  if (kind == kir::Kind::f64) return std::bit_cast<double>(bits);
   if (kind == kir::Kind::f32) return std::bit_cast<float>(low);
+  if (kind == kir::Kind::f64) return std::bit_cast<double>(bits);
   if (kind == kir::Kind::i32) return std::bit_cast<std::int32_t>(low);
   if (kind == kir::Kind::i64) return static_cast<double>(static_cast<std::int64_t>(bits));
   return static_cast<double>(bits);
 }
+
+}  // namespace
+
+double Data::operator[](std::int64_t i) const { return number_at(memory_kind(dtype_), bytes_.data() + i * width()); }
 
 void Data::set(std::int64_t i, double value) {
   const kir::Kind memory = memory_kind(dtype_), kind = kir::info(memory).in_register;
@@ -37,8 +44,13 @@ void Data::set(std::int64_t i, double value) {
 }
 
 std::vector<double> Data::values() const {
-  std::vector<double> all;
-  for (std::int64_t i = 0; i < count(); ++i) all.push_back((*this)[i]);
+  std::vector<double> all(static_cast<std::size_t>(count()));
+  const kir::Kind memory = memory_kind(dtype_);
+  const std::byte* from = bytes_.data();
+  for (double& value : all) {  // of thousands of buffers, unoptimised: no more per element than this
+    value = number_at(memory, from);
+    from += width();
+  }
   return all;
 }
 
@@ -46,6 +58,11 @@ bool Data::has_nan() const {
   if (!is_float(dtype_)) return false;
   const std::vector<double> all = values();
   return std::any_of(all.begin(), all.end(), [](double x) { return std::isnan(x); });
+}
+
+bool Data::same_bits(const Data& other) const {
+  if (bytes_.size() != other.bytes_.size()) return false;
+  return bytes_.empty() || std::memcmp(bytes_.data(), other.bytes_.data(), bytes_.size()) == 0;
 }
 
 std::vector<double> noise(std::int64_t count, std::uint32_t seed) {

@@ -24,6 +24,7 @@ class Data {
   void set(std::int64_t i, double value);
   std::vector<double> values() const;
   bool has_nan() const;
+  bool same_bits(const Data& other) const;
   std::vector<std::byte>& bytes() { return bytes_; }
 
  private:
