@@ -100,7 +100,12 @@ Nvrtc::Nvrtc() : library_(std::make_unique<Library>()) {
     library_->handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library_->handle) break;
   }
-  if (!library_->handle)
+  if (const char* named = std::getenv("OPENINFER_NVRTC"); named && !library_->handle)
+    missing_ = fmt::format("$OPENINFER_NVRTC, {}, cannot be loaded: {}", named, dlerror());
+  else if (named && !library_->find_all())
+    missing_ = fmt::format(
+        "$OPENINFER_NVRTC, {}, is no NVRTC that makes cubins: name the libnvrtc.so of CUDA 12 or newer", named);
+  else if (!library_->handle)
     missing_ = "libnvrtc is not there: install CUDA 12 or newer, or set CUDA_HOME";
   else if (!library_->find_all())
     missing_ = "libnvrtc is too old: it cannot make cubins; install CUDA 12 or newer";

@@ -153,10 +153,15 @@ class Kernels(Cuda):
                 self.fails("emit", *self.MODELS[2], "--device", device, "--api", "cuda", "-o", "q", says=[*says, "--no-cubins"])
             finally:
                 del os.environ["OPENINFER_NVRTC"]
-        fails("turing", self.path("nowhere.so"), ["turing: libnvrtc is not there", "CUDA_HOME"])
+        fails("turing", self.path("nowhere.so"), ["turing: $OPENINFER_NVRTC", "nowhere.so, cannot be loaded"])
+        self.write("text.so", "no library\n")
+        fails("turing", self.path("text.so"), ["turing: $OPENINFER_NVRTC", "text.so, cannot be loaded"])
         compiler = shutil.which("gcc") or shutil.which("cc")
         if not compiler:
             self.skipTest("skipped: no C compiler")
+        self.write("other.c", "int nothing;\n")
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", self.path("other.so"), self.path("other.c")], check=True)
+        fails("turing", self.path("other.so"), ["turing: $OPENINFER_NVRTC", "other.so, is no NVRTC that makes cubins", "CUDA 12"])
         self.write("fake.c", FAKE_NVRTC)
         for major in (11, 12):
             subprocess.run([compiler, "-shared", "-fPIC", f"-DMAJOR={major}", "-o", self.path(f"{major}.so"), self.path("fake.c")], check=True)
