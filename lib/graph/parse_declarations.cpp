@@ -89,7 +89,7 @@ void Parser::state() {
   advance();
   expect(":");
   StateSpec spec = state_spec();
-  for (const Dim& d : spec.shape) verify_symbols(draft_.g, d, "state $" + name, line);
+  for (const Dim& d : spec.shape) verify_size(draft_.g, d, "state $" + name, line);
   states_[name] = draft_.declare_state(name, std::move(spec), line);
 }
 
@@ -173,7 +173,7 @@ void Parser::parameters() {
     const std::string_view name = expect_name("an input's name");
     expect(":");
     TensorType input = type();
-    for (const Dim& d : input.shape) verify_symbols(draft_.g, d, fmt::format("input '{}'", name), line);
+    for (const Dim& d : input.shape) verify_size(draft_.g, d, fmt::format("input '{}'", name), line);
     define(name, draft_.add_input(name, std::move(input), line));
     check_size();
   }

@@ -15,8 +15,8 @@ namespace openinfer {
 /// Every number within its table, every node and value in exactly one place, every declaration well-formed.
 void verify_tables(const GraphData& g);
 void verify_weight_decl(const WeightDecl& decl, Location at);
-/// Throws unless every symbol of the dimension is declared.
-void verify_symbols(const GraphData& g, const Dim& dim, std::string_view what, Location at);
+/// Throws unless every symbol of the dimension is declared, and if it is a negative number.
+void verify_size(const GraphData& g, const Dim& dim, std::string_view what, Location at);
 /// Leaves: declared index ranges, tables' bounds, literals that their dtype can hold.
 using LoopRanges = std::map<ValueId, std::pair<std::int64_t, std::int64_t>>;
 void verify_leaf(const GraphData& g, const Node& node, const LoopRanges& loops);

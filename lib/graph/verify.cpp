@@ -212,7 +212,7 @@ class Walk {
       if (result.state >= 0 || result.type != types[i])
         refuse(node, "result '{}' is {} and infer gives {}", result.name, result.type.to_string(),
                types[i].to_string());
-      for (const Dim& d : types[i].shape) verify_symbols(g_, d, "result '" + result.name + "'", node.at);
+      for (const Dim& d : types[i].shape) verify_size(g_, d, "result '" + result.name + "'", node.at);
       define(node.results[i], region, id);
       fresh_name(node.results[i]);
       if (access == StateUse::read && node.op->traits.view) views_[node.results[i]] = node.operands.back();

@@ -88,11 +88,7 @@ class Tables {
       fail(kInvalid, "[verify] state ${} cannot be {}: states have plain dtypes", s.name, name(spec.dtype));
     if (spec.kind == StateSpec::Kind::kv_cache && (!is_float(spec.dtype) || spec.shape.size() != 5))
       fail(kInvalid, "[verify] state ${}: a kv_cache has a float dtype and five sizes", s.name);
-    for (const Dim& d : spec.shape) {
-      verify_symbols(g_, d, "state $" + s.name, {});
-      if (d.is_constant() && d.constant() < 0)
-        fail(kInvalid, "[verify] state ${} has the size {}; sizes begin at 0", s.name, d.constant());
-    }
+    for (const Dim& d : spec.shape) verify_size(g_, d, "state $" + s.name, {});
   }
   void constant(const ConstantDecl& c) {
     fresh_name("constant", c.name, constants_);
@@ -152,7 +148,7 @@ class Tables {
     if (v.state >= 0) return;
     info(v.type.dtype);
     for (DType d : v.dtypes) info(d);
-    for (const Dim& d : v.type.shape) verify_symbols(g_, d, "value '" + v.name + "'", {});
+    for (const Dim& d : v.type.shape) verify_size(g_, d, "value '" + v.name + "'", {});
     if (!v.name.empty() && !is_name(v.name)) fail(kInvalid, "[verify] '{}' is no name", v.name);
     const bool leaf = v.node != kNoNode && is_leaf(g_.nodes[v.node]);
     if (v.name.empty() && !leaf) fail(kInvalid, "[verify] a value that is no leaf has no name");
@@ -238,10 +234,12 @@ void verify_weight_decl(const WeightDecl& w, Location at) {
   }
 }
 
-void verify_symbols(const GraphData& g, const Dim& dim, std::string_view what, Location at) {
+void verify_size(const GraphData& g, const Dim& dim, std::string_view what, Location at) {
   for (const Dim::Term& t : dim.terms())
     if (std::none_of(g.dims.begin(), g.dims.end(), [&](const DimDecl& d) { return d.name == t.symbol; }))
       fail_at(at, kInvalid, "[verify] {} names the dimension '{}', which is not declared", what, t.symbol);
+  if (dim.is_constant() && dim.constant() < 0)
+    fail_at(at, kInvalid, "[verify] {} has the size {}; sizes begin at 0", what, dim.constant());
 }
 
 void verify_leaf(const GraphData& g, const Node& node, const LoopRanges& loops) {

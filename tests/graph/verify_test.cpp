@@ -94,6 +94,8 @@ TEST_CASE("each_rule_is_broken_once") {
                     "[matmul] result 'h' is f16[N, 4] and infer gives f32[N, 4]"));
   CHECK(starts_with(error_after([&](GraphData& g) { value(g, "h").type.dtype = static_cast<DType>(7); }),
                     "no dtype has the code 7"));
+  CHECK(error_after([&](GraphData& g) { value(g, "h").type.shape[1] = -4; }) ==
+        "[verify] value 'h' has the size -4; sizes begin at 0");
   CHECK(
       starts_with(error_after([&](GraphData& g) { value(g, "h").name = "k"; }), "[verify] two values are called 'k'"));
   CHECK(starts_with(error_after([&](GraphData& g) { value(g, "h").name = "for"; }), "[verify] 'for' is no name"));
