@@ -87,6 +87,15 @@ void check_attributes(const NodeContext& context, const Node& node) {
 
 const OperandSpec& spec_of(const OpDef& op, std::size_t i) { return op.operands[std::min(i, op.operands.size() - 1)]; }
 
+/// Where the operator takes stored tensors, if not for this operand: two may have been exchanged.
+std::string instead_of(const OpDef& op, const OperandSpec& spec) {
+  for (const OperandSpec& other : op.operands)
+    if (other.stored)
+      return fmt::format(", which can be the '{}' and not the '{}': exchange the two, or cast it", other.name,
+                         spec.name);
+  return "; cast it to f32 first";
+}
+
 void check_operands(const NodeContext& context, const GraphData& g, const Node& node, std::size_t count) {
   const OpDef& op = *node.op;
   const bool variadic = !op.operands.empty() && op.operands.back().presence == Presence::variadic;
@@ -107,7 +116,7 @@ void check_operands(const NodeContext& context, const GraphData& g, const Node& 
       const DTypeInfo& row = info(d);
       if (!spec.stored && (row.block_size != 1 || is_block(d) || row.kind == DTypeKind::ternary))
         context.fail(ErrorCode::dtype_mismatch,
-                     fmt::format("{} is stored as {}; cast it to f32 first", context.describe(i), row.name));
+                     fmt::format("{} is stored as {}{}", context.describe(i), row.name, instead_of(op, spec)));
     };
     refuse(value.type.dtype);
     for (DType d : value.dtypes) refuse(d);

@@ -61,6 +61,13 @@ TEST_CASE_METHOD(OperandFixture, "gather_c1") {
         "dtype_mismatch: [gather] ids are i32 or i64, not 'w' f32[6, 4]; expected is gather(table, ids), and the table "
         "here is 'i' i32[N]: exchange the two?");
 }
+TEST_CASE("a table in blocks that stands where the ids are expected is named with its place") {
+  const std::string text =
+      "oig 1\nweight @t : q8_0[4, 32]\ngraph (i: i32[3]) -> (y: f32[3, 32]) {\n  y = gather(i, @t)\n  return y\n}\n";
+  CHECK(run_error_of([&] { parse_graph(text); }) ==
+        "dtype_mismatch: [gather] @t is stored as q8_0, which can be the 'table' and not the 'ids': exchange the two, "
+        "or cast it");
+}
 TEST_CASE_METHOD(OperandFixture, "gather_c2") {
   CHECK(error_of([&] { (void)gather(w, i, 2); }) ==
         "invalid_argument: [gather] axis 2 is outside 'w' (6, 4), which has 2 dimensions");
