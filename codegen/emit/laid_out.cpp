@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "codegen/kernels/panel_code.h"
 #include "codegen/plan/budget.h"
@@ -12,8 +13,23 @@
 namespace openinfer::emit {
 namespace {
 
-constexpr std::size_t kMostWeights = 8;  // Panels::kMost of the host
-constexpr std::int64_t kLine = 64;  // bytes: where one weight's panels end, those of the next begin in another line
+constexpr std::string_view kHostHeader =
+#include "host_laid_out_h.inc"
+    ;
+constexpr std::string_view kHostSource =
+#include "host_laid_out_cpp.inc"
+    ;
+/// A constant as the host has it, for there is one truth only.
+constexpr int host_constant(std::string_view source, std::string_view mark) {
+  int number = 0;
+  for (std::size_t at = source.find(mark) + mark.size(); source[at] >= '0' && source[at] <= '9'; ++at)
+    number = 10 * number + (source[at] - '0');
+  return number;
+}
+constexpr std::size_t kMostWeights = host_constant(kHostHeader, "kMost = ");
+/// Bytes: where one weight's panels end, those of the next begin in another line.
+constexpr std::int64_t kLine = host_constant(kHostSource, "kLine = ");
+static_assert(kMostWeights > 0 && kLine > 0);
 
 /// Is a member of it other than kernels read it?
 bool is_in_rows(const plan::Buffer& weight, const Model& model) {
