@@ -28,7 +28,6 @@ struct HostSource {
   const plan::GraphFacts& facts;
   PackageContents contents;
   std::vector<std::string> features = {};  // that the machine or device must have
-  std::string program = {};                // what a Vulkan program's caches are called
 };
 
 class HostModel {

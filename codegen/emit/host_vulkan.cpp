@@ -41,6 +41,10 @@ constexpr auto kFeatures =
                                                                {6019, "shaderIntegerDotProduct"}});
 constexpr std::uint32_t kShader = 1;
 
+// PCI's numbers, and Mesa's of the Vulkan registry (VK_VENDOR_ID_MESA).
+constexpr auto kVendors = std::to_array<std::pair<std::string_view, std::uint32_t>>(
+    {{"NVIDIA", 0x10de}, {"AMD", 0x1002}, {"Intel", 0x8086}, {"Apple", 0x106b}, {"Mesa", 0x10005}});
+
 bool sums_wide_integers(const kir::Kernel& kernel) {
   return std::any_of(kernel.nodes.begin(), kernel.nodes.end(), [](const kir::Node& n) {
     return kir::info(n.op).lane_wide && (n.type.kind == kir::Kind::i64 || n.type.kind == kir::Kind::u64);
@@ -101,7 +105,8 @@ class VulkanModel final : public HostModel {
     for (const plan::Kernel& k : plan_.kernels)
       workgroup = std::max(workgroup, static_cast<std::uint32_t>(k.code.target.lanes * k.code.target.subgroups));
     line("const DeviceNeeds& needs() {{\n  static const DeviceNeeds all = {{");
-    line("      .program = \"{}\",", source_.program);
+    line("      .program = \"{}\",", plan_.name);
+    line("      .shaders = shaders_checksum,");
     line("      .title = \"{}\",", device.title.empty() ? device.name : device.title);
     line("      .vendor = {:#x},", vulkan_vendor_id(device.vendor));
     line("      .lanes = {},", device.lanes);
@@ -167,18 +172,22 @@ std::vector<std::string> vulkan_features(const plan::Plan& plan, const std::vect
 }
 
 std::uint32_t vulkan_vendor_id(std::string_view vendor) {
-  // PCI's numbers, and Mesa's of the Vulkan registry (VK_VENDOR_ID_MESA).
-  constexpr auto kVendors = std::to_array<std::pair<std::string_view, std::uint32_t>>(
-      {{"NVIDIA", 0x10de}, {"AMD", 0x1002}, {"Intel", 0x8086}, {"Apple", 0x106b}, {"Mesa", 0x10005}});
   for (const auto& [name, id] : kVendors)
     if (name == vendor) return id;
   return 0;
 }
 
-std::string vulkan_program(const plan::Plan& plan, const std::vector<VulkanShader>& shaders) {
+std::string_view vulkan_vendor(std::uint32_t id) {
+  for (const auto& [name, number] : kVendors)
+    if (number == id) return name;
+  return "";
+}
+
+std::uint64_t vulkan_checksum(const std::vector<VulkanShader>& shaders) {
   std::string all;
-  for (const VulkanShader& shader : shaders) all += shader.glsl;
-  return fmt::format("{}-{:016x}", plan.name, opnf::xxh64(all));
+  for (const VulkanShader& shader : shaders)
+    all.append(reinterpret_cast<const char*>(shader.spirv.data()), shader.spirv.size() * sizeof(std::uint32_t));
+  return opnf::xxh64(all);
 }
 
 std::int64_t shared_memory_bytes(const plan::Plan& plan) {
@@ -232,13 +241,15 @@ std::map<std::string, std::string> vulkan_device_files(const plan::Plan& plan,
   }
   files["kernels.h"] = fmt::format(
       "// The kernels of this model: shaders, compiled from the .comp files beside this one.\n#pragma once\n\n"
-      "#include \"../host/vulkan_recording.h\"\n\nnamespace {0}::kernels {{\n\n{1}\n}}  // namespace {0}::kernels\n",
+      "#include \"../host/vulkan_recording.h\"\n\nnamespace {0}::kernels {{\n\n{1}\n}}  // namespace {0}::kernels\n\n"
+      "namespace {0} {{\n/// Of their SPIR-V: pipelines that a driver made of other shaders are no use.\n"
+      "extern const std::uint64_t shaders_checksum;\n}}  // namespace {0}\n",
       plan.name, declarations);
   files["kernels.cpp"] = fmt::format(
       "#include \"kernels.h\"\n\nnamespace {0}::kernels {{\nnamespace {{\n\n{1}\n}}  // namespace\n\n"
       "// Name, code, lanes of a subgroup, subgroups of a workgroup, what becomes of each buffer.\n{2}\n"
-      "}}  // namespace {0}::kernels\n",
-      plan.name, codes, definitions);
+      "}}  // namespace {0}::kernels\n\nconst std::uint64_t {0}::shaders_checksum = {3:#018x};\n",
+      plan.name, codes, definitions, vulkan_checksum(shaders));
   return files;
 }
 

@@ -26,12 +26,14 @@ std::vector<VulkanShader> vulkan_shaders(const plan::Plan& plan);
 /// Errors: internal for a capability of the SPIR-V that no feature is known for.
 std::vector<std::string> vulkan_features(const plan::Plan& plan, const std::vector<VulkanShader>& shaders);
 
-/// What the program's caches are called: its name and a number for what its shaders hold, which another program that
-/// has its name does not share.
-std::string vulkan_program(const plan::Plan& plan, const std::vector<VulkanShader>& shaders);
+/// A number for what the shaders hold, as they are compiled: pipelines of others are no use.
+std::uint64_t vulkan_checksum(const std::vector<VulkanShader>& shaders);
 
 /// VkPhysicalDeviceProperties::vendorID of devices of that vendor; 0: unknown.
 std::uint32_t vulkan_vendor_id(std::string_view vendor);
+
+/// Its inverse; 0x10de: "NVIDIA". "": unknown.
+std::string_view vulkan_vendor(std::uint32_t id);
 
 /// Most bytes of shared memory, and most global buffers, that a kernel of the plan has.
 std::int64_t shared_memory_bytes(const plan::Plan& plan);

@@ -479,7 +479,6 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   check_fits(plan, device);
   const std::vector<VulkanShader> shaders = vulkan_shaders(plan);
   source.features = vulkan_features(plan, shaders);
-  source.program = vulkan_program(plan, shaders);
   for (auto& [file, text] : vulkan_device_files(plan, shaders)) files["device/" + file] = std::move(text);
   files["host/model.cpp"] = vulkan_model(source);
   return files;

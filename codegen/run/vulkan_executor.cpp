@@ -60,8 +60,10 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
   binding.check_indices(options.index_bounds);
   binding.check_rows(options.row_bounds);
   const std::vector<std::string> features = emit::vulkan_features(plan, code);
-  const std::string program = emit::vulkan_program(plan, code);
-  host::DeviceNeeds needs = {.program = program, .title = for_device.title, .vendor = 0};
+  // Every graph is called alike here, and the cache is kept to a size.
+  const std::uint64_t checksum = emit::vulkan_checksum(code);
+  const std::string program = fmt::format("{}-{:016x}", plan.name, checksum);
+  host::DeviceNeeds needs = {.program = program, .shaders = checksum, .title = for_device.title, .vendor = 0};
   needs.lanes = static_cast<std::uint32_t>(for_device.lanes);
   needs.shared_memory_bytes = static_cast<std::uint32_t>(emit::shared_memory_bytes(plan));
   needs.bindings = static_cast<std::uint32_t>(emit::bindings(plan) + 1);

@@ -149,12 +149,35 @@ class VulkanRows(Rows):
                                   capture_output=True, text=True, env=environment, check=True)
             self.assertEqual(done.stdout, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n")
             [file] = os.listdir(self.path("cache/openinfer"))
-            self.assertRegex(file, f"^{NAME}-[0-9a-f]{{16}}-[0-9a-f]{{32}}[.]vkcache$")
+            self.assertRegex(file, f"^{NAME}-[0-9a-f]{{4,}}-[0-9a-f]{{4,}}[.]vkcache$")
             whole = self.read(f"cache/openinfer/{file}")
             self.assertGreaterEqual(len(whole), 56)  # our head and the least that Vulkan's cache data has
             self.assertNotEqual(whole, hurt)  # written again
             hurt = whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:]
             self.write(f"cache/openinfer/{file}", hurt)
+
+    def test_pipelines_of_other_shaders_are_replaced(self):
+        """A project has one file, however often it is emitted anew: what its former shaders left there goes."""
+        environment, kernels = dict(os.environ, XDG_CACHE_HOME=self.path("anew")), os.path.join(self.project, "device", "kernels.cpp")
+        with open(kernels, encoding="utf-8") as file:
+            source = file.read()
+        contents = []
+        try:
+            for number in ("0x1", "0x2"):
+                with open(kernels, "w", encoding="utf-8") as file:
+                    file.write(re.sub(r"(shaders_checksum = )0x[0-9a-f]{16};", rf"\g<1>{number};", source))
+                subprocess.run(["cmake", "--build", os.path.join(self.project, "b")], capture_output=True, check=True)
+                for _ in range(2):
+                    subprocess.run([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1,2,3", "--generate", "3", "--ignore-eos"],
+                                   capture_output=True, env=environment, check=True)
+                    [name] = os.listdir(self.path("anew/openinfer"))
+                    contents.append(self.read(f"anew/openinfer/{name}"))
+        finally:
+            with open(kernels, "w", encoding="utf-8") as file:
+                file.write(source)
+            subprocess.run(["cmake", "--build", os.path.join(self.project, "b")], capture_output=True, check=True)
+        self.assertEqual([contents[i][24] for i in range(4)], [1, 1, 2, 2])  # whose pipelines these are
+        self.assertEqual(contents[0], contents[1])
 
     def test_pipelines_of_programs_of_one_name(self):
         """Each has a file of its own, which is there the next time."""

@@ -12,7 +12,8 @@ namespace {
 
 const DeviceNeeds& needs() {
   static const DeviceNeeds all = {
-      .program = "small-c2f4898e11c384f0",
+      .program = "small",
+      .shaders = shaders_checksum,
       .title = "lavapipe, Mesa's Vulkan driver for CPUs",
       .vendor = 0x10005,
       .lanes = 8,

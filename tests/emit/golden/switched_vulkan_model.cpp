@@ -17,7 +17,8 @@ const float shift[] = {1.0f, 20.0f, 300.0f};  // (3, 1)
 
 const DeviceNeeds& needs() {
   static const DeviceNeeds all = {
-      .program = "switched-8799b2d76b3f98fa",
+      .program = "switched",
+      .shaders = shaders_checksum,
       .title = "lavapipe, Mesa's Vulkan driver for CPUs",
       .vendor = 0x10005,
       .lanes = 8,

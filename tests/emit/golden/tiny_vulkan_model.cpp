@@ -16,7 +16,8 @@ const float frequencies_8_10000[] = {1.0f, 0.1f, 0.01f, 0.001f};  // (4,)
 
 const DeviceNeeds& needs() {
   static const DeviceNeeds all = {
-      .program = "tiny-2db8e9c0a48a55c1",
+      .program = "tiny",
+      .shaders = shaders_checksum,
       .title = "lavapipe, Mesa's Vulkan driver for CPUs",
       .vendor = 0x10005,
       .lanes = 8,

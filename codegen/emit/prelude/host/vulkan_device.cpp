@@ -65,7 +65,7 @@ void check(VkResult result, std::string_view function) {
 }
 
 VulkanDevice::VulkanDevice(const DeviceNeeds& needs, const DeviceOptions& options)
-    : program_(needs.program), memory_limit_bytes_(options.memory_limit_bytes) {
+    : program_(needs.program), shaders_(needs.shaders), memory_limit_bytes_(options.memory_limit_bytes) {
   try {
     make_instance(options.validate);
     choose(needs, options.name);

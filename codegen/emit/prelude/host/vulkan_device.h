@@ -20,7 +20,8 @@ namespace MODEL_NAME {
 
 /// What a device must have to run the kernels.
 struct DeviceNeeds {
-  std::string_view program;                // what its caches are called
+  std::string_view program;                // what its cache is called
+  std::uint64_t shaders = 0;               // of which the cache holds pipelines: other ones' are thrown away
   std::string_view title;                  // of the device that they were made for
   std::uint32_t vendor = 0;                // VkPhysicalDeviceProperties::vendorID; 0: any
   std::uint32_t lanes = 0;                 // of a subgroup; 0: any number
@@ -97,6 +98,7 @@ class VulkanDevice {
   const std::string& name() const { return name_; }
   const std::string& program() const { return program_; }
   const SubgroupSizes& subgroup_sizes() const { return subgroup_sizes_; }
+  std::uint64_t shaders() const { return shaders_; }
   /// Is the feature switched on?
   bool has(std::string_view feature) const;
   /// Nanoseconds of one tick of a timestamp; 0: the queue has none.
@@ -135,6 +137,7 @@ class VulkanDevice {
   VkFence fence_ = VK_NULL_HANDLE;
   std::string name_, program_;
   std::vector<std::string> features_;  // switched on
+  std::uint64_t shaders_ = 0;
   SubgroupSizes subgroup_sizes_ = {};
   bool memory_budget_ = false;      // does the driver say what is left?
   std::uint32_t buffer_types_ = 0;  // memory types that buffers can lie in

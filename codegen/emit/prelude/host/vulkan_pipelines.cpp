@@ -16,8 +16,10 @@ namespace {
 
 /// In front of what the driver gave: a file that is cut or hurt must not reach it.
 struct FileHead {
-  char magic[8] = {'v', 'k', 'c', 'a', 'c', 'h', 'e', '1'};
+  char magic[8] = {'v', 'k', 'c', 'a', 'c', 'h', 'e', '2'};
   std::uint64_t size_bytes = 0, checksum = 0;  // of what follows; FNV-1a
+  std::uint64_t shaders = 0;                   // DeviceNeeds::shaders
+  std::uint8_t driver[VK_UUID_SIZE] = {};      // pipelineCacheUUID
 };
 
 std::uint64_t checksum(std::span<const char> bytes) {
@@ -35,34 +37,40 @@ std::string cache_folder() {
   return base.empty() ? "" : base + "/openinfer";
 }
 
-/// One file for each program and each version of a driver.
+/// One file for each program and device: what other shaders or another driver left in it is replaced.
 std::string cache_file(const VulkanDevice& device) {
-  std::string name = cache_folder();
-  if (name.empty()) return "";
-  name += "/" + device.program() + "-";
-  for (const std::uint8_t byte : device.properties().pipelineCacheUUID) {
-    char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", byte);
-    name += hex;
-  }
-  return name + ".vkcache";
+  const std::string folder = cache_folder();
+  const VkPhysicalDeviceProperties& properties = device.properties();
+  char on[32];
+  std::snprintf(on, sizeof on, "-%04x-%04x", properties.vendorID, properties.deviceID);
+  return folder.empty() ? "" : folder + "/" + device.program() + on + ".vkcache";
 }
 
-std::vector<char> read_cache(const std::string& path) {
+/// Of what this device would keep now.
+FileHead head_of(const VulkanDevice& device, std::span<const char> bytes) {
+  FileHead head;
+  head.size_bytes = bytes.size();
+  head.checksum = checksum(bytes);
+  head.shaders = device.shaders();
+  std::memcpy(head.driver, device.properties().pipelineCacheUUID, sizeof head.driver);
+  return head;
+}
+
+std::vector<char> read_cache(const VulkanDevice& device) {
+  const std::string path = cache_file(device);
   std::ifstream in(path, std::ios::binary);
   ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // who makes room there removes what was used longest ago
-  FileHead head, wanted;
+  FileHead head;
   if (!in.read(reinterpret_cast<char*>(&head), sizeof head)) return {};
   const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  const bool whole = std::memcmp(head.magic, wanted.magic, sizeof head.magic) == 0 && bytes.size() == head.size_bytes &&
-                     checksum(bytes) == head.checksum;
-  return whole ? bytes : std::vector<char>();
+  const FileHead wanted = head_of(device, bytes);
+  return std::memcmp(&head, &wanted, sizeof head) == 0 ? bytes : std::vector<char>();
 }
 
 }  // namespace
 
 Pipelines::Pipelines(VulkanDevice& device) : device_(device) {
-  const std::vector<char> kept = read_cache(cache_file(device));
+  const std::vector<char> kept = read_cache(device);
   loaded_bytes_ = kept.size();
   const VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                           .initialDataSize = kept.size(),
@@ -87,9 +95,7 @@ void Pipelines::keep() const {
   std::vector<char> bytes(size);
   if (vkGetPipelineCacheData(device_.handle(), cache_, &size, bytes.data()) != VK_SUCCESS) return;
   bytes.resize(size);
-  FileHead head;
-  head.size_bytes = size;
-  head.checksum = checksum(bytes);
+  const FileHead head = head_of(device_, bytes);
   const std::string folder = cache_folder(), part = path + "." + std::to_string(::getpid());
   ::mkdir(folder.substr(0, folder.rfind('/')).c_str(), 0700);
   ::mkdir(folder.c_str(), 0700);
