@@ -12,8 +12,7 @@
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/usage.h"
 #include "codegen/devices/devices.h"
-#include "codegen/emit/matrix_units.h"
-#include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "codegen/plan/budget.h"
 #include "codegen/plan/entry_points.h"
 #include "lib/base/fail.h"
@@ -54,11 +53,10 @@ void run_cost(const CostOptions& options) {
       model, {.file = options.graph, .kv_dtype = kv_dtype, .usual_kv_dtype = options.numerics == "fast" ? f16 : f32});
   const Graph graph = openinfer::run_passes(plan::over(chosen.graph, model), compilation_passes(), {}).graph;
   const Numerics numerics = numerics_from_name(options.numerics);
-  plan::PlanOptions how = {.name = "cost",
+  const plan::PlanOptions how = {.name = "cost",
                            .target = emit::target_of(device, numerics),
                            .numerics = numerics,
                            .entries = plan::entry_points(graph, {options.max_context, options.batch, true}, "cost")};
-  if (numerics == Numerics::fast) how.target.mma = emit::matrix_units(device).shape;  // of GPUs: f16
   const plan::Plan plan = plan::lower_within(graph, how, options.memory_budget);
   const plan::Peaks peaks = peaks_of(device, options.peaks);
   const CostReport report = {options.model, chosen.origin, options.numerics,

@@ -13,7 +13,7 @@
 #include "codegen/cli/output_file.h"
 #include "codegen/cli/standard_output.h"
 #include "codegen/devices/devices.h"
-#include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "formats/opnf/writer.h"
 #include "lib/base/fail.h"
 #include "lib/package/package.h"

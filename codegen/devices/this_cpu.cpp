@@ -131,16 +131,10 @@ SourcedDevice describe_cpu(const CpuFacts& facts) {
   device.dot4 = dot4_of(facts, level.base);
   device.dot4_accelerated = device.dot4 != Dot4::none;
   device.bf16_dot = has_bf16_dot(facts);
-  device.f16_arithmetic = all_of(facts, {"avx512fp16"}) || all_of(facts, {"fp16"});
   if (all_of(facts, {"amx-int8"})) device.mma.push_back({16, 16, 64, DType::i8, DType::i32});
   if (all_of(facts, {"amx-bf16"})) device.mma.push_back({16, 16, 32, DType::bf16, DType::f32});
-  device.threads = facts.threads;
-  device.l1d_bytes = facts.l1d_bytes, device.l2_bytes = facts.l2_bytes, device.l3_bytes = facts.l3_bytes;
-  for (const auto field : {"isa", "compiler_flags", "dot4", "dot4_accelerated", "f16_arithmetic", "bf16_dot", "mma"})
+  for (const auto field : {"isa", "compiler_flags", "dot4", "dot4_accelerated", "bf16_dot", "mma"})
     described.sources[field] = facts.machine == "x86_64" ? "detected: cpuid" : "detected: AT_HWCAP";
-  described.sources["threads"] = "detected: sched_getaffinity";
-  for (const auto field : {"l1d_bytes", "l2_bytes", "l3_bytes"})
-    described.sources[field] = "detected: /sys/devices/system/cpu/cpu0/cache";
   for (const auto field : {"read_gb_per_s", "f32_gflop_per_s", "bf16_gflop_per_s", "int8_gop_per_s"})
     described.sources[field] = "unknown until this machine is tuned";
   return described;

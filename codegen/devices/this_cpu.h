@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +30,6 @@ struct CpuFacts {
   std::string machine;  // "x86_64" or "aarch64"
   std::string vendor, title;
   std::vector<std::string> isa;
-  std::int64_t threads = 0;
-  std::optional<std::int64_t> l1d_bytes, l2_bytes, l3_bytes;
 };
 
 /// Asks the system for the tile registers of AMX, which Linux gives to programs that have asked: once for all threads,

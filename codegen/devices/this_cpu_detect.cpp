@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only the machine itself can say: CPUID and XCR0 or the kernel's hardware capabilities, caches, threads.
+// What only the machine itself can say: CPUID and XCR0 or the kernel's hardware capabilities.
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -9,9 +8,6 @@
 #include "codegen/devices/this_cpu.h"
 #include "lib/base/fail.h"
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
 #if defined(__linux__) && defined(__x86_64__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,41 +22,6 @@
 
 namespace openinfer {
 namespace {
-
-#if defined(__linux__)
-std::string first_line(const std::string& path) {
-  std::string line;
-  std::ifstream file(path);
-  std::getline(file, line);
-  return line;
-}
-
-/// "48K" or "32M" as the kernel writes sizes.
-std::optional<std::int64_t> size_of(const std::string& text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc()) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  return unit == "K" ? value << 10 : unit == "M" ? value << 20 : value;
-}
-
-std::optional<std::int64_t> cache_bytes(const char* level) {
-  for (int index = 0; index < 8; ++index) {
-    const std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
-    if (first_line(folder + "level") == level && first_line(folder + "type") != "Instruction")
-      return size_of(first_line(folder + "size"));
-  }
-  return std::nullopt;
-}
-
-void add_machine(CpuFacts& facts) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) facts.threads = CPU_COUNT(&allowed);
-  if (facts.threads == 0) fail(ErrorCode::device_error, "[device] this-cpu: sched_getaffinity names no processor");
-  facts.l1d_bytes = cache_bytes("1"), facts.l2_bytes = cache_bytes("2"), facts.l3_bytes = cache_bytes("3");
-}
-#endif
 
 #if defined(__linux__) && defined(__x86_64__)
 std::array<std::uint32_t, 4> cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
@@ -115,11 +76,11 @@ CpuFacts detect() {
   const auto zero = cpuid(0, 0);
   const std::string id = characters({zero[1], zero[3], zero[2]});
   const std::string vendor = id == "GenuineIntel" ? "Intel" : id == "AuthenticAMD" ? "AMD" : id;
-  return {"x86_64", vendor, brand(), x86_isa(registers), 0, {}, {}, {}};
+  return {"x86_64", vendor, brand(), x86_isa(registers)};
 }
 #elif defined(__linux__) && defined(__aarch64__)
 CpuFacts detect() {
-  return {"aarch64", "Arm", "64-bit Arm", arm_isa(getauxval(AT_HWCAP), getauxval(AT_HWCAP2)), 0, {}, {}, {}};
+  return {"aarch64", "Arm", "64-bit Arm", arm_isa(getauxval(AT_HWCAP), getauxval(AT_HWCAP2))};
 }
 #endif
 
@@ -138,9 +99,7 @@ void ask_for_tiles() {
 
 CpuFacts detect_cpu() {
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
-  CpuFacts facts = detect();
-  add_machine(facts);
-  return facts;
+  return detect();
 #else
   fail(ErrorCode::unsupported,
        "[device] this-cpu is detected on Linux (x86-64 and 64-bit Arm) only; name a row of `openinfer devices`, "

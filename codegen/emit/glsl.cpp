@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <set>
 
+#include "codegen/emit/glsl_reserved.h"
 #include "codegen/emit/lane_renderer.h"
 #include "lib/base/fail.h"
 
@@ -20,51 +22,10 @@ using kir::Node;
 using kir::Op;
 using kir::Type;
 
-constexpr auto kGlslReserved = std::to_array<std::string_view>(
-    {// what shaders call their own
-     "each", "group", "subgroup", "lane", "thread", "n_groups", "main", "Params", "Starts",
-     // keywords of GLSL 4.60 and what it reserves for later
-     "active", "asm", "atomic_uint", "attribute", "bool", "break", "buffer", "case", "cast", "centroid", "class",
-     "coherent", "common", "const", "continue", "default", "discard", "do", "double", "else", "enum", "extern",
-     "external", "false", "filter", "fixed", "flat", "float", "for", "goto", "half", "highp", "if", "in", "inline",
-     "inout", "input", "int", "interface", "invariant", "isubpassInput", "isubpassInputMS", "layout", "long", "lowp",
-     "mediump", "namespace", "noinline", "noperspective", "out", "output", "packed", "partition", "patch", "precise",
-     "precision", "public", "readonly", "resource", "restrict", "return", "sample", "sampler", "samplerShadow",
-     "shared", "short", "sizeof", "smooth", "static", "struct", "subpassInput", "subpassInputMS", "subroutine",
-     "superp", "switch", "template", "texture", "this", "true", "typedef", "uint", "uniform", "union", "unsigned",
-     "using", "usubpassInput", "usubpassInputMS", "varying", "void", "volatile", "while", "writeonly", "barrier",
-     "vec2", "vec3", "vec4", "bvec2", "bvec3", "bvec4", "dvec2", "dvec3", "dvec4", "fvec2", "fvec3", "fvec4", "hvec2",
-     "hvec3", "hvec4", "ivec2", "ivec3", "ivec4", "uvec2", "uvec3", "uvec4", "mat2", "mat3", "mat4", "mat2x2", "mat2x3",
-     "mat2x4", "mat3x2", "mat3x3", "mat3x4", "mat4x2", "mat4x3", "mat4x4", "dmat2", "dmat3", "dmat4", "dmat2x2",
-     "dmat2x3", "dmat2x4", "dmat3x2", "dmat3x3", "dmat3x4", "dmat4x2", "dmat4x3", "dmat4x4", "sampler1D", "sampler2D",
-     "sampler3D", "sampler2DRect", "samplerCube", "samplerBuffer", "sampler1DArray", "sampler2DArray",
-     "samplerCubeArray", "sampler2DMS", "sampler2DMSArray", "isampler1D", "isampler2D", "isampler3D", "isampler2DRect",
-     "isamplerCube", "isamplerBuffer", "isampler1DArray", "isampler2DArray", "isamplerCubeArray", "isampler2DMS",
-     "isampler2DMSArray", "usampler1D", "usampler2D", "usampler3D", "usampler2DRect", "usamplerCube", "usamplerBuffer",
-     "usampler1DArray", "usampler2DArray", "usamplerCubeArray", "usampler2DMS", "usampler2DMSArray", "texture1D",
-     "texture2D", "texture3D", "texture2DRect", "textureCube", "textureBuffer", "texture1DArray", "texture2DArray",
-     "textureCubeArray", "texture2DMS", "texture2DMSArray", "itexture1D", "itexture2D", "itexture3D", "itexture2DRect",
-     "itextureCube", "itextureBuffer", "itexture1DArray", "itexture2DArray", "itextureCubeArray", "itexture2DMS",
-     "itexture2DMSArray", "utexture1D", "utexture2D", "utexture3D", "utexture2DRect", "utextureCube", "utextureBuffer",
-     "utexture1DArray", "utexture2DArray", "utextureCubeArray", "utexture2DMS", "utexture2DMSArray", "image1D",
-     "image2D", "image3D", "image2DRect", "imageCube", "imageBuffer", "image1DArray", "image2DArray", "imageCubeArray",
-     "image2DMS", "image2DMSArray", "iimage1D", "iimage2D", "iimage3D", "iimage2DRect", "iimageCube", "iimageBuffer",
-     "iimage1DArray", "iimage2DArray", "iimageCubeArray", "iimage2DMS", "iimage2DMSArray", "uimage1D", "uimage2D",
-     "uimage3D", "uimage2DRect", "uimageCube", "uimageBuffer", "uimage1DArray", "uimage2DArray", "uimageCubeArray",
-     "uimage2DMS", "uimage2DMSArray", "sampler1DShadow", "sampler2DShadow", "sampler2DRectShadow", "samplerCubeShadow",
-     "sampler1DArrayShadow", "sampler2DArrayShadow", "samplerCubeArrayShadow", "sampler3DRect",
-     // what renderers call
-     "abs", "max", "min", "floor", "fma", "sqrt", "round", "roundEven", "mix", "bitfieldExtract", "intBitsToFloat",
-     "uintBitsToFloat", "floatBitsToInt", "floatBitsToUint", "packFloat2x16", "narrow_f16", "narrow_bf16",
-     "widen_bf16"});
-
 /// Functions of the language that a kernel may have its own of: glslang does not let them be hidden.
 constexpr std::array<std::string_view, 17> kBuiltins = {"abs",   "ceil", "cos",  "exp",  "exp2", "floor",
                                                         "fma",   "log",  "log2", "max",  "min",  "pow",
                                                         "round", "sign", "sin",  "sqrt", "tanh"};
-
-/// Numbers in the push constants that every Vulkan device has.
-constexpr std::size_t kPushConstants = 128 / sizeof(std::int32_t);
 
 /// What no temporary may be called: also the push constants.
 class Reserved {
@@ -90,6 +51,8 @@ class GlslRenderer final : public LaneRenderer {
     for (const std::string& extension : extensions_) head += fmt::format("#extension {} : require\n", extension);
     head += "\n";
     for (const std::string& part : prelude_) head += prelude(part);
+    for (const auto& [type, operations] : shared_lanes_) head += shared_lanes(type, operations);
+    if (sums_in_shared_) head += prelude("lane_sums_shared");
     return head + (prelude_.empty() ? "" : "\n") + body;
   }
 
@@ -184,7 +147,9 @@ class GlslRenderer final : public LaneRenderer {
   // --- values ---
 
   Text convert(Id id) override {
-    const std::string narrow = narrow_load(id);
+    const Node& from = node(node(id).args[0]);
+    const bool words = from.op == Op::load && glsl_in_words(k_, buffer(from));
+    const std::string narrow = words ? "" : narrow_load(id);
     return {fmt::format("{}({})", type_name(node(id).type), narrow.empty() ? text(node(id).args[0]) : narrow)};
   }
   Text bitcast(Id id) override {
@@ -218,6 +183,7 @@ class GlslRenderer final : public LaneRenderer {
   }
   Text lane_operation(Id id) override {
     const Node& n = node(id);
+    if (!(n.op == Op::lane_get ? k_.target.lane_broadcast : k_.target.lane_arithmetic)) return by_shared_memory(n);
     if (n.type.kind == Kind::i64 || n.type.kind == Kind::u64) extension("EXT_shader_subgroup_extended_types_int64");
     extension(n.op == Op::lane_get ? "KHR_shader_subgroup_ballot" : "KHR_shader_subgroup_arithmetic");
     if (n.op == Op::lane_get)
@@ -228,6 +194,96 @@ class GlslRenderer final : public LaneRenderer {
                                   : n.op == Op::lane_max ? "subgroupMax"
                                                          : "subgroupMin";
     return call(name, {value(n.args[0])});
+  }
+
+  /// Of devices whose subgroups cannot: every lane writes, then reads what it wants of the others.
+  Text by_shared_memory(const Node& n) {
+    extension("KHR_shader_subgroup_basic");
+    std::set<std::string>& operations = shared_lanes_[type_name(n.type)];
+    if (n.op == Op::lane_sums) {
+      sums_in_shared_ = true;
+      operations.insert("sum");
+      return call("lane_sums", {value(n.args[0]), value(n.args[1]), value(n.args[2]), value(n.args[3])});
+    }
+    const std::string operation(kir::info(n.op).name.substr(std::string_view("lane_").size()));
+    operations.insert(operation);
+    if (n.op == Op::lane_get) return call("lanes_get", {value(n.args[0]), {text(n.args[1])}});
+    return call("lanes_" + operation, {value(n.args[0])});
+  }
+  std::string shared_lanes(const std::string& type, const std::set<std::string>& operations) const {
+    const kir::Target& t = k_.target;
+    const std::string memory = "lanes_" + type;
+    const std::string own = fmt::format("int(gl_SubgroupID) * {}", t.lanes);
+    std::string text = fmt::format("shared {} {}[{}];  // one for each lane\n", type, memory, t.lanes * t.subgroups);
+    for (const std::string& operation : operations) {
+      const bool get = operation == "get";
+      text += fmt::format("{0} lanes_{1}({0} x{2}) {{\n  const int first = {3};\n  subgroupBarrier();\n", type,
+                          operation, get ? ", int from" : "", own);
+      text += fmt::format("  {}[first + int(gl_SubgroupInvocationID)] = x;\n  subgroupBarrier();\n", memory);
+      const std::string next = fmt::format("{}[first + i]", memory);
+      const std::string with = operation == "sum" ? "x + " + next : fmt::format("{}(x, {})", operation, next);
+      text += get ? fmt::format("  return {}[first + from];\n}}\n", memory)
+                  : fmt::format("  x = {}[first];\n  for (int i = 1; i < {}; ++i) x = {};\n  return x;\n}}\n", memory,
+                                t.lanes, with);
+    }
+    return text;
+  }
+
+  // --- memory in words of 32 bits: of devices whose buffers have no narrower elements ---
+
+  /// Number of the accessed element or field among those of its size, from the buffer's first byte; `further` places
+  /// on.
+  std::string place_in_words(const Node& n, int further) {
+    const kir::Buffer& b = buffer(n);
+    Text at = value(n.args[0]);
+    if (!b.by_address) at = binary("+", 3, at, {b.name + "_start"});
+    if (n.field < 0) return further == 0 ? at.text : binary("+", 3, at, {std::to_string(further)}).text;
+    const kir::Record& record = k_.records[static_cast<std::size_t>(b.record)];
+    const int bytes = kir::info(stored_kind(n)).bytes;
+    int offset = further * bytes;
+    for (int f = 0; f < n.field; ++f) {
+      const kir::Record::Field& before = record.fields[static_cast<std::size_t>(f)];
+      offset += kir::info(before.kind).bytes * before.count;
+    }
+    std::string text = fmt::format("uint({}) * {}u + {}u", at.text, record.size_bytes() / bytes, offset / bytes);
+    if (record.fields[static_cast<std::size_t>(n.field)].count > 1)
+      text += fmt::format(" + uint({})", this->text(n.args[1]));
+    return text;
+  }
+  std::string bits(const Node& n, int further = 0) {
+    const std::string words = buffer(n).name + (buffer(n).by_address ? ".at" : ""), at = place_in_words(n, further);
+    const int bytes = kir::info(stored_kind(n)).bytes;
+    if (bytes == 4) return fmt::format("{}[{}]", words, at);
+    if (bytes > 4) openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: 64 bits beside narrow elements", k_.name);
+    return fmt::format("{}({}, {})", use(bytes == 1 ? "byte_at" : "half_at"), words, at);
+  }
+  Text load_from_words(const Node& n) {
+    const Kind stored = stored_kind(n);
+    if (n.type.kind == Kind::i8x4 && stored != Kind::i8x4) {
+      std::vector<Text> bytes;
+      for (int j = 0; j < 4; ++j) bytes.push_back({fmt::format("int({})", bits(n, j))});
+      return call(use("pack_i8x4"), bytes);
+    }
+    const std::string word = bits(n);
+    if (stored == Kind::f16) return {fmt::format("unpackHalf2x16({}).x", word)};
+    if (stored == Kind::bf16) return {fmt::format("{}({})", use("widen_bf16"), word)};
+    if (stored == Kind::b1) return {fmt::format("{} != 0u", word), 6};
+    if (stored == Kind::f32) return {fmt::format("uintBitsToFloat({})", word)};
+    if (stored == Kind::i8 || stored == Kind::i16)
+      return {fmt::format("bitfieldExtract(int({}), 0, {})", word, 8 * kir::info(stored).bytes)};
+    return {stored == Kind::i32 || stored == Kind::i8x4 ? fmt::format("int({})", word) : word};
+  }
+  std::string assignment(const Node& n) override {
+    if (!glsl_in_words(k_, buffer(n))) return LaneRenderer::assignment(n);
+    const Kind stored = stored_kind(n);
+    const std::string now = text(n.args.back());
+    const int bytes = kir::info(stored).bytes;
+    if (bytes == 4) return fmt::format("{} = {}({});", bits(n), stored == Kind::f32 ? "floatBitsToUint" : "uint", now);
+    std::string narrow = fmt::format("uint({})", now);
+    if (stored == Kind::f16) narrow = fmt::format("packHalf2x16(vec2({}({}), 0.0))", use("narrow_f16"), now);
+    if (stored == Kind::bf16) narrow = fmt::format("{}({})", use("narrow_bf16"), now);
+    return fmt::format("{}({}, {}, {});", use(bytes == 1 ? "store_byte" : "store_half"), buffer(n).name,
+                       place_in_words(n, 0), narrow);
   }
 
   // --- memory ---
@@ -244,6 +300,7 @@ class GlslRenderer final : public LaneRenderer {
     return kind == stored ? place : fmt::format("{}({})", type_name({kind, {}}), place);
   }
   Text load(Id id) override {
+    if (glsl_in_words(k_, buffer(node(id)))) return load_from_words(node(id));
     Text t = LaneRenderer::load(id);
     if (stored_kind(node(id)) == Kind::b1) t.precedence = 6;
     return t;
@@ -305,6 +362,10 @@ class GlslRenderer final : public LaneRenderer {
   void records() override {
     for (const kir::Record& r : k_.records) {
       check_packed(r);
+      const auto number = &r - k_.records.data();
+      if (std::none_of(k_.buffers.begin(), k_.buffers.end(),
+                       [&](const kir::Buffer& b) { return b.record == number && !glsl_in_words(k_, b); }))
+        continue;
       open(fmt::format("struct {} {{  // {} bytes", r.name, r.size_bytes()));
       for (const kir::Record::Field& f : r.fields)
         line(f.count == 1 ? fmt::format("{} {};", memory_type(f.kind), f.name)
@@ -331,8 +392,10 @@ class GlslRenderer final : public LaneRenderer {
     int binding = 0;
     std::size_t pushed = 0;
     for (const kir::Buffer& b : k_.buffers) {
-      const std::string type =
-          b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name : memory_type(b.kind);
+      const bool words = glsl_in_words(k_, b);
+      const std::string type = words           ? "uint"
+                               : b.record >= 0 ? k_.records[static_cast<std::size_t>(b.record)].name
+                                               : memory_type(b.kind);
       const std::string comment = b.comment.empty() ? "" : "  // " + b.comment;
       if (b.space == kir::Space::shared) {
         if (b.kind == Kind::f16) extension("EXT_shader_explicit_arithmetic_types_float16");
@@ -340,9 +403,14 @@ class GlslRenderer final : public LaneRenderer {
         continue;
       }
       const std::string_view access = b.access == kir::Access::read    ? "readonly"
-                                      : b.access == kir::Access::write ? "restrict writeonly"
+                                      : b.access == kir::Access::write ? (words ? "restrict" : "restrict writeonly")
                                                                        : "restrict coherent";
       has_coherent_ = has_coherent_ || b.access == kir::Access::read_write;
+      if (b.by_address && words)
+        openinfer::fail(ErrorCode::unsupported,
+                        "[emit] kernel {}: {} is reached by its address, which need not be that of a word, and the "
+                        "device has no storage of its elements' size",
+                        k_.name, b.name);
       if (b.by_address) {
         extension("EXT_buffer_reference");
         line(fmt::format(
@@ -358,10 +426,11 @@ class GlslRenderer final : public LaneRenderer {
       ++pushed;
     }
     if (!starts.empty()) starts += ";";
-    if (pushed > kPushConstants)
+    const auto most = static_cast<std::size_t>(k_.target.push_constant_bytes) / sizeof(std::int32_t);
+    if (pushed > most)
       openinfer::fail(ErrorCode::unsupported,
                       "[emit] kernel {}: {} buffers by number and {} by address, which take {} numbers, at most {}",
-                      k_.name, binding, (pushed - static_cast<std::size_t>(binding)) / 2, pushed, kPushConstants);
+                      k_.name, binding, (pushed - static_cast<std::size_t>(binding)) / 2, pushed, most);
     for (const std::string& p : k_.params) params += fmt::format(" int {};", p);
     line(fmt::format("layout(std430, binding = {}) readonly buffer Params {{ {} }};", binding, params));
     if (pushed > 0) line(fmt::format("layout(push_constant) uniform Starts {{{}{} }};", addresses, starts));
@@ -390,12 +459,25 @@ class GlslRenderer final : public LaneRenderer {
   }
 
   mutable std::set<std::string> extensions_;
+  std::map<std::string, std::set<std::string>> shared_lanes_;  // type -> operations between lanes
+  bool sums_in_shared_ = false;
   std::set<std::string> prelude_;
   std::size_t body_at_ = 0;
   bool has_coherent_ = false;
 };
 
 }  // namespace
+
+bool glsl_in_words(const kir::Kernel& kernel, const kir::Buffer& b) {
+  const auto narrow = [&](Kind kind) {
+    const int bytes = kir::info(kind).bytes;
+    return (bytes == 1 && !kernel.target.storage_8bit) || (bytes == 2 && !kernel.target.storage_16bit);
+  };
+  if (b.space == kir::Space::shared) return false;
+  if (b.record < 0) return narrow(b.kind);
+  const auto& fields = kernel.records[static_cast<std::size_t>(b.record)].fields;
+  return std::any_of(fields.begin(), fields.end(), [&](const kir::Record::Field& f) { return narrow(f.kind); });
+}
 
 std::string render_glsl(const kir::Kernel& kernel) {
   kir::Kernel given = kernel;

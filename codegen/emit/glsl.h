@@ -13,4 +13,9 @@ namespace openinfer::emit {
 /// than push constants have room for, where an address takes the place of two starts.
 std::string render_glsl(const kir::Kernel& kernel);
 
+/// Is that buffer of the kernel an array of words of 32 bits in its shader, which elements are taken out of? It is
+/// where they, or fields of them, are narrower than what the target has storage of. Who writes an element reads the
+/// word too.
+bool glsl_in_words(const kir::Kernel& kernel, const kir::Buffer& buffer);
+
 }  // namespace openinfer::emit

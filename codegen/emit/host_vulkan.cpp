@@ -55,8 +55,11 @@ VulkanShader vulkan_shader(const kir::Kernel& kernel) {
   VulkanShader shader = {.glsl = render_glsl(kernel), .spirv = {}, .access = {}};
   shader.spirv = compile::compile_glsl(kernel.name, shader.glsl);
   for (const kir::Buffer& b : kernel.buffers)
-    if (b.space == kir::Space::global)
-      shader.access += (b.by_address ? "RWB" : "rwb")[static_cast<std::size_t>(b.access)];
+    if (b.space == kir::Space::global) {
+      const bool reads_too = b.access == kir::Access::write && glsl_in_words(kernel, b);
+      const kir::Access access = reads_too ? kir::Access::read_write : b.access;
+      shader.access += (b.by_address ? "RWB" : "rwb")[static_cast<std::size_t>(access)];
+    }
   return shader;
 }
 
@@ -197,6 +200,9 @@ std::int64_t shared_memory_bytes(const plan::Plan& plan) {
     for (const kir::Buffer& b : k.code.buffers)
       if (b.space == kir::Space::shared)
         sum += static_cast<std::int64_t>(b.count) * std::max(4, kir::info(b.kind).bytes);
+    const kir::Target& target = k.code.target;
+    if (!target.lane_arithmetic || !target.lane_broadcast)  // what lanes hand to each other, of a type or two
+      sum += std::int64_t{2} * 8 * target.lanes * target.subgroups;
     most = std::max(most, sum);
   }
   return most;
@@ -211,7 +217,29 @@ std::int64_t bindings(const plan::Plan& plan) {
   return most;
 }
 
+void check_features(const std::vector<std::string>& features, const Device& device) {
+  const std::array<std::pair<std::string_view, bool>, 8> has = {
+      {{"storageBuffer8BitAccess", device.storage_8bit},
+       {"storageBuffer16BitAccess", device.storage_16bit},
+       {"shaderInt8", device.int8_arithmetic},
+       {"shaderFloat16", device.f16_arithmetic},
+       {"subgroupArithmetic", device.has(SubgroupOp::arithmetic)},
+       {"subgroupBallot", device.has(SubgroupOp::ballot)},
+       {"shaderIntegerDotProduct", device.dot4 != Dot4::none},
+       {"bufferDeviceAddress", device.buffer_device_address}}};
+  for (const auto& [feature, there] : has)
+    if (!there && std::find(features.begin(), features.end(), feature) != features.end())
+      fail(ErrorCode::unsupported, "[emit] kernels need {}, which {} lacks", feature, device.name);
+}
+
 void check_fits(const plan::Plan& plan, const Device& device) {
+  if (!device.subgroup_size_control && device.subgroup_size_min != device.subgroup_size_max)
+    fail(ErrorCode::unsupported,
+         "[emit] {} chooses between subgroups of {} and of {} lanes by itself, and kernels are built for {}",
+         device.name, device.subgroup_size_min, device.subgroup_size_max, device.lanes);
+  if (const std::int64_t shared = shared_memory_bytes(plan); shared > device.shared_memory_bytes)
+    fail(ErrorCode::unsupported, "[emit] a kernel takes {} bytes of shared memory; a workgroup of {} has {}", shared,
+         device.name, device.shared_memory_bytes);
   for (const plan::Buffer& b : plan.buffers) {
     const std::int64_t bytes = b.max_bytes;
     const bool opened_smaller = b.role == Role::state || b.role == Role::input || b.role == Role::output;

@@ -39,7 +39,11 @@ std::string_view vulkan_vendor(std::uint32_t id);
 std::int64_t shared_memory_bytes(const plan::Plan& plan);
 std::int64_t bindings(const plan::Plan& plan);
 
-/// Errors: unsupported where a buffer of the plan is larger than the device's maxStorageBufferRange for any sizes, and
+/// Errors: unsupported for a feature that the device's row lacks.
+void check_features(const std::vector<std::string>& features, const Device& device);
+
+/// Errors: unsupported where the device does not have the subgroups or the shared memory of the plan's kernels; where a
+/// buffer of the plan is larger than the device's maxStorageBufferRange for any sizes, and
 /// kernels cannot have its address; where kernels would have to count beyond 2^31.
 void check_fits(const plan::Plan& plan, const Device& device);
 

@@ -97,12 +97,16 @@ void LaneRenderer::declare_variable(Id id) {
   line(fmt::format("for (int each = 0; each < {}; ++each) {}[each] = {};", v.count, variable(n), start));
 }
 
+std::string LaneRenderer::assignment(const Node& n) {
+  const std::string now = narrowed(value(n.args.back()), node(n.args.back()).type.kind, stored_kind(n));
+  return fmt::format("{} = {};", place(n), now);
+}
+
 void LaneRenderer::store(Id id) {
   const Node& n = node(id);
   Rate rate = Rate::group;
   for (std::size_t i = 0; i + 1 < n.args.size(); ++i) rate = std::max(rate, node(n.args[i]).type.rate);
-  const std::string now = narrowed(value(n.args.back()), node(n.args.back()).type.kind, stored_kind(n));
-  const std::string text = fmt::format("{} = {};", place(n), now);
+  const std::string text = assignment(n);
   if (rate == Rate::lane || k_.target.lanes * k_.target.subgroups == 1) return line(text);
   const bool once = rate == Rate::group && flow_ == Rate::group;
   line(fmt::format("if ({} == 0) {}", (once ? thread() : lane()).text, text));

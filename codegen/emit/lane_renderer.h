@@ -23,6 +23,8 @@ class LaneRenderer : public Renderer {
   std::string narrow_load(kir::Id conversion);
   /// The value as it is stored: "float16_t(v)".
   virtual std::string narrowed(const Text& value, kir::Kind from, kir::Kind stored) = 0;
+  /// "y[i] = float16_t(v);"
+  virtual std::string assignment(const kir::Node& store);
   /// Four int8 from that place on as one i8x4.
   virtual std::string packed(const kir::Node& load) = 0;
   /// The type of a temporary or variable with what the language puts in front: "precise float".

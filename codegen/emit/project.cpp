@@ -16,7 +16,6 @@
 #include "codegen/emit/host_cpp.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_vulkan.h"
-#include "codegen/emit/matrix_units.h"
 #include "codegen/plan/print.h"
 #include "codegen/plan/tail.h"
 #include "formats/opnf/reader.h"
@@ -405,24 +404,6 @@ std::string name_for(const Model& model) {
   return is_taken(name) ? "emitted_" + name : name;
 }
 
-kir::Target target_of(const Device& device, Numerics numerics) {
-  const bool cpu = device.api == Api::cpu;
-  const bool units = cpu && numerics != Numerics::strict;
-  return {.lanes = device.lanes,
-          .subgroups = cpu ? 1 : device.subgroups,
-          .dot4 = device.dot4,
-          .bf16_dot = cpu && device.bf16_dot,
-          .exact_division = device.api != Api::vulkan,
-          .exact_fma = device.api != Api::vulkan,
-          .fast_fma = cpu && (device.has_isa("fma") || device.has_isa("asimd")),
-          .panels = cpu,
-          .core_cache = cpu,
-          .most_bound_bytes = device.max_storage_buffer_range_bytes,
-          .addresses = device.api == Api::vulkan && device.buffer_device_address,
-          .tuned = device.tuned,
-          .mma = units ? matrix_units(device).shape : std::nullopt};
-}
-
 std::string emission(const plan::Plan& plan, const Model& model, const Device& device) {
   return fmt::format("{:016x}",
                      opnf::xxh64(fmt::format("{:x} {}\n{}", model.fingerprint(), device.name, to_text(plan))));
@@ -479,6 +460,7 @@ Files project_files(const plan::Plan& plan, const Model& model, const Device& de
   check_fits(plan, device);
   const std::vector<VulkanShader> shaders = vulkan_shaders(plan);
   source.features = vulkan_features(plan, shaders);
+  check_features(source.features, device);
   for (auto& [file, text] : vulkan_device_files(plan, shaders)) files["device/" + file] = std::move(text);
   files["host/model.cpp"] = vulkan_model(source);
   return files;

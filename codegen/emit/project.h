@@ -22,9 +22,6 @@ using Files = std::map<std::string, std::string>;
 /// What a project is called that was given no name: as the package's file, as an identifier that is not taken.
 std::string name_for(const Model& model);
 
-/// What kernels are built for; with matrix units of CPUs where numerics round to what they multiply.
-kir::Target target_of(const Device& device, Numerics numerics = Numerics::strict);
-
 /// For CUDA kernels and plan only (cuda_project.h), cubins where there is an `nvrtc`; else a whole program.
 /// Errors: invalid_argument for a plan whose name is no C++ identifier; unsupported for what host_model.h refuses, and
 /// for a plan with taps for CUDA; those of cuda_device. `check_data`: of check::record, for a plan with taps.

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <future>
 
-#include "codegen/check/record.h"
 #include "codegen/compile/nvrtc.h"
+#include "codegen/check/record.h"
 #include "codegen/compile/spirv.h"
 #include "codegen/devices/devices.h"
-#include "codegen/emit/matrix_units.h"
 #include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "codegen/plan/budget.h"
 #include "codegen/plan/entry_points.h"
 #include "codegen/plan/graph_facts.h"
@@ -51,19 +51,6 @@ void check_api(const Device& device, const EmitOptions& options) {
          device.name, name(device.api));
 }
 
-/// What kernels are built for, and why not with the matrix units that the device has. With those of GPUs prompts are
-/// products of f16, in fast. Most CPUs have none, and their plans say nothing.
-std::pair<kir::Target, std::string> target_for(const Device& device, const EmitOptions& options) {
-  kir::Target target = emit::target_of(device, options.numerics);
-  const bool cpu = device.api == Api::cpu;
-  if (options.numerics == Numerics::strict || (options.numerics == Numerics::bf16 && !cpu)) return {target, ""};
-  const emit::MatrixUnits units = emit::matrix_units(device);
-  if (cpu) return {target, device.mma.empty() ? "" : units.why_not};
-  if (options.check_data) return {target, "the bounds of check data do not know their roundings to f16"};
-  target.mma = units.shape;
-  return {target, units.why_not};
-}
-
 /// Which of the asked-for passes go over graphs and which over plans. What is neither goes to those, which refuse it.
 struct Dumps {
   explicit Dumps(const std::vector<std::string>& wanted) {
@@ -93,15 +80,15 @@ Graph compiled(const Graph& graph, const EmitOptions& options, const Dumps& dump
 
 plan::Plan lowered(const Graph& graph, const std::vector<plan::EntrySpec>& entries, const Device& device,
                    const std::string& name, const EmitOptions& options, const Dumps& dumps) {
-  const std::pair<kir::Target, std::string> built_for = target_for(device, options);
+  const emit::BuiltFor built = emit::built_for(device, options.numerics, options.check_data);
   const plan::PlanOptions how = {.name = name,
-                                 .target = built_for.first,
+                                 .target = built.target,
                                  .numerics = options.numerics,
                                  .entries = entries,
                                  .taps = options.check_data};
   const auto dump = options.on_dump ? options.on_dump : [](std::string_view, const std::string&, const std::string&) {};
   return plan::lower_within(graph, how, options.memory_budget, [&](plan::Plan& plan) {
-    if (!built_for.second.empty()) plan.notes.push_back("no matrix units: " + built_for.second);
+    plan.notes.insert(plan.notes.end(), built.notes.begin(), built.notes.end());
     plan::run_passes(plan, dumps.plan, dump);
   });
 }

@@ -83,9 +83,16 @@ struct Target {
   bool core_cache = false;                             // shared memory lies in a core's cache, where prefetch leads
   std::int64_t most_bound_bytes = kUnlimited;          // of a buffer as a kernel is bound to it
   bool addresses = false;                              // larger ones can be reached by their address
+  std::int64_t most_shared_bytes = kUnlimited;         // of a workgroup
+  int cache_line_bytes = 64;                           // what one prefetch fetches
+  int push_constant_bytes = 128;                       // of places and addresses of buffers that need no binding
+  bool lane_arithmetic = true, lane_broadcast = true;  // between the lanes of a subgroup; else by shared memory
+  bool storage_8bit = true, storage_16bit = true;      // in buffers; else words of 32 bits are taken apart
   std::map<std::string, int, std::less<>> tuned = {};  // template parameters of the device's row
   int tuned_or(std::string_view parameter, int otherwise) const;
   std::optional<MmaShape> mma = {};  // fragments that kernels may use: of f16 or bf16 with sums in f32
+  /// Of kernels for CPUs: a workgroup is one call, worth a thousand elements, and lanes are elements of vectors.
+  bool lanes_are_vectors() const { return subgroups == 1; }
   bool operator==(const Target&) const = default;
 };
 

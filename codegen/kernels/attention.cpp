@@ -189,10 +189,10 @@ class AttentionCode {
   /// Into a core's cache: the row that is read as far behind this one, so that it is there by then.
   void fetch(const Mem& rows, const Val& at) const {
     if (!k_.target().core_cache) return;
-    constexpr int kLine = 64, kAhead = 2048;
-    const int size = kir::info(memory_kind(what_.kv)).bytes;
-    k_.each("line", (D_ * size + kLine - 1) / kLine,
-            [&](Val line) { k_.prefetch(rows[kv_at(at, line * (kLine / size))], kAhead); });
+    constexpr int kAhead = 2048;
+    const int size = kir::info(memory_kind(what_.kv)).bytes, bytes = k_.target().cache_line_bytes;
+    k_.each("line", (D_ * size + bytes - 1) / bytes,
+            [&](Val line) { k_.prefetch(rows[kv_at(at, line * (bytes / size))], kAhead); });
   }
 
   Val divided(Val sum, Val total) const {

@@ -182,10 +182,9 @@ class PartedAttention {
   /// Elements of a cache that are read soon. While keys are read the tile's values are fetched, and meanwhile the next
   /// keys: so requests for memory never pause.
   void fetch(const Mem& cache, const Val& at, int elements, int keys_ahead = 0) const {
-    constexpr int kLine = 64;
-    const int size = kir::info(memory_kind(what_.kv)).bytes;
-    k_.each("cache_line", (elements * size + kLine - 1) / kLine,
-            [&](Val i) { k_.prefetch(cache[at + i * (kLine / size)], keys_ahead * D_ * size); });
+    const int size = kir::info(memory_kind(what_.kv)).bytes, line = k_.target().cache_line_bytes;
+    k_.each("cache_line", (elements * size + line - 1) / line,
+            [&](Val i) { k_.prefetch(cache[at + i * (line / size)], keys_ahead * D_ * size); });
   }
 
   /// Dot products of the lines from `first` on and n keys. Those that meet in registers lie a quarter of a vector
@@ -301,7 +300,7 @@ int attention_parts_of(const kir::Target& target) { return target.tuned_or("atte
 
 /// A cache of two units has hardly parts, and parts of narrow heads take as long to be put together.
 bool has_attention_parts(const kir::Target& target, const Attention& what) {
-  return target.core_cache && target.subgroups == 1 && target.lanes >= kTogether && !what.dense && !what.mask &&
+  return target.core_cache && target.lanes_are_vectors() && target.lanes >= kTogether && !what.dense && !what.mask &&
          what.has_pos && what.rows.value <= kMostRows && what.keys.value > 2 * kUnitVectors * target.lanes &&
          what.head_dim >= kLeastHead && what.head_dim % target.lanes == 0;
 }

@@ -193,10 +193,9 @@ class TiledAttention {
 
   /// The row that is staged as many keys later, so that it is there by then.
   void fetch(const Mem& rows, const Val& from) const {
-    constexpr int kLine = 64;
-    const int size = kir::info(memory_kind(what_.kv)).bytes;
-    k_.each("part_of_row", (D_ * size + kLine - 1) / kLine,
-            [&](Val i) { k_.prefetch(rows[from + i * (kLine / size)], keys_ * D_ * size); });
+    const int size = kir::info(memory_kind(what_.kv)).bytes, line = k_.target().cache_line_bytes;
+    k_.each("part_of_row", (D_ * size + line - 1) / line,
+            [&](Val i) { k_.prefetch(rows[from + i * (line / size)], keys_ * D_ * size); });
   }
 
   void all_lines(const Val& key, const Val& n, const Val& finite) {
@@ -352,7 +351,7 @@ int attention_tile_rows(const kir::Target& target, const Attention& what) {
 
 /// Turning keys pays where they meet as many lines as registers hold.
 bool has_attention_tiles(const kir::Target& target, const Attention& what) {
-  return target.core_cache && target.subgroups == 1 && target.lanes > 1 && !what.dense && !what.mask && !what.sinks &&
+  return target.core_cache && target.lanes_are_vectors() && target.lanes > 1 && !what.dense && !what.mask && !what.sinks &&
          !what.slopes && what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines &&
          what.head_dim % target.lanes == 0;
 }

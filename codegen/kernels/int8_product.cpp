@@ -98,7 +98,7 @@ void add_bytes(const ProductParts& p, std::size_t weight, Val column, const Tile
   const ByteProduct product(code.bytes.is_signed, code.bytes.zero, k.target().dot4);
   const int words = code.run / 4;
   // A CPU's lanes stay on one group, so that what they load lies together.
-  const bool one_group = k.target().subgroups == 1 && k.lanes() > words;
+  const bool one_group = k.target().lanes_are_vectors() && k.lanes() > words;
   const int sharing = one_group ? k.lanes() : std::min(words, k.lanes());
   const auto once = [&](const Val& v) { return sharing == 1 ? v : select(k.lane_in(sharing) == 0, v, 0); };
   const auto group = [&](Val b) {

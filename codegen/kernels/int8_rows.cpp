@@ -74,7 +74,7 @@ TemplateKernel to_int8(const kir::Target& target, const ToInt8& what) {
   if (!what.width.known() || what.width.value % kInt8Block != 0) k.fail("blocks of 32 need a width that is known");
   const kir::Mem x = k.in(what.of, memory_kind(what.x), "(rows, width)");
   const Int8Rows y(k, what.to);
-  const bool cpu = target.subgroups == 1;
+  const bool cpu = target.lanes_are_vectors();
   const std::int64_t width = what.width.value, blocks = width / kInt8Block;
   const int share = cpu ? kBlocksPerCall : target.subgroups;
   const std::int64_t parts = (blocks + share - 1) / share;

@@ -23,7 +23,6 @@ using kir::Val;
 constexpr std::int64_t kFewestRows = 9;  // more than are decoded side by side
 constexpr int kRestRows = 4;             // of the tiles that take what is left of a chunk
 constexpr int kUnroll = 4;               // k at a time
-constexpr int kLine = 64;                // bytes that are fetched together
 
 int groups_at_once(const kir::Target& target) { return target.tuned_or("tile_depth", 0) / kPanelBlock; }
 
@@ -196,7 +195,8 @@ class OuterTiles {
     if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0 || k_.lanes() > kPanelRows) return;
     const int ahead = code.record.size_bytes() / code.groups * depth_;
     for (const kir::Record::Field& field : code.record.fields) {
-      const int in_line = kLine / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
+      const int in_line = k_.target().cache_line_bytes / kir::info(field.kind).bytes,
+                lines = std::max(field.count / in_line, 1);
       if (lines % code.groups != 0) continue;
       const int share = lines / code.groups;
       k_.each("line", share, [&](const Val& line) {
@@ -229,7 +229,8 @@ class OuterTiles {
   /// A group of the rows behind the tile: each row's lines are few, and far from the next row's.
   void prefetch_rows(const Val& x_group) const {
     if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0) return;
-    const int bytes = pairs_ ? kir::info(element()).bytes : info(p_.what().x).block_bytes, in_line = kLine / bytes;
+    const int bytes = pairs_ ? kir::info(element()).bytes : info(p_.what().x).block_bytes,
+              in_line = k_.target().cache_line_bytes / bytes;
     const std::int64_t ahead = x_stride_ * tile_rows_ * bytes;
     k_.each("m", tile_rows_, [&](const Val& m) {
       k_.each("line", std::max(steps() / in_line, 1), [&](const Val& line) {

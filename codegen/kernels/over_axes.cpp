@@ -17,7 +17,7 @@ struct Cut {
 
 Cut cut_of(const kir::Target& target, const std::vector<Extent>& axes) {
   // Worth a call on a CPU; a few elements for each lane of a GPU.
-  const int chunk = target.subgroups == 1 ? 4096 : 4 * target.lanes * target.subgroups;
+  const int chunk = target.lanes_are_vectors() ? 4096 : 4 * target.lanes * target.subgroups;
   const Extent& width = axes.back();
   const bool is_short = axes.size() > 1 && width.known() && width.value > 0 && width.value < chunk;
   return {chunk, is_short ? static_cast<int>(chunk / width.value) : 1};

@@ -214,9 +214,9 @@ Val PanelCode::element(Build& k, const kir::Mem& panels, const Val& row, const V
 void fetch_ahead(Build& k, const PanelCode& code, const kir::Slot& slot, const std::optional<Val>& group) {
   const int ahead = k.target().tuned_or("prefetch_bytes", 4096);
   if (ahead <= 0 || k.lanes() > kPanelRows) return;
-  constexpr int kLine = 64;
+  const int line_bytes = k.target().cache_line_bytes;
   for (const kir::Record::Field& field : code.record.fields) {
-    const int in_line = kLine / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
+    const int in_line = line_bytes / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
     const bool shared = lines % code.groups == 0;
     if (shared != group.has_value() || field.name == "m" || field.name == "dmin") continue;  // these share d's line
     const int share = shared ? lines / code.groups : lines;

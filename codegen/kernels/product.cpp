@@ -109,7 +109,7 @@ void add_blocks(const ProductParts& p, std::size_t weight, Val column, const Til
 int columns_at_once(const ProductParts& p, std::size_t weight) {
   const Extent& all = p.what().weights[weight].columns;
   const bool plain = p.weight(weight).is_plain() && !p.what().int8 && !p.what().experts && p.kind() == Kind::f32;
-  if (!plain || p.k().target().subgroups > 1 || !all.known() || all.value % kColumnsPerCall != 0) return 1;
+  if (!plain || !p.k().target().lanes_are_vectors() || !all.known() || all.value % kColumnsPerCall != 0) return 1;
   if (p.tile() == 1) return kColumnsAtOnce;
   return p.k().lanes() >= 16 ? kColumnsOfTile : 1;
 }
@@ -160,7 +160,7 @@ void finish(const ProductParts& p, std::size_t place, const std::vector<std::pai
 TemplateKernel matvec(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
   ProductParts p(k, what, kRowTile, what.int8 ? int8_block() : kir::Record{});
-  const int columns = target.subgroups == 1 ? kColumnsPerCall : target.subgroups;
+  const int columns = target.lanes_are_vectors() ? kColumnsPerCall : target.subgroups;
   p.share_columns(columns, [&](std::size_t place, Val first) {
     const std::vector<std::size_t> weights = p.weights_at(place);
     int at_once = columns;
@@ -192,7 +192,7 @@ TemplateKernel matvec(const kir::Target& target, const Product& what) {
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
   ProductParts p(k, what, kRowTile);
-  const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
+  const int columns = target.lanes * (target.lanes_are_vectors() ? 4 : target.subgroups);
   p.share_columns(columns, [&](std::size_t place, Val first) {
     const Val end = k.let("end_column", min(first + columns, value_of(k, what.weights[place].columns)));
     k.for_group("column", first, end, [&](Val column) {
@@ -239,7 +239,7 @@ TemplateKernel batched_product(const kir::Target& target, const BatchedProduct& 
   if (what.codebooks) codebooks(k);
   const StoredMatrix w(k, "w", what.w, Layout::rows, what.w_by_rows ? "(…, M, K)" : "(…, K, M)", what.affine);
   const PointwiseCode tail(k, what.tail);
-  const int columns = target.lanes * (target.subgroups == 1 ? 4 : target.subgroups);
+  const int columns = target.lanes * (target.lanes_are_vectors() ? 4 : target.subgroups);
   const Val n = value_of(k, what.rows), K = value_of(k, what.inner), m = value_of(k, what.columns);
   const Val parts = k.let("parts", (value_of(k, what.columns) + (columns - 1)) / columns);
   Val rest = k.let("matrix_row", k.group() / parts);

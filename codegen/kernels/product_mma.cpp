@@ -52,6 +52,13 @@ std::optional<Division> division_of(const kir::Target& t, const Product& what) {
   return d.down > 0 && d.across > 0 ? std::optional(d) : std::nullopt;
 }
 
+/// Of shared memory: x's tile, and of each weight its own and that of the sums.
+std::int64_t tile_bytes(const Division& d, std::size_t zipped) {
+  const int stored = kir::info(Kind::f16).bytes, sum = kir::info(Kind::f32).bytes;
+  return std::int64_t{kTileRows} * kSliceStride * stored +
+         static_cast<std::int64_t>(zipped) * (d.columns * kSliceStride * stored + kTileRows * (d.columns + 8) * sum);
+}
+
 bool is_rounded_by_f16(DType d) { return is_block(d) || d == DType::f32 || d == DType::f16 || d == DType::bf16; }
 
 class MmaProduct {
@@ -253,7 +260,12 @@ std::string why_no_mma(const kir::Target& target, const Product& what) {
     if (is_block(w.dtype) && has_block_code(w.dtype) && block_code(w.dtype).run % kChunk != 0)
       return fmt::format("blocks of {} are decoded in other pieces", name(w.dtype));
   }
-  if (!division_of(target, what)) return fmt::format("{} subgroups do not share out a tile", target.subgroups);
+  const std::optional<Division> division = division_of(target, what);
+  if (!division) return fmt::format("{} subgroups do not share out a tile", target.subgroups);
+  const std::int64_t bytes =
+      tile_bytes(*division, what.siblings == Product::Siblings::zipped ? what.weights.size() : 1);
+  if (bytes > target.most_shared_bytes)
+    return fmt::format("tiles take {} bytes of shared memory, of {}", bytes, target.most_shared_bytes);
   return "";
 }
 

@@ -13,12 +13,12 @@ Rows::Rows(kir::Build& k, Extent rows, Extent width) : k_(k), rows_(std::move(ro
   const kir::Target& t = k.target();
   whole_group_ = t.subgroups > 1 && (!width.known() || width.value > 4 * t.lanes);
   // On a CPU a workgroup is a call: worth about a thousand elements.
-  if (t.subgroups == 1 && width.known())
+  if (t.lanes_are_vectors() && width.known())
     several_ = static_cast<int>(1024 / std::clamp<std::int64_t>(width.value, 8, 1024));
 }
 
 void Rows::each(const std::function<void(Val row)>& body) const {
-  if (whole_group_ || (several_ == 1 && k_.target().subgroups == 1)) return body(k_.group());
+  if (whole_group_ || (several_ == 1 && k_.target().lanes_are_vectors())) return body(k_.group());
   const Val rows = value_of(k_, rows_);
   if (several_ == 1) {
     const Val row = k_.let("row", k_.subgroup_global());
@@ -51,7 +51,7 @@ Val Rows::min(std::string_view name, const Val& value) const {
 std::vector<GridFactor> Rows::grid() const { return {{rows_, whole_group_ ? 1 : several_ * k_.target().subgroups}}; }
 std::string_view Rows::reason() const {
   if (whole_group_) return "a workgroup for each row: its subgroups combine sums in shared memory";
-  return k_.target().subgroups == 1 ? "a call for one long or several short rows" : "a subgroup for each short row";
+  return k_.target().lanes_are_vectors() ? "a call for one long or several short rows" : "a subgroup for each short row";
 }
 
 Results::Results(kir::Build& k, const Pointwise& tail, DType dtype, Extent width)

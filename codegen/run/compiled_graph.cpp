@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "codegen/devices/this_cpu.h"
-#include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "codegen/plan/budget.h"
 #include "codegen/plan/entry_points.h"
 #include "codegen/plan/lower.h"

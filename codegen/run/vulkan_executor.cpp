@@ -60,6 +60,7 @@ VulkanExecutor::State::State(const plan::Plan& all, const std::optional<Model>& 
   binding.check_indices(options.index_bounds);
   binding.check_rows(options.row_bounds);
   const std::vector<std::string> features = emit::vulkan_features(plan, code);
+  emit::check_features(features, for_device);
   // Every graph is called alike here, and the cache is kept to a size.
   const std::uint64_t checksum = emit::vulkan_checksum(code);
   const std::string program = fmt::format("{}-{:016x}", plan.name, checksum);

@@ -6,6 +6,7 @@
 #ifdef OPENINFER_VULKAN
 #include <cstring>
 
+#include "codegen/emit/host_vulkan.h"
 #include "codegen/run/vulkan_host.h"
 #endif
 
@@ -30,6 +31,43 @@ host::DeviceNeeds needs() {
                   "shaderIntegerDotProduct",
                   "bufferDeviceAddress"};
   return needs;
+}
+
+/// Properties of a device beyond those that every version of Vulkan has.
+template <class Properties>
+Properties properties_of(VkPhysicalDevice device, VkStructureType type) {
+  Properties own = {};
+  own.sType = type;
+  VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &own};
+  vkGetPhysicalDeviceProperties2(device, &all);
+  return own;
+}
+
+/// Its version, where it is the driver whose versions the rows of that vendor name; else "".
+std::string driver_of(VkPhysicalDevice device, std::string_view vendor) {
+  const auto driver =
+      properties_of<VkPhysicalDeviceDriverProperties>(device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES);
+  const std::string info = driver.driverInfo;
+  bool named = info.starts_with("Mesa");
+  if (vendor == "NVIDIA") named = driver.driverID == VK_DRIVER_ID_NVIDIA_PROPRIETARY;
+  if (vendor == "Apple") named = driver.driverID == VK_DRIVER_ID_MOLTENVK;
+  return named && info.find_first_of("0123456789") != info.npos ? info : "";
+}
+
+std::vector<SubgroupOp> subgroup_ops_of(VkPhysicalDevice device) {
+  const auto subgroup =
+      properties_of<VkPhysicalDeviceSubgroupProperties>(device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES);
+  using enum SubgroupOp;  // in the order of Vulkan's bits
+  std::vector<SubgroupOp> ops;
+  for (const SubgroupOp op : {basic, vote, arithmetic, ballot, shuffle, shuffle_relative, clustered, quad})
+    if ((subgroup.supportedOperations >> static_cast<int>(op) & 1u) != 0) ops.push_back(op);
+  return ops;
+}
+
+bool preserves_denormals(VkPhysicalDevice device) {
+  return properties_of<VkPhysicalDeviceFloatControlsProperties>(
+             device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES)
+             .shaderDenormPreserveFloat32 == VK_TRUE;
 }
 
 }  // namespace
@@ -88,9 +126,12 @@ int VulkanDevice::subgroup_size_max() const { return static_cast<int>(state_->de
 Device VulkanDevice::describe() const {
   const host::VulkanDevice& device = state_->device;
   const VkPhysicalDeviceLimits& limits = device.properties().limits;
+  host::VulkanFeatures features(device.physical());
   Device d;
   d.name = "this-gpu";
   d.title = device.name();
+  d.vendor = emit::vulkan_vendor(device.properties().vendorID);
+  d.driver = driver_of(device.physical(), d.vendor);
   d.device_class = DeviceClass::gpu;
   d.apis = {Api::vulkan};
   d.api = Api::vulkan;
@@ -99,13 +140,16 @@ Device VulkanDevice::describe() const {
   d.subgroup_size_max = subgroup_size_max();
   d.subgroup_size_control = device.subgroup_sizes().can_require;
   d.subgroups = 4;  // as the rows of GPUs have it
+  d.subgroup_ops = subgroup_ops_of(device.physical());
   d.max_workgroup_size = static_cast<int>(limits.maxComputeWorkGroupInvocations);
-  d.max_group_count_x = limits.maxComputeWorkGroupCount[0];
-  d.max_group_count_y = limits.maxComputeWorkGroupCount[1];
   d.shared_memory_bytes = limits.maxComputeSharedMemorySize;
   d.max_storage_buffer_range_bytes = limits.maxStorageBufferRange;
-  d.buffer_device_address = device.has("bufferDeviceAddress");
-  d.dot4 = device.has("shaderIntegerDotProduct") ? Dot4::ss : Dot4::none;
+  d.push_constant_bytes = limits.maxPushConstantsSize;
+  d.buffer_device_address = features.has("bufferDeviceAddress");
+  d.storage_8bit = features.has("storageBuffer8BitAccess"), d.storage_16bit = features.has("storageBuffer16BitAccess");
+  d.int8_arithmetic = features.has("shaderInt8"), d.f16_arithmetic = features.has("shaderFloat16");
+  d.dot4 = features.has("shaderIntegerDotProduct") ? Dot4::ss : Dot4::none;
+  d.denormals_preserved = preserves_denormals(device.physical());
   return d;
 }
 

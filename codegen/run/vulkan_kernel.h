@@ -48,7 +48,7 @@ class VulkanDevice {
   const std::string& name() const;
   int subgroup_size_min() const;
   int subgroup_size_max() const;
-  /// As the device database would describe it, for kernels that run here: its name is "this-gpu".
+  /// What the driver says, as the device database would have it, for kernels that run here: its name is "this-gpu".
   Device describe() const;
   /// Errors: unsupported for a subgroup size that the device does not have; out_of_memory; device_error for what the
   /// driver refuses and, if validating, for what the layers say.

@@ -50,33 +50,30 @@ struct Device {
   std::vector<Api> apis;          // all it can be driven by, best first
   Api api = Api::cpu;             // the one that the numbers below hold for
   std::string driver;             // as asked for; empty: a current one
-  std::string reference_product;  // what compute_units and the peaks are those of; empty: no one product
+  std::string reference_product;  // what the peaks are those of; empty: no one product
 
   // Lanes and groups. CPU: lanes are the f32 in a vector register and a workgroup is one subgroup.
   int lanes = 0;  // per subgroup, as kernels are built
   int subgroup_size_min = 0, subgroup_size_max = 0;
-  bool subgroup_size_control = false;  // the host may require `lanes` and full subgroups
-  int subgroups = 0;                   // per workgroup, unless a template chooses
-  int registers_per_lane = 0;          // 32-bit values one lane can hold; CPU: vector registers
-  int max_workgroup_size = 0;          // lanes in a workgroup
-  std::int64_t max_group_count_x = 0, max_group_count_y = 0;
-  std::vector<SubgroupOp> subgroup_ops;
+  bool subgroup_size_control = false;    // GPU: the host may require `lanes` and full subgroups
+  int subgroups = 0;                     // per workgroup, unless a template chooses
+  int registers_per_lane = 0;            // 32-bit values one lane can hold; CPU: vector registers
+  int max_workgroup_size = 0;            // lanes in a workgroup
+  std::vector<SubgroupOp> subgroup_ops;  // GPU
 
   // Memory.
   std::int64_t shared_memory_bytes = 0;             // per workgroup
   std::int64_t max_storage_buffer_range_bytes = 0;  // of one binding; beyond it, buffer addresses or several bindings
-  int storage_buffer_alignment_bytes = 0;           // of an offset into a buffer
-  std::int64_t push_constant_bytes = 0;             // parameters that need no buffer
-  bool buffer_device_address = false;               // pointers into buffers inside kernels
-  bool unified_memory = false;                      // the host writes where the device reads: no staged upload needed
+  std::int64_t push_constant_bytes = 0;             // GPU: parameters that need no buffer
+  bool buffer_device_address = false;               // GPU: pointers into buffers inside kernels
 
   // Arithmetic.
-  bool storage_8bit = false, storage_16bit = false;      // i8 and f16 in buffers
-  bool int8_arithmetic = false, f16_arithmetic = false;  // as the type of a variable
+  bool storage_8bit = false, storage_16bit = false;      // GPU: i8 and f16 in buffers
+  bool int8_arithmetic = false, f16_arithmetic = false;  // GPU: as the type of a variable
   Dot4 dot4 = Dot4::none;
   bool dot4_accelerated = false;     // one instruction, or the driver spells it out
   std::vector<MmaShape> mma;         // empty: no matrix units that the api reaches
-  bool denormals_preserved = false;  // f32; otherwise they may be flushed to zero
+  bool denormals_preserved = false;  // GPU, f32; otherwise they may be flushed to zero
   bool bf16_dot = false;             // CPU: sums of two products of bf16 in one instruction, above the rate of f32
 
   // How it is compiled for.
@@ -84,12 +81,7 @@ struct Device {
   std::vector<std::string> compiler_flags;  // CPU: what gives a C++ compiler that isa
   std::vector<std::string> cuda_archs;      // "sm_89": first the one to compile for
 
-  // Sizes that schedules follow.
-  std::optional<std::int64_t> threads;        // CPU: hardware threads; unknown: asked at run time
-  std::optional<std::int64_t> compute_units;  // GPU: SMs, CUs or Xe-cores of the reference product
-  int cache_line_bytes = 0;
-  std::optional<std::int64_t> l1d_bytes, l2_bytes;  // CPU: per core
-  std::optional<std::int64_t> l3_bytes;             // CPU: one domain that shares it
+  int cache_line_bytes = 0;  // CPU: what one miss fetches
 
   // Peaks of the reference product, for rooflines. Unknown until measured where no document has them.
   std::optional<double> read_gb_per_s;     // memory, 10^9 bytes

@@ -74,7 +74,7 @@ TEST_CASE("values are read strictly") {
   CHECK(message_of_value("lanes", "8").empty());
   CHECK(message_of_value("lanes", "8x") == "[device] '8x' is not a number that is not negative");
   CHECK(message_of_value("lanes", "-8") == "[device] '-8' is not a number that is not negative");
-  CHECK(message_of_value("unified_memory", "maybe") == "[device] 'maybe' is not yes or no");
+  CHECK(message_of_value("storage_8bit", "maybe") == "[device] 'maybe' is not yes or no");
   CHECK(message_of_value("dot4", "su") == "[device] 'su' is not a dot4: none, ss, us or us_sat16");
   CHECK(message_of_value("apis", "vulkan metal") == "[device] 'metal' is not an api: cpu, vulkan or cuda");
   CHECK(message_of_value("mma", "16x16:f16:f32") == "[device] '16x16:f16:f32' is not a fragment like 16x16x16:f16:f32");

@@ -36,7 +36,7 @@ bool has(const Names& isa, std::string_view name) { return std::find(isa.begin()
 
 Device described(std::string machine, Names isa, std::string vendor = "V") {
   return describe_cpu(
-             {std::move(machine), std::move(vendor), "T", std::move(isa), 3, 32768, std::nullopt, std::nullopt})
+             {std::move(machine), std::move(vendor), "T", std::move(isa)})
       .device;
 }
 
@@ -117,9 +117,6 @@ TEST_CASE("an isa decides lanes, dot4 and flags") {
   CHECK(described("x86_64", zen5, "AMD").bf16_dot);
   CHECK_FALSE(described("x86_64", v4, "AMD").bf16_dot);
   CHECK(described("x86_64", {"sse3"}).compiler_flags == Names{"-march=x86-64", "-msse3"});
-  CHECK(wide.threads == 3);
-  CHECK(wide.l1d_bytes == 32768);
-  CHECK_FALSE(wide.l3_bytes);
   CHECK_FALSE(wide.read_gb_per_s);
 }
 
@@ -128,7 +125,6 @@ TEST_CASE("64-bit Arm is described from the kernel's capability words") {
   CHECK(n1 == Names{"asimd", "fp16", "dotprod"});
   const Device device = described("aarch64", n1);
   CHECK(device.dot4 == Dot4::ss);
-  CHECK(device.f16_arithmetic);
   CHECK(device.compiler_flags == Names{"-march=armv8.2-a+fp16+dotprod"});
   const Device v2 = described("aarch64", arm_isa(1u << 1 | 1u << 10 | 1u << 20, 1u << 13 | 1u << 14));
   CHECK(v2.compiler_flags == Names{"-march=armv8.2-a+fp16+dotprod+i8mm+bf16"});
@@ -150,7 +146,6 @@ TEST_CASE("this machine agrees with its kernel, both ways") {
     INFO(name);
     CHECK(has(here.isa, name) == kernel.contains(kernel_word(name)));
   }
-  CHECK(here.threads >= 1);
 }
 
 TEST_CASE("this-cpu is a device like any other") {

@@ -10,7 +10,7 @@
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cuda.h"
 #include "codegen/emit/glsl.h"
-#include "codegen/emit/matrix_units.h"
+#include "codegen/emit/target.h"
 #include "codegen/kernels/product_mma.h"
 #include "golden.h"
 #include "openinfer/error.h"
@@ -47,7 +47,7 @@ std::vector<kir::Kernel> products(const kir::Target& target) {
 }
 
 emit::MatrixUnits units(const char* device, const char* api) {
-  return emit::matrix_units(resolve(DeviceSpec::named(device).api(api)));
+  return emit::matrix_units(resolve(DeviceSpec::named(device).api(api)), Numerics::fast);
 }
 
 }  // namespace
@@ -104,5 +104,59 @@ TEST_CASE("rows say which matrix units kernels use, and why none") {
         MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32});
   CHECK(units("ice-lake", "cpu").why_not == "ice-lake has no matrix units that cpu reaches");
   const Device old = resolve(DeviceSpec::named("hopper").api("vulkan").driver("535.98"));
-  CHECK(emit::matrix_units(old).why_not == "hopper has no matrix units that vulkan reaches");
+  CHECK(emit::matrix_units(old, Numerics::fast).why_not == "hopper has no matrix units that vulkan reaches");
+}
+
+TEST_CASE("one function gives kernels their matrix units, and plan.txt the reason") {
+  const Device gpu = resolve(DeviceSpec::named("hopper").api("vulkan")),
+               amx = resolve(DeviceSpec::named("sapphire-rapids")), none = resolve(DeviceSpec::named("ice-lake")),
+               lavapipe = resolve(DeviceSpec::named("lavapipe"));
+  using Notes = std::vector<std::string>;
+  for (const Device& device : {gpu, amx, none}) {
+    const emit::BuiltFor strict = emit::built_for(device, Numerics::strict);
+    CHECK((!strict.target.mma && strict.notes.empty()));
+    for (const Numerics numerics : {Numerics::bf16, Numerics::fast})
+      CHECK(emit::built_for(device, numerics).target.mma == emit::matrix_units(device, numerics).shape);
+  }
+  CHECK(emit::built_for(gpu, Numerics::fast).target.mma);
+  CHECK(emit::built_for(gpu, Numerics::fast).notes.empty());
+  CHECK(emit::built_for(gpu, Numerics::fast, true).notes ==
+        Notes{"no matrix units: the bounds of check data do not know their roundings to f16"});
+  CHECK(emit::built_for(gpu, Numerics::bf16).notes ==
+        Notes{"no matrix units: kernels for GPUs multiply f16 by them, in numerics fast"});
+  CHECK(emit::built_for(lavapipe, Numerics::fast).notes.at(0) ==
+        "no matrix units: lavapipe has no matrix units that vulkan reaches");
+  CHECK(emit::built_for(amx, Numerics::bf16, true).target.mma);
+  CHECK(emit::built_for(none, Numerics::fast).notes.empty());  // as most CPUs
+}
+
+TEST_CASE("kernels use what the row has, and notes say what they do without") {
+  Device device = resolve(DeviceSpec::named("hopper").api("vulkan"));
+  const kir::Target all = emit::target_of(device);
+  CHECK((all.lane_arithmetic && all.lane_broadcast && all.storage_8bit && all.storage_16bit));
+  CHECK(all.push_constant_bytes == 256);
+  CHECK(all.most_shared_bytes == 49152);
+  device.subgroup_ops = {SubgroupOp::basic};
+  device.storage_8bit = device.storage_16bit = device.denormals_preserved = device.dot4_accelerated = false;
+  device.f16_arithmetic = false;
+  device.max_workgroup_size = 96;
+  const emit::BuiltFor bare = emit::built_for(device, Numerics::fast);
+  CHECK((!bare.target.lane_arithmetic && !bare.target.lane_broadcast));
+  CHECK((!bare.target.storage_8bit && !bare.target.storage_16bit));
+  CHECK(bare.target.subgroups == 2);
+  CHECK(bare.notes.size() == 7);
+  CHECK(bare.notes.at(0) == "no matrix units: hopper has no f16 in shaders beside them (shaderFloat16)");
+  CHECK(bare.notes.at(4) == "hopper has no 16-bit storage: kernels take halves out of words of 32 bits");
+  CHECK(emit::target_of(resolve(DeviceSpec::named("apple-m1"))).cache_line_bytes == 128);
+}
+
+TEST_CASE("tiles for matrix units keep to the device's shared memory") {
+  kir::Target target = with_mma(16, 16);
+  Product p = {.name = "matmul", .rows = {512, "N"}, .inner = {576}};
+  p.weights = {{.name = "w", .dtype = DType::f16, .columns = {200}}};
+  CHECK(why_no_mma(target, p).empty());
+  target.most_shared_bytes = 28672;  // two tiles of 64 x 40 f16, one of 64 x 72 f32
+  CHECK(why_no_mma(target, p).empty());
+  target.most_shared_bytes = 28671;
+  CHECK(why_no_mma(target, p) == "tiles take 28672 bytes of shared memory, of 28671");
 }

@@ -6,7 +6,7 @@
 
 #include "codegen/devices/this_cpu.h"
 #include "codegen/emit/cpp_tiles.h"
-#include "codegen/emit/matrix_units.h"
+#include "codegen/emit/target.h"
 #include "codegen/kernel_ir/interpret.h"
 #include "codegen/kernels/attention.h"
 #include "codegen/kernels/bf16_rows.h"
@@ -46,7 +46,7 @@ Data whole_rows(std::int64_t N, std::int64_t K) {
 
 /// The machine's tiles, for the rest of this process.
 bool have_tiles() {
-  if (emit::matrix_units(this_cpu().device).shape) return ask_for_tiles(), true;
+  if (emit::matrix_units(this_cpu().device, Numerics::bf16).shape) return ask_for_tiles(), true;
   std::cout << "AMX tiles: left out, this CPU has none\n";
   return false;
 }

@@ -14,7 +14,7 @@
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cuda.h"
 #include "codegen/emit/glsl.h"
-#include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "codegen/plan/lower.h"
 #include "codegen/run/compiled_graph.h"
 #include "tests/matrix/operators.h"

@@ -7,6 +7,7 @@
 
 #include "codegen/devices/this_cpu.h"
 #include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "codegen/plan/lower.h"
 #include "codegen/run/compiled_graph.h"
 #include "openinfer/half.h"

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <functional>
 
-#include "codegen/emit/project.h"
+#include "codegen/emit/target.h"
 #include "codegen/plan/lower.h"
 #include "codegen/plan/print.h"
 #include "codegen/run/compiled_graph.h"

@@ -39,3 +39,28 @@ int dot4(int a, int b, int sum) {
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
 int sdot(int a, int b, spirv_literal int format);
 int dot4(int a, int b, int sum) { return sum + sdot(a, b, 0); }
+// == byte_at
+/// Element i of an array of bytes that lies in words of 32 bits, the first lowest.
+#define byte_at(words, i) ((words[uint(i) >> 2] >> ((uint(i) & 3u) << 3)) & 0xffu)
+// == half_at
+/// The same of elements of 16 bits.
+#define half_at(words, i) ((words[uint(i) >> 1] >> ((uint(i) & 1u) << 4)) & 0xffffu)
+// == store_byte
+/// The other bytes of the word may be written at the same time.
+#define store_byte(words, i, bits) do { \
+  atomicAnd(words[uint(i) >> 2], ~(0xffu << ((uint(i) & 3u) << 3))); \
+  atomicOr(words[uint(i) >> 2], ((bits) & 0xffu) << ((uint(i) & 3u) << 3)); \
+} while (false)
+// == store_half
+/// The other half of the word may be written at the same time.
+#define store_half(words, i, bits) do { \
+  atomicAnd(words[uint(i) >> 1], ~(0xffffu << ((uint(i) & 1u) << 4))); \
+  atomicOr(words[uint(i) >> 1], ((bits) & 0xffffu) << ((uint(i) & 1u) << 4)); \
+} while (false)
+// == lane_sums_shared
+/// Each quarter of the subgroup: the sum of one of the four over all lanes.
+float lane_sums(float a, float b, float c, float d) {
+  a = lanes_sum(a), b = lanes_sum(b), c = lanes_sum(c), d = lanes_sum(d);
+  const uint quarter = gl_SubgroupInvocationID / (gl_SubgroupSize / 4u);
+  return quarter < 2u ? (quarter == 0u ? a : b) : (quarter == 2u ? c : d);
+}

@@ -15,6 +15,14 @@ const std::vector<kir::Target>& targets() {
   static const std::vector<kir::Target> all = {
       {.lanes = kDeviceLanes, .exact_division = false},
       {.lanes = kDeviceLanes, .subgroups = 4, .exact_division = false},
+      // Of a device without operations between lanes and without narrow storage.
+      {.lanes = kDeviceLanes,
+       .subgroups = 4,
+       .exact_division = false,
+       .lane_arithmetic = false,
+       .lane_broadcast = false,
+       .storage_8bit = false,
+       .storage_16bit = false},
   };
   return all;
 }

@@ -92,13 +92,14 @@ class VulkanDevice {
   void run_once(const std::function<void(VkCommandBuffer)>& record);
   void throw_on_messages();
 
+  VkPhysicalDevice physical() const { return physical_; }
   VkDevice handle() const { return device_; }
   VkCommandPool commands() const { return pool_; }
   const VkPhysicalDeviceProperties& properties() const { return properties_; }
   const std::string& name() const { return name_; }
   const std::string& program() const { return program_; }
-  const SubgroupSizes& subgroup_sizes() const { return subgroup_sizes_; }
   std::uint64_t shaders() const { return shaders_; }
+  const SubgroupSizes& subgroup_sizes() const { return subgroup_sizes_; }
   /// Is the feature switched on?
   bool has(std::string_view feature) const;
   /// Nanoseconds of one tick of a timestamp; 0: the queue has none.
@@ -136,8 +137,8 @@ class VulkanDevice {
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkFence fence_ = VK_NULL_HANDLE;
   std::string name_, program_;
-  std::vector<std::string> features_;  // switched on
   std::uint64_t shaders_ = 0;
+  std::vector<std::string> features_;  // switched on
   SubgroupSizes subgroup_sizes_ = {};
   bool memory_budget_ = false;      // does the driver say what is left?
   std::uint32_t buffer_types_ = 0;  // memory types that buffers can lie in
