@@ -226,6 +226,7 @@ void run_eval(EvalOptions options) {
   if (!options.against.empty()) {
     against.emplace(other);
     reference.emplace(open_rows(*against, result.text.window));
+    against->attach(reference->session());
     result.against = EvalSide{other.backend, other.numerics};
   }
   const auto start = Clock::now();

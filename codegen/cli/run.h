@@ -59,6 +59,7 @@ struct RunStats {
   std::uint64_t bytes_read = 0;
 
   std::string backend = "sim";
+  std::string device = "";  // SimSession::device
 
   void add(const PromptTiming& prompt);
   void print(const std::string& origin) const;  // one line on stderr: which graph, on what, how fast

@@ -116,6 +116,8 @@ void RunStats::write(OutputFile& file) const {
   nlohmann::ordered_json json;
   json["prompt_tokens_per_s"] = rate(total.prompt_tokens, total.prompt_s);
   json["generate_tokens_per_s"] = rate(total.generate_steps, total.generate_s);
+  json["backend"] = backend;
+  json["device"] = device.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(device);
   json["load_s"] = load_s;
   json["bytes_read"] = bytes_read;
   json["peak_resident_bytes"] = peak_resident_bytes();
@@ -178,6 +180,8 @@ void Run::attach(SimSession& session) {
   if (trace_) record(*trace_, options.trace, [&] { session.trace(trace_->write_path(), Location{}); });
   stats.load_s = seconds_since(start);
   if (!note_.empty()) print_err("openinfer: {}\n", note_);
+  for (const std::string& remark : session.remarks()) print_err("openinfer: {}\n", remark);
+  stats.device = session.device();
 }
 
 void Run::finish(SimSession& session) {

@@ -63,7 +63,7 @@ class RowParser {
       bad("write [device NAME], [device NAME : BASE], [base NAME] or [when …]");
     if (find(parts[1])) bad("'{}' stands above already", parts[1]);
     if (parts.size() == 4 && !find(parts[3])) bad("the base '{}' does not stand above", parts[3]);
-    rows_.push_back({parts[1], parts.size() == 4 ? parts[3] : "", parts[0] == "base", {}, {}});
+    rows_.push_back({parts[1], parts.size() == 4 ? parts[3] : "", parts[0] == "base", {}, {}, {}});
     when_ = {};
   }
 
@@ -97,8 +97,8 @@ class RowParser {
     if (gap == left.npos) bad("a line is FIELD VALUE | SOURCE");
     RowLine row{std::string(left.substr(0, gap)), std::string(trim(left.substr(gap))),
                 std::string(bar == line_.npos ? "" : trim(line_.substr(bar + 1))), when_};
-    if (row.field == "aliases") {
-      rows_.back().aliases = words(row.value);
+    if (row.field == "aliases" || row.field == "called") {
+      (row.field == "aliases" ? rows_.back().aliases : rows_.back().called) = words(row.value);
       return;
     }
     const Field* field = find_field(row.field);

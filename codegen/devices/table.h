@@ -31,6 +31,7 @@ struct DeviceRow {
   std::string base;       // "" or the row whose lines come first
   bool abstract = false;  // [base …]: only for others to build on
   std::vector<std::string> aliases;
+  std::vector<std::string> called;  // by Vulkan drivers: words of their names for it (found_gpu.h)
   std::vector<RowLine> lines;
 };
 

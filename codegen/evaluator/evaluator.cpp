@@ -145,5 +145,6 @@ std::string_view Evaluator::api() const { return openinfer::name(target_->device
 const std::string& Evaluator::name() const { return program().plan.name; }
 std::size_t Evaluator::kernel_count() const { return program().plan.kernels.size(); }
 std::string Evaluator::plan() const { return plan::to_text(program().plan); }
+std::vector<std::string> Evaluator::remarks() const { return program().plan.remarks; }
 
 }  // namespace openinfer

@@ -199,6 +199,8 @@ struct Plan {
   std::vector<std::pair<std::string, Tensor>> constants = {};  // by Buffer::constant
   MemoryBudget budget = {};
   std::vector<std::string> notes = {};  // fused away, rewritten for lack of a feature, …
+  /// Notes that whoever asks for the plan may want to hear at once: numerics that change nothing.
+  std::vector<std::string> remarks = {};
 };
 
 }  // namespace openinfer::plan

@@ -34,7 +34,8 @@ class Printer {
 
   std::string run() {
     line("plan {}", plan_.name);
-    for (const std::string& note : plan_.notes) line("note: {}", note);
+    for (const auto& notes : {plan_.notes, plan_.remarks})
+      for (const std::string& note : notes) line("note: {}", note);
     budget();
     line("");
     buffers(-1);

@@ -36,9 +36,9 @@ Tensor tensor_of(const plan::Buffer& b, const InputValue& value) {
   return t;
 }
 
-Device device_of(Backend backend, const RunOptions& options) {
-  if (backend == Backend::cpu) return this_cpu().device;
-  if (backend == Backend::vulkan) return VulkanDevice({.device = options.gpu}).describe();
+FoundGpu device_of(Backend backend, const RunOptions& options) {
+  if (backend == Backend::cpu) return {this_cpu().device};
+  if (backend == Backend::vulkan) return VulkanDevice({.device = options.gpu}).found();
   fail(ErrorCode::unsupported, "[run] nothing runs by the backend {} in this process{}; cpu and vulkan are there",
        name(backend),
        backend == Backend::cuda ? ": there is no CUDA host in this version (`emit` writes kernels)" : "");
@@ -58,10 +58,16 @@ plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string 
 }
 
 CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options)
+    : CompiledGraph(model, graph, backend, options, device_of(backend, options)) {}
+
+CompiledGraph::CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options,
+                             const FoundGpu& found)
     : model_(model),
-      device_(device_of(backend, options)),
+      device_(found.device),
       plan_(make_plan(plan::over(graph, model), emit::target_of(device_, options.numerics), "model", options.dims,
                       options.numerics, options.memory_budget)) {
+  plan_.notes = emit::built_for(device_, options.numerics).notes;
+  plan_.notes.insert(plan_.notes.end(), found.notes.begin(), found.notes.end());
   if (options.memory_budget != 0 && backend != Backend::cpu)
     fail(ErrorCode::unsupported, "[run] backend {} takes no memory budget; sim and cpu do", name(backend));
   plan::GraphFacts facts = plan::graph_facts(graph);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/devices/found_gpu.h"
 #include "codegen/plan/plan.h"
 #include "codegen/run/cpu_library.h"
 #include "codegen/run/executor.h"
@@ -58,10 +59,14 @@ class CompiledGraph {
   /// The most that a step's symbol may be.
   std::int64_t limit(std::string_view symbol) const;
   const plan::Plan& plan() const { return plan_; }
+  /// That the plan is made for: "this-cpu", or a GPU's row of the database.
+  const Device& device() const { return device_; }
   /// Seconds in the C++ compiler; 0: nothing was to be compiled.
   double compile_s() const { return compile_s_; }
 
  private:
+  CompiledGraph(const Model& model, const Graph& graph, Backend backend, RunOptions options, const FoundGpu& found);
+
   std::optional<Model> model_;
   Device device_;
   plan::Plan plan_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/plan/print.h"
 #include "codegen/run/compiled_graph.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
@@ -28,6 +29,9 @@ class CompiledSession final : public SessionExecutor {
   }
 
   Backend backend() const override { return backend_; }
+  std::string device() const override { return compiled_.device().name; }
+  std::string plan() const override { return plan::to_text(compiled_.plan()); }
+  std::vector<std::string> remarks() const override { return compiled_.plan().remarks; }
   Outputs step(const Inputs& inputs) override {
     Outputs outputs = compiled_.step(inputs);
     for (State& s : states_) s.sized = true;

@@ -123,6 +123,11 @@ const std::string& VulkanDevice::name() const { return state_->device.name(); }
 int VulkanDevice::subgroup_size_min() const { return static_cast<int>(state_->device.subgroup_sizes().min); }
 int VulkanDevice::subgroup_size_max() const { return static_cast<int>(state_->device.subgroup_sizes().max); }
 
+FoundGpu VulkanDevice::found() const {
+  host::VulkanFeatures features(state_->device.physical());
+  return found_gpu(describe(), features.has("cooperativeMatrix"));
+}
+
 Device VulkanDevice::describe() const {
   const host::VulkanDevice& device = state_->device;
   const VkPhysicalDeviceLimits& limits = device.properties().limits;
@@ -178,6 +183,7 @@ const std::string& VulkanDevice::name() const { return state_->name; }
 int VulkanDevice::subgroup_size_min() const { return 0; }
 int VulkanDevice::subgroup_size_max() const { return 0; }
 Device VulkanDevice::describe() const { return {}; }
+FoundGpu VulkanDevice::found() const { return {}; }
 void VulkanDevice::run(const VulkanDispatch&) {}
 
 #endif

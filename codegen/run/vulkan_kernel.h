@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/devices/found_gpu.h"
 #include "lib/base/device.h"
 
 namespace openinfer::run {
@@ -50,6 +51,8 @@ class VulkanDevice {
   int subgroup_size_max() const;
   /// What the driver says, as the device database would have it, for kernels that run here: its name is "this-gpu".
   Device describe() const;
+  /// By its row of the database, where one fits.
+  FoundGpu found() const;
   /// Errors: unsupported for a subgroup size that the device does not have; out_of_memory; device_error for what the
   /// driver refuses and, if validating, for what the layers say.
   void run(const VulkanDispatch& dispatch);

@@ -78,6 +78,8 @@ class Evaluator {
   std::size_t kernel_count() const;
   /// Dispatches, buffers, bytes, FLOPs, and why each kernel was chosen: plan.txt.
   std::string plan() const;
+  /// What the caller may want to hear, a sentence each: numerics that change nothing on this device.
+  std::vector<std::string> remarks() const;
 
  private:
   struct Target;

@@ -208,6 +208,13 @@ class SimSession {
 
   SimStats stats() const;
 
+  /// Of compiled steps the row of the device database that they are planned by ("this-gpu": none fits the device, whose
+  /// driver alone was asked), plan.txt of them, and what their user may want to hear, a sentence each: numerics that
+  /// change nothing here. Of the simulator nothing.
+  std::string device() const;
+  std::string plan() const;
+  std::vector<std::string> remarks() const;
+
   /// The most that each symbol may be that inputs bind: its upper bound, or, with a memory budget, what fits it: the
   /// symbol that costs least goes first. A larger step is an Error (out_of_memory) before anything of it runs.
   std::map<std::string, std::int64_t> limits() const;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "openinfer/sim.h"
 
@@ -20,6 +21,10 @@ class SessionExecutor {
   SessionExecutor& operator=(const SessionExecutor&) = delete;
 
   virtual Backend backend() const = 0;
+  /// SimSession::device, plan, remarks.
+  virtual std::string device() const = 0;
+  virtual std::string plan() const = 0;
+  virtual std::vector<std::string> remarks() const = 0;
   /// All inputs, all outputs.
   virtual Outputs step(const Inputs& inputs) = 0;
   /// SimSession::prefer.

@@ -110,6 +110,12 @@ std::string SimSession::state_note(const std::string& path, const Model& model, 
     return std::move(file.note);
   });
 }
+std::string SimSession::device() const { return impl_->compiled_ ? impl_->compiled_->device() : ""; }
+std::string SimSession::plan() const { return impl_->compiled_ ? impl_->compiled_->plan() : ""; }
+std::vector<std::string> SimSession::remarks() const {
+  return impl_->compiled_ ? impl_->compiled_->remarks() : std::vector<std::string>();
+}
+
 void SimSession::reset() { impl_->compiled_ ? impl_->compiled_->reset() : impl_->states_.reset(); }
 SimSession SimSession::fork(At at) const {
   return located(at, [&] { return SimSession(impl_->fork()); });

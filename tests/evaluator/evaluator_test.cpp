@@ -92,6 +92,27 @@ TEST_CASE("options of an evaluator are in its plan") {
   CHECK(seen == std::vector<std::string>{"fuse", "memory"});
 }
 
+TEST_CASE("numerics that change nothing on a device are said, in its plan too") {
+  Llama llama("evaluator_remarks");
+  const auto on = [&](const char* device, Numerics numerics) {
+    return Evaluator(DeviceSpec::named(device)).from_graph(llama.model, llama.graph, {.numerics = numerics});
+  };
+  using Remarks = std::vector<std::string>;
+  const std::string no_bf16 =
+      "numerics bf16 compute as strict: kernels for this device multiply no bf16 faster than f32";
+  for (const char* device : {"zen3", "lavapipe"}) {
+    const Evaluator program = on(device, Numerics::bf16);
+    CHECK(program.remarks() == Remarks{no_bf16});
+    CHECK_THAT(program.plan(), Contains("note: " + no_bf16));
+    CHECK(on(device, Numerics::strict).remarks().empty());
+  }
+  CHECK(on("zen4", Numerics::bf16).remarks().empty());
+  CHECK(on("zen3", Numerics::fast).remarks().empty());
+  const Evaluator elsewhere(DeviceSpec::named("zen3"));
+  CHECK(elsewhere.from_graph(llama.model, doubled(), {.numerics = Numerics::fast}).remarks() ==
+        Remarks{"numerics fast compute as strict: no product here is one that they round"});
+}
+
 TEST_CASE("what an evaluator refuses names the caller's line") {
   Llama llama("evaluator_refuses");
   const Evaluator zen4(DeviceSpec::named("zen4")), gpu(DeviceSpec::named("ada-lovelace").api("vulkan")),
