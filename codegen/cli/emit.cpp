@@ -66,7 +66,7 @@ void run_emit(const EmitFlags& flags) {
                                                .on_dump = print_dump},
                                               Location{});
   program.emit(flags.output, Location{});
-  for (const std::string& remark : program.remarks()) fmt::print(stderr, "openinfer: {}\n", remark);
+  for (const std::string& remark : program.remarks()) print_err("openinfer: {}\n", remark);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   print_err("openinfer: {}: {} for {}, {} kernels{}, with the {}, in {:.2f} s\n", flags.output, program.name(),
             program.device(), program.kernel_count(),
