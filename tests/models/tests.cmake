@@ -2,20 +2,20 @@
 # Whole models: need build/models/smollm2.oinf (scripts/demo_model.sh) and take a minute; release only.
 openinfer_test_program(models ${CMAKE_CURRENT_LIST_DIR})
 add_test(NAME models COMMAND models_tests)
-set_tests_properties(models PROPERTIES LABELS model TIMEOUT 1200 COST 50)
+set_tests_properties(models PROPERTIES LABELS model TIMEOUT 1200)
 # The same tokens from what is compiled, for this CPU and for lavapipe: in this process and emitted. lavapipe takes minutes for
 # all of them: `ctest -L matrix` has that, `-L model` one prompt.
 if(TARGET openinfer_command)
   foreach(case Cpu VulkanShort Vulkan)
     add_test(NAME models_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/compiled_test.py ${case})
-    set_tests_properties(models_${case} PROPERTIES LABELS model TIMEOUT 2400 COST 50
+    set_tests_properties(models_${case} PROPERTIES LABELS model TIMEOUT 2400
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
   set_tests_properties(models_Vulkan PROPERTIES LABELS matrix)
 endif()
 if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
   add_test(NAME models_budget COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/budget_test.py)
-  set_tests_properties(models_budget PROPERTIES LABELS model TIMEOUT 2400 COST 50
+  set_tests_properties(models_budget PROPERTIES LABELS model TIMEOUT 2400
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   foreach(case tokens embed)
     add_test(NAME models_minilm_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/minilm_${case}_test.py)

@@ -6,5 +6,5 @@ foreach(way find_package add_subdirectory)
                    -D WORK=${CMAKE_CURRENT_BINARY_DIR}/outside_${way} -D GENERATOR=${CMAKE_GENERATOR}
                    -D COMPILER=${CMAKE_CXX_COMPILER} -D LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER}
                    -P ${CMAKE_CURRENT_LIST_DIR}/build.cmake)
-  set_tests_properties(outside_project_${way} PROPERTIES LABELS "unit;release_only" TIMEOUT 1200 COST 100)
+  set_tests_properties(outside_project_${way} PROPERTIES LABELS "unit;release_only" TIMEOUT 1200)
 endforeach()
