@@ -49,10 +49,15 @@ if ! { scripts/demo_model.sh && scripts/fetch_models.sh minilm; }; then
   failed=$((failed + 1))
 fi
 
-say "tests, release"
+say "tests, release; beside them the unit tests are built again, under AddressSanitizer and UBSan"
+mkdir -p build/asan-ubsan
+build asan-ubsan --target openinfer_unit_tests > build/asan-ubsan/build.log 2>&1 &  # no processor waits for a last long test
+sanitized=$!
+trap 'kill "$sanitized" 2> /dev/null || true' EXIT  # of a run that is interrupted
 run_ctest build/release -L "$labels" "$@"
+wait "$sanitized" || { tail -n 60 build/asan-ubsan/build.log; say "the sanitized tests do not build: build/asan-ubsan/build.log"; exit 1; }
+trap - EXIT
 
-build asan-ubsan --target openinfer_unit_tests
 say "unit tests, AddressSanitizer and UBSan"
 run_ctest build/asan-ubsan -L unit -LE release_only "$@"
 
