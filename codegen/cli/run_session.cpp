@@ -116,8 +116,6 @@ void RunStats::write(OutputFile& file) const {
   nlohmann::ordered_json json;
   json["prompt_tokens_per_s"] = rate(total.prompt_tokens, total.prompt_s);
   json["generate_tokens_per_s"] = rate(total.generate_steps, total.generate_s);
-  json["backend"] = backend;
-  json["device"] = device.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(device);
   json["load_s"] = load_s;
   json["bytes_read"] = bytes_read;
   json["peak_resident_bytes"] = peak_resident_bytes();
@@ -127,6 +125,7 @@ void RunStats::write(OutputFile& file) const {
                                {"prompt_s", prompt.prompt_s},
                                {"generated_tokens", prompt.generated_tokens},
                                {"generate_s", prompt.generate_s}});
+  json["device"] = device.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(device);
   file.write(json.dump(2) + "\n");
   file.commit();
 }

@@ -42,6 +42,13 @@ class Devices(Case):
         self.assertIsNone(json.loads(self.works("devices", "this-cpu", "--json"))["read_gb_per_s"])
         self.assertRegex(self.text("devices", "this-cpu"), r"(?m)^read_gb_per_s +unknown +# unknown until this machine is tuned")
 
+    def test_numerics_that_change_nothing_are_said_once(self):
+        tiny_llama.write(self.path("m.oinf"))
+        for device, numerics, times in (("zen3", "bf16", 1), ("zen3", "strict", 0), ("zen4", "bf16", 0)):
+            code, _, err = self.run_cli("emit", "m.oinf", "--device", device, "--numerics", numerics, "-o", f"{device}_{numerics}")
+            self.assertEqual((code, err.count(f"openinfer: numerics {numerics} compute as strict: ")), (0, times), err)
+            self.assertEqual(self.read(f"{device}_{numerics}/plan.txt").count(b"note: numerics bf16 compute as strict: "), times)
+
     def test_api_and_driver(self):
         get = lambda *flags: json.loads(self.works("devices", "hopper", "--json", *flags))
         self.assertEqual(get()["shared_memory_bytes"], 49152)

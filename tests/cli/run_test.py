@@ -303,7 +303,7 @@ class Run(Case):
         self.run_ids("-n", 4, "--ignore-eos", "--stats", "s.json")
         found = json.loads(self.read("s.json"))
         keys = ["prompt_tokens_per_s", "generate_tokens_per_s", "load_s", "bytes_read", "peak_resident_bytes"]
-        self.assertEqual(list(found), [*keys, "prompts"])
+        self.assertEqual((list(found), found["device"]), ([*keys, "prompts", "device"], "this-cpu"))
         self.assertTrue(all(found[key] > 0 for key in keys), found)
         self.run_ids("-n", 4, "--ignore-eos", "--stats", "sim.json", "--backend", "sim")
         # Every layer's weights once a step. Of a table compiled code counts what a prompt of 512 ids would look up.
