@@ -146,7 +146,7 @@ class Writer:
     def dim(self, name: str, low: int, high: int | None = None):
         high = low if high is None else high
         if not DIM_NAME.match(name) or not 0 <= low <= high < 1 << 62:
-            raise OpnfError(f"dimension {name!r} [{low}, {high}]: a name that begins with a letter and 0 <= min <= max < 2^62 are needed")
+            raise OpnfError(f"dimension {name!r} [{low}, {high}]: a name that begins with a letter or _ and 0 <= min <= max < 2^62 are needed")
         self._put(DIMS, name, [low, high], "i64")
 
     def _state(self, name: str, layout: str, dtype: str, sizes: Iterable):

@@ -612,8 +612,8 @@ void Reader::Package::read_dims() {
     const auto bounds = v.array<std::int64_t>(kI64);
     if (bounds[0] < 0 || bounds[0] > bounds[1] || bounds[1] >= static_cast<std::int64_t>(kMaxDim))
       corrupt({"DIMS ", quoted(v.key), ": bounds [", bounds[0], ", ", bounds[1], "] are not 0 <= min <= max < 2^62"});
-    if ((v.key[0] | 32) < 'a' || (v.key[0] | 32) > 'z')
-      corrupt({"DIMS ", quoted(v.key), ": a name begins with a letter"});
+    if (((v.key[0] | 32) < 'a' || (v.key[0] | 32) > 'z') && v.key[0] != '_')
+      corrupt({"DIMS ", quoted(v.key), ": a name begins with a letter or _"});
   }
 }
 

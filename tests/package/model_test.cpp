@@ -156,7 +156,7 @@ TEST_CASE("a splat's bytes repeat its block") {
 
 TEST_CASE("dimensions, states, graphs, tokenizer") {
   const Model model = ModelLoader::open(kSmall);
-  REQUIRE(model.dims().size() == 2);
+  REQUIRE(model.dims().size() == 3);
   CHECK(model.find_dim("ctx")->max == 128);
   CHECK(!model.find_dim("B"));
   CHECK(model.state_names() == std::vector<std::string_view>{"conv", "kv"});

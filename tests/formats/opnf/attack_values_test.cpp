@@ -164,7 +164,7 @@ TEST_CASE("dimensions") {
   }
   SECTION("name") {
     CHECK_THAT(
-        image.set(image.section(Section::dims) + image.get<std::uint32_t>(image.map_entry(Section::dims, "ctx")), '9')
+        image.set(image.section(Section::dims) + image.get<std::uint32_t>(image.map_entry(Section::dims, "_rows")), '9')
             .sealed_error(),
         Contains("a name begins with a letter"));
   }

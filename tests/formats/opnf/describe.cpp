@@ -107,6 +107,7 @@ void describe_small(Writer& w) {
   describe_quantised(w);
   w.dim("n_layers", 2, 2);
   w.dim("ctx", 1, 128);
+  w.dim("_rows", 0, 7);
   w.kv_cache("kv", "f32", {std::int64_t{2}, std::int64_t{1}, std::int64_t{3}, "ctx", std::int64_t{64}});
   const std::vector<Writer::Size> sizes = {"ctx", std::int64_t{4}};
   w.tensor_state("conv", "f16", sizes);

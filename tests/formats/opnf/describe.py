@@ -62,6 +62,7 @@ def small(w):
     quantised(w)
     w.dim("n_layers", 2)
     w.dim("ctx", 1, 128)
+    w.dim("_rows", 0, 7)
     w.kv_cache("kv", layers=2, slots=1, heads=3, capacity="ctx", head_dim=64)
     w.tensor_state("conv", "f16", ("ctx", 4))
     w.graph("main", "oig 1\ngraph () -> () {\n  return\n}\n")
