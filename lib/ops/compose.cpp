@@ -3,6 +3,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/graph/builder.h"
+#include "lib/graph/draft.h"
 #include "lib/ops/builtin.h"
 #include "openinfer/op_def.h"
 #include "openinfer/ops.h"
@@ -17,11 +18,13 @@ Value value_in(std::string_view op, const In& x, const std::vector<In>& others) 
   return {draft, to_value(*draft, x)};
 }
 
+std::string described(const Value& x) { return x.draft()->describe(x.id()); }
+
 std::size_t axis_within(std::string_view op, std::int64_t axis, std::size_t rank, const Value& x, Location at) {
   const auto size = static_cast<std::int64_t>(rank);
   if (axis < -size || axis >= size)
-    fail_at(at, ErrorCode::invalid_argument, "[{}] axis {} is outside '{}' {}, with {} dimensions", op, axis, x.name(),
-            to_string(x.shape()), rank);
+    fail_at(at, ErrorCode::invalid_argument, "[{}] axis {} is outside {} {}, with {} dimensions", op, axis,
+            described(x), to_string(x.shape()), rank);
   return static_cast<std::size_t>(axis < 0 ? axis + size : axis);
 }
 

@@ -2,6 +2,7 @@
 // What functions of ops.h that are made of other operators share.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace openinfer {
 
 /// The operand as a value of the graph that it or one of `others` belongs to. Errors: as apply's, in the name of `op`.
 Value value_in(std::string_view op, const In& x, const std::vector<In>& others = {});
+
+/// "'q'", "@Wq.0", "0.5": how errors call a value.
+std::string described(const Value& x);
 
 /// `axis` counted from the front, negative from the end of `rank`. Errors: invalid_argument "[op] axis 3 is outside …".
 std::size_t axis_within(std::string_view op, std::int64_t axis, std::size_t rank, const Value& x, Location at);

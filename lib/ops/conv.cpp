@@ -16,16 +16,16 @@ struct Convolution {
 };
 
 [[noreturn]] void refuse_shapes(const Convolution& c, const Value& x, const Value& w, const char* why, Location at) {
-  fail_at(at, ErrorCode::shape_mismatch, "[{}] {}: x '{}' {}, w '{}' {}, groups {}", c.op, why, x.name(),
-          to_string(x.shape()), w.name(), to_string(w.shape()), c.groups);
+  fail_at(at, ErrorCode::shape_mismatch, "[{}] {}: x {} {}, w {} {}, groups {}", c.op, why, described(x),
+          to_string(x.shape()), described(w), to_string(w.shape()), c.groups);
 }
 
 void check_convolution(const Convolution& c, const Value& x, const Value& w, Location at) {
   const std::size_t axes = c.stride.size();
   const Shape xs = x.shape(), ws = w.shape();
   if (!is_float(x.dtype()) || x.dtype() != w.dtype())  // [C1]
-    fail_at(at, ErrorCode::dtype_mismatch, "[{}] x and w are one float dtype, not '{}' {} and '{}' {}", c.op, x.name(),
-            x.type().to_string(), w.name(), w.type().to_string());
+    fail_at(at, ErrorCode::dtype_mismatch, "[{}] x and w are one float dtype, not {} {} and {} {}", c.op, described(x),
+            x.type().to_string(), described(w), w.type().to_string());
   if (xs.size() != axes + 2 || ws.size() != axes + 2)  // [C2]
     refuse_shapes(c, x, w,
                   axes == 1 ? "x is (N, C, L), w (O, C/groups, K)" : "x is (N, C, H, W), w (O, C/groups, KH, KW)", at);
@@ -65,8 +65,8 @@ Value convolved(const Convolution& c, const In& x_in, const In& w_in) {
   for (std::int64_t a = 0; a < axes; ++a) {
     const Dim count = seen.shape()[static_cast<std::size_t>(2 + 2 * a)];
     if (!count.is_constant() && !positions.is_constant())
-      fail_at(at, ErrorCode::unsupported, "[{}] only one of the axes of '{}' {} may be of unknown size", c.op, x.name(),
-              to_string(xs));
+      fail_at(at, ErrorCode::unsupported, "[{}] only one of the axes of {} {} may be of unknown size", c.op,
+              described(x), to_string(xs));
     positions = count.is_constant() ? positions.times(count.constant()) : count.times(positions.constant());
     taps = taps.times(ws[static_cast<std::size_t>(2 + a)].constant());
     result.push_back(count);
@@ -83,8 +83,8 @@ Value convolved(const Convolution& c, const In& x_in, const In& w_in) {
   if (!c.bias) return y;
   const Value bias = value_in(c.op, *c.bias, {x_in});
   if (bias.shape() != Shape{ws[0]})  // [C5]
-    fail_at(at, ErrorCode::shape_mismatch, "[{}] the bias '{}' {} is not ({}), the filters of '{}' {}", c.op,
-            bias.name(), to_string(bias.shape()), ws[0].to_string(), w.name(), to_string(ws));
+    fail_at(at, ErrorCode::shape_mismatch, "[{}] the bias {} {} is not ({}), the filters of {} {}", c.op,
+            described(bias), to_string(bias.shape()), ws[0].to_string(), described(w), to_string(ws));
   Shape column(static_cast<std::size_t>(axes) + 1, Dim(1));
   column[0] = ws[0];
   return add(In(y, at), In(reshape(In(bias, at), column), at));

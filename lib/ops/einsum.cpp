@@ -78,16 +78,16 @@ class Einsum {
     for (const Labelled& part : parts_) {
       const Shape shape = part.value.shape();
       if (shape.size() != part.labels.size())  // [C2]
-        fail_at(at_, ErrorCode::shape_mismatch, "[einsum] \"{}\": '{}' {} has {} dimensions, not {}", text_,
-                part.value.name(), to_string(shape), shape.size(), part.labels.size());
+        fail_at(at_, ErrorCode::shape_mismatch, "[einsum] \"{}\": {} {} has {} dimensions, not {}", text_,
+                described(part.value), to_string(shape), shape.size(), part.labels.size());
       for (std::size_t d = 0; d < shape.size(); ++d) {
         const char c = part.labels[d];
         const auto same = std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == c; });
         if (same == known.end())
           known.emplace_back(c, shape[d]);
         else if (same->second != shape[d])  // [C2]
-          fail_at(at_, ErrorCode::shape_mismatch, "[einsum] \"{}\": '{}' is {} and, in '{}' {}, {}", text_, c,
-                  same->second.to_string(), part.value.name(), to_string(shape), shape[d].to_string());
+          fail_at(at_, ErrorCode::shape_mismatch, "[einsum] \"{}\": '{}' is {} and, in {} {}, {}", text_, c,
+                  same->second.to_string(), described(part.value), to_string(shape), shape[d].to_string());
       }
     }
   }

@@ -30,11 +30,11 @@ double lowest_element(DType dtype) {
 
 void check_pooling(const Pooling& p, const Value& x, DTypeSet takes, Location at) {
   if (!contains(takes, x.dtype()))  // [C1]
-    fail_at(at, ErrorCode::dtype_mismatch, "[{}] takes {}, not '{}' {}", p.op, dtype_names(takes), x.name(),
+    fail_at(at, ErrorCode::dtype_mismatch, "[{}] takes {}, not {} {}", p.op, dtype_names(takes), described(x),
             x.type().to_string());
   if (x.shape().size() != p.size.size() + 2)  // [C2]
-    fail_at(at, ErrorCode::shape_mismatch, "[{}] x is {}, not '{}' {}", p.op,
-            p.size.size() == 1 ? "(N, C, L)" : "(N, C, H, W)", x.name(), to_string(x.shape()));
+    fail_at(at, ErrorCode::shape_mismatch, "[{}] x is {}, not {} {}", p.op,
+            p.size.size() == 1 ? "(N, C, L)" : "(N, C, H, W)", described(x), to_string(x.shape()));
   for (std::size_t a = 0; a < p.size.size(); ++a)
     if (p.padding[a] < 0 || 2 * p.padding[a] > p.size[a])  // [C3]: a window of nothing but padding has no largest
       fail_at(at, ErrorCode::invalid_argument, "[{}] a padding of {} is not within 0 and half of the window, {}", p.op,

@@ -12,7 +12,7 @@ namespace {
 Shape shape_in_blocks(std::string_view op, const Value& x, std::int64_t block, Location at) {
   Shape shape = x.shape();
   if (block < 1 || shape.empty() || !shape.back().is_constant() || shape.back().constant() % block != 0)
-    fail_at(at, ErrorCode::shape_mismatch, "[{}] rows of '{}' {} are no whole blocks of {}", op, x.name(),
+    fail_at(at, ErrorCode::shape_mismatch, "[{}] rows of {} {} are no whole blocks of {}", op, described(x),
             to_string(shape), block);
   shape.back() = shape.back().constant() / block;
   shape.push_back(block);
@@ -25,7 +25,7 @@ std::tuple<Value, Value> quantize(const In& in, std::int64_t block) {
   const Location at = in.at();
   const Value x = value_in("quantize", in);
   if (!is_float(x.dtype()))  // [C1]
-    fail_at(at, ErrorCode::dtype_mismatch, "[quantize] takes {}, not '{}' {}", dtype_names(kFloats), x.name(),
+    fail_at(at, ErrorCode::dtype_mismatch, "[quantize] takes {}, not {} {}", dtype_names(kFloats), described(x),
             x.type().to_string());
   const Shape blocks = shape_in_blocks("quantize", x, block, at);  // [C2]
   const Value rows = reshape(In(cast(In(x, at), f32), at), blocks);
@@ -44,8 +44,8 @@ Value dequantize(const In& q_in, const In& scale_in, DType dtype) {
   const Location at = q_in.at();
   const Value q = value_in("dequantize", q_in, {scale_in}), scale = value_in("dequantize", scale_in, {q_in});
   if (q.dtype() != i8 || !is_float(scale.dtype()))  // [C1]
-    fail_at(at, ErrorCode::dtype_mismatch, "[dequantize] takes i8 and a float dtype, not '{}' {} and '{}' {}", q.name(),
-            q.type().to_string(), scale.name(), scale.type().to_string());
+    fail_at(at, ErrorCode::dtype_mismatch, "[dequantize] takes i8 and a float dtype, not {} {} and {} {}", described(q),
+            q.type().to_string(), described(scale), scale.type().to_string());
   Shape column = scale.shape(), wanted = q.shape();
   const bool constant =
       !column.empty() && !wanted.empty() && column.back().is_constant() && wanted.back().is_constant();
@@ -54,8 +54,8 @@ Value dequantize(const In& q_in, const In& scale_in, DType dtype) {
   const std::int64_t block = divides ? wanted.back().constant() / blocks : 0;
   if (divides) wanted.back() = blocks;
   if (!divides || column != wanted)  // [C2]
-    fail_at(at, ErrorCode::shape_mismatch, "[dequantize] '{}' {} has no scale for each block of '{}' {}", scale.name(),
-            to_string(scale.shape()), q.name(), to_string(q.shape()));
+    fail_at(at, ErrorCode::shape_mismatch, "[dequantize] {} {} has no scale for each block of {} {}", described(scale),
+            to_string(scale.shape()), described(q), to_string(q.shape()));
   wanted.push_back(block);
   column.push_back(1);
   const Value numbers = cast(In(reshape(In(q, at), wanted), at), f32);

@@ -16,7 +16,7 @@ std::vector<bool> named_axes(std::string_view op, const std::vector<std::int64_t
   for (const std::int64_t given : axes) {
     const std::size_t axis = axis_within(op, given, rank, x, at);
     if (named[axis])
-      fail_at(at, ErrorCode::invalid_argument, "[{}] axis {} of '{}' {} is named twice", op, given, x.name(),
+      fail_at(at, ErrorCode::invalid_argument, "[{}] axis {} of {} {} is named twice", op, given, described(x),
               to_string(x.shape()));
     named[axis] = true;
   }
@@ -35,8 +35,8 @@ Shape with_extents_of_one(const Shape& shape, const std::vector<bool>& added) {
 Value permute(const In& x, std::vector<std::int64_t> order) {
   const Value v = value_in("permute", x);
   if (order.size() != v.shape().size())  // [C1]
-    fail_at(x.at(), ErrorCode::invalid_argument, "[permute] {} dimensions are named, '{}' {} has {}", order.size(),
-            v.name(), to_string(v.shape()), v.shape().size());
+    fail_at(x.at(), ErrorCode::invalid_argument, "[permute] {} dimensions are named, {} {} has {}", order.size(),
+            described(v), to_string(v.shape()), v.shape().size());
   for (std::int64_t& axis : order)
     axis = static_cast<std::int64_t>(axis_within("permute", axis, v.shape().size(), v, x.at()));
   return transpose(In(v, x.at()), std::move(order));
@@ -48,8 +48,8 @@ std::vector<Value> split(const In& x, const Shape& sizes, std::int64_t axis) {
   Dim begin = 0;
   for (const Dim& size : sizes) begin = begin.plus(size);
   if (begin != v.shape()[d])  // [C2]
-    fail_at(x.at(), ErrorCode::shape_mismatch, "[split] {} make {}, not {}, the extent of '{}' {} along axis {}",
-            to_string(sizes), begin.to_string(), v.shape()[d].to_string(), v.name(), to_string(v.shape()), axis);
+    fail_at(x.at(), ErrorCode::shape_mismatch, "[split] {} make {}, not {}, the extent of {} {} along axis {}",
+            to_string(sizes), begin.to_string(), v.shape()[d].to_string(), described(v), to_string(v.shape()), axis);
   std::vector<Value> parts;
   begin = 0;
   for (const Dim& size : sizes) {
@@ -68,8 +68,8 @@ std::vector<Value> chunk(const In& x, std::int64_t parts, std::int64_t axis) {
   const bool even = divides(extent.constant()) &&
                     std::all_of(terms.begin(), terms.end(), [&](const Dim::Term& t) { return divides(t.factor); });
   if (!even)  // [C2]
-    fail_at(x.at(), ErrorCode::shape_mismatch, "[chunk] {} elements of '{}' {} along axis {} make no {} equal parts",
-            extent.to_string(), v.name(), to_string(v.shape()), axis, parts);
+    fail_at(x.at(), ErrorCode::shape_mismatch, "[chunk] {} elements of {} {} along axis {} make no {} equal parts",
+            extent.to_string(), described(v), to_string(v.shape()), axis, parts);
   Dim size = extent.constant() / parts;
   for (const Dim::Term& t : terms) size = size.plus(Dim::symbol(t.symbol).times(t.factor / parts));
   return split(In(v, x.at()), Shape(static_cast<std::size_t>(parts), size), axis);
@@ -90,7 +90,7 @@ Value squeeze(const In& x, const std::vector<std::int64_t>& axes) {
     if (!gone[d])
       shape.push_back(extent);
     else if (extent != Dim(1))  // [C2]
-      fail_at(x.at(), ErrorCode::shape_mismatch, "[squeeze] axis {} of '{}' {} has {} elements, not 1", d, v.name(),
+      fail_at(x.at(), ErrorCode::shape_mismatch, "[squeeze] axis {} of {} {} has {} elements, not 1", d, described(v),
               to_string(v.shape()), extent.to_string());
   }
   return reshape(In(v, x.at()), shape);
@@ -112,8 +112,8 @@ Value tile(const In& x, const std::vector<std::int64_t>& repeats) {
   const Value v = value_in("tile", x);
   const Shape shape = v.shape();
   if (repeats.size() != shape.size())  // [C1]
-    fail_at(x.at(), ErrorCode::invalid_argument, "[tile] {} repeats for the {} dimensions of '{}' {}", repeats.size(),
-            shape.size(), v.name(), to_string(shape));
+    fail_at(x.at(), ErrorCode::invalid_argument, "[tile] {} repeats for the {} dimensions of {} {}", repeats.size(),
+            shape.size(), described(v), to_string(shape));
   Shape split_up, spread, joined;
   for (std::size_t d = 0; d < shape.size(); ++d) {
     if (repeats[d] < 0)  // [C1]
@@ -150,7 +150,7 @@ Value one_hot(const In& ids, const Dim& depth, DType dtype) {
   const Value v = value_in("one_hot", ids);
   const Value column = unsqueeze(In(v, ids.at()), {-1});
   if (v.dtype() != i32 && v.dtype() != i64)  // [C1]
-    fail_at(ids.at(), ErrorCode::dtype_mismatch, "[one_hot] ids are i32 or i64, not '{}' {}", v.name(),
+    fail_at(ids.at(), ErrorCode::dtype_mismatch, "[one_hot] ids are i32 or i64, not {} {}", described(v),
             v.type().to_string());
   const Value numbers = iota_beside(v, {depth}, 0, v.dtype(), ids.at());
   const Value hot = eq(In(column, ids.at()), In(numbers, ids.at()));

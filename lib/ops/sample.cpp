@@ -23,12 +23,12 @@ struct Candidates {
 
 void check_sampling(const Value& logits, const Sampling& o, Location at) {
   if (!is_float(logits.dtype()))  // [C1]
-    fail_at(at, ErrorCode::dtype_mismatch, "[sample] takes {}, not '{}' {}", dtype_names(kFloats), logits.name(),
+    fail_at(at, ErrorCode::dtype_mismatch, "[sample] takes {}, not {} {}", dtype_names(kFloats), described(logits),
             logits.type().to_string());
   const Shape shape = logits.shape();
   if (shape.size() != 2 || !shape[1].is_constant() || shape[1].constant() < 1 || shape[1].constant() >= kMostTokens)
-    fail_at(at, ErrorCode::shape_mismatch, "[sample] logits are (N, V) with a known V below {}, not '{}' {}",
-            kMostTokens, logits.name(), to_string(shape));                     // [C2]
+    fail_at(at, ErrorCode::shape_mismatch, "[sample] logits are (N, V) with a known V below {}, not {} {}", kMostTokens,
+            described(logits), to_string(shape));                              // [C2]
   if (!(o.temperature >= 0) || !(o.top_p > 0 && o.top_p <= 1) || o.top_k < 0)  // [C3]
     fail_at(at, ErrorCode::invalid_argument,
             "[sample] temperature {} is not 0 or more, or top_p {} not within 0 and 1, or top_k {} negative",

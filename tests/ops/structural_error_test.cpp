@@ -212,3 +212,20 @@ TEST_CASE_METHOD(StructuralFixture, "quantize_c2", "[dequantize_c2]") {
   const Value q = b.input("q", i8, {N, 64}), d = b.input("d", f16, {N, 3});
   CHECK(has(error_of([&] { (void)dequantize(q, d); }), "[dequantize] 'd' (N, 3) has no scale for each block of 'q'"));
 }
+
+TEST_CASE_METHOD(StructuralFixture, "leaves_are_described") {
+  const Value w = b.constant("w", Tensor(f32, {4, 4}));
+  CHECK(has(error_of([&] { (void)conv1d(signal, w); }), "w #w (4, 4), groups 1"));
+  CHECK(has(error_of([&] { (void)max_pool1d(w, {.size = 2}); }), "[max_pool1d] x is (N, C, L), not #w (4, 4)"));
+  CHECK(has(error_of([&] { (void)split(w, {1, 2}, 0); }), "the extent of #w (4, 4) along axis 0"));
+  CHECK(has(error_of([&] { (void)einsum("ijk->i", {w}); }), "[einsum] \"ijk->i\": #w (4, 4) has 2 dimensions"));
+  CHECK(has(error_of([&] { (void)squeeze(w, {7}); }), "outside #w (4, 4)"));
+  CHECK(has(error_of([&] { (void)quantize(w); }), "rows of #w (4, 4) are no whole blocks"));
+}
+
+TEST_CASE_METHOD(StructuralFixture, "slice_of_one_element_takes_any_step") {
+  constexpr std::int64_t kMost = std::int64_t{1} << 61;
+  const Value whole = b.constant(Tensor(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2}));
+  CHECK(eval(slice(whole, {.axis = 0, .begin = 1, .end = 3, .step = kMost})) ==
+        Tensor(std::vector<float>{3, 4}, {1, 2}));
+}
