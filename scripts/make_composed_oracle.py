@@ -81,10 +81,12 @@ def conv(cases, x_shape, w_shape, dtype="f32", bias=True, groups=1, stride=None,
     cases.add(f"conv{axes}d", how | {"groups": groups}, [x, w] + [b] * bias, run(wide), dtype, taps + 2, sizes, roundings=int(bias))
 
 
-def pool(cases, shape, dtype="f32", size=None, stride=None, padding=None, dilation=None, count_padding=False, special=False):
+def pool(cases, shape, dtype="f32", size=None, stride=None, padding=None, dilation=None, count_padding=False, special=False, value=None):
     axes = len(shape) - 2
     size, stride, padding = size or [2] * axes, stride or [0] * axes, padding or [0] * axes
     x = cases.draw(dtype, shape)
+    if value is not None:
+        x = Typed(dtype, np.full(shape, value))
     if special:
         values = x.f64.copy()
         values.ravel()[::5], values.ravel()[3::7] = -np.inf, np.nan
@@ -177,6 +179,9 @@ def main():
     convolutions(cases)
     pools(cases)
     einsums(cases)
+    # A sum beyond f16, a mean within it.
+    pool(cases, (1, 2, 9), "f16", size=[3], stride=[1], padding=[1], value=60000)
+    pool(cases, (1, 1, 5, 4), "f16", size=[2, 2], stride=[1, 1], padding=[1, 1], value=60000)
     cases.write()
     print(f"{len(cases.all)} cases, {OUT.stat().st_size} bytes, torch {torch.__version__.split('+')[0]}")
 

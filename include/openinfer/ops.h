@@ -385,7 +385,8 @@ Value sample(const In& logits, const In& step, const In& seed, const Sampling& o
 
 /// Rows in blocks as q8_0 has them, as two tensors: (q, d) with d = max |x| of the block / 127 and q the nearest to
 /// x / d, halves away from zero. (A quotient within a few ULP of a half may go to either on devices whose division is
-/// not exact.)  Shapes: x (…, K) → q (…, K) i8, d (…, K / block) f16.
+/// not exact.) d is infinite where max |x| / 127 rounds beyond 65504, as in ggml's blocks: clamp x before, if it may be
+/// so large.  Shapes: x (…, K) → q (…, K) i8, d (…, K / block) f16.
 /// Errors: dtype_mismatch [C1] x is no float; shape_mismatch [C2] K is not known or no multiple of `block`.
 std::tuple<Value, Value> quantize(const In& x, std::int64_t block = 32);
 /// q · d in `dtype`, each d for as many neighbours as there are (K / blocks).  Weights in blocks: cast.

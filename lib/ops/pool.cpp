@@ -74,11 +74,14 @@ Value avg_pooled(const Pooling& p, const In& in) {
   bool has_padding = false;
   for (const std::int64_t padding : p.padding) has_padding = has_padding || padding > 0;
   if (p.count_padding || !has_padding) return mean(In(windows, at), over_windows(p));
+  const DType wide = x.dtype() == f64 ? f64 : f32;  // a sum may be beyond f16 where the mean is not
+  const auto as = [&](DType dtype, const Value& v) { return v.dtype() == dtype ? v : cast(In(v, at), dtype); };
   Shape one = x.shape();  // how many elements each window has, the same for all rows and channels
   one[0] = one[1] = 1;
-  const Value ones = fill_beside(x, one, 1, x.dtype(), at);
+  const Value ones = fill_beside(x, one, 1, wide, at);
   const Value counts = sum(In(pooled_windows(p, ones, 0, at), at), over_windows(p));
-  return div(In(sum(In(windows, at), over_windows(p)), at), In(counts, at));
+  const Value sums = sum(In(as(wide, windows), at), over_windows(p));
+  return as(x.dtype(), div(In(sums, at), In(counts, at)));
 }
 
 Pooling pooling_of(std::string_view op, const Pool1d& o) {

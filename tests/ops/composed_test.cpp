@@ -276,3 +276,27 @@ TEST_CASE("quantize_is_q8_0_in_two_tensors") {
   const auto [zeros, none] = quantize(b.constant(Tensor(f32, {1, 8})), 8);
   CHECK(eval(dequantize(zeros, none)) == Tensor(f32, {1, 8}));
 }
+
+TEST_CASE("sums_of_pooling_may_be_beyond_f16") {
+  for (const DType dtype : {f16, bf16}) {
+    GraphBuilder b;
+    const Value x = cast(b.constant(Tensor(std::vector<float>{60000, 60000, 60000, 60000}, {1, 1, 4})), dtype);
+    const float kept = dtype == f16 ? 60000 : 59904;
+    const Tensor inside(std::vector<float>(4, kept), {1, 1, 4});
+    CHECK(eval(cast(avg_pool1d(x, {.size = 3, .stride = 1, .padding = 1}), f32)) == inside);
+    const Value image = reshape(x, {1, 1, 2, 2});
+    const Pool2d o = {.size = {2, 2}, .stride = {1, 1}, .padding = {1, 1}};
+    CHECK(eval(cast(avg_pool2d(image, o), f32)) == Tensor(std::vector<float>(9, kept), {1, 1, 3, 3}));
+  }
+}
+
+TEST_CASE("a_scale_beyond_f16_is_infinite") {
+  GraphBuilder b;
+  std::vector<float> x(64, 1);
+  x[0] = 8.33e6f, x[32] = 8.31e6f;  // 65504 · 127 = 8319008
+  const auto [q, d] = quantize(b.constant(Tensor(x, {1, 64})));
+  const Tensor scales = eval(d);
+  CHECK(std::isinf(static_cast<float>(scales.data<Half>()[0])));
+  CHECK(static_cast<float>(scales.data<Half>()[1]) == 65440);
+  CHECK(eval(q).data<std::int8_t>()[0] == 127);
+}
