@@ -2,7 +2,7 @@
 #include "lib/graph/builder.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <map>
 
 #include "lib/base/checked.h"
 #include "lib/graph/draft.h"
@@ -17,8 +17,8 @@ struct Family {
   std::string pattern;
   std::vector<ValueId> loop_indices;
   std::vector<Affine> index;
-  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;  // half-open, of scale·l + offset
-  std::vector<std::int64_t> steps;                            // between the members that the loop names
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;       // half-open, of scale·l + offset
+  std::map<ValueId, std::pair<std::int64_t, std::int64_t>> turns;  // of each loop that is named, however often
 };
 
 std::pair<std::int64_t, std::int64_t> range_of(const Draft& draft, const Weight& weight, const Index& i) {
@@ -51,7 +51,7 @@ Family resolve_pattern(const Draft& draft, const Weight& weight) {
       family.loop_indices.push_back(index.loop_index());
       family.index.push_back({index.scale(), index.offset()});
       family.ranges.push_back(range_of(draft, weight, index));
-      family.steps.push_back(std::max<std::int64_t>(std::abs(index.scale()), 1));
+      family.turns.emplace(index.loop_index(), *draft.loop_range(index.loop_index()));
     }
     ++i;
   }
@@ -61,19 +61,39 @@ Family resolve_pattern(const Draft& draft, const Weight& weight) {
   return family;
 }
 
+/// The key of the member that the loops name in that turn of each.
+std::string key_in(const Family& family, const std::map<ValueId, std::int64_t>& turn) {
+  std::string key;
+  std::size_t from = 0;
+  for (std::size_t place = 0; place < family.index.size(); ++place) {
+    const std::size_t at = family.pattern.find("{}", from);
+    const Affine& index = family.index[place];
+    key += family.pattern.substr(from, at - from);
+    key += std::to_string(index.scale * turn.at(family.loop_indices[place]) + index.offset);
+    from = at + 2;
+  }
+  return key + family.pattern.substr(from);
+}
+
 /// Calls f with the key of every member that the loops name.
 template <class F>
-void for_each_key(const Family& family, std::string prefix, std::size_t from, std::size_t depth, const F& f) {
-  const auto at = family.pattern.find("{}", from);
-  if (at == family.pattern.npos) return f(prefix + family.pattern.substr(from));
-  prefix += family.pattern.substr(from, at - from);
-  for (std::int64_t i = family.ranges[depth].first; i < family.ranges[depth].second; i += family.steps[depth])
-    for_each_key(family, prefix + std::to_string(i), at + 2, depth + 1, f);
+void for_each_key(const Family& family, const F& f) {
+  std::map<ValueId, std::int64_t> turn;
+  for (const auto& [loop, range] : family.turns) turn[loop] = range.first;
+  const auto next = [&] {  // counts on, the last loop fastest
+    for (auto loop = family.turns.rbegin(); loop != family.turns.rend(); ++loop) {
+      if (++turn[loop->first] < loop->second.second) return true;
+      turn[loop->first] = loop->second.first;
+    }
+    return false;
+  };
+  do f(key_in(family, turn));
+  while (next());
 }
 
 WeightDecl declare_family(Draft& draft, const Weight& weight, const Family& family) {
   std::int64_t count = 1;
-  for (const auto& [from, to] : family.ranges) count = checked_multiply(count, to - from);
+  for (const auto& [loop, range] : family.turns) count = checked_multiply(count, range.second - range.first);
   if (count > kMaxFamily) fail_at(weight.at, kInvalid, "[weight] \"{}\" would have {} members", weight.pattern, count);
   if (count == 0)
     fail_at(weight.at, kInvalid, "[weight] the loop that indexes \"{}\" never turns, so that no member is named",
@@ -81,7 +101,7 @@ WeightDecl declare_family(Draft& draft, const Weight& weight, const Family& fami
   WeightDecl decl{family.pattern, family.ranges, {}, {}};
   std::string first;
   std::map<DType, std::string> member;  // the first of each dtype
-  for_each_key(family, "", 0, 0, [&](const std::string& key) {
+  for_each_key(family, [&](const std::string& key) {
     const TensorInfo tensor = weight.model->tensor({key, At(weight.at.file, weight.at.line)});
     member.try_emplace(tensor.dtype, key);
     const Shape shape(tensor.shape.begin(), tensor.shape.end());
@@ -121,7 +141,7 @@ struct FamilyQuantisation {
 std::optional<FamilyQuantisation> quantisation_of(const Weight& weight, const Family& family) {
   std::optional<FamilyQuantisation> all;
   std::string first;
-  for_each_key(family, "", 0, 0, [&](const std::string& key) {
+  for_each_key(family, [&](const std::string& key) {
     std::optional<FamilyQuantisation> own;
     if (const auto q = weight.model->tensor({key, At(weight.at.file, weight.at.line)}).quantisation)
       own = {pattern_beside(weight, family, key, q->scale),
@@ -153,7 +173,7 @@ ValueId add_weight(Draft& draft, Weight weight, Location at) {
     if (pattern.empty()) return kNoValue;
     Family own = family;
     own.pattern = pattern;
-    if (pattern.find("{}") == pattern.npos) own.loop_indices = {}, own.index = {}, own.ranges = {}, own.steps = {};
+    if (pattern.find("{}") == pattern.npos) own.loop_indices = {}, own.index = {}, own.ranges = {}, own.turns = {};
     return add_family(draft, weight, std::move(own));
   };
   const ValueId scale = beside(q->scale), zero = beside(q->zero);
@@ -182,6 +202,18 @@ std::shared_ptr<Draft> draft_of(const In& operand) {
   if (const auto* value = std::get_if<Value>(&operand.operand())) return value->draft();
   if (const auto* index = std::get_if<Index>(&operand.operand())) return index->draft();
   return nullptr;
+}
+
+/// What `make` gives; where it throws, the graph is as it was before, and so is the place where nodes go.
+template <class F>
+std::vector<Value> whole_or_nothing(Draft& draft, const F& make) {
+  const Draft::Mark before = draft.mark();
+  try {
+    return make();
+  } catch (...) {
+    draft.undo(before);
+    throw;
+  }
 }
 
 }  // namespace
@@ -243,8 +275,13 @@ State GraphBuilder::state(std::string_view name, StateSpec spec, At at) {
 }
 
 Value GraphBuilder::constant(Tensor tensor, At at) {
-  const std::string name = fmt::format("c{}", draft_->g.constants.size());
-  return constant(name, std::move(tensor), at);
+  const auto& known = draft_->g.constants;
+  const auto taken = [&](const std::string& name) {
+    return std::any_of(known.begin(), known.end(), [&](const ConstantDecl& c) { return c.name == name; });
+  };
+  std::size_t number = known.size();
+  while (taken(fmt::format("c{}", number))) ++number;
+  return constant(fmt::format("c{}", number), std::move(tensor), at);
 }
 
 Value GraphBuilder::constant(std::string_view name, Tensor tensor, At at) {
@@ -266,33 +303,37 @@ std::vector<Value> GraphBuilder::add_loop(std::string_view name, std::int64_t fr
   draft_of("loop", operands, {.draft = draft_}, at);
   std::vector<ValueId> ids;
   for (const In& v : init) ids.push_back(to_value(*draft_, v));
-  auto loop = draft_->begin_loop(name, from, to, std::move(ids), {}, at);
-  std::vector<Value> arguments;
-  for (std::size_t i = 1; i < loop.arguments.size(); ++i) arguments.emplace_back(draft_, loop.arguments[i]);
-  const std::vector<In> next = body(Index(draft_, loop.arguments[0]), arguments);
-  draft_of("loop", {next.begin(), next.end()}, {.draft = draft_}, at);
-  std::vector<ValueId> next_ids;
-  for (const In& v : next) next_ids.push_back(to_value(*draft_, v));
-  std::vector<Value> results;
-  for (ValueId id : draft_->end_loop(std::move(loop), next_ids)) results.emplace_back(draft_, id);
-  return results;
+  return whole_or_nothing(*draft_, [&] {
+    auto loop = draft_->begin_loop(name, from, to, ids, {}, at);
+    std::vector<Value> arguments;
+    for (std::size_t i = 1; i < loop.arguments.size(); ++i) arguments.emplace_back(draft_, loop.arguments[i]);
+    const std::vector<In> next = body(Index(draft_, loop.arguments[0]), arguments);
+    draft_of("loop", {next.begin(), next.end()}, {.draft = draft_}, at);
+    std::vector<ValueId> next_ids;
+    for (const In& v : next) next_ids.push_back(to_value(*draft_, v));
+    std::vector<Value> results;
+    for (ValueId id : draft_->end_loop(std::move(loop), next_ids)) results.emplace_back(draft_, id);
+    return results;
+  });
 }
 
 std::vector<Value> GraphBuilder::add_cond(const In& predicate, const detail::Branch& then_body,
                                           const detail::Branch& else_body, Location at) {
   draft_of("cond", {predicate}, {.draft = draft_}, at);
-  auto cond = draft_->begin_cond(to_value(*draft_, predicate), at);
-  for (const detail::Branch* body : {&then_body, &else_body}) {
-    draft_->begin_branch(cond);
-    const std::vector<In> values = (*body)();
-    draft_of("cond", {values.begin(), values.end()}, {.draft = draft_}, at);
-    std::vector<ValueId> ids;
-    for (const In& v : values) ids.push_back(to_value(*draft_, v));
-    draft_->end_branch(cond, ids);
-  }
-  std::vector<Value> results;
-  for (ValueId id : draft_->end_cond(std::move(cond), {})) results.emplace_back(draft_, id);
-  return results;
+  return whole_or_nothing(*draft_, [&] {
+    auto cond = draft_->begin_cond(to_value(*draft_, predicate), at);
+    for (const detail::Branch* body : {&then_body, &else_body}) {
+      draft_->begin_branch(cond);
+      const std::vector<In> values = (*body)();
+      draft_of("cond", {values.begin(), values.end()}, {.draft = draft_}, at);
+      std::vector<ValueId> ids;
+      for (const In& v : values) ids.push_back(to_value(*draft_, v));
+      draft_->end_branch(cond, ids);
+    }
+    std::vector<Value> results;
+    for (ValueId id : draft_->end_cond(std::move(cond), {})) results.emplace_back(draft_, id);
+    return results;
+  });
 }
 
 void GraphBuilder::output(std::string_view name, const In& value, At at) {

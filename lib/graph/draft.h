@@ -83,6 +83,13 @@ struct Draft {
   void end_branch(OpenCond& cond, std::span<const ValueId> results);
   std::vector<ValueId> end_cond(OpenCond cond, std::span<const std::string> names);
 
+  /// How far the graph is, for undo() of a loop or branch whose body threw: what was declared and added since goes.
+  struct Mark {
+    std::size_t scopes, dims, states, constants, weights, values, nodes, regions;
+  };
+  Mark mark() const;
+  void undo(const Mark& mark);
+
   // --- queries ---
   /// Throws unless `value` may be used in the innermost open region: "'leak' lives inside a loop that has ended; …".
   void check_usable(ValueId value, std::string_view op, Location at) const;

@@ -80,6 +80,25 @@ std::optional<std::pair<std::int64_t, std::int64_t>> Draft::loop_range(ValueId i
   return found == loop_ranges_.end() ? std::nullopt : std::optional(found->second);
 }
 
+Draft::Mark Draft::mark() const {
+  return {scopes.size(),    g.dims.size(),   g.states.size(), g.constants.size(),
+          g.weights.size(), g.values.size(), g.nodes.size(),  g.regions.size()};
+}
+
+void Draft::undo(const Mark& mark) {
+  const auto cut = [](auto& all, std::size_t size) {
+    if (all.size() > size) all.erase(all.begin() + static_cast<std::ptrdiff_t>(size), all.end());
+  };
+  cut(scopes, mark.scopes);
+  cut(g.dims, mark.dims), cut(g.states, mark.states), cut(g.constants, mark.constants), cut(g.weights, mark.weights);
+  cut(g.values, mark.values), cut(g.nodes, mark.nodes), cut(g.regions, mark.regions);
+  for (Scope& scope : scopes) {
+    cut(scope.tokens, mark.states);
+    std::erase_if(g.regions[scope.region].nodes, [&](NodeId n) { return n >= mark.nodes; });
+  }
+  std::erase_if(loop_ranges_, [&](const auto& entry) { return entry.first >= mark.values; });
+}
+
 Draft::OpenLoop Draft::begin_loop(std::string_view index_name, std::int64_t from, std::int64_t to,
                                   std::vector<ValueId> init, std::span<const std::string> names, Location at) {
   check_name("loop", index_name, at);

@@ -216,3 +216,49 @@ TEST_CASE("numbers_are_checked_where_they_stand") {
   CHECK_THAT(message_of([&] { (void)b.value(Index(1) * (std::int64_t{1} << 41)); }), Catch::Contains("beyond 2^40"));
   CHECK_THAT(message_of([&] { (void)(b.dim("N", 1, 4) * (std::int64_t{1} << 62)); }), Catch::Contains("range"));
 }
+
+TEST_CASE("an_unnamed_constant_takes_a_free_name") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const Value one = b.constant("c1", Tensor{1.0f}), two = b.constant(Tensor{2.0f}), three = b.constant(Tensor{3.0f});
+    b.output("y", one + two + three);
+  });
+  std::vector<std::string> names;
+  for (const ConstantDecl& c : g.data().constants) names.push_back(c.name);
+  CHECK(names == std::vector<std::string>{"c1", "c2", "c3"});
+}
+
+TEST_CASE("a_body_that_throws_leaves_the_builder_where_it_was") {
+  struct Mine {};
+  GraphBuilder b;
+  const Value x = b.input("x", f32, {2});
+  const Value yes = b.input("yes", boolean, {});
+  const auto throwing = [&](const Value& v) -> Value {
+    (void)b.state("inner", tensor_state(f32, {2}));
+    (void)b.dim("inner_dim", 1, 4);
+    (void)(v + b.constant("inner_constant", Tensor{1.0f}));
+    throw Mine();
+  };
+  CHECK_THROWS_AS(b.loop("l", 0, 4, x, [&](Index, Value v) { return throwing(v); }), Mine);
+  CHECK_THROWS_AS(
+      b.loop("l", 0, 4, x,
+             [&](Index, Value v) { return b.loop("k", 0, 4, v, [&](Index, Value w) { return throwing(w); }); }),
+      Mine);
+  CHECK_THROWS_AS(b.cond(
+                      yes, [&] { return throwing(x); }, [&] { return x; }),
+                  Mine);
+  CHECK_THROWS_AS(b.cond(
+                      yes, [&] { return exp(x); }, [&] { return throwing(x); }),
+                  Mine);
+  CHECK_THROWS_AS(b.loop("l", 0, 4, x, [&](Index, Value v) { return reshape(v, {1, 2}); }), Error);
+  const Value whole = b.loop("l", 0, 4, x, [&](Index, Value v) { return exp(v); });
+  b.output("y", b.loop("l", 0, 2, whole, [&](Index, Value v) {
+    CHECK_THROWS_AS(b.loop("k", 0, 4, v, [&](Index, Value w) { return throwing(w); }), Mine);
+    return v + x;
+  }));
+  const Graph g = b.build();
+  CHECK(g.data().nodes.size() == 4);
+  CHECK(g.data().states.empty());
+  CHECK(g.data().dims.empty());
+  CHECK(g.data().constants.empty());
+  CHECK(to_text(parse_graph(to_text(g))) == to_text(g));
+}

@@ -219,3 +219,16 @@ TEST_CASE("sessions in several threads share one model") {
     CHECK(wrong == std::vector<int>(4, 0));
   }
 }
+
+TEST_CASE("a key that names one loop twice has a member for each turn, not for each pair") {
+  TestPackage package("sim_weights_twice");
+  for (int i : {0, 1, 2})
+    package.add("D." + std::to_string(i) + "." + std::to_string(i + 1), {1, 1},
+                std::vector<float>{static_cast<float>(i + 1)});
+  const Model model = package.open();
+  const Graph g = graph(model, [&](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1, 1});
+    b.output("y", b.loop("l", 0, 3, x, [&](Index l, Value v) { return plus(v, dot(x, model("D.{}.{}", l, l + 1))); }));
+  });
+  CHECK(floats(SimSession(model, g).run_step({{"x", of({1.f}, {1, 1})}})["y"]) == std::vector<float>{7});
+}
