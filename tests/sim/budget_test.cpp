@@ -137,3 +137,28 @@ TEST_CASE("weights of every kind are read in tiles to the same bits") {
     CHECK(got[name] == tensor);
   }
 }
+
+TEST_CASE("sizes that would make an extent negative are left out of the proof") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const Dim N = b.dim("N", 0, 8);
+    const Value x = b.input("x", f32, {N - 3});
+    b.output("y", x + x);
+  });
+  for (const std::int64_t budget : {0, 1 << 20}) {
+    SimSession sim(g, {.memory_budget = budget});
+    CHECK(sim.run_step({{"x", Tensor(std::vector<float>{1, 2}, {2})}})["y"] == Tensor(std::vector<float>{2, 4}, {2}));
+    CHECK(sim.limits().at("N") == 8);
+  }
+  const Graph down = graph([](GraphBuilder& b) {
+    const Dim N = b.dim("N", 0, 20);
+    b.output("y", exp(b.input("x", f32, {8 - N})));
+    b.output("z", exp(b.input("z", f32, {N - 2})));
+  });
+  CHECK(SimSession(down, {.memory_budget = 1 << 20}).limits().at("N") == 8);
+  const Graph none = graph([](GraphBuilder& b) {
+    const Dim N = b.dim("N", 0, 8);
+    b.output("y", exp(b.input("x", f32, {N - 30})));
+  });
+  CHECK_THAT(message_of([&] { SimSession(none, {.memory_budget = 1 << 20}); }, ErrorCode::invalid_argument),
+             Contains("no sizes were found with which 'x' f32[N - 30] has no negative extent"));
+}
