@@ -34,9 +34,9 @@ std::string_view name(Backend backend);
 Backend backend_from_name(std::string_view name);
 
 /// How compiled steps compute, as the device has units for (see plan.txt). strict: f32 arithmetic; of one row with
-/// weights in blocks, which CPUs multiply as they lie in their words, for activations up to 2^96: a larger one may become
-/// infinite, which find_nonfinite (simulated) does not see and --check reports, for no bound allows it. bf16: both
-/// operands of products of many rows, as prompts have, are rounded to bf16, sums are f32. fast: what products with
+/// weights in blocks, which CPUs multiply as they lie in their words, for activations up to 2^96: a larger one may
+/// become infinite, which find_nonfinite (simulated) does not see and --check reports, for no bound allows it. bf16:
+/// both operands of products of many rows, as prompts have, are rounded to bf16, sums are f32. fast: what products with
 /// weights in blocks read is rounded to 8 bits, 32 elements with one scale, or in prompts both operands to bf16.
 enum class Numerics : std::uint8_t { strict, bf16, fast };
 /// "strict", "bf16", "fast".
@@ -161,7 +161,8 @@ class SimSession {
   /// its last row too. "": the first again. The simulator has one way in.
   void prefer(std::string_view entry);
 
-  /// The same, one node at a time: begin, then next until it returns nothing, then finish.
+  /// The same, one node at a time: begin, then next until it returns nothing, then finish. A loop's turn in which no
+  /// operator runs counts as a run of the loop.
   struct NodeRun {
     std::string_view op;
     std::vector<std::string_view> results;
@@ -202,7 +203,8 @@ class SimSession {
   static std::string state_note(const std::string& path, const Model& model, const Graph& graph, At at = {});
 
   /// Writes every node run from now on as a complete event ("ph":"X") of the Trace Event Format, which Perfetto and
-  /// chrome://tracing open; the file is finished by stop_trace or the destructor. Errors: io_error.
+  /// chrome://tracing open; the file appears, whole, with stop_trace or the destructor. Errors: io_error;
+  /// invalid_argument for a file of the package.
   void trace(const std::string& path, At at = {});
   void stop_trace(At at = {});
 

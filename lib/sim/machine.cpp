@@ -70,10 +70,12 @@ void Machine::end() {
 }
 
 NodeId Machine::next() {
+  turn_begun_ = false;
   while (!frames_.empty()) {
     Frame& frame = frames_.back();
     if (frame.at == frame.code->size()) {
       if (!frame.owner) break;
+      if (turn_begun_ && frame.owner->kind == Kind::loop) return frame.owner->node;
       leave();
       continue;
     }
@@ -153,6 +155,7 @@ void Machine::enter(const Instruction& i) {
 }
 
 void Machine::begin_turn(const Instruction& loop) {
+  turn_begun_ = true;
   const Node& node = g_.nodes[loop.node];
   const ValueId index = g_.regions[node.regions[0]].arguments[0];
   cells_.set(index, Tensor::scalar(static_cast<std::int32_t>(indices_.back())));

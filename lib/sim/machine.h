@@ -29,7 +29,8 @@ class Machine {
 
   /// Starts a step over `inputs` (by the graph's order). Errors: not_found for an input that the schedule needs.
   void begin(std::shared_ptr<const Schedule> schedule, std::vector<std::optional<Tensor>> inputs, Listener listener);
-  /// Runs up to and with the next operator; kNoNode at the end of the step.
+  /// Runs up to and with the next operator, or to the end of a loop's turn that runs none (then the loop): it always
+  /// comes back soon. kNoNode at the end of the step.
   NodeId next();
   /// Ends the step and drops its values.
   void end();
@@ -76,6 +77,7 @@ class Machine {
   NodeRun node_run_;
   std::vector<Frame> frames_;
   std::vector<std::int64_t> indices_;
+  bool turn_begun_ = false;  // since the last next()
 };
 
 }  // namespace openinfer
