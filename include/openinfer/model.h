@@ -143,6 +143,8 @@ class Model {
   /// Compares every checksum; the first difference is an Error(corrupt_package).
   void verify() const;
   const std::string& path() const;
+  /// Is that file, by whatever name, the package or one of its shards?
+  bool is_file_of(const std::string& path) const;
   /// XXH64 of header and index: what an emitted program is bound to.
   std::uint64_t fingerprint() const;
   /// What is made of this package once for all who hold it at the same time, by name: weights in another layout, for

@@ -2,9 +2,12 @@
 // Model: tensors, metadata, dimensions, states and graphs of an open package.
 #include "openinfer/model.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "formats/opnf/verify.h"
-#include "lib/package/package.h"
 #include "lib/package/suggest.h"
+#include "lib/package/package.h"
 #include "lib/package/values.h"
 
 namespace openinfer {
@@ -206,6 +209,17 @@ std::shared_ptr<const void> Model::shared(const std::string& name,
 }
 
 const std::string& Model::path() const { return package_->path; }
+
+bool Model::is_file_of(const std::string& path) const {
+  std::error_code ignored;  // what does not exist is no file of a package
+  const auto same = [&](const std::filesystem::path& own) { return std::filesystem::equivalent(own, path, ignored); };
+  if (same(package_->path)) return true;
+  const opnf::Map& shards = package_->reader.shards();
+  const opnf::Strings names = shards.size() ? shards.at("names").strings() : opnf::Strings();
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (same(std::filesystem::path(package_->path).parent_path() / names[i])) return true;
+  return false;
+}
 std::uint64_t Model::fingerprint() const { return package_->reader.fingerprint(); }
 
 }  // namespace openinfer

@@ -123,7 +123,12 @@ SimSession SimSession::fork(At at) const {
 
 void SimSession::trace(const std::string& path, At at) {
   stop_trace(at);
-  located(at, [&] { impl_->only_simulated("trace"), impl_->trace_ = std::make_unique<TraceWriter>(path); });
+  located(at, [&] {
+    impl_->only_simulated("trace");
+    if (const auto& model = impl_->program_->model; model && model->is_file_of(path))
+      fail(ErrorCode::invalid_argument, "[trace] {}: is a file of the package", path);
+    impl_->trace_ = std::make_unique<TraceWriter>(path);
+  });
 }
 
 void SimSession::stop_trace(At at) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/sim/trace.h"
 
-#include <cerrno>
-#include <cstring>
+#include <span>
+#include <utility>
 
+#include "formats/opnf/reader.h"
 #include "lib/base/fail.h"
 
 namespace openinfer {
@@ -28,9 +29,12 @@ double microseconds(TraceWriter::Clock::duration time) {
 
 }  // namespace
 
-TraceWriter::TraceWriter(const std::string& path)
-    : path_(path), file_(std::fopen(path.c_str(), "wb")), start_(Clock::now()) {
-  if (!file_) fail(ErrorCode::io_error, "[trace] cannot write '{}': {}", path, std::strerror(errno));
+TraceWriter::TraceWriter(const std::string& path) : start_(Clock::now()) {
+  try {
+    file_.emplace(path, opnf::AtomicFile::Special::in_place);
+  } catch (const opnf::Error& e) {
+    fail(ErrorCode::io_error, "[trace] {}", e.what());
+  }
   write(
       "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"
       "{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":1,\"args\":{\"name\":\"openinfer simulator\"}}");
@@ -45,7 +49,18 @@ TraceWriter::~TraceWriter() {
 }
 
 void TraceWriter::write(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() && error_ == 0) error_ = errno;
+  constexpr std::size_t kBuffer = 1 << 16;
+  buffer_ += text;
+  if (buffer_.size() >= kBuffer) flush();
+}
+
+void TraceWriter::flush() {
+  try {
+    if (error_.empty()) file_->write(std::as_bytes(std::span(buffer_)));
+  } catch (const opnf::Error& e) {
+    error_ = e.what();
+  }
+  buffer_.clear();
 }
 
 void TraceWriter::add(const Event& e) {
@@ -59,9 +74,15 @@ void TraceWriter::add(const Event& e) {
 void TraceWriter::finish() {
   if (!file_) return;
   write("\n]}\n");
-  if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno;
-  if (error_ != 0)
-    fail(ErrorCode::io_error, "[trace] '{}' could not be written whole: {}", path_, std::strerror(error_));
+  flush();
+  std::optional<opnf::AtomicFile> file = std::move(file_);
+  file_.reset();
+  try {
+    if (error_.empty()) file->finish(), file->commit();
+  } catch (const opnf::Error& e) {
+    error_ = e.what();
+  }
+  if (!error_.empty()) fail(ErrorCode::io_error, "[trace] {}", error_);
 }
 
 }  // namespace openinfer

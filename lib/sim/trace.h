@@ -5,10 +5,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "formats/opnf/atomic_file.h"
 
 namespace openinfer {
 
@@ -16,7 +17,8 @@ class TraceWriter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Errors: io_error if the file cannot be made.
+  /// The file is there, whole, when it is finished; until then what was there before. Errors: io_error if it cannot be
+  /// made.
   explicit TraceWriter(const std::string& path);
   ~TraceWriter();  // finishes the file as well as it can
 
@@ -32,15 +34,12 @@ class TraceWriter {
   void finish();
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::string path_;
-  std::unique_ptr<std::FILE, Close> file_;
+  std::optional<opnf::AtomicFile> file_;  // none after finish()
+  std::string buffer_, error_;            // the first write that failed
   Clock::time_point start_;
-  int error_ = 0;  // errno of the first write that failed
 
   void write(std::string_view text);
+  void flush();
 };
 
 }  // namespace openinfer

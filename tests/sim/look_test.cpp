@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "test_ops.h"
+#include "test_package.h"
 
 using namespace sim_test;
 using Catch::Contains;
@@ -195,7 +196,7 @@ TEST_CASE("a trace is Trace Event JSON with one complete event for each node run
   CHECK(events[3].at("args").at("loops") == "l = 3");
   SimSession sim(looped());
   CHECK_THAT(error_of([&] { sim.trace("/nonexistent/folder/t.json"); }),
-             Contains("[trace] cannot write '/nonexistent/folder/t.json': No such file or directory"));
+             Contains("[trace] /nonexistent/folder/t.json: cannot create: No such file or directory"));
 }
 
 TEST_CASE("a value in a loop that gives nothing can be watched") {
@@ -211,4 +212,47 @@ TEST_CASE("a value in a loop that gives nothing can be watched") {
   });
   CHECK(sim.run_step({{"x", {5.0}}})["y"] == Tensor{7.0f});
   CHECK(turns == 2);
+}
+
+TEST_CASE("a trace replaces a file when it is whole, and none of the package") {
+  TestPackage package("sim_look_trace"), other("sim_look_traced");
+  package.add("w", {1}, std::vector<float>{1});
+  const Model model = package.open();
+  const auto before = std::filesystem::file_size(package.path());
+  const Graph g = graph(model, [&](GraphBuilder& b) { b.output("y", plus(b.input("x", f32, {1}), model["w"])); });
+  {
+    SimSession sim(model, g);
+    CHECK_THAT(error_of([&] { sim.trace(package.path().string()); }), Contains("is a file of the package"));
+    std::ofstream(other.path()) << "before";
+    sim.trace(other.path().string());
+    sim.run_step({{"x", {1.0}}});
+    CHECK(std::filesystem::file_size(other.path()) == 6);
+  }
+  CHECK(std::filesystem::file_size(package.path()) == before);
+  CHECK(nlohmann::json::parse(std::ifstream(other.path())).at("traceEvents").size() == 2);
+}
+
+TEST_CASE("a loop that runs no operator comes back after each turn") {
+  SimSession sim(graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1});
+    b.output("y", b.loop("l", 0, std::int64_t{1} << 31, x, [&](Index, Value v) { return v; }));
+  }));
+  sim.begin({{"x", {1.0}}});
+  for (int i = 0; i < 100; ++i) {
+    const auto run = sim.next();
+    REQUIRE(run);
+    CHECK(run->op == "loop");
+    CHECK(run->indices == std::vector<std::int64_t>{i});
+  }
+  SimSession some(graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1});
+    b.output("y", b.loop("l", 0, 3, x, [&](Index, Value v) {
+      return plus(b.loop("k", 0, 2, v, [&](Index, Value w) { return w; }), 1.0);
+    }));
+  }));
+  some.begin({{"x", {1.0}}});
+  std::vector<std::string> ops;
+  while (const auto run = some.next()) ops.emplace_back(run->op);
+  CHECK(ops == std::vector<std::string>{"loop", "loop", "plus", "loop", "loop", "plus", "loop", "loop", "plus"});
+  CHECK(floats(some.finish()["y"]) == std::vector<float>{4});
 }
