@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which operator takes which dtype where, asked of the operators and of the compiler, as the table of
-// lib/ops/README.md.
+// lib/ops/DTYPES.md.
 #pragma once
 
 #include <string>
