@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -38,6 +41,39 @@ std::size_t letters_apart(std::string_view a, std::string_view b) {
   return std::min(apart, kFar);
 }
 
+constexpr std::string_view kDigits = "0123456789";
+
+std::optional<long> number(std::string_view text) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
+
+std::string ranges(const std::set<long>& numbers) {
+  std::vector<std::string> parts;
+  for (auto it = numbers.begin(); it != numbers.end();) {
+    const long first = *it;
+    long last = first;
+    while (++it != numbers.end() && *it == last + 1) last = *it;
+    parts.push_back(first == last ? std::to_string(first) : fmt::format("{}..{}", first, last));
+    if (parts.size() == 4 && it != numbers.end()) return fmt::format("{}, …", fmt::join(parts, ", "));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+/// The numbers that stand, in other names, where `wanted` has digits [from, to).
+std::set<long> family(std::string_view wanted, std::size_t from, std::size_t to,
+                      std::span<const std::string_view> names) {
+  const std::string_view prefix = wanted.substr(0, from), suffix = wanted.substr(to);
+  std::set<long> numbers;
+  for (const std::string_view name : names) {
+    if (name.size() <= prefix.size() + suffix.size() || !name.starts_with(prefix) || !name.ends_with(suffix)) continue;
+    if (const auto n = number(name.substr(from, name.size() - prefix.size() - suffix.size()))) numbers.insert(*n);
+  }
+  return numbers;
+}
+
 }  // namespace
 
 std::string did_you_mean(std::string_view wanted, std::span<const std::string_view> names) {
@@ -61,6 +97,26 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string_vi
   for (const auto& entry : near)
     text += fmt::format("{}'{}'", text.empty() ? "; did you mean " : " or ", std::get<2>(entry));
   return text.empty() ? text : text + "?";
+}
+
+std::string nearest_hint(std::string_view wanted, std::span<const std::string_view> names) {
+  constexpr std::size_t kShortList = 4;
+  if (names.empty()) return {};
+  if (names.size() <= kShortList) return fmt::format("; there is '{}'", fmt::join(names, "', '"));
+  return did_you_mean(wanted, names);
+}
+
+std::string suggest(std::string_view wanted, std::span<const std::string_view> names) {
+  for (std::size_t from = wanted.find_first_of(kDigits); from != wanted.npos;) {
+    const std::size_t to = std::min(wanted.find_first_not_of(kDigits, from), wanted.size());
+    if (const auto numbers = family(wanted, from, to, names); !numbers.empty())
+      return fmt::format(" (the family has {})", ranges(numbers));
+    from = wanted.find_first_of(kDigits, to);
+  }
+  const std::string indexed = std::string(wanted) + ".";
+  if (const auto numbers = family(indexed, indexed.size(), indexed.size(), names); !numbers.empty())
+    return fmt::format(" (there is a family: {}{})", indexed, ranges(numbers));
+  return did_you_mean(wanted, names);
 }
 
 }  // namespace openinfer

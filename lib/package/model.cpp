@@ -6,7 +6,7 @@
 #include <system_error>
 
 #include "formats/opnf/verify.h"
-#include "lib/package/suggest.h"
+#include "lib/base/nearest.h"
 #include "lib/package/package.h"
 #include "lib/package/values.h"
 

@@ -3,7 +3,7 @@
 
 #include <new>
 
-#include "lib/package/suggest.h"
+#include "lib/base/nearest.h"
 
 namespace openinfer {
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "lib/base/checked.h"
+#include "lib/base/nearest.h"
 #include "lib/base/number.h"
-#include "lib/sim/nearest.h"
 
 namespace openinfer {
 namespace {
@@ -30,7 +30,7 @@ std::vector<Given> match(const GraphData& g, const Inputs& inputs) {
     const auto found = std::find(g.inputs.begin(), g.inputs.end(), name);
     if (found == g.inputs.end())
       fail(ErrorCode::not_found, "[input] the graph has no input '{}'{}", name,
-           nearest_hint(name, {g.inputs.begin(), g.inputs.end()}));
+           nearest_hint(name, std::vector<std::string_view>(g.inputs.begin(), g.inputs.end())));
     const auto i = static_cast<std::size_t>(found - g.inputs.begin());
     for (const Given& other : matched)
       if (other.input == i) fail(ErrorCode::invalid_argument, "[input] '{}' is given twice", name);

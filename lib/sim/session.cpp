@@ -4,7 +4,7 @@
 #include "lib/passes/pipeline.h"
 
 #include "lib/base/fail.h"
-#include "lib/sim/nearest.h"
+#include "lib/base/nearest.h"
 #include "lib/sim/state_file.h"
 
 namespace openinfer {

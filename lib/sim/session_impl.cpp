@@ -4,8 +4,8 @@
 #include <stdexcept>
 
 #include "lib/base/fail.h"
+#include "lib/base/nearest.h"
 #include "lib/sim/inputs.h"
-#include "lib/sim/nearest.h"
 #include "lib/sim/nonfinite.h"
 #include "lib/sim/session.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "lib/base/fail.h"
-#include "lib/sim/nearest.h"
+#include "lib/base/nearest.h"
 
 namespace openinfer {
 namespace {
