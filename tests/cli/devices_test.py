@@ -106,7 +106,7 @@ class Devices(Case):
             self.assertEqual(self.patched(self.read(f"zen3/{path}").decode(), lines[2:]), self.read(f"zen4/{path}").decode())
             changed.add(path)
         for root, _, names in os.walk(self.path("zen3")):
-            for path in (os.path.relpath(os.path.join(root, name), self.path("zen3")) for name in names):
+            for path in (os.path.relpath(os.path.join(root, name), self.path("zen3")) for name in names if name != ".emitted"):  # checksums of the others
                 if os.path.exists(self.path(f"zen4/{path}")):
                     self.assertEqual(self.read(f"zen3/{path}") != self.read(f"zen4/{path}"), path in changed, path)
                 else:
