@@ -34,7 +34,8 @@ std::size_t look_up(const opnf::Reader& reader, const std::vector<std::string>& 
 
 int main(int argc, char** argv) try {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: bench_package_open PACKAGE…  (bench/package_open/compare.py makes packages and a table)\n");
+    std::fprintf(stderr,
+                 "usage: bench_package_open PACKAGE…  (bench/package_open/compare.py makes packages and a table)\n");
     return 2;
   }
   for (int i = 1; i < argc; ++i) {
@@ -49,7 +50,8 @@ int main(int argc, char** argv) try {
       state = state * 6364136223846793005u + 1442695040888963407u;
       std::swap(keys[n - 1], keys[(state >> 33) % n]);
     }
-    // A copy lies in memory in the order of asking, as a key does that was just put together: only the package is walked at random.
+    // A copy lies in memory in the order of asking, as a key does that was just put together: only the package is
+    // walked at random.
     const std::vector<std::string> shuffled = keys;
     const double shuffled_s = best(10, [&] { sink = look_up(reader, shuffled); });
     const double n = static_cast<double>(std::max<std::size_t>(1, keys.size()));

@@ -53,10 +53,11 @@ void run_cost(const CostOptions& options) {
       model, {.file = options.graph, .kv_dtype = kv_dtype, .usual_kv_dtype = options.numerics == "fast" ? f16 : f32});
   const Graph graph = openinfer::run_passes(plan::over(chosen.graph, model), compilation_passes(), {}).graph;
   const Numerics numerics = numerics_from_name(options.numerics);
-  const plan::PlanOptions how = {.name = "cost",
-                           .target = emit::target_of(device, numerics),
-                           .numerics = numerics,
-                           .entries = plan::entry_points(graph, {options.max_context, options.batch, true}, "cost")};
+  const plan::PlanOptions how = {
+      .name = "cost",
+      .target = emit::target_of(device, numerics),
+      .numerics = numerics,
+      .entries = plan::entry_points(graph, {options.max_context, options.batch, true}, "cost")};
   const plan::Plan plan = plan::lower_within(graph, how, options.memory_budget);
   const plan::Peaks peaks = peaks_of(device, options.peaks);
   const CostReport report = {options.model, chosen.origin, options.numerics,

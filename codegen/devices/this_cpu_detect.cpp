@@ -79,9 +79,7 @@ CpuFacts detect() {
   return {"x86_64", vendor, brand(), x86_isa(registers)};
 }
 #elif defined(__linux__) && defined(__aarch64__)
-CpuFacts detect() {
-  return {"aarch64", "Arm", "64-bit Arm", arm_isa(getauxval(AT_HWCAP), getauxval(AT_HWCAP2))};
-}
+CpuFacts detect() { return {"aarch64", "Arm", "64-bit Arm", arm_isa(getauxval(AT_HWCAP), getauxval(AT_HWCAP2))}; }
 #endif
 
 }  // namespace

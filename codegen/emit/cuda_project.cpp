@@ -39,8 +39,8 @@ std::string use_table(const plan::Plan& plan, const Device& device, const compil
   std::string text = fmt::format(
       "\ncuda\n  NVRTC {}, {}; a thread of {} has {} registers, a block {} B of shared memory\n"
       "  {:{}}  {:8}  registers  spill stores  spill loads     local    shared\n",
-      nvrtc.version(), compile::kCudaFlags, device.name, device.registers_per_lane, device.shared_memory_bytes, "kernel",
-      widest, "for");
+      nvrtc.version(), compile::kCudaFlags, device.name, device.registers_per_lane, device.shared_memory_bytes,
+      "kernel", widest, "for");
   const auto bytes = [](int n) { return fmt::format("{} B", n); };
   for (std::size_t k = 0; k < plan.kernels.size(); ++k)
     for (std::size_t a = 0; a < device.cuda_archs.size(); ++a) {

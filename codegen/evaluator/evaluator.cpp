@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <future>
 
-#include "codegen/compile/nvrtc.h"
 #include "codegen/check/record.h"
+#include "codegen/compile/nvrtc.h"
 #include "codegen/compile/spirv.h"
 #include "codegen/devices/devices.h"
 #include "codegen/emit/project.h"

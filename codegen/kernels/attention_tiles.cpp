@@ -351,8 +351,8 @@ int attention_tile_rows(const kir::Target& target, const Attention& what) {
 
 /// Turning keys pays where they meet as many lines as registers hold.
 bool has_attention_tiles(const kir::Target& target, const Attention& what) {
-  return target.core_cache && target.lanes_are_vectors() && target.lanes > 1 && !what.dense && !what.mask && !what.sinks &&
-         !what.slopes && what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines &&
+  return target.core_cache && target.lanes_are_vectors() && target.lanes > 1 && !what.dense && !what.mask &&
+         !what.sinks && !what.slopes && what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines &&
          what.head_dim % target.lanes == 0;
 }
 

@@ -51,7 +51,8 @@ Val Rows::min(std::string_view name, const Val& value) const {
 std::vector<GridFactor> Rows::grid() const { return {{rows_, whole_group_ ? 1 : several_ * k_.target().subgroups}}; }
 std::string_view Rows::reason() const {
   if (whole_group_) return "a workgroup for each row: its subgroups combine sums in shared memory";
-  return k_.target().lanes_are_vectors() ? "a call for one long or several short rows" : "a subgroup for each short row";
+  return k_.target().lanes_are_vectors() ? "a call for one long or several short rows"
+                                         : "a subgroup for each short row";
 }
 
 Results::Results(kir::Build& k, const Pointwise& tail, DType dtype, Extent width)

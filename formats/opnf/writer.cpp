@@ -86,7 +86,8 @@ void Writer::erase(Section section, const std::string& key) { maps_[section].era
 
 void Writer::dim(const std::string& name, std::int64_t min, std::int64_t max) {
   if (name.empty() || !(is_letter(name[0]) || name[0] == '_') || min < 0 || min > max || max >= kMaxDim)
-    invalid("dimension " + quoted(name) + ": a name that begins with a letter or _ and 0 <= min <= max < 2^62 are needed");
+    invalid("dimension " + quoted(name) +
+            ": a name that begins with a letter or _ and 0 <= min <= max < 2^62 are needed");
   const std::int64_t bounds[] = {min, max};
   put(Section::dims, name, encode_array("i64", 2, std::as_bytes(std::span(bounds))));
 }

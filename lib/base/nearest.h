@@ -14,8 +14,8 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string_vi
 /// "; there is 'tok', 'pos'" where the list is short, else what did_you_mean() says.
 std::string nearest_hint(std::string_view wanted, std::span<const std::string_view> names);
 
-/// " (the family has 0..29)" if only a number of `wanted` is off, " (there is a family: Wq.0..29)" if it lacks one, else
-/// what did_you_mean() says.
+/// " (the family has 0..29)" if only a number of `wanted` is off, " (there is a family: Wq.0..29)" if it lacks one,
+/// else what did_you_mean() says.
 std::string suggest(std::string_view wanted, std::span<const std::string_view> names);
 
 }  // namespace openinfer

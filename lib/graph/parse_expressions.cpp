@@ -19,7 +19,8 @@ bool is_member(std::string_view name, std::string_view family) {
   if (brace == family.npos) return false;
   const auto before = family.substr(0, brace), behind = family.substr(brace + 2);
   if (before == std::string(name) + "." && behind.empty()) return true;
-  if (name.size() <= before.size() + behind.size() || !name.starts_with(before) || !name.ends_with(behind)) return false;
+  if (name.size() <= before.size() + behind.size() || !name.starts_with(before) || !name.ends_with(behind))
+    return false;
   const auto index = name.substr(before.size(), name.size() - before.size() - behind.size());
   return std::all_of(index.begin(), index.end(), is_digit);
 }

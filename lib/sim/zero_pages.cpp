@@ -82,7 +82,8 @@ ZeroPages::ZeroPages(std::size_t size) : size_(size) {
   // NORESERVE: capacity may exceed what the machine has, as long as nobody fills it.
   void* mapped =
       ::mmap(nullptr, mapped_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) fail(ErrorCode::out_of_memory, "[session] no memory for {} bytes: {}", size, std::strerror(errno));
+  if (mapped == MAP_FAILED)
+    fail(ErrorCode::out_of_memory, "[session] no memory for {} bytes: {}", size, std::strerror(errno));
   data_ = static_cast<std::byte*>(mapped);
   // A huge page for each first position of each head would be resident hundreds of times what was written.
   ::madvise(mapped, mapped_size(), MADV_NOHUGEPAGE);

@@ -35,9 +35,7 @@ X86Registers with_avx512(std::uint64_t xcr0) {
 bool has(const Names& isa, std::string_view name) { return std::find(isa.begin(), isa.end(), name) != isa.end(); }
 
 Device described(std::string machine, Names isa, std::string vendor = "V") {
-  return describe_cpu(
-             {std::move(machine), std::move(vendor), "T", std::move(isa)})
-      .device;
+  return describe_cpu({std::move(machine), std::move(vendor), "T", std::move(isa)}).device;
 }
 
 /// The words behind "flags" (x86) or "Features" (Arm) in /proc/cpuinfo.

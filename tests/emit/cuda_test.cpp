@@ -89,7 +89,8 @@ TEST_CASE("every kind, lane operation and builtin compiles as CUDA") {
     if (info(v.kind()).bytes == 8)
       w = w + bitcast(bitcast(w, kir::is_float(v.kind()) ? Kind::u64 : Kind::f64), v.kind());
     if (v.kind() == Kind::f32)
-      w = k.lane_sums(w, v, -v, w * 2) + bitcast(bitcast(w, Kind::i32) + 1, Kind::f32) + bitcast(convert(w, Kind::u32), Kind::f32);
+      w = k.lane_sums(w, v, -v, w * 2) + bitcast(bitcast(w, Kind::i32) + 1, Kind::f32) +
+          bitcast(convert(w, Kind::u32), Kind::f32);
     m[at] = k.lane_get(w, k.subgroup()) + convert(convert(w, Kind::f64), v.kind());
   }
   const Mem q = k.in("class", Kind::i8);  // a word of the language

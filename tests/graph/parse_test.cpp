@@ -179,9 +179,10 @@ TEST_CASE("errors_name_the_line_and_the_remedy") {
         "[oig] 'a' lives inside a loop that has ended; return it from the body to carry it out at test.oig:7");
   CHECK(error_around("a = matmul(x, @v)", kWeight) == "[oig] no weight is declared as @v at test.oig:5");
   for (const char* one : {"w.7", "w", "w.{1}"})  // of the family, and without its loop
-    CHECK_THAT(error_around(std::string("a = matmul(x, @") + one + ")", kWeight),
-               Contains("no weight is declared as @w") &&
-                   Contains("; of the family @w.{} a loop over l takes @w.{l}, and a single one is declared by itself"));
+    CHECK_THAT(
+        error_around(std::string("a = matmul(x, @") + one + ")", kWeight),
+        Contains("no weight is declared as @w") &&
+            Contains("; of the family @w.{} a loop over l takes @w.{l}, and a single one is declared by itself"));
   CHECK(error_around("a = matmul(x, @wq.7)", kWeight) == "[oig] no weight is declared as @wq.7 at test.oig:5");
   CHECK(error_around("for l in 0..3 {\na = matmul(x, @w.{l})\n}", kWeight) ==
         "[verify] @w.{} is declared for 0..2 and the loop asks for 0..3 at test.oig:6");
