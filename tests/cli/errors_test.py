@@ -174,7 +174,7 @@ class Errors(Case):
             self.assertEqual(self.run_cli(*command, **limit), (1, b"", f"openinfer: error: {says}\n"))
             self.assertEqual((self.files(), os.listdir(self.folder)), (before, ["m.oinf"]))
         code, _, err = self.run_cli("run", "m.oinf", *IDS, "--trace", "t.json", **limit)  # which the simulator writes
-        self.assertEqual((code, err.splitlines()[-1]), (1, "openinfer: error: [trace] 't.json' could not be written whole: File too large"))
+        self.assertEqual((code, err.splitlines()[-1]), (1, "openinfer: error: [trace] t.json: cannot write: File too large"))
         self.assertEqual(os.listdir(self.folder), ["m.oinf"])
 
     def test_folder_for_temporary_files(self):
