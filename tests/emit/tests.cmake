@@ -76,6 +76,10 @@ foreach(device cuda vulkan)
   add_test(NAME emit_${device} COMMAND emit_${device}_tests)
   set_tests_properties(emit_${device} PROPERTIES LABELS "unit;release_only" SKIP_REGULAR_EXPRESSION "skipped:" TIMEOUT 900)
 endforeach()
+# Kernels of one subgroup too, and those of devices that can less.
+add_test(NAME emit_vulkan_every_target COMMAND emit_vulkan_tests)
+set_tests_properties(emit_vulkan_every_target PROPERTIES LABELS "matrix;release_only" SKIP_REGULAR_EXPRESSION "skipped:" TIMEOUT 1800
+  ENVIRONMENT OPENINFER_EVERY_TARGET=1)
 if(OPENINFER_SANITIZE)
   set_target_properties(emit_vulkan_tests PROPERTIES EXCLUDE_FROM_ALL ON)
 else()
