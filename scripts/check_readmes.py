@@ -4,7 +4,7 @@
 
 A folder that only holds folders needs none; below a folder of COVERED its README speaks for all. Tables that a test
 writes and compares, between GENERATED and its end, do not count up to MOST_GENERATED lines: nobody has to keep them
-true.
+true, and lib/ops has one.
 
 usage: check_readmes.py [ROOT] [--self-test]
 """

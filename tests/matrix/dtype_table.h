@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which operator takes which dtype where, asked of the operators and of the compiler, as the table of
-// lib/ops/DTYPES.md.
+// lib/ops/README.md.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lib/ops/DTYPES.md's table of operators, dtypes and targets. OPENINFER_UPDATE_GOLDEN=1 writes it.
+// lib/ops/README.md's table of operators, dtypes and targets. OPENINFER_UPDATE_GOLDEN=1 writes it.
 #include "tests/matrix/dtype_table.h"
 
 #include <catch2/catch.hpp>
@@ -19,7 +19,7 @@ constexpr std::string_view kTableEnd = "<!-- /generated -->\n";
 }  // namespace
 
 TEST_CASE("the table of operators, dtypes and targets is what they take", "[dtypes]") {
-  const std::string path = testing::source_path("lib/ops/DTYPES.md"), table = matrix::dtype_table();
+  const std::string path = testing::source_path("lib/ops/README.md"), table = matrix::dtype_table();
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
   std::string readme = text.str();
