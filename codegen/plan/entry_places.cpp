@@ -362,17 +362,19 @@ std::vector<Result> EntryLowering::results_of(const kir::Kernel& code, const std
   return results;
 }
 
-/// Kernels count elements, or blocks, in 32 bits from where an operand starts.
+/// Kernels count elements, or blocks, in 32 bits from where an operand starts, and round up to what a group takes.
+constexpr std::int64_t kMostUnits = std::numeric_limits<std::int32_t>::max() - 65'535;
+
 void EntryLowering::check_reach(const Operand& operand) const {
   const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
   Size count = Size::count(b.shape);
   // A layer of a cache starts at its own offset.
   if (b.role == Role::state && b.shape.size() == 5) count = Size::count(Shape(b.shape.begin() + 1, b.shape.end()));
   const std::int64_t units = upper(count) / info(b.dtype).block_size;
-  if (units <= std::numeric_limits<std::int32_t>::max()) return;
+  if (units <= kMostUnits) return;
   const Node& n = g_.nodes[group_.nodes.front()];
   unsupported(n, fmt::format("'{}' may have {} elements or blocks; kernels count to {}. Bound its dimensions lower",
-                             b.key, units, std::numeric_limits<std::int32_t>::max()));
+                             b.key, units, kMostUnits));
 }
 
 void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::string, Operand>& bind) {

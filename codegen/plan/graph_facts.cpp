@@ -2,12 +2,36 @@
 #include "codegen/plan/graph_facts.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "codegen/plan/size.h"
+#include "lib/base/fail.h"
 #include "lib/graph/ir.h"
 
 namespace openinfer::plan {
 namespace {
+
+/// What has all elements of the value, moved or repeated: they are looked at there, also where an extent of 0 repeats
+/// them for nobody.
+ValueId origin(const GraphData& g, ValueId v) {
+  const auto moves = [](const Node& n) {
+    return n.op->name == "broadcast" || n.op->name == "reshape" || n.op->name == "transpose";
+  };
+  while (g.values[v].node != kNoNode && moves(g.nodes[g.values[v].node])) v = g.nodes[g.values[v].node].operands[0];
+  return v;
+}
+
+bool is_input(const GraphData& g, ValueId v) {
+  const auto& arguments = g.top().arguments;
+  const auto end = arguments.begin() + static_cast<std::ptrdiff_t>(g.inputs.size());
+  return std::find(arguments.begin(), end, v) != end;
+}
+
+std::size_t axis_of(const Node& n, std::size_t rank, std::int64_t otherwise) {
+  const Attribute* given = n.attributes.find("axis");
+  const std::int64_t axis = given ? std::get<std::int64_t>(*given) : otherwise;
+  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
+}
 
 class Facts {
  public:
@@ -26,24 +50,15 @@ class Facts {
   }
 
  private:
-  /// What has all elements of the value, moved or repeated: they are looked at there, also where an extent of 0 repeats
-  /// them for nobody.
-  ValueId origin(ValueId v) const {
-    const auto moves = [](const Node& n) {
-      return n.op->name == "broadcast" || n.op->name == "reshape" || n.op->name == "transpose";
-    };
-    while (g_.values[v].node != kNoNode && moves(g_.nodes[g_.values[v].node]))
-      v = g_.nodes[g_.values[v].node].operands[0];
-    return v;
-  }
   /// The graph's input that the operand has its elements from, or "".
   std::string input(const Node& n, std::string_view operand) const {
     for (std::size_t i = 0; i < n.op->operands.size() && i < n.operands.size(); ++i) {
       if (n.op->operands[i].name != operand || n.operands[i] == kNoValue) continue;
+      const ValueId from = origin(g_, n.operands[i]);
+      if (!is_input(g_, from)) return "";
       const auto& arguments = g_.top().arguments;
-      const auto end = arguments.begin() + static_cast<std::ptrdiff_t>(g_.inputs.size());
-      const auto at = std::find(arguments.begin(), end, origin(n.operands[i]));
-      return at == end ? "" : g_.inputs[static_cast<std::size_t>(at - arguments.begin())];
+      return g_
+          .inputs[static_cast<std::size_t>(std::find(arguments.begin(), arguments.end(), from) - arguments.begin())];
     }
     return "";
   }
@@ -54,23 +69,17 @@ class Facts {
   }
   void gather(const Node& n) {
     const ValueInfo& table = g_.values[n.operands[0]];
-    const Attribute* given = n.attributes.find("axis");
-    std::int64_t axis = given ? std::get<std::int64_t>(*given) : 0;
-    if (axis < 0) axis += static_cast<std::int64_t>(table.type.shape.size());
     std::string name = table.name;
     if (table.node != kNoNode && g_.nodes[table.node].op == &weight_op()) {
       name = g_.weights[static_cast<std::size_t>(g_.nodes[table.node].decl)].pattern;
       facts_.looked_up.push_back(name);
     }
-    bound(IndexBound::Of::entries, input(n, "ids"), table.type.shape[static_cast<std::size_t>(axis)],
+    bound(IndexBound::Of::entries, input(n, "ids"), table.type.shape[axis_of(n, table.type.shape.size(), 0)],
           "entries of " + name);
   }
   void scatter(const Node& n) {
     const ValueInfo& x = g_.values[n.operands[0]];
-    const Attribute* given = n.attributes.find("axis");
-    std::int64_t axis = given ? std::get<std::int64_t>(*given) : 0;
-    if (axis < 0) axis += static_cast<std::int64_t>(x.type.shape.size());
-    bound(IndexBound::Of::entries, input(n, "ids"), x.type.shape[static_cast<std::size_t>(axis)],
+    bound(IndexBound::Of::entries, input(n, "ids"), x.type.shape[axis_of(n, x.type.shape.size(), 0)],
           "entries of " + x.name);
   }
   void experts(const Node& n) {
@@ -113,6 +122,78 @@ std::vector<RowBound> row_bounds(const GraphData& graph) {
     const auto has = [&](std::size_t i) { return i < n.operands.size() && n.operands[i] != kNoValue; };
     const Shape &q = graph.values[n.operands[0]].type.shape, &k = graph.values[n.operands[1]].type.shape;
     if (q.size() == 2 && !has(kPos) && !has(kSlot)) all.push_back({q[0], k[0], n.at});
+  }
+  return all;
+}
+
+namespace {
+
+/// One more than the largest of a constant's elements, which are ids.
+std::int64_t beyond_ids(const Node& n, const Tensor& ids) {
+  std::int64_t beyond = 0;
+  const auto look = [&](const auto& all) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i] < 0) fail_at(n.at, ErrorCode::invalid_argument, "[gather] id {} at place {} is below 0", all[i], i);
+      beyond = std::max<std::int64_t>(beyond, std::int64_t{all[i]} + 1);
+    }
+  };
+  if (ids.dtype() == DType::i64)
+    look(ids.data<std::int64_t>());
+  else
+    look(ids.data<std::int32_t>());
+  return beyond;
+}
+
+std::optional<ExtentBound> of_gather(const GraphData& g, const Node& n) {
+  const Shape& table = g.values[n.operands[0]].type.shape;
+  const ValueId ids = origin(g, n.operands[1]);
+  if (is_input(g, ids)) return std::nullopt;  // IndexBound
+  ExtentBound bound = {table[axis_of(n, table.size(), 0)], 1, "[gather] entries of a table:", n.at};
+  const Node* from = g.values[ids].node == kNoNode ? nullptr : &g.nodes[g.values[ids].node];
+  if (from && from->op == &constant_op())
+    bound.least = beyond_ids(n, g.constants[static_cast<std::size_t>(from->decl)].tensor);
+  return bound;
+}
+
+std::vector<ExtentBound> of_extreme(const GraphData& g, const Node& n, bool largest) {
+  const Shape& x = g.values[n.operands[0]].type.shape;
+  std::vector<ExtentBound> all;
+  const auto add = [&](const Dim& extent) {
+    if (!extent.is_constant())  // lowering refuses 0
+      all.push_back({extent, 1, fmt::format("[{}] the {} of", n.op->name, largest ? "largest" : "smallest"), n.at});
+  };
+  if (n.op->name.starts_with("arg")) {
+    add(x[axis_of(n, x.size(), -1)]);
+    return all;
+  }
+  const Attribute* given = n.attributes.find("axes");
+  const Shape axes = given ? std::get<Shape>(*given) : Shape{};
+  if (axes.empty())
+    for (const Dim& d : x) add(d);
+  for (const Dim& axis : axes)
+    add(x[static_cast<std::size_t>(axis.constant() + (axis.constant() < 0 ? std::ssize(x) : 0))]);
+  return all;
+}
+
+}  // namespace
+
+std::vector<ExtentBound> extent_bounds(const GraphData& graph) {
+  std::vector<ExtentBound> all;
+  for (const Node& n : graph.nodes) {
+    // Where the extent is one of these too and 0, there is nothing to compute.
+    const Shape* counts = nullptr;
+    std::vector<ExtentBound> bounds;
+    if (n.op->name == "gather") {
+      counts = &graph.values[n.operands[1]].type.shape;
+      if (const std::optional<ExtentBound> bound = of_gather(graph, n)) bounds.push_back(*bound);
+    } else if (const bool largest = n.op->name == "reduce_max" || n.op->name == "argmax";
+               largest || n.op->name == "reduce_min" || n.op->name == "argmin") {
+      counts = &graph.values[n.results[0]].type.shape;
+      bounds = of_extreme(graph, n, largest);
+    }
+    for (ExtentBound& bound : bounds)
+      if (bound.least > 1 || std::find(counts->begin(), counts->end(), bound.extent) == counts->end())
+        all.push_back(std::move(bound));
   }
   return all;
 }

@@ -29,6 +29,15 @@ struct RowBound {
   Location at;
 };
 
+/// An extent of which a kernel takes elements whatever there is: the largest of an axis, entries of a table by ids that
+/// hosts do not see. Entry points keep its symbol high enough.
+struct ExtentBound {
+  Dim extent;
+  std::int64_t least;
+  std::string what;  // "[reduce_max] the largest of"
+  Location at;
+};
+
 /// The graph's caches by position. What is cached of an encoder's source has positions of its own: that it has slots
 /// is all that is told of it.
 struct Caches {
@@ -46,6 +55,8 @@ struct GraphFacts {
 
 GraphFacts graph_facts(const Graph& graph);
 std::vector<RowBound> row_bounds(const GraphData& graph);
+/// Errors: invalid_argument for a constant id below 0.
+std::vector<ExtentBound> extent_bounds(const GraphData& graph);
 Caches caches(const GraphData& graph);
 
 }  // namespace openinfer::plan

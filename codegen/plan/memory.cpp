@@ -8,6 +8,9 @@
 namespace openinfer::plan {
 namespace {
 
+/// A value may have no elements; a buffer that a GPU's kernel is given may not.
+constexpr std::int64_t kLeastBytes = 4;
+
 /// First and last use of each buffer, in dispatches counted through the program text once.
 class Lifetimes {
  public:
@@ -103,6 +106,7 @@ void plan_memory(Plan& plan) {
     for (const auto& [number, life] : lifetimes.lives()) {
       Buffer& b = plan.buffers[static_cast<std::size_t>(number)];
       if (b.role != Role::scratch) continue;
+      b.max_bytes = std::max(b.max_bytes, kLeastBytes);
       b.first = life.first;
       b.last = life.last;
       scratch.push_back(&b);

@@ -88,7 +88,13 @@ std::size_t PlanBinding::bind(const Tensors& inputs) {
     fail(ErrorCode::out_of_memory, "[budget] this step has {}, the memory budget is {}; what fits:{}", sizes,
          plan_.budget.bytes, limits);
   }
-  fail(ErrorCode::invalid_argument, "[run] {}: outside the bounds of every entry point", sizes);
+  std::string taken;
+  for (const plan::EntryPoint& e : plan_.entries) {
+    taken += fmt::format("{}{} takes", taken.empty() ? "" : ", ", e.name);
+    for (const plan::Symbol& s : e.symbols)
+      if (bound.contains(s.name)) taken += fmt::format(" {} in [{}, {}]", s.name, s.min, s.max);
+  }
+  fail(ErrorCode::invalid_argument, "[run] {}: outside the bounds of every entry point: {}", sizes, taken);
 }
 
 std::optional<std::size_t> PlanBinding::entry_of(const Sizes& given) const {

@@ -64,7 +64,7 @@ Value iota(GraphBuilder& b, Shape shape, std::int64_t axis = 0, DType dtype = DT
 /// Shapes: table (A…, V, D…), ids (J…) → (A…, J…, D…).  Dtypes: any table; a stored block or packed format gives f32
 /// (axis 0, two dimensions); ids i32|i64.  Errors: dtype_mismatch [C1] of ids; invalid_argument [C2] axis outside;
 /// shape_mismatch [C3] a block-format table of another form; at run time invalid_argument for an id outside [0, V),
-/// with the id, its place and V.
+/// with the id, its place and V (of computed ids kernels take the nearest entry).
 Value gather(const In& table, const In& ids, std::int64_t axis = 0);
 /// The same elements in another shape; one dimension may be -1.
 /// Errors: shape_mismatch [C1] if the sizes differ or cannot be shown equal, or more than one dimension is -1.

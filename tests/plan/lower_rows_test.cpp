@@ -181,3 +181,12 @@ TEST_CASE("what a template refuses names the line of its operator, also within a
   CHECK_THROWS_WITH(plan::lower(run_passes(g, compilation_passes()).graph, {.name = "test", .target = {}}),
                     Catch::EndsWith(fmt::format("cast the operand at lower_rows_test.cpp:{}", line)));
 }
+
+TEST_CASE("kernels count in 32 bits, and past the end of what they have: the last sizes below 2^31 are refused") {
+  const auto plan_of = [](std::int64_t most) {
+    return plan::lower(graph([&](GraphBuilder& b) { b.output("y", b.input("x", u8, {b.dim("N", 0, most)}) + 1); }),
+                       {.name = "test", .target = {.lanes = 16}});
+  };
+  CHECK_NOTHROW(plan_of((std::int64_t{1} << 31) - 65'536));
+  CHECK_THROWS_WITH(plan_of((std::int64_t{1} << 31) - 65'535), Catch::Contains("kernels count to 2147418112"));
+}

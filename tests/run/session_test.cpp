@@ -21,13 +21,6 @@ using namespace openinfer;
 
 namespace {
 
-/// Those that this machine has: a C++ compiler is there, or tests would not be.
-std::vector<Backend> backends() {
-  std::vector<Backend> all = {Backend::cpu};
-  if (run_test::has_vulkan()) all.push_back(Backend::vulkan);
-  return all;
-}
-
 Tensor ids(std::vector<std::int32_t> values) {
   const auto count = static_cast<std::int64_t>(values.size());
   return Tensor(values, {count});
@@ -118,7 +111,7 @@ std::string said(SimSession& session, const StateSnapshot& snapshot) {
 
 TEST_CASE("a compiled llama session gives the simulator's logits, prompts of any length and single rows") {
   Llama llama("run_llama");
-  for (const Backend backend : backends()) {
+  for (const Backend backend : run_test::backends()) {
     CAPTURE(name(backend));
     SimSession sim(llama.model, llama.graph, kSizes), compiled(llama.model, llama.graph, backend, kSizes);
     for (const Rows& r : {kPrompt, kNext, kMixed, kNext, kPrompt}) check_close(logits(compiled, r), logits(sim, r));
@@ -128,7 +121,7 @@ TEST_CASE("a compiled llama session gives the simulator's logits, prompts of any
 
 TEST_CASE("states of a compiled session are saved, restored, forked and zeroed") {
   Llama llama("run_states");
-  for (const Backend backend : backends()) {
+  for (const Backend backend : run_test::backends()) {
     CAPTURE(name(backend));
     SimSession session(llama.model, llama.graph, backend, kSizes);
     const Tensor first = logits(session, kPrompt);
@@ -157,7 +150,7 @@ TEST_CASE("snapshots are restored as the simulator restores them: states of no u
   Llama llama("run_snapshots");  // any package
   const Graph g = states_of_all_kinds();
   const Inputs inputs = {{"x", Tensor(std::vector<float>{1, 2, 3, 4}, {4})}};
-  for (const Backend backend : backends()) {
+  for (const Backend backend : run_test::backends()) {
     CAPTURE(name(backend));
     SimSession sim(llama.model, g), compiled(llama.model, g, backend);
     const auto same = [&] {
@@ -205,7 +198,7 @@ TEST_CASE("snapshots are restored as the simulator restores them: states of no u
 TEST_CASE("loops, branches, states and copies run compiled, with sizes that change from step to step") {
   Llama llama("run_kinds");  // any package
   const Graph g = several_kinds();
-  for (const Backend backend : backends()) {
+  for (const Backend backend : run_test::backends()) {
     CAPTURE(name(backend));
     SimSession sim(llama.model, g), compiled(llama.model, g, backend);
     for (const auto& [rows, more] : {std::pair{2, true}, {40, false}, {1, true}, {2, false}, {2, true}}) {
@@ -234,7 +227,7 @@ TEST_CASE("inputs of a compiled session are held to the graph's shapes, sums of 
     b.output("z", b.input("x", f32, {N, 2}) * 2.f);
     b.output("w", b.input("y", f32, {N * 2 + 1, 2}) + 1.f);
   });
-  for (const Backend backend : backends()) {
+  for (const Backend backend : run_test::backends()) {
     CAPTURE(name(backend));
     SimSession sim(llama.model, g), compiled(llama.model, g, backend);
     using Catch::Contains;
@@ -263,7 +256,7 @@ TEST_CASE("weights that kernels would read wrongly are refused") {
     auto x = b.input("x", f32, {1, 2});
     b.output("y", b.loop("l", 0, 2, x, [&](Index l, Value h) { return matmul(h, model("W.{}", l)); }));
   });
-  for (const Backend backend : backends())
+  for (const Backend backend : run_test::backends())
     CHECK_THROWS_WITH(SimSession(model, g, backend), Catch::Contains("W.0 and W.1 are not stored alike"));
 }
 
@@ -287,7 +280,7 @@ TEST_CASE("sizes that change are numbers that change: nothing is recorded again"
 
 TEST_CASE("what a compiled session cannot do is said with the user's line") {
   Llama llama("run_errors");
-  for (const Backend backend : backends()) {
+  for (const Backend backend : run_test::backends()) {
     CAPTURE(name(backend));
     SimSession session(llama.model, llama.graph, backend, kSizes);
     using Catch::Contains;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "codegen/run/vulkan_kernel.h"
+#include "openinfer/sim.h"
 #include "tests/sanitizers.h"
 
 namespace openinfer::run_test {
@@ -15,6 +17,13 @@ inline bool has_vulkan() {
   const bool there = run::has_vulkan();
   if (!there) WARN("skipped: no Vulkan device");
   return there;
+}
+
+/// Those that this machine has: a C++ compiler is there, or tests would not be.
+inline std::vector<Backend> backends() {
+  std::vector<Backend> all = {Backend::cpu};
+  if (has_vulkan()) all.push_back(Backend::vulkan);
+  return all;
 }
 
 }  // namespace openinfer::run_test
