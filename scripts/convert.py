@@ -124,8 +124,9 @@ def fail(message: str) -> int:
 
 def say(text: str):
     """To standard error. Where it is closed or full nobody is left to be told, and the work goes on."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)  # names come from files
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(shown, file=sys.stderr, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Python flushes once more at its end
 

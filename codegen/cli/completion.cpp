@@ -182,7 +182,7 @@ void add_completion(CLI::App& app, Action& action) {
   command->callback([shell, &app, &action] {
     action = [shell, &app] {
       const Table table = option_table(app);
-      print_out("{}", *shell == "bash" ? bash(table) : *shell == "zsh" ? zsh(table) : fish(table));
+      print_out(*shell == "bash" ? bash(table) : *shell == "zsh" ? zsh(table) : fish(table));
     };
   });
 }

@@ -66,7 +66,7 @@ void run_cost(const CostOptions& options) {
     page->write(cost_html(report));
     page->commit();
   }
-  print_out("{}", options.json ? cost_json(report) : cost_text(report));
+  options.json ? print_bytes(cost_json(report)) : print_out(cost_text(report));
 }
 
 void add_peaks(CLI::App& command, plan::Peaks& peaks) {

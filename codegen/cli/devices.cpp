@@ -44,7 +44,7 @@ Json device_json(const Device& device) {
   return json;
 }
 
-void print_json(const Json& json) { print_out("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace)); }
+void print_json(const Json& json) { print_bytes(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
 SourcedDevice asked_for(const std::string& name, const DevicesOptions& options) {
   return resolve_with_sources(DeviceSpec::named(name).api(options.api).driver(options.driver));
@@ -61,7 +61,7 @@ void list_devices(const DevicesOptions& options) {
     text += fmt::format("{:16} {:5} {:7} {:12} {:5}  {:9} {}\n", name, openinfer::name(device.device_class),
                         device.vendor, apis, device.lanes, openinfer::name(device.dot4), device.title);
   }
-  options.json ? print_json({{"devices", all}}) : print_out("{}", text);
+  options.json ? print_json({{"devices", all}}) : print_out(text);
 }
 
 void show(const DevicesOptions& options) {
@@ -87,7 +87,7 @@ void show(const DevicesOptions& options) {
     const std::string field = "tune." + parameter;
     text += fmt::format("{:31} {:<12}  # {}\n", field, value, found.sources.at(field));
   }
-  print_out("{}", text);
+  print_out(text);
 }
 
 Json emitted_json(const EmittedDiff& emitted) {
@@ -142,7 +142,7 @@ void compare(const DevicesOptions& options) {
     text += emitted_text(emitted, a, b);
     if (options.text) text += "\n" + emitted.unified;
   }
-  options.json ? print_json(json) : print_out("{}", text);
+  options.json ? print_json(json) : print_out(text);
 }
 
 void run_devices(const DevicesOptions& options) {

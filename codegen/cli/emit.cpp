@@ -30,7 +30,7 @@ struct EmitFlags {
 };
 
 void print_dump(std::string_view pass, const std::string& before, const std::string& after) {
-  print_err("--- before {}\n{}--- after {}\n{}", pass, before, pass, after);
+  print_err(fmt::format("--- before {}\n{}--- after {}\n{}", pass, before, pass, after));
 }
 
 /// Errors: UsageError for a name that is no pass.

@@ -95,7 +95,7 @@ class Progress {
  public:
   explicit Progress(std::size_t windows) : windows_(windows), shown_(isatty(STDERR_FILENO) != 0) {}
   ~Progress() {
-    if (shown_) print_err("\r\033[K");
+    if (shown_) print_err_bytes("\r\033[K");
   }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -232,7 +232,7 @@ void run_eval(EvalOptions options) {
   const auto start = Clock::now();
   result.scores = score(result.text, tokenizer, rows, reference ? &*reference : nullptr, options.run.threads);
   result.seconds = seconds_since(start);
-  print_out("{}", options.json ? eval_json(result) : eval_report(result));
+  options.json ? print_bytes(eval_json(result)) : print_out(eval_report(result));
   run.stats.total = {.prompt_tokens = rows.rows_run(), .prompt_s = result.seconds};
   run.finish(rows.session());
 }

@@ -77,7 +77,7 @@ class Explanation {
   }
 
   void print(bool json) const {
-    json ? print_out("{}\n", json_.dump(2, ' ', false, Json::error_handler_t::replace)) : print_out("{}", text_);
+    json ? print_bytes(json_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n") : print_out(text_);
   }
   EmittedFolder& folder() { return folder_; }
 

@@ -175,7 +175,7 @@ void print_text(const Model& model, bool list_tensors) {
 void run_inspect(const InspectOptions& options) {
   const Model model = open_model(options.model);
   if (options.json)
-    print_out("{}\n", model_json(model).dump(2, ' ', false, Json::error_handler_t::replace));
+    print_bytes(model_json(model).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   else
     print_text(model, options.tensors);
 }

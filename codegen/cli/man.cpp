@@ -120,7 +120,7 @@ std::string manual(const CLI::App& app) {
 void add_man(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("man", "Print the manual page");
   command->footer("Examples:\n  openinfer man | man -l -\n  openinfer man > /usr/local/share/man/man1/openinfer.1");
-  command->callback([&app, &action] { action = [&app] { print_out("{}", manual(app)); }; });
+  command->callback([&app, &action] { action = [&app] { print_out(manual(app)); }; });
 }
 
 }  // namespace openinfer::cli

@@ -102,7 +102,7 @@ Answer print_answer(Run& run, RowModel& rows, Tensor logits, std::vector<TokenId
   bool first = true;
   const auto emit = [&](std::string_view text, std::optional<TokenId> id) {
     if (!run.options.print_ids)
-      print_out(text);
+      print_text(text);
     else if (id)
       print_out("{}{}", std::exchange(first, false) ? "" : ",", *id);
     flush_out();

@@ -40,18 +40,24 @@ void open_standard_files() {
     if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);  // the lowest free descriptor; writing to it fails
 }
 
-void print_out(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) cannot_write(errno);
-  if (!text.empty()) out_is_within_line = text.back() != '\n';
+void print_bytes(std::string_view bytes) {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size()) cannot_write(errno);
+  if (!bytes.empty()) out_is_within_line = bytes.back() != '\n';
 }
 
-void print_err(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+void print_out(std::string_view text) { print_bytes(printable(text, "\n\t")); }
+
+void print_text(std::string_view text) { ::isatty(STDOUT_FILENO) == 1 ? print_out(text) : print_bytes(text); }
+
+void print_err_bytes(std::string_view bytes) { std::fwrite(bytes.data(), 1, bytes.size(), stderr); }
+
+void print_err(std::string_view text) { print_err_bytes(printable(text, "\n\t")); }
 
 void print_beside(std::string_view line) {
   try_to_flush();  // in order; if it cannot be written, flush_out says so
   const bool ends_line = out_is_within_line && one_terminal();
   if (ends_line) out_is_within_line = false;
-  print_err("{}{}\n", ends_line ? "\n" : "", line);
+  print_err_bytes(fmt::format("{}{}\n", ends_line ? "\n" : "", printable(line)));
 }
 
 void flush_out() {

@@ -63,7 +63,7 @@ void add_detokenize(CLI::App& app, Action& action) {
       const Model model = open_model(options->model);
       const Tokenizer tokenizer = open_tokenizer(model, "detokenize");
       const auto text = tokenizer.decode_bytes(parse_ids(from_stdin ? read_stdin() : options->ids));
-      print_out(text);
+      print_text(text);
       if (isatty(STDOUT_FILENO)) print_out("\n");  // elsewhere the bytes are exactly the text's
     };
   });

@@ -79,6 +79,10 @@ std::vector<Fixed> common_files() {
 #include "host_npy_h.inc"
           },
           {
+              "host/printable.h",
+#include "host_printable_h.inc"
+          },
+          {
               "host/program.cpp",
 #include "host_program_cpp.inc"
           },

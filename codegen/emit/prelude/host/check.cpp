@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "memory.h"
+#include "printable.h"
 
 namespace MODEL_NAME {
 
@@ -255,9 +256,8 @@ void Check::report() const {
     unbounded += node.unbounded;
     std::string kernels;
     for (const std::string_view kernel : node.kernels) kernels += (kernels.empty() ? "" : ", ") + std::string(kernel);
-    std::printf("%10.3g %10.3g %8.3g  %-*.*s  %-*.*s  %s\n", node.largest, node.bound, std::max(0.0, node.ratio),
-                name_width, static_cast<int>(node.name.size()), node.name.data(), place_width,
-                static_cast<int>(node.place.size()), node.place.data(), kernels.c_str());
+    std::printf("%10.3g %10.3g %8.3g  %-*s  %-*s  %s\n", node.largest, node.bound, std::max(0.0, node.ratio),
+                name_width, printable(node.name).c_str(), place_width, printable(node.place).c_str(), kernels.c_str());
   }
   if (first_.tap >= 0) {
     const Node& node = nodes_[static_cast<std::size_t>(first_.tap)];

@@ -19,6 +19,7 @@
 #include "flags.h"
 #include "model.h"
 #include "npy.h"
+#include "printable.h"
 #include "program.h"
 #include "sequences.h"
 #include "vocabulary.h"
@@ -154,8 +155,15 @@ void flush_out() {
     throw Error(std::string("standard output cannot be written: ") + std::strerror(errno));
 }
 
-/// A token's; one may be NUL.
-void print_bytes(const std::string& bytes) { std::fwrite(bytes.data(), 1, bytes.size(), stdout); }
+/// A token's, which may be a part of a character, or NUL; on a terminal none steers it.
+void print_bytes(const std::string& bytes) {
+  const bool terminal = ::isatty(1) == 1;
+  for (const char& byte : bytes)
+    if (terminal && static_cast<unsigned char>(byte) < 0x80)
+      std::fputs(printable({&byte, 1}, "\n\t").c_str(), stdout);
+    else
+      std::putchar(byte);
+}
 
 void generate(const Flags& flags) {
   const std::int64_t wanted = flags.generate.value_or(128);
@@ -391,7 +399,7 @@ void run_check(const Flags&) {}
 int report(std::string message, int code) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   std::fflush(stdout);
-  std::fprintf(stderr, "model: error: %s\n", message.c_str());
+  std::fprintf(stderr, "model: error: %s\n", printable(message).c_str());
   return code;
 }
 
