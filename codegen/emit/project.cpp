@@ -16,6 +16,7 @@
 #include "codegen/emit/host_cpp.h"
 #include "codegen/emit/host_model.h"
 #include "codegen/emit/host_vulkan.h"
+#include "codegen/emit/quote.h"
 #include "codegen/plan/print.h"
 #include "codegen/plan/tail.h"
 #include "formats/opnf/reader.h"
@@ -221,8 +222,16 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
   return text;
 }
 
+/// Marks in the text become values: of two that stand there the first. What a value holds is no mark.
 std::string filled(std::string text, const std::vector<std::pair<std::string, std::string>>& values) {
-  for (const auto& [mark, value] : values) text = replaced(std::move(text), mark, value);
+  for (std::size_t at = 0; (at = text.find("MODEL_", at)) != text.npos;) {
+    const std::string_view rest = std::string_view(text).substr(at);
+    const auto there =
+        std::find_if(values.begin(), values.end(), [&](const auto& v) { return rest.starts_with(v.first); });
+    if (there == values.end()) fail(ErrorCode::internal, "[emit] no value for {}", rest.substr(0, rest.find('\n')));
+    text.replace(at, there->first.size(), there->second);
+    at += there->second.size();
+  }
   return text;
 }
 
@@ -277,6 +286,8 @@ std::vector<std::pair<std::string, std::string>> stream_values(const plan::Plan&
                    b.total(), b.bytes, b.buffers, b.buffer_bytes)}};
 }
 
+std::string file_name(const Model& model) { return std::filesystem::path(model.path()).filename().string(); }
+
 /// What is only in projects with check data.
 std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& plan, const Model& model,
                                                               const Device& device) {
@@ -290,10 +301,12 @@ std::vector<std::pair<std::string, std::string>> check_values(const plan::Plan& 
                   "CHECK_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/check/data.oinf\")")},
       {"MODEL_CHECK_USAGE", if_checked("    \"       model PACKAGE --check [--check-data F.oinf]\\n\"\n")},
       {"MODEL_CHECK_README",
-       if_checked("\n`b/model MODEL_PACKAGE --check` replays steps that were recorded in the simulator, compares every "
-                  "value that a kernel writes\nwith the simulator's (a line for each node: the largest error and its "
-                  "bound), and names the first node that is out of bounds by its\nline in the graph's source and its "
-                  "kernel. What was recorded is in `check/data.oinf`.\n")},
+       if_checked(
+           fmt::format("\n```\nb/model {} --check\n```\nreplays steps that were recorded in the simulator, compares "
+                       "every value that a kernel writes\nwith the simulator's (a line for each node: the largest "
+                       "error and its bound), and names the first node that is out of bounds by its\nline in the "
+                       "graph's source and its kernel. What was recorded is in `check/data.oinf`.\n",
+                       shell_word(file_name(model))))},
       {"MODEL_EMISSION", emission(plan, model, device)}};
 }
 
@@ -309,7 +322,7 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
   std::string kernels = cpu ? "" : "    device/kernels.cpp\n";
   for (const plan::Kernel& k : plan.kernels)
     if (cpu) kernels += fmt::format("    device/{}.cpp\n", k.code.name);
-  const std::string package = std::filesystem::path(model.path()).filename().string();
+  const std::string file = file_name(model);
   const std::string interface =
       types(plan, plan::Role::input, plan.inputs) + " -> " + types(plan, plan::Role::output, plan.outputs);
   if (!kernels.empty()) kernels.pop_back();
@@ -327,11 +340,13 @@ std::vector<std::pair<std::string, std::string>> values(const plan::Plan& plan, 
        cpu ? "which is mapped; what lies there as the kernels read it is used in place, the rest laid out as it is read"
            : "which is mapped and uploaded when it is opened"},
       {"MODEL_DEVICE", device.name},
-      {"MODEL_PACKAGE", package},
+      {"MODEL_PACKAGE_NAME", markdown_name(file)},
+      {"MODEL_PACKAGE_STRING", cpp_string(file)},
+      {"MODEL_PACKAGE_WORD", shell_word(file)},
       {"MODEL_INTERFACE", interface},
       {"MODEL_ENTRIES", entries(plan)},
       {"MODEL_ENTRY", plan.entries.front().name},
-      {"MODEL_COMMAND", command(plan, package)},
+      {"MODEL_COMMAND", command(plan, shell_word(file))},
       {"MODEL_KERNELS", kernels},
       {"MODEL_RUN_FLAGS", cpu ? "[--threads N]" : "[--gpu NAME] [--memory-limit SIZE] [--validate] [--timings]"},
       {"MODEL_MEMORY_README",
@@ -362,7 +377,7 @@ std::string kernel_file(kir::Kernel kernel, const std::string& name) {
 /// The plan, and below its name the package that it is for.
 std::string plan_text(const HostSource& source) {
   std::string text = to_text(source.plan);
-  const std::string package = std::filesystem::path(source.model.path()).filename().string();
+  const std::string package = cpp_string(file_name(source.model));  // one line
   return text.insert(text.find('\n') + 1, fmt::format("package {}: weights {:#018x}, metadata {:#018x}\n", package,
                                                       source.contents.weights, source.contents.metadata));
 }

@@ -3,6 +3,8 @@
 
 import os
 import pty
+import re
+import shutil
 import subprocess
 import unittest
 
@@ -52,6 +54,24 @@ class Printable(Case):
         self.write("h.oig", text)
         self.assertEqual(self.quiet("graph", "--graph", "h.oig"), text)
         self.quiet("graph", "--graph", "g.oig", "--dot")
+
+    def test_readme_of_a_project(self):
+        """Its commands, as a shell takes them, name the package."""
+        for name in ("m.oinf", "my model.oinf", "it's `$(touch x)` \\ \"a\".oinf", "two\nlines\x1b[1m8``.oinf", "-n.oinf", "MODEL_NAME.oinf"):
+            tiny_llama.write(self.path(name))
+            self.works("emit", f"./{name}", "--device", "x86-64-v3", "--check-data", "-o", "p", "--name", "q")
+            readme = self.read("p/README.md").decode()
+            self.assertEqual([c for c in readme if not c.isprintable() and c != "\n"], [])
+            blocks = re.findall(r"^```\n(b/model .*)\n```$", readme, re.MULTILINE)
+            self.assertEqual(len(blocks), 2)
+            for block in blocks:
+                said = subprocess.run(["bash", "-c", 'mkdir -p b; printf "#!/bin/sh\\nprintf %%s \\"\\$1\\"" > b/model; chmod +x b/model; ' + block], cwd=self.folder, capture_output=True, check=True)
+                self.assertEqual(said.stdout.decode().removeprefix("./"), name)
+            [string] = re.findall(r'Model::open\("(.*)"\)', readme)
+            self.assertEqual(re.sub(r"\\([0-7]{3}|.)", lambda m: chr(int(m[1], 8)) if len(m[1]) == 3 else m[1], string), name)
+            self.assertEqual(self.read("p/plan.txt").splitlines()[2], b"")
+            self.assertNotIn("x", os.listdir(self.folder))
+            shutil.rmtree(self.path("p"))
 
     def test_what_a_model_says(self):
         """Byte for byte, but on a terminal."""
