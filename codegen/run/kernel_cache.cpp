@@ -22,12 +22,17 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kUsualBytes = std::int64_t{1} << 30;  // some hundred models
 
+struct Place {
+  fs::path folder;
+  bool parents = true;  // are made too: not a folder for temporary files, which is there or named wrongly
+};
+
 /// Where compiled kernels are to lie. Of a folder that all users share the name holds our own.
-fs::path cache_path() {
-  if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given == '/') return fs::path(given) / "openinfer";
-  if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".cache" / "openinfer";
+Place cache_place() {
+  if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given == '/') return {fs::path(given) / "openinfer"};
+  if (const char* home = std::getenv("HOME"); home && *home == '/') return {fs::path(home) / ".cache" / "openinfer"};
   const char* given = std::getenv("TMPDIR");
-  return fs::path(given && *given == '/' ? given : "/tmp") / fmt::format("openinfer-cache-{}", ::geteuid());
+  return {fs::path(given && *given == '/' ? given : "/tmp") / fmt::format("openinfer-cache-{}", ::geteuid()), false};
 }
 
 /// What lies in the folder is run: whoever can write to it, or put another in its place, is us.
@@ -84,9 +89,9 @@ bool remove_unused(const fs::path& path) {
 }  // namespace
 
 fs::path cache_folder() {
-  const fs::path folder = cache_path();
+  const auto [folder, parents] = cache_place();
   std::error_code error;
-  fs::create_directories(folder.parent_path(), error);
+  if (parents) fs::create_directories(folder.parent_path(), error);
   if (error) fail_io("make", folder.parent_path(), error);
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail_io("make", folder, last_error());
   check_ours(folder);
@@ -118,7 +123,7 @@ InputFile use_kept(const fs::path& path) {
 }
 
 void shrink_cache(std::int64_t most_bytes) {
-  const fs::path folder = cache_path();
+  const fs::path folder = cache_place().folder;
   if (!is_ours(folder)) return;
   std::vector<Kept> all = all_kept(folder);
   std::sort(all.begin(), all.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });

@@ -177,7 +177,8 @@ class Run(Case):
         places = [(dict(XDG_CACHE_HOME=cache), path) for cache, path in (
             ("/proc/none", "/proc/none"), (self.path("file"), "/file"), (self.path("home"), "/home/openinfer"),
             (self.path("kernel"), "/kernel/openinfer"), (self.path("loop"), "/loop"), ("/" + "n" * 300, "/nnn"))]
-        places.append((dict(XDG_CACHE_HOME=None, HOME=None, TMPDIR=self.path("file")), "/file"))
+        for name in ("file", "absent"):
+            places.append((dict(XDG_CACHE_HOME=None, HOME=None, TMPDIR=self.path(name)), f"/{name}"))
         for setting, path in places:
             code, err = self.compiled(**setting)
             self.assertEqual(code, 0, err)
@@ -185,6 +186,7 @@ class Run(Case):
             code, err = self.compiled("--backend", "cpu", **setting)
             self.assertEqual((code, err.count("\n")), (1, 1), err)
             self.assertRegex(err, r"openinfer: error: \[cpu\] .*" + path)
+        self.assertFalse(os.path.exists(self.path("absent")))
 
     def test_the_cache_is_ours_alone(self):
         """What lies there is run: nobody else may have put it there."""
