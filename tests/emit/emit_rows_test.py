@@ -243,7 +243,22 @@ class Rows(Emitted):
         for path in ("p.oinf", "link"):
             self.model_fails("--prompt-ids", "1", "--generate", 1, "--logits", path, package=self.path("p.oinf"), says=[f"{path} would replace the package"], code=2)
         self.model_fails("--prompt-ids", "1", "--generate", 1, "--logits", "l", "--stats", "l", says=["two outputs go to l"], code=2)
+        self.model_fails("--prompt-ids", "1", "--generate", 1, "--stats", "p.oinf", package=self.path("p.oinf"), says=["p.oinf would replace the package"], code=2)
+        for flag in ("--input", "--output"):  # that they name nothing of this model is found later
+            self.model_fails("--input", "x=x.npy", "--output", "y=y.npy", "--stats", "x.npy" if flag == "--input" else "y.npy",
+                             says=["x.npy would replace an input" if flag == "--input" else "two outputs go to"], code=2)
         self.assertEqual(self.read("p.oinf"), self.read(self.package))
+
+    def test_an_output_that_is_standard_output(self):
+        command = [os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1", "--generate", "2", "--ignore-eos", "--ids"]
+        alone = subprocess.run(command, capture_output=True, check=True).stdout
+        piped = subprocess.run([*command, "--stats", "/dev/stdout"], capture_output=True, check=True).stdout
+        self.assertTrue(piped.startswith(alone))
+        self.assertGreater(json.loads(piped[len(alone):])["load_s"], 0)
+        for flag in ("--stats", "--logits"):
+            with open(self.path("out.txt"), "wb") as out:
+                done = subprocess.run([*command, flag, "/dev/stdout"], stdout=out, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((done.returncode, self.read("out.txt"), done.stderr), (1, b"", b"model: error: /dev/stdout: standard output goes to this file; name another\n"))
 
     def test_standard_output_that_cannot_be_written(self):
         for arguments in (["--prompt-ids", "1", "--ids"], ["--prompt-ids", "1", "--generate", 3, "--text", "--ignore-eos"], ["--check"],

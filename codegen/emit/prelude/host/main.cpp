@@ -116,7 +116,14 @@ struct Times {
 };
 double rate(std::int64_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
 
+/// Of what once failed the C library drops the bytes, and the next fflush succeeds.
+void flush_out() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    throw Error(std::string("standard output cannot be written: ") + std::strerror(errno));
+}
+
 void write_stats(const std::string& path, const Times& times, const Stats& stats) {
+  flush_out();  // it may be where this goes
   std::FILE* file = std::fopen(path.c_str(), "w");
   if (!file) throw Error(path + ": " + std::strerror(errno));
   const int written = std::fprintf(
@@ -147,12 +154,6 @@ void say_times(const Flags& flags, const Times& times, const Model& model) {
                on_threads(model).c_str());
   if (flags.timings) print_timings(model);
   if (!flags.stats.empty()) write_stats(flags.stats, times, model.stats());
-}
-
-/// Of what once failed the C library drops the bytes, and the next fflush succeeds.
-void flush_out() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout))
-    throw Error(std::string("standard output cannot be written: ") + std::strerror(errno));
 }
 
 /// A token's, which may be a part of a character, or NUL; on a terminal none steers it.
@@ -365,16 +366,28 @@ bool is_same_file(const std::string& a, const std::string& b) {
   return S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+/// Does standard output go to this file? Opened anew it would lose what is in it and what comes after.
+bool is_standard_output(const std::string& path) {
+  struct stat file {
+  }, out{};
+  return ::stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode) && ::fstat(STDOUT_FILENO, &out) == 0 &&
+         file.st_dev == out.st_dev && file.st_ino == out.st_ino;
+}
+
 /// What is written shall replace nothing that this run reads or writes.
 void check_outputs(const Flags& flags) {
-  std::vector<std::string> written;
+  std::vector<std::string> written, read = {flags.check_data};
   for (const std::string& path : {flags.logits, flags.stats})
     if (!path.empty()) written.push_back(path);
   for (const auto& [name, path] : flags.outputs) written.push_back(path);
+  for (const auto& [name, path] : flags.inputs) read.push_back(path);
   for (auto path = written.begin(); path != written.end(); ++path) {
     const auto is_it = [&](const std::string& other) { return is_same_file(*path, other); };
     if (is_it(flags.package)) throw WrongUsage("the output " + *path + " would replace the package");
+    if (std::any_of(read.begin(), read.end(), is_it))
+      throw WrongUsage("the output " + *path + " would replace an input");
     if (std::any_of(written.begin(), path, is_it)) throw WrongUsage("two outputs go to " + *path);
+    if (is_standard_output(*path)) throw Error(*path + ": standard output goes to this file; name another");
   }
 }
 
