@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "codegen/cli/signals.h"
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/stdio_file.h"
 #include "lib/base/fail.h"
@@ -126,7 +127,10 @@ bool drops_a_byte(const Tokenizer& tokenizer, std::string_view text) try {
 
 }  // namespace
 
-Model open_model(const std::string& path) try { return ModelLoader::open(path); } catch (const Error& error) {
+Model open_model(const std::string& path) try {
+  name_open_package(path);
+  return ModelLoader::open(path);
+} catch (const Error& error) {
   const auto kind = foreign_kind(path);
   if (kind.empty()) throw;
   fail(error.code(), "[package] {} is a {} file, not a package: run `openinfer convert {} -o MODEL.oinf`", path, kind,

@@ -5,12 +5,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <chrono>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
 
+#include "codegen/cli/standard_output.h"
 #include "codegen/run/child_processes.h"
 #include "formats/opnf/unfinished.h"
 
@@ -45,11 +49,16 @@ extern "C" void hand_over(int number) {
   [[maybe_unused]] const auto written = ::write(the_pipe().write_end, &number, sizeof number);
 }
 
+/// What package_was_cut says; made before, since a handler may not take memory. Of the process, as the handler is.
+std::string& cut_line() {
+  static std::string line = "openinfer: error: [package] a file was cut while it was open\n";
+  return line;
+}
+
 extern "C" void package_was_cut(int number) {
   static std::atomic_flag said = ATOMIC_FLAG_INIT;
   while (said.test_and_set()) ::pause();  // another thread met the same cut first, and ends the process
-  constexpr std::string_view kLine = "openinfer: error: [package] the file was cut while it was open\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine.data(), kLine.size());
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, cut_line().data(), cut_line().size());
   if (the_pipe().write_end < 0) ::_exit(1);
   hand_over(number);
   for (;;) ::pause();  // behind the handler the same access would fail again
@@ -81,7 +90,12 @@ bool start_cleaner() try {
 
 }  // namespace
 
+void name_open_package(std::string_view path) {
+  cut_line() = fmt::format("openinfer: error: [package] {} was cut while it was open\n", printable(path));
+}
+
 void catch_signals() {
+  cut_line();
   ::signal(SIGXFSZ, SIG_IGN);
   ::signal(SIGCHLD, SIG_DFL);  // ignored, as a parent may leave it, nobody could tell how a compiler ended
   const bool cleans = start_cleaner();

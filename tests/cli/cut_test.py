@@ -18,7 +18,7 @@ class Cut(Case):
         errors = [line for line in err.splitlines() if "error" in line]
         self.assertEqual(len(errors), 1, err)
         # A page that is gone (the signal), or a length that is found out before the next page.
-        self.assertRegex(errors[0], r"^openinfer: error: .*\bcut\b.* while (it was )?open")
+        self.assertRegex(errors[0], r"^openinfer: error: .*\bm\.oinf\b.*\bcut\b.* while (it was )?open")
         self.assertNotIn(self.path("y.npy"), self.files())
 
     def test_in_the_simulator(self):

@@ -27,7 +27,7 @@ class Cut(Emitted):
         command = [os.path.join(self.project, "b", "model"), self.package, "--input", "x=x.npy", "--output", "y=y.npy", *map(str, self.FLAGS)]
         code, out, err = cutting.cut_while_running(command, self.package, self.folder)
         self.assertEqual((code, out, err.count("\n")), (1, b"", 1), err)
-        self.assertRegex(err, r"^model: error: .*\bcut\b.* while (it was )?open")
+        self.assertRegex(err, rf"^model: error: .*{self.package}.*\bcut\b.* while (it was )?open")
         self.assertEqual(self.files(), [self.path("x.npy")])
 
 

@@ -416,10 +416,11 @@ int report(std::string message, int code) {
   return code;
 }
 
+std::string cut_line;  // said by package_was_cut
+
 /// A page of the mapped package has no file behind it any more. Only what is safe in a signal handler happens here.
 extern "C" void package_was_cut(int) {
-  constexpr std::string_view kLine = "model: error: the package was cut while it was open\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine.data(), kLine.size());
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, cut_line.data(), cut_line.size());
   ::_exit(1);
 }
 
@@ -428,11 +429,12 @@ extern "C" void package_was_cut(int) {
 
 int main(int argc, char** argv) {
   using namespace MODEL_NAME;
-  ::signal(SIGBUS, package_was_cut);
   const bool help = argc == 2 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h");
   try {
     const Flags flags = help ? Flags{} : parse(argc, argv);
     check_outputs(flags);
+    cut_line = "model: error: " + printable(flags.package) + ": was cut while it was open\n";
+    ::signal(SIGBUS, package_was_cut);
     if (help)
       std::fputs(kUsage, stdout);
     else if (flags.check)
