@@ -208,8 +208,9 @@ void Writer::copy(const Reader& package, std::optional<Layout> layout) {
       splat(std::move(spec), t.pattern);
       continue;
     }
-    spec.layout = layout_for(t, layout);
-    tensor(std::move(spec), [&package, i, to = spec.layout](const Sink& sink) { copy_tensor(package, i, to, sink); });
+    const Layout to = layout_for(t, layout);
+    spec.layout = to;
+    tensor(std::move(spec), [&package, i, to](const Sink& sink) { copy_tensor(package, i, to, sink); });
   }
 }
 
