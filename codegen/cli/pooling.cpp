@@ -16,7 +16,8 @@ using Row = std::span<const float>;  // (D)
 std::vector<double> mean(Row rows, std::size_t D) {
   std::vector<double> sum(D, 0.0);
   for (std::size_t i = 0; i < rows.size(); ++i) sum[i % D] += rows[i];
-  for (auto& value : sum) value /= static_cast<double>(rows.size() / D);
+  const std::size_t count = rows.size() / D;
+  for (auto& value : sum) value /= static_cast<double>(count);
   return sum;
 }
 
