@@ -27,7 +27,7 @@ class Renderer {
  protected:
   Renderer(const kir::Kernel& kernel, std::span<const std::string_view> reserved)
       : k_(kernel), names_(kir::choose_names(kernel, reserved)) {}
-  virtual ~Renderer() = default;
+  ~Renderer() = default;  // nobody holds one by its base
 
   // --- the language ---
   virtual std::string type_name(kir::Type type) const = 0;
