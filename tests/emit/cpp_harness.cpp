@@ -116,6 +116,9 @@ void add_row(const Row& row, bool all, std::vector<CppBuild>& builds) {
   std::vector<CppBuild> wanted = {{foreign ? arm_gcc : "g++", device.lanes, device.compiler_flags}};
   if (all || row.name == "this-cpu") wanted.push_back({"clang++", device.lanes, device.compiler_flags});
   for (CppBuild& b : wanted) {
+    // What it computes is asked, by a compiler that takes half a minute to optimise it; optimised in Builds::all, and a
+    // whole project in emit_rows_test.py.
+    if (foreign && !all) b.flags.emplace_back("-O0");
     if (foreign) b.emulator = fmt::format("{} -cpu {}", emulator, row.emulated);
     if (foreign && b.compiler != arm_gcc) b.flags.emplace_back("--target=aarch64-linux-gnu");
     if (!has(b.compiler) || (foreign && !has(arm_gcc)))
