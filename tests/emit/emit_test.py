@@ -15,7 +15,7 @@ import unittest
 
 import numpy as np
 
-from emitted import D, GOLDEN, GRAPH, LAYERS, SWITCHED, Emitted, build, package_arrays, write_package  # first: it knows where the others are
+from emitted import D, GOLDEN, GRAPH, LAYERS, NAME, SWITCHED, Emitted, build, package_arrays, write_package  # first: it knows where the others are
 from harness import COMMAND
 import tiny_llama
 
@@ -286,10 +286,12 @@ class Tensors(Emitted):
 
     def test_no_fuse(self):
         """A kernel for each node, and the same numbers."""
-        self.works("emit", self.package, "--graph", self.graph, "--device", self.DEVICE, "--no-fuse", "--lang", "cpp", "-o", "plain")
+        flags = [self.package, "--graph", self.graph, "--device", self.DEVICE, "--no-fuse", "--lang", "cpp"]
+        self.works("emit", *flags, "-o", "plain", "--name", NAME)
         fused, plain = (len(os.listdir(os.path.join(folder, "device"))) for folder in (self.project, self.path("plain")))
         self.assertGreater(plain, fused)
-        self.assertIn("namespace m {", self.read("plain/host/model.cpp").decode())  # --name is the package's
+        self.works("emit", *flags, "-o", "unnamed")
+        self.assertIn("namespace m {", self.read("unnamed/host/model.cpp").decode())  # --name is the package's
         build(self.path("plain"), self.path("plain/b"))
         inputs, plain = self.arrays(7), os.path.join(self.path("plain/b"), "model")
         self.model_works(*inputs, "--output", "z=fused.npy")
