@@ -50,16 +50,16 @@ emit::MatrixUnits units(const char* device, const char* api) {
   return emit::matrix_units(resolve(DeviceSpec::named(device).api(api)), Numerics::fast);
 }
 
-}  // namespace
-
-TEST_CASE("products by matrix units compile as CUDA for every architecture, without spills") {
+/// NVRTC compiles each product for each of the architectures that it knows.
+void check_cuda(const std::vector<std::string>& architectures) {
   const compile::Nvrtc nvrtc;
   if (!nvrtc.missing().empty()) WARN("skipped: " << nvrtc.missing());
   if (!nvrtc.missing().empty()) return;
+  REQUIRE(!nvrtc.supported(architectures).empty());
   for (const int subgroups : {1, 4})
     for (const int k : {8, 16})
       for (const kir::Kernel& kernel : products(with_mma(8, k, subgroups)))
-        for (const std::string& architecture : nvrtc.supported(compile::cuda_architectures())) {
+        for (const std::string& architecture : nvrtc.supported(architectures)) {
           if (k == 16 && architecture == "sm_75") continue;  // its fragments are 16x8x8
           INFO(kernel.name << " for " << architecture << ", " << subgroups << " subgroups");
           const compile::CudaUse use = nvrtc.compile(kernel.name, emit::cuda_source(kernel), architecture).use;
@@ -68,6 +68,15 @@ TEST_CASE("products by matrix units compile as CUDA for every architecture, with
           CHECK(use.shared_bytes <= 36 << 10);
           CHECK(use.registers <= (subgroups == 1 ? 255 : 128));
         }
+}
+
+}  // namespace
+
+TEST_CASE("products by matrix units compile as CUDA for every generation, without spills") {
+  check_cuda({"sm_75", "sm_89", "sm_90a", "sm_100a", "sm_120a"});
+}
+TEST_CASE("products by matrix units compile as CUDA for every architecture, without spills", "[.every_build]") {
+  check_cuda(compile::cuda_architectures());
 }
 
 TEST_CASE("products by matrix units are valid SPIR-V with NVIDIA's cooperative matrices") {
