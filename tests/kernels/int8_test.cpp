@@ -11,6 +11,7 @@
 #include "formats/opnf/panel16.h"
 #include "int8_blocks.h"
 #include "stored.h"
+#include "tests/sanitizers.h"
 
 using namespace openinfer;
 using namespace openinfer::kernels;
@@ -204,7 +205,8 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
       check_product(target, dtype, 5, 2 * size, 16, Layout::panel16);
       if (dtype == DType::q4_1 || dtype == DType::q8_0) check_product(target, dtype, 21, 32, 16, Layout::panel16);
       if (on_a_device() && dtype != DType::q8_0) continue;
-      for (const std::int64_t N : {1, 2, 7, 8}) check_product(target, dtype, N, size, 16, Layout::panel16, 8);
+      for (const std::int64_t N : kFewer == 1 ? std::vector<std::int64_t>{1, 2, 7, 8} : std::vector<std::int64_t>{7})
+        check_product(target, dtype, N, size, 16, Layout::panel16, 8);
     }
 }
 

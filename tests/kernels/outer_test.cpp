@@ -208,7 +208,8 @@ TEST_CASE("products of rows of floats by tiles") {
         check_outer(target, {DType::f32, w, kFewer == 1 ? 37 : 13, 96, M, M != 31});
       }
     if (on_a_device()) continue;
-    for (const std::int64_t N : {1, 9, 130}) check_outer(target, {DType::f32, DType::f16, N, 160, 24, false});
+    for (const std::int64_t N : {1, 9, kFewer == 1 ? 130 : 34})
+      check_outer(target, {DType::f32, DType::f16, N, 160, 24, false});
     check_outer(target, {DType::f16, DType::bf16, 33, 64, 32});
     check_outer(target, {DType::f32, DType::f16, 33, 72, 32});  // no groups of 32
   }

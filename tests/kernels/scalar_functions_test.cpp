@@ -171,12 +171,12 @@ float value_of(std::string_view name, std::initializer_list<float> arguments) {
 
 }  // namespace
 
-TEST_CASE("scalar_functions_keep_their_bounds") { check_bounds(2147 * kFewer); }  // 2e6 arguments
+TEST_CASE("scalar_functions_keep_their_bounds") { check_bounds(2147 * kFewer * kFewer); }  // 2e6 arguments
 TEST_CASE("scalar_functions_keep_their_bounds_densely", "[.][dense]") { check_bounds(101); }
 TEST_CASE("scalar_division_keeps_its_bound") { check_division(2'000'000 / kFewer); }
 TEST_CASE("scalar_division_keeps_its_bound_densely", "[.][dense]") { check_division(100'000'000); }
 
-TEST_CASE("scalar_power_keeps_its_bound") { check_power(1'000'000); }
+TEST_CASE("scalar_power_keeps_its_bound") { check_power(1'000'000 / kFewer); }
 TEST_CASE("scalar_power_keeps_its_bound_densely", "[.][dense]") { check_power(50'000'000); }
 
 TEST_CASE("scalar_functions_at_special_values") {
