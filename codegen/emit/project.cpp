@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/emit/c_names.h"
 #include "codegen/emit/cpp.h"
 #include "codegen/emit/cpp_text.h"
 #include "codegen/emit/cpp_tiles.h"
@@ -393,12 +394,13 @@ std::string cubin_row(const Device& device, const compile::Nvrtc& nvrtc) {
                      fmt::join(device.cuda_archs, ", "));
 }
 
-/// Words of C++, files of any project's host/, what a program's files and CMake call things.
+/// Words of C++, names of the C library, files of any project's host/, what a program's files and CMake call things.
 bool is_taken(const std::string& name) {
   constexpr auto kTaken = std::to_array<std::string_view>({"all", "clean", "depend", "edit_cache", "help", "install",
                                                            "kernels", "opnf", "package", "rebuild_cache", "test"});
   if (std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end()) return true;
   if (std::find(kCppReserved.begin(), kCppReserved.end(), name) != kCppReserved.end()) return true;
+  if (std::binary_search(kCNames.begin(), kCNames.end(), name)) return true;
   for (const auto& files : {common_files(), reader_files(), check_files(), cpu_files(), stream_files(), vulkan_files()})
     for (const Fixed& f : files)
       if (f.path.starts_with("host/") && std::filesystem::path(f.path).stem() == name) return true;
@@ -411,7 +413,7 @@ void check_name(const plan::Plan& plan) {
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give a name (--name) of letters, digits "
          "and _ "
-         "that is no word of C++ or CMake and no file of host/",
+         "that is no word of C++ or CMake, no name of the C library and no file of host/",
          plan.name);
 }
 

@@ -315,7 +315,7 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
         self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "zen4"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
-        for taken in ("flags", "sequences", "vulkan_pipelines", "class", "std", "all"):
+        for taken in ("flags", "sequences", "vulkan_pipelines", "class", "std", "all", "errno", "string", "index", "write", "assert", "threads"):
             self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", taken, "-o", "q", says=[f"'{taken}'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["max_context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["batch 2", "no cache"])
