@@ -275,13 +275,7 @@ State GraphBuilder::state(std::string_view name, StateSpec spec, At at) {
 }
 
 Value GraphBuilder::constant(Tensor tensor, At at) {
-  const auto& known = draft_->g.constants;
-  const auto taken = [&](const std::string& name) {
-    return std::any_of(known.begin(), known.end(), [&](const ConstantDecl& c) { return c.name == name; });
-  };
-  std::size_t number = known.size();
-  while (taken(fmt::format("c{}", number))) ++number;
-  return constant(fmt::format("c{}", number), std::move(tensor), at);
+  return {draft_, draft_->add_constant(draft_->declare_constant(std::move(tensor), at), {}, {}, at)};
 }
 
 Value GraphBuilder::constant(std::string_view name, Tensor tensor, At at) {

@@ -112,13 +112,30 @@ int Draft::declare_state(std::string_view name, StateSpec spec, Location at) {
 
 int Draft::declare_constant(std::string_view name, Tensor tensor, Location at) {
   check_name("constant", name, at);
-  if (find_named(g.constants, name, &ConstantDecl::name) != g.constants.end())
-    fail_at(at, kInvalid, "[constant] '{}' is declared twice", name);
+  const auto known = find_named(g.constants, name, &ConstantDecl::name);
+  const bool gives_way =
+      known != g.constants.end() && unnamed_constants_.contains(static_cast<std::size_t>(known - g.constants.begin()));
+  if (known != g.constants.end() && !gives_way) fail_at(at, kInvalid, "[constant] '{}' is declared twice", name);
   if (info(tensor.dtype()).block_size != 1)
     fail_at(at, ErrorCode::dtype_mismatch, "[constant] '{}' cannot be {}: constants have plain dtypes", name,
             openinfer::name(tensor.dtype()));
-  g.constants.push_back({std::string(name), std::move(tensor)});
+  const std::string own(name);  // it may be the other's
+  if (gives_way) known->name = free_constant_name();
+  g.constants.push_back({own, std::move(tensor)});
   return static_cast<int>(g.constants.size()) - 1;
+}
+
+int Draft::declare_constant(Tensor tensor, Location at) {
+  const int decl = declare_constant(free_constant_name(), std::move(tensor), at);
+  unnamed_constants_.insert(static_cast<std::size_t>(decl));
+  return decl;
+}
+
+std::string Draft::free_constant_name() const {
+  for (std::size_t number = g.constants.size();; ++number) {
+    std::string name = fmt::format("c{}", number);
+    if (find_named(g.constants, name, &ConstantDecl::name) == g.constants.end()) return name;
+  }
 }
 
 int Draft::declare_weight(WeightDecl decl, Location at) {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +33,9 @@ struct Draft {
   Dim declare_dim(std::string_view name, std::int64_t min, std::int64_t max, Location at);
   ValueId add_input(std::string_view name, TensorType type, Location at);
   int declare_state(std::string_view name, StateSpec spec, Location at);
+  /// Without a name: c0, c1, … whichever is free, and gives way to a later one of that name.
   int declare_constant(std::string_view name, Tensor tensor, Location at);
+  int declare_constant(Tensor tensor, Location at);
   /// The declaration with that pattern, dtypes and shape; its ranges grow to cover `ranges`.
   int declare_weight(WeightDecl decl, Location at);
   void add_output(std::string_view name, ValueId value, Location at);
@@ -110,6 +113,8 @@ struct Draft {
 
  private:
   std::map<std::string, int, std::less<>> names_;  // every taken name, with the suffix to try next
+  std::string free_constant_name() const;
+  std::set<std::size_t> unnamed_constants_;
   std::map<ValueId, std::pair<std::int64_t, std::int64_t>> loop_ranges_;
 
   ValueId new_value(std::string name, TensorType type, RegionId region, NodeId node);

@@ -96,6 +96,7 @@ void Draft::undo(const Mark& mark) {
     cut(scope.tokens, mark.states);
     std::erase_if(g.regions[scope.region].nodes, [&](NodeId n) { return n >= mark.nodes; });
   }
+  std::erase_if(unnamed_constants_, [&](std::size_t decl) { return decl >= mark.constants; });
   std::erase_if(loop_ranges_, [&](const auto& entry) { return entry.first >= mark.values; });
 }
 

@@ -227,6 +227,20 @@ TEST_CASE("an_unnamed_constant_takes_a_free_name") {
   CHECK(names == std::vector<std::string>{"c1", "c2", "c3"});
 }
 
+TEST_CASE("an_unnamed_constant_gives_way_to_one_of_its_name") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const Value one = b.constant(Tensor{1.0f}), two = b.constant("c0", Tensor{2.0f}),
+                three = b.constant("c2", Tensor{3.0f});
+    b.output("y", one + two + three);
+    CHECK_THAT(message_of([&] { (void)b.constant("c0", Tensor{4.0f}); }),
+               Catch::Contains("[constant] 'c0' is declared twice"));
+  });
+  std::vector<std::string> names;
+  for (const ConstantDecl& c : g.data().constants) names.push_back(c.name);
+  CHECK(names == std::vector<std::string>{"c1", "c0", "c2"});
+  CHECK(to_text(parse_graph(to_text(g))) == to_text(g));
+}
+
 TEST_CASE("a_body_that_throws_leaves_the_builder_where_it_was") {
   struct Mine {};
   GraphBuilder b;
