@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/sim/machine.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <numeric>
 
 #include "lib/base/fail.h"
 
@@ -10,6 +12,9 @@ namespace openinfer {
 namespace {
 
 using Kind = Instruction::Kind;
+
+constexpr std::int64_t kRoundTurns = 1 << 16;  // so few are gone through
+constexpr std::size_t kRoundTransfers = 256;   // their order is looked through in the square of it
 
 std::int64_t loop_bound(const Node& loop, std::string_view which) {
   return std::get<std::int64_t>(*loop.attributes.find(which));
@@ -69,13 +74,14 @@ void Machine::end() {
   listener_ = {};
 }
 
-NodeId Machine::next() {
+NodeId Machine::next(bool each_turn) {
   turn_begun_ = false;
   while (!frames_.empty()) {
     Frame& frame = frames_.back();
     if (frame.at == frame.code->size()) {
       if (!frame.owner) break;
-      if (turn_begun_ && frame.owner->kind == Kind::loop) return frame.owner->node;
+      if (turn_begun_ && each_turn && frame.owner->kind == Kind::loop) return frame.owner->node;
+      if (!each_turn && frame.code->empty() && frame.owner->kind == Kind::loop) leave_out_turns(frame);
       leave();
       continue;
     }
@@ -161,6 +167,34 @@ void Machine::begin_turn(const Instruction& loop) {
   cells_.set(index, Tensor::scalar(static_cast<std::int32_t>(indices_.back())));
   made(index, "loop", node.at);
   for (const Transfer& t : loop.transfers) made(t.argument, "loop", node.at);
+}
+
+/// Of a body that only hands on what it gets: how many turns bring what goes round back to where it was; 0: too many.
+std::int64_t Machine::turns_round(const std::vector<Transfer>& transfers) const {
+  const auto from = [&](std::size_t k) {  // the transfer whose argument it hands on; none: it comes from elsewhere
+    const auto is_it = [&](const Transfer& t) { return t.argument == transfers[k].next; };
+    return static_cast<std::size_t>(std::find_if(transfers.begin(), transfers.end(), is_it) - transfers.begin());
+  };
+  std::int64_t turns = 1;
+  for (std::size_t k = 0; k < transfers.size(); ++k) {
+    std::int64_t length = 1;
+    std::size_t at = from(k);
+    for (; at < transfers.size() && at != k && length <= static_cast<std::int64_t>(transfers.size()); ++length)
+      at = from(at);
+    if (at == k) turns = std::lcm(turns, length);
+    if (turns > kRoundTurns) return 0;
+  }
+  return turns;
+}
+
+/// Before a turn ends: as many of the next ones as change nothing. Those that are left fill whatever comes from outside
+/// of what goes round, the index too, which goes through one argument a turn.
+void Machine::leave_out_turns(const Frame& frame) {
+  const auto& transfers = frame.owner->transfers;
+  const std::int64_t left = frame.to - indices_.back() - 1 - static_cast<std::int64_t>(transfers.size());
+  if (listener_.made || left <= kRoundTurns || transfers.size() > kRoundTransfers) return;
+  const std::int64_t round = turns_round(transfers);
+  if (round > 0) indices_.back() += left / round * round;
 }
 
 /// The end of a region: another turn, or on behind the loop or cond.

@@ -30,8 +30,9 @@ class Machine {
   /// Starts a step over `inputs` (by the graph's order). Errors: not_found for an input that the schedule needs.
   void begin(std::shared_ptr<const Schedule> schedule, std::vector<std::optional<Tensor>> inputs, Listener listener);
   /// Runs up to and with the next operator, or to the end of a loop's turn that runs none (then the loop): it always
-  /// comes back soon. kNoNode at the end of the step.
-  NodeId next();
+  /// comes back soon. kNoNode at the end of the step. `each_turn` = false: turns in which nothing happens, and that
+  /// nobody watches, are left out, however many.
+  NodeId next(bool each_turn = true);
   /// Ends the step and drops its values.
   void end();
 
@@ -57,6 +58,8 @@ class Machine {
   void enter(const Instruction& i);
   void begin_turn(const Instruction& loop);
   void leave();
+  std::int64_t turns_round(const std::vector<Transfer>& transfers) const;
+  void leave_out_turns(const Frame& frame);
   void end_loop(const Instruction& loop);
   void end_cond(const Instruction& cond, bool first);
   void move(ValueId from, ValueId to);

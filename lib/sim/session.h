@@ -21,7 +21,7 @@ struct SimSession::Impl {
   Impl(std::shared_ptr<const Program> program, SimOptions options);
 
   void begin(const Inputs& inputs, const std::vector<std::string>& wanted);
-  NodeId next();  // kNoNode at the end
+  NodeId next(bool each_turn = true);  // kNoNode at the end
   Outputs finish();
   SimSession::NodeRun describe(NodeId node) const;
   std::unique_ptr<Impl> fork() const;

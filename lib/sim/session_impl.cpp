@@ -171,13 +171,13 @@ void SimSession::Impl::check_finite(const Node& node) {
   }
 }
 
-NodeId SimSession::Impl::next() {
+NodeId SimSession::Impl::next(bool each_turn) {
   if (!stepping_) fail(ErrorCode::invalid_argument, "[sim] no step was begun: call begin first");
   if (inside_) fail(ErrorCode::invalid_argument, "[sim] a watcher cannot step the session that calls it");
   const Inside guard(inside_);
   running_ = kNoNode;
   try {
-    return machine_.next();
+    return machine_.next(each_turn);
   } catch (const Error& error) {
     const NodeId node = running_;
     const std::string loops = machine_.where();
@@ -216,7 +216,7 @@ void SimSession::Impl::fail_in(NodeId id, const Error& error, const std::string&
 }
 
 Outputs SimSession::Impl::finish() {
-  while (next() != kNoNode) {
+  while (next(false) != kNoNode) {
   }
   Outputs outputs;
   for (std::size_t i : wanted_) {

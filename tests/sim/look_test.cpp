@@ -232,6 +232,30 @@ TEST_CASE("a trace replaces a file when it is whole, and none of the package") {
   CHECK(nlohmann::json::parse(std::ifstream(other.path())).at("traceEvents").size() == 2);
 }
 
+TEST_CASE("turns in which nothing happens are not gone through one by one") {
+  constexpr std::int64_t kMany = (std::int64_t{1} << 31) - 1;  // odd
+  SimSession sim(graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {1}), y = b.input("y", f32, {1}), z = b.input("z", f32, {1}), i = b.input("i", i32, {});
+    Value p = x, q = y, r = x, s = y, t = z, j = i;
+    // Two change places, three go round, the index passes through two.
+    std::tie(p, q, r, s, t, i, j) = b.loop("l", 0, kMany, carry(p, q, r, s, t, i, j),
+                                           [&](Index l, Value p, Value q, Value r, Value s, Value t, Value i, Value) {
+                                             return carry(q, p, s, t, r, b.value(l), i);
+                                           });
+    for (const auto& [name, v] : {std::pair{"p", p}, {"q", q}, {"r", r}, {"s", s}, {"t", t}, {"m", i}, {"n", j}})
+      b.output(name, v);
+  }));
+  const auto out = sim.run_step({{"x", {1.0}}, {"y", {2.0}}, {"z", {3.0}}, {"i", 7}});
+  CHECK(floats(out["p"]) == std::vector<float>{2});
+  CHECK(floats(out["q"]) == std::vector<float>{1});
+  CHECK(kMany % 3 == 1);
+  CHECK(floats(out["r"]) == std::vector<float>{2});
+  CHECK(floats(out["s"]) == std::vector<float>{3});
+  CHECK(floats(out["t"]) == std::vector<float>{1});
+  CHECK(out["m"].view().as<std::int32_t>()[0] == kMany - 1);
+  CHECK(out["n"].view().as<std::int32_t>()[0] == kMany - 2);
+}
+
 TEST_CASE("a loop that runs no operator comes back after each turn") {
   SimSession sim(graph([](GraphBuilder& b) {
     auto x = b.input("x", f32, {1});
