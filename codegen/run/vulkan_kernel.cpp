@@ -5,6 +5,9 @@
 
 #ifdef OPENINFER_VULKAN
 #include <cstring>
+#include <map>
+#include <optional>
+#include <tuple>
 
 #include "codegen/emit/host_vulkan.h"
 #include "codegen/run/vulkan_host.h"
@@ -75,20 +78,32 @@ bool preserves_denormals(VkPhysicalDevice device) {
 struct VulkanDevice::State {
   explicit State(const VulkanOptions& options) : device(needs(), {options.device, options.validate}) {}
   void run(const VulkanDispatch& d);
+  const host::Shader& shader_of(const VulkanDispatch& d);
 
   host::VulkanDevice device;
+  /// Name, code, lanes, subgroups, access: what a shader's parts lie in.
+  using Code = std::tuple<std::string, std::vector<std::uint32_t>, int, int, std::string>;
+  std::map<Code, host::Shader> shaders;
+  std::optional<host::Pipelines> pipelines;  // the driver compiles each shader once
 };
 
-void VulkanDevice::State::run(const VulkanDispatch& d) {
+const host::Shader& VulkanDevice::State::shader_of(const VulkanDispatch& d) {
+  std::string access = d.access;
+  access.resize(d.buffers.size(), 'b');
+  const auto [at, added] = shaders.try_emplace({d.name, d.spirv, d.lanes, d.subgroups, access});
+  const auto& [name, spirv, lanes, subgroups, accesses] = at->first;
+  if (added)
+    at->second = {name, spirv, static_cast<std::uint32_t>(lanes), static_cast<std::uint32_t>(subgroups), accesses};
+  return at->second;
+}
+
+void VulkanDevice::State::run(const VulkanDispatch& d) try {
   struct Released {  // however it ends
     host::VulkanDevice& device;
     ~Released() { device.release(); }
   } released{device};
-  host::Pipelines pipelines(device);
-  std::string access = d.access;
-  access.resize(d.buffers.size(), 'b');
-  const host::Shader shader = {d.name, d.spirv, static_cast<std::uint32_t>(d.lanes),
-                               static_cast<std::uint32_t>(d.subgroups), access};
+  if (!pipelines) pipelines.emplace(device);
+  const host::Shader& shader = shader_of(d);
   std::vector<host::Place> places;
   for (std::size_t i = 0; i < d.buffers.size(); ++i) {
     places.push_back(device.reserve(host::Where::host, std::ssize(d.buffers[i])));
@@ -97,7 +112,7 @@ void VulkanDevice::State::run(const VulkanDispatch& d) {
   }
   const std::vector<std::int64_t> numbers(d.params.begin(), d.params.end());
   const auto steps = [&](host::Recording& r) { r.dispatch(shader, d.groups, places, numbers); };
-  host::Recording recording(device, pipelines, false, false);
+  host::Recording recording(device, *pipelines, false, false);
   recording.measure(steps);
   device.allocate();
   const auto memory = [&](std::size_t i) {
@@ -111,6 +126,10 @@ void VulkanDevice::State::run(const VulkanDispatch& d) {
   recording.run();
   for (std::size_t i = 0; i < d.buffers.size(); ++i)
     if (!d.buffers[i].empty()) std::memcpy(d.buffers[i].data(), memory(i), d.buffers[i].size());
+} catch (...) {
+  pipelines.reset();  // one may be half made
+  shaders.clear();
+  throw;
 }
 
 bool has_vulkan() { return true; }

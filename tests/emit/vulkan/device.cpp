@@ -2,6 +2,7 @@
 #include "device.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <memory>
 
 #include "codegen/compile/spirv.h"
@@ -21,6 +22,14 @@ std::unique_ptr<run::VulkanDevice> open_device() {
   }
 }
 
+/// Runs of one kernel that differ by their sizes compile it once.
+const std::vector<std::uint32_t>& spirv_of(const kir::Kernel& k) {
+  static std::map<std::string, std::vector<std::uint32_t>> made;
+  const std::string source = emit::render_glsl(k);
+  if (const auto at = made.find(source); at != made.end()) return at->second;
+  return made.emplace(source, compile::compile_glsl(k.name, source)).first->second;
+}
+
 }  // namespace
 
 run::VulkanDevice* device() {
@@ -34,7 +43,7 @@ run::VulkanDispatch dispatch(const kir::Kernel& k, std::vector<std::span<std::by
   for (const kir::Buffer& b : k.buffers)
     if (b.space == kir::Space::global) access += b.by_address ? 'B' : 'b';
   return {.name = k.name,
-          .spirv = compile::compile_glsl(k.name, emit::render_glsl(k)),
+          .spirv = spirv_of(k),
           .lanes = k.target.lanes,
           .subgroups = k.target.subgroups,
           .access = access,
