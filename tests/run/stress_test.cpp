@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::size_t kThreads = 4, kSequences = 3;
 constexpr std::int32_t kLongest = 12;
+/// AddressSanitizer takes nearly all of its time to plan each session, which reading by another way does not change.
+constexpr std::size_t kReading = UNDER_ASAN ? 6 : 24;
 
 std::int32_t token(std::size_t sequence, std::int32_t position) {
   return (3 + 7 * position + 11 * static_cast<std::int32_t>(sequence)) % static_cast<std::int32_t>(kVocab);
@@ -52,8 +54,9 @@ struct Kept {
 class Stress {
  public:
   Stress(Model model, Backend backend, std::size_t sessions) : model_(std::move(model)), backend_(backend) {
+    SimSession alone = make();
     for (std::size_t s = 0; s < kSequences; ++s) {
-      SimSession alone = make();
+      alone.reset();
       for (std::int32_t i = 0; i < kLongest; ++i) wanted_[s].push_back(step(alone, s, i));
     }
     seats_ = std::vector<Seat>(sessions);
@@ -170,7 +173,8 @@ TEST_CASE("24 simulated sessions of one package keep their own states in the han
 }
 
 TEST_CASE("24 compiled sessions of one package keep their own states in the hands of four threads", "[threads]") {
-  for (const auto mode : {Model::ReadMode::map, Model::ReadMode::pread}) stress(Backend::cpu, mode, 24, 240 / kFewer);
+  stress(Backend::cpu, Model::ReadMode::map, 24, 240 / kFewer);
+  stress(Backend::cpu, Model::ReadMode::pread, kReading, 240 / kFewer);
 }
 
 TEST_CASE("sessions on a Vulkan device keep their own states in the hands of four threads") {
