@@ -153,7 +153,8 @@ Bounded Bounds::result(ValueId v, int dispatch) {
     if (o != kNoValue && g_.values[o].state < 0 && is_computed_in(o, dispatch))
       fail_at(node.at, ErrorCode::internal, "[check] {} reads '{}' before anybody can see it", node.op->name,
               g_.values[o].name);
-  return op_bound({node, values_, pool_, int8_products_.contains(v), bf16_products_.contains(v), v});
+  return op_bound(
+      {node, values_, pool_, int8_products_.contains(v), bf16_products_.contains(v), bf16_scores_.contains(v), v});
 }
 
 }  // namespace openinfer::check

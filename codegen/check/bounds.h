@@ -8,6 +8,7 @@
 
 #include "codegen/check/bounded.h"
 #include "codegen/check/values.h"
+#include "codegen/plan/plan.h"
 #include "lib/sim/thread_pool.h"
 
 namespace openinfer::check {
@@ -17,10 +18,11 @@ class Bounds {
   Bounds(const Values& values, ThreadPool& pool) : g_(values.graph()), values_(values), pool_(pool) {}
 
   /// Of the entry point at work: which dispatch leaves which value in memory, and what EntryPoint says of its products.
-  void set_entry(std::map<ValueId, int> seen, std::set<ValueId> int8_products, std::set<ValueId> bf16_products) {
+  void set_entry(std::map<ValueId, int> seen, const plan::EntryPoint& point) {
     seen_ = std::move(seen);
-    int8_products_ = std::move(int8_products);
-    bf16_products_ = std::move(bf16_products);
+    int8_products_ = point.int8_products;
+    bf16_products_ = point.bf16_products;
+    bf16_scores_ = point.bf16_scores;
   }
   /// The value as its dispatch computes it, not yet rounded by the store.
   Bounded result(ValueId v, int dispatch);
@@ -37,7 +39,7 @@ class Bounds {
   const GraphData& g_;
   const Values& values_;
   ThreadPool& pool_;
-  std::set<ValueId> int8_products_, bf16_products_;
+  std::set<ValueId> int8_products_, bf16_products_, bf16_scores_;
   std::map<ValueId, int> seen_;
   std::set<ValueId> fused_;
 };

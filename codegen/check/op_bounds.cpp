@@ -229,9 +229,10 @@ Bounded attention(const ExactRun& run) {
   const double capped = std::get<double>(run.attribute("softcap")) > 0 ? 5 : 0;
   for (std::size_t i = 0; i < y.value.size(); ++i) {
     const double S = scores[i / static_cast<std::size_t>(D)];
-    // By matrix units of bf16: kernels/attention.h.
+    // In bf16: kernels/attention.h.
+    const double rounded = run.bf16_scores ? 0x1.02p-7 : 0x1p-14;
     const double of_score =
-        ((roundings_of_sum(D) + 2 + capped) * S + 3 * (S + mask)) * u + (run.bf16 ? 0x1p-14 * S : 0);
+        ((roundings_of_sum(D) + 2 + capped) * S + 3 * (S + mask)) * u + (run.bf16 ? rounded * S : 0);
     const double of_weight = std::expm1(of_score) + (4 * roundings_of_sum(keys) + 6) * u + (run.bf16 ? 0x1.02p-7 : 0);
     y.error.push_back(of_weight * (size[i] + std::abs(y.value[i])));
   }

@@ -19,6 +19,7 @@ struct ExactRun {
   ThreadPool& pool;
   bool int8 = false;                 // of products: the kernel multiplies 8-bit blocks of its activations
   bool bf16 = false;                 // of products: the kernel rounds both operands to bf16
+  bool bf16_scores = false;          // of attention: queries and keys are rounded once, not into two parts
   ValueId result = node.results[0];  // of several, the one that is asked for
 
   const TensorType& type(std::size_t operand) const { return values.graph().values[node.operands[operand]].type; }

@@ -104,7 +104,7 @@ class Recorder {
       seen[tap.result.id] = tap.dispatch;
       taps_[tap.result.id].push_back(t);
     }
-    bounds_.set_entry(std::move(seen), entry().int8_products, entry().bf16_products);
+    bounds_.set_entry(std::move(seen), entry());
     Inputs inputs;
     for (const auto& [name, tensor] : now().inputs) {
       put_tensor(fmt::format("{}.in.{}", step_, name), openinfer::name(tensor.dtype()), tensor.shape(), tensor.bytes());

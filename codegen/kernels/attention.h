@@ -33,6 +33,7 @@ struct Attention {
   std::int64_t window = 0;                 // > 0: only the last `window` keys up to the row's own
   double softcap = 0;                      // > 0: s becomes softcap · tanh(s / softcap), before the mask
   double scale = 1;
+  bool bf16 = false;  // may dot products round their operands to bf16? (Matrix units: where the target has them)
   std::optional<Mask> mask = {};
   std::optional<DType> sinks = {};   // (H): a score that joins the denominator
   std::optional<DType> slopes = {};  // (H): times how far a key is behind the row's own, added before the mask
@@ -52,9 +53,10 @@ TemplateKernel attention(const kir::Target& target, const Attention& what);
 ///   attention_rows  rows of a workgroup
 bool has_attention_tiles(const kir::Target& target, const Attention& what);
 TemplateKernel attention_tiles(const kir::Target& target, const Attention& what);
-/// Do matrix units of bf16 (Target::mma) multiply in that schedule? For prompts whose head_dim is a multiple of 32,
-/// where keys and values are finite. Queries and keys are in two parts, so that scores are off by at most 2^-14 Σ|q·k|;
-/// weights and values are rounded, by 2^-8 each.
+/// Is bf16 what that schedule multiplies? For prompts whose head_dim is a multiple of 32, where keys and values are
+/// finite. By matrix units (Target::mma) queries and keys are in two parts, so that scores are off by at most 2^-14
+/// Σ|q·k|; by dot products of pairs (Attention::bf16, Target::bf16_dot) they are rounded, by 2^-8 each. So are weights
+/// and values.
 bool has_attention_units(const kir::Target& target, const Attention& what);
 int attention_tile_rows(const kir::Target& target, const Attention& what);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention where shared memory is a core's cache: a workgroup takes neighbouring rows and all query heads of one
 // key/value head. Keys are turned so that lanes are keys, once for all of them, and a key's values serve them all.
-// Matrix units multiply where the target has them and a tile's keys and values are finite (attention_units.h).
+// Matrix units, or dot products of pairs, of bf16 multiply where the target has them and a tile's keys and values are
+// finite (attention_units.h).
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -113,10 +114,12 @@ class TiledAttention {
       const Val at = k_.let("q_at", query(from, min(line, lines_ - 1)));
       k_.for_lanes("d", 0, D_, [&](Val d) {
         const Val scaled = f32_of(q_[at + d]) * what_.scale;
-        queries_[line * D_ + d] = units_ ? k_.let("scaled", scaled) : scaled;
-        if (units_) units_->store_query(line, d, scaled);
+        queries_[line * D_ + d] = scaled;
         sums_[line * D_ + d] = k_.constant(0.0);
       });
+      if (!units_) return;
+      k_.barrier();
+      units_->store_query(line, queries_);
     });
     k_.for_(
         "key", begin, end,
@@ -363,7 +366,9 @@ TemplateKernel attention_tiles(const kir::Target& target, const Attention& what)
           .grid = {{Extent{what.kv_heads}, 1}, {what.rows, attention_tile_rows(target, what)}},
           .reason = fmt::format("{} rows and the heads of a kv head together; keys {}, {} at a time",
                                 attention_tile_rows(target, what),
-                                has_attention_units(target, what) ? "by matrix units of bf16" : "turned",
+                                !has_attention_units(target, what) ? "turned"
+                                : target.mma                       ? "by matrix units of bf16"
+                                                                   : "in pairs of bf16",
                                 vectors_of(target) * target.lanes)};
 }
 

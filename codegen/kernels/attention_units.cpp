@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/attention_units.h"
 
+#include <algorithm>
+#include <string>
+
 #include "codegen/kernels/bf16_rows.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/product_mma.h"
@@ -22,41 +25,61 @@ static_assert(kUnit.m == kUnitLines);
 /// Neighbours along k in a fragment of weights, and so of values, are keys that far apart: lanes have neighbours.
 constexpr int kApart = kUnit.k / 2;
 constexpr std::int64_t kHighHalf = 0xffff0000;
+constexpr int kPairLines = 4;        // whose sums are in registers together, without units
 constexpr double kLeastPower = -80;  // no sum in f32 sees less; no weight is a denormal number
 
 }  // namespace
 
 AttentionUnits::AttentionUnits(Build& k, const Attention& what, const Lines& lines, int most_lines, int keys)
-    : k_(k), what_(what), lines_(lines), D_(static_cast<int>(what.head_dim)), keys_(keys) {
-  queries_high_ = k.shared("queries_high", Kind::bf16, most_lines * D_);
-  queries_low_ = k.shared("queries_low", Kind::bf16, most_lines * D_);
-  keys_high_ = k.shared("keys_high", Kind::u32, D_ / 2 * keys_);
-  keys_low_ = k.shared("keys_low", Kind::u32, D_ / 2 * keys_);
+    : k_(k),
+      what_(what),
+      lines_(lines),
+      D_(static_cast<int>(what.head_dim)),
+      keys_(keys),
+      two_parts_(k.target().mma.has_value()) {
+  const auto parts = [&](const std::string& name, int count, Mem& high, Mem& low) {
+    high = k.shared(two_parts_ ? name + "_high" : name, Kind::u32, count);
+    if (two_parts_) low = k.shared(name + "_low", Kind::u32, count);
+  };
+  parts("query_pairs", most_lines * D_ / 2, queries_high_, queries_low_);
+  parts("key_pairs", keys_ * key_stride(), key_rows_high_, key_rows_low_);
+  parts("turned_pairs", D_ / 2 * keys_, keys_high_, keys_low_);
   values_ = k.shared("value_pairs", Kind::u32, keys_ / 2 * D_);
   scores_ = k.shared("scores", Kind::f32, kUnit.m * keys_);
   weights_ = k.shared("weight_pairs", Kind::u32, kUnit.m * keys_ / 2);
-  products_ = k.shared("products", Kind::f32, kUnit.m * D_);
+  if (two_parts_) products_ = k.shared("products", Kind::f32, kUnit.m * D_);
   tops_ = k.shared("tops", Kind::f32, kUnit.m);
   fades_ = k.shared("fades", Kind::f32, kUnit.m);
 }
 
 int AttentionUnits::vectors() const { return keys_ / k_.lanes(); }
+int AttentionUnits::key_stride() const { return D_ / 2 + 1; }  // lanes that turn them meet in no set of a cache
 
-void AttentionUnits::store_query(const Val& line, const Val& d, const Val& scaled) const {
-  queries_high_[line * D_ + d] = scaled;
-  queries_low_[line * D_ + d] = scaled - queries_high_[line * D_ + d].load();
+/// The pairs of D floats, in two parts where a score shall have 16 bits: of f16 that is all of them.
+void AttentionUnits::store_pairs(const Mem& from, const Val& first, const Mem& high, const Mem& low,
+                                 const Val& to) const {
+  k_.for_lanes("d", 0, D_ / 2, [&](const Val& d) {
+    const Val a = k_.let("a", from[first + d]), b = k_.let("b", from[first + d + D_ / 2]);
+    const Val pair = k_.let("pair", bf16_pair(a, b));
+    high[to + d] = pair;
+    if (two_parts_)
+      low[to + d] = bf16_pair(a - bitcast(pair << 16, Kind::f32), b - bitcast(pair & kHighHalf, Kind::f32));
+  });
 }
 
-/// Keys in two parts, so that a score has 16 bits: of f16 that is all of them.
+void AttentionUnits::store_query(const Val& line, const Mem& queries) const {
+  store_pairs(queries, line * D_, queries_high_, queries_low_, line * (D_ / 2));
+}
+
 void AttentionUnits::pair_up(const Mem& as_stored, const Mem& values) const {
+  k_.for_("j", 0, keys_,
+          [&](const Val& j) { store_pairs(as_stored, j * D_, key_rows_high_, key_rows_low_, j * key_stride()); });
+  k_.barrier();
   k_.for_("d", 0, D_ / 2, [&](const Val& d) {
     k_.each("v", vectors(), [&](const Val& v) {
-      const Val j = v * k_.lanes() + k_.lane(), at = j * D_ + d * 2;
-      const Val a = k_.let("a", as_stored[at]), b = k_.let("b", as_stored[at + 1]);
-      const Val high = k_.let("high", bf16_pair(a, b));
-      keys_high_[d * keys_ + j] = high;
-      keys_low_[d * keys_ + j] =
-          bf16_pair(a - bitcast(high << 16, Kind::f32), b - bitcast(high & kHighHalf, Kind::f32));
+      const Val j = v * k_.lanes() + k_.lane();
+      keys_high_[d * keys_ + j] = key_rows_high_[j * key_stride() + d].load();
+      if (two_parts_) keys_low_[d * keys_ + j] = key_rows_low_[j * key_stride() + d].load();
     });
   });
   k_.for_("j", 0, keys_ / 2, [&](const Val& j) {
@@ -71,7 +94,7 @@ void AttentionUnits::meet(const Val& first, const Val& key) const {
   const Reg last = k_.var("last", Kind::i32, Rate::group);
   k_.for_("i", 0, kUnit.m, [&](const Val& i) { last = max(Val(last), lines_.ends[first + i].load()); });
   k_.if_(key < last, [&] {
-    scores(first);
+    two_parts_ ? scores(first) : scores_of_pairs(first);
     k_.barrier();
     k_.for_("i", 0, kUnit.m, [&](const Val& i) { find_top(i, k_.let("line", first + i), key); });
     k_.barrier();
@@ -83,7 +106,7 @@ void AttentionUnits::meet(const Val& first, const Val& key) const {
     k_.barrier();
     k_.for_("i", 0, kUnit.m, [&](const Val& i) { weigh(i, k_.let("line", first + i), key); });
     k_.barrier();
-    add_values(first);
+    two_parts_ ? add_values(first) : add_values_of_pairs(first);
     k_.barrier();
   });
 }
@@ -96,17 +119,39 @@ void AttentionUnits::scores(const Val& first) const {
   k_.for_("part_of_keys", 0, keys_ / kUnit.n, [&](const Val& part) {
     const Tile sum = k_.tile("score_sum", 1, Kind::mma_c, Rate::subgroup);
     k_.for_("step", 0, D_ / kUnit.k, [&](const Val& step) {
-      const Val q_at = k_.let("line_at", first * D_ + step * kUnit.k);
+      const Val q_at = k_.let("line_at", first * (D_ / 2) + step * (kUnit.k / 2));
       const Val k_at = k_.let("keys_at", step * (kUnit.k / 2 * keys_) + part * kUnit.n);
-      const Val q = fragment(Kind::mma_a, "q_high", queries_high_, q_at, D_);
+      const Val q = fragment(Kind::mma_a, "q_high", queries_high_, q_at, D_ / 2);
       const Val low = fragment(Kind::mma_b, "k_low", keys_low_, k_at, keys_);
       sum[0] = k_.mma(q, low, sum[0]);
       const Val high = fragment(Kind::mma_b, "k_high", keys_high_, k_at, keys_);
       sum[0] = k_.mma(q, high, sum[0]);
-      const Val q_low = fragment(Kind::mma_a, "q_low", queries_low_, q_at, D_);
+      const Val q_low = fragment(Kind::mma_a, "q_low", queries_low_, q_at, D_ / 2);
       sum[0] = k_.mma(q_low, high, sum[0]);
     });
     k_.mma_store(scores_, part * kUnit.n, keys_, sum[0]);
+  });
+}
+
+/// kPairLines lines at a time have their sums in registers, over all keys.
+void AttentionUnits::scores_of_pairs(const Val& first) const {
+  k_.for_("i", 0, kUnit.m / kPairLines, [&](const Val& quad) {
+    const Val line = k_.let("line_of_block", quad * kPairLines), q_at = k_.let("q_at", (first + line) * (D_ / 2));
+    const Tile sum = k_.tile("score_sum", kPairLines * vectors(), Kind::f32);
+    k_.for_("d", 0, D_ / 2, [&](const Val& d) {
+      const Val from = k_.let("line_d", q_at + d);
+      k_.each("v", vectors(), [&](const Val& v) {
+        const Val pair = k_.let("keys_d", keys_high_[d * keys_ + v * k_.lanes() + k_.lane()]);
+        k_.each("m", kPairLines, [&](const Val& m) {
+          const Val place = m * vectors() + v;
+          sum[place] = bf16_dot(pair, queries_high_[from + m * (D_ / 2)], sum[place]);
+        });
+      });
+    });
+    k_.each("m", kPairLines, [&](const Val& m) {
+      k_.each("v", vectors(),
+              [&](const Val& v) { scores_[(line + m) * keys_ + v * k_.lanes() + k_.lane()] = sum[m * vectors() + v]; });
+    });
   });
 }
 
@@ -170,6 +215,38 @@ void AttentionUnits::add_values(const Val& first) const {
   });
 }
 
+/// The same, kPairLines lines at a time.
+void AttentionUnits::add_values_of_pairs(const Val& first) const {
+  const int lanes = k_.lanes();
+  int width = std::min(vectors(), D_ / lanes);
+  while (D_ / lanes % width != 0) --width;
+  k_.for_("i", 0, kUnit.m / kPairLines, [&](const Val& quad) {
+    const Val line = k_.let("line_of_block", quad * kPairLines);
+    k_.for_("part", 0, D_ / lanes / width, [&](const Val& part) {
+      const Val start = k_.let("first_d", part * (width * lanes));
+      const Tile sum = k_.tile("sum", kPairLines * width, Kind::f32);
+      const auto each = [&](const auto& f) {
+        k_.each("m", kPairLines, [&](const Val& m) {
+          k_.each("t", width,
+                  [&](const Val& t) { f(m, m * width + t, (first + line + m) * D_ + start + t * lanes + k_.lane()); });
+        });
+      };
+      each([&](const Val& m, const Val& place, const Val& at) { sum[place] = lines_.sums[at] * fades_[line + m]; });
+      k_.for_("j", 0, keys_ / 2, [&](const Val& j) {
+        const Val from = k_.let("weight_at", line * (keys_ / 2) + j);
+        k_.each("t", width, [&](const Val& t) {
+          const Val pair = k_.let("value_pair", values_[j * D_ + start + t * lanes + k_.lane()]);
+          k_.each("m", kPairLines, [&](const Val& m) {
+            const Val place = m * width + t;
+            sum[place] = bf16_dot(pair, weights_[from + m * (keys_ / 2)], sum[place]);
+          });
+        });
+      });
+      each([&](const Val&, const Val& place, const Val& at) { lines_.sums[at] = sum[place]; });
+    });
+  });
+}
+
 /// e^x of x ≤ 0, or e^kLeastPower: for weights that are rounded to bf16 at once.
 Val AttentionUnits::power(const Val& x) const {
   const auto body = [&](const std::vector<Val>& given) {
@@ -187,7 +264,8 @@ Val AttentionUnits::power(const Val& x) const {
 }
 
 bool has_attention_units(const kir::Target& target, const Attention& what) {
-  return has_attention_tiles(target, what) && target.mma == kUnit && target.lanes == kApart &&
+  const bool pairs = what.bf16 && target.bf16_dot && !target.mma;
+  return has_attention_tiles(target, what) && (target.mma == kUnit || pairs) && target.lanes == kApart &&
          what.head_dim % kUnit.k == 0 && what.rows.value >= kMmaRows &&
          what.rows.value * (what.heads / what.kv_heads) >= kUnit.m;
 }

@@ -51,6 +51,7 @@ class EntryLowering final : public GroupLowering {
   void note_rows_in(RowForm form, NodeId product) override {
     (form == RowForm::int8 ? int8_products_ : bf16_products_).insert(g_.nodes[product].results[0]);
   }
+  void note_rounded_scores(NodeId attention) override { bf16_scores_.insert(g_.nodes[attention].results[0]); }
   Operand constant(std::string_view name, Tensor numbers) override;
   std::vector<Operand> state(int state) override;
 
@@ -141,7 +142,7 @@ class EntryLowering final : public GroupLowering {
   std::map<Rows, Operand> row_places_;  // wherever they are computed
   std::set<Rows> rows_wanted_;          // asked for before the value was computed
   std::set<Rows> rows_there_;           // computed in this region or one around it
-  std::set<ValueId> int8_products_, bf16_products_;
+  std::set<ValueId> int8_products_, bf16_products_, bf16_scores_;
   std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;
   bool plain_ = false;                  // lower as for a target without matrix units, in strict numerics

@@ -140,6 +140,7 @@ EntryPoint EntryLowering::run() {
   });
   point.int8_products = std::move(int8_products_);
   point.bf16_products = std::move(bf16_products_);
+  point.bf16_scores = std::move(bf16_scores_);
   return point;
 }
 
@@ -318,11 +319,11 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
   const Node& node = g_.nodes[item.nodes.front()];
   const std::string kernel = kernel_of(item);
   if (!lower_function(kernel)) unsupported(node, fmt::format("no kernel template '{}'", kernel));
-  const auto before = std::tuple(rows_there_, rows_wanted_, int8_products_, bf16_products_);
+  const auto before = std::tuple(rows_there_, rows_wanted_, int8_products_, bf16_products_, bf16_scores_);
   const auto kernels = std::ssize(plan_.kernels);
   std::optional<std::vector<Step>> steps = steps_of_all(item, kernel, all);
   if (!steps) {
-    std::tie(rows_there_, rows_wanted_, int8_products_, bf16_products_) = before;
+    std::tie(rows_there_, rows_wanted_, int8_products_, bf16_products_, bf16_scores_) = before;
     plan_.kernels.erase(plan_.kernels.begin() + kernels, plan_.kernels.end());
     plain_ = true;
     steps = steps_of_all(item, kernel, all);

@@ -40,6 +40,7 @@ kernels::Attention attention_of(GroupLowering& l, const Node& n) {
   a.window = std::get<std::int64_t>(l.attribute(n, "window"));
   a.softcap = number("softcap");
   a.scale = number("scale") > 0 ? number("scale") : 1 / std::sqrt(static_cast<double>(D));
+  a.bf16 = l.numerics() == Numerics::fast;
   if (has(n, kMask)) a.mask = mask_of(l, n.operands[kMask]);
   if (has(n, kSinks)) a.sinks = l.dtype(n.operands[kSinks]);
   if (has(n, kSlopes)) a.slopes = l.dtype(n.operands[kSlopes]);
@@ -80,7 +81,10 @@ void lower_attention(GroupLowering& l) {
   const kernels::Attention what = attention_of(l, n);
   if (kernels::has_attention_parts(l.target(), what))
     return lower_in_parts(l, what, n.operands[kQuery], n.results[0], std::move(bind));
-  if (kernels::has_attention_units(l.target(), what)) l.note_rows_in(RowForm::bf16, l.group().head);
+  if (kernels::has_attention_units(l.target(), what)) {
+    l.note_rows_in(RowForm::bf16, l.group().head);
+    if (!l.target().mma) l.note_rounded_scores(l.group().head);
+  }
   l.dispatch(kernels::attention(l.target(), what), bind);
 }
 

@@ -88,6 +88,8 @@ class GroupLowering {
   virtual void want_rows_in(RowForm form, ValueId value) = 0;
   /// The product multiplies rows in that form, not the activations: a fact that checks must know.
   virtual void note_rows_in(RowForm form, NodeId product) = 0;
+  /// Of attention so noted: its scores multiply operands that were rounded once.
+  virtual void note_rounded_scores(NodeId attention) = 0;
   /// Numbers that a kernel wants in memory, known now: shared by name, which says what they are.
   virtual Operand constant(std::string_view name, Tensor numbers) = 0;
   /// The state's tensors: keys and values, or the one tensor.

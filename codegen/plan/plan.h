@@ -167,6 +167,8 @@ struct EntryPoint {
   /// Products that multiply 8-bit blocks of their activations, and those, and attention, that round operands to bf16:
   /// by what they compute, in the graph that was lowered.
   std::set<ValueId> int8_products = {}, bf16_products = {};
+  /// Of that attention, what rounds queries and keys once, not into two parts.
+  std::set<ValueId> bf16_scores = {};
 };
 
 /// A result that is looked at right behind its dispatch. Of a value that several dispatches write: behind the last.

@@ -167,6 +167,26 @@ Case attention_case(kir::Target target) {
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// A prompt over a cache in f16, in pairs of bf16: a block of lines and part of one, keys behind a tile.
+Case pairs_attention_case(kir::Target target) {
+  constexpr std::int64_t D = 32, C = 80, kPrompt = 21, kHeads = 4;
+  target.core_cache = target.fast_fma = target.bf16_dot = true;
+  kernels::Attention what = {.name = "attention_pairs", .rows = {512, "N"}, .keys = {C}, .slots = {1}};
+  what.kv = DType::f16;
+  what.heads = kHeads, what.kv_heads = 2, what.head_dim = D;
+  what.has_pos = what.bf16 = true;
+  what.scale = 0.2, what.window = 60;
+  TemplateKernel t = attention(target, what);
+  std::vector<std::int32_t> pos;
+  for (int n = 0; n < kPrompt; ++n) pos.push_back(n + 50);
+  Run run = {.memory = {data(DType::f32, kPrompt * kHeads * D, 1), data(DType::f16, 2 * C * D, 2),
+                        data(DType::f16, 2 * C * D, 3), in_memory(kir::Kind::i32, {pos.begin(), pos.end()}),
+                        data(DType::f32, kPrompt * kHeads * D, 4)},
+             .params = {kPrompt},
+             .groups = groups_of(t, kPrompt)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// Every scalar function on one broadcast operand, rows shorter than a chunk.
 Case functions_case(const kir::Target& target) {
   Pointwise p;
@@ -193,6 +213,7 @@ Case functions_case(const kir::Target& target) {
 std::vector<Case> template_cases(const kir::Target& target) {
   std::vector<Case> cases = {functions_case(target)};
   if (target.lanes >= 4) cases.push_back(attention_case(target));
+  if (target.lanes == 16) cases.push_back(pairs_attention_case(target));
   for (int code = static_cast<int>(DType::q4_0); code <= static_cast<int>(DType::q8_k); ++code)
     if (has_block_code(static_cast<DType>(code)))
       cases.push_back(product_case(target, static_cast<DType>(code), 512, 1));

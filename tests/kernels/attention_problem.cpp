@@ -73,7 +73,7 @@ Score score_of(const AttentionProblem& p, const Row& r, std::int64_t j, const Da
 
 }  // namespace
 
-AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, bool units) {
+AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, double of_bf16) {
   const Data &q = o.q, &k = o.k, &v = o.v, &mask = o.mask;
   const Attention& a = p.what;
   const std::int64_t D = a.head_dim;
@@ -87,7 +87,7 @@ AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, 
       scores[static_cast<std::size_t>(j)] = s.value;
       if (s.value == -INFINITY) continue;
       top = std::max(top, s.value);
-      delta = std::max(delta, (static_cast<double>(D + 8) * kEps + (units ? 0x1p-14 : 0)) * s.size);
+      delta = std::max(delta, (static_cast<double>(D + 8) * kEps + of_bf16) * s.size);
     }
     if (a.sinks) {
       const double sink = p.sinks[static_cast<std::size_t>(r.h)];
@@ -107,9 +107,9 @@ AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, 
     for (const double sum : y) {
       const double value = total == 0 ? 0 : sum / total;
       result.y.push_back(value);
-      result.bound.push_back(largest *
-                                 (4 * delta + static_cast<double>(4 * p.C + 20) * kEps + (units ? 0x1.02p-7 : 0)) +
-                             rounding(a.q) * std::abs(value));
+      result.bound.push_back(
+          largest * (4 * delta + static_cast<double>(4 * p.C + 20) * kEps + (of_bf16 > 0 ? 0x1.02p-7 : 0)) +
+          rounding(a.q) * std::abs(value));
     }
   }
   return result;

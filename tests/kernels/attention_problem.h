@@ -33,9 +33,9 @@ AttentionOperands operands_of(const AttentionProblem& p);
 
 /// By the definition, in f64. Of an error in f32: each score is a sum of D products, scaled, capped (tanh within 2 ULP,
 /// and its slope is at most 1) and masked: off by at most δ = (D + 8) eps (Σ|q·k| scale + |mask|). Weights are then off
-/// by 2 δ relatively, by exp, fading (twice a tile at most) and the sums over C keys, of which y is a quotient. By
-/// matrix units of bf16 scores are off by 2^-14 more, weights and values by 2^-8 each.
-AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, bool units = false);
+/// by 2 δ relatively, by exp, fading (twice a tile at most) and the sums over C keys, of which y is a quotient. In
+/// bf16 scores are off by `of_bf16` more, weights and values by 2^-8 each.
+AttentionResult expected(const AttentionProblem& p, const AttentionOperands& o, double of_bf16 = 0);
 
 /// What attention() makes of it, or the two kernels of attention_parts().
 Data run_kernel(const kir::Target& target, const AttentionProblem& p, const AttentionOperands& o);

@@ -22,12 +22,20 @@ kir::Target with_units() {
           .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
 }
 
+kir::Target with_pairs() { return {.lanes = 16, .bf16_dot = true, .fast_fma = true, .core_cache = true}; }
+std::vector<kir::Target> of_bf16() { return {with_units(), with_pairs()}; }
+
+/// By how much scores are off on such targets: operands are rounded once, or into two parts.
+double off_by_bf16(const kir::Target& target, const Problem& p) {
+  if (target.mma) return 0x1p-14;
+  return p.what.bf16 && target.bf16_dot ? 0x1.02p-7 : 0;
+}
+
 void check(const Problem& p, const std::vector<kir::Target>& on = targets()) {
   const Operands o = operands_of(p);
-  const Result wanted = expected(p, o, on.front().mma.has_value());
   for (const kir::Target& target : on) {
-    INFO("lanes " << target.lanes << " subgroups " << target.subgroups);
-    check_result(run_kernel(target, p, o), wanted);
+    INFO("lanes " << target.lanes << " subgroups " << target.subgroups << (target.mma ? " by units" : ""));
+    check_result(run_kernel(target, p, o), expected(p, o, off_by_bf16(target, p)));
   }
 }
 
@@ -85,39 +93,47 @@ TEST_CASE("prompts of two slots in one tile, without slots, with window and soft
   check(p);
 }
 
-TEST_CASE("prompts by matrix units of bf16: parts of tiles, caches in f16, two slots, a window and softcap") {
+TEST_CASE(
+    "prompts in bf16, by matrix units and in pairs: parts of tiles, caches in f16, two slots, a window and softcap") {
   if (on_a_device()) return;
   for (const auto& [rows, head_dim] : {std::pair{16, 32}, {33, 64}, {95, 32}})
     for (const DType kv : {DType::f32, DType::f16}) {
       Problem p = prompt(rows, head_dim);
       p.what.kv = kv;
       p.known = rows == 33;
-      p.what.rows = {rows};
-      CHECK(has_attention_units(with_units(), p.what));
-      check(p, {with_units()});
+      p.what.rows = {rows}, p.what.bf16 = true;
+      for (const kir::Target& target : of_bf16()) CHECK(has_attention_units(target, p.what));
+      check(p, of_bf16());
     }
-  check(prompt(40, 32, 20), {with_units()});
-  Problem p = prompt(50, 32);
-  p.what.window = 7, p.what.softcap = 1.5;
-  check(p, {with_units()});
+  Problem p = prompt(40, 32, 20);
+  p.what.bf16 = true;
+  check(p, of_bf16());
+  p = prompt(50, 32);
+  p.what.window = 7, p.what.softcap = 1.5, p.what.bf16 = true;
+  check(p, of_bf16());
   p.what.rows = {8};
-  CHECK(!has_attention_units(with_units(), p.what));
+  for (const kir::Target& target : of_bf16()) CHECK(!has_attention_units(target, p.what));
   p.what.rows = {50}, p.what.head_dim = 48;
-  CHECK(!has_attention_units(with_units(), p.what));
+  for (const kir::Target& target : of_bf16()) CHECK(!has_attention_units(target, p.what));
+  p.what.head_dim = 32, p.what.bf16 = false;  // numerics strict
+  CHECK(!has_attention_units(with_pairs(), p.what));
 }
 
-TEST_CASE("what lies beyond a prompt's row counts for nothing by matrix units too, whatever it is") {
+TEST_CASE("what lies beyond a prompt's row counts for nothing in bf16 too, whatever it is") {
   if (on_a_device()) return;
+  const bool units = GENERATE(true, false);
+  const kir::Target target = units ? with_units() : with_pairs();
   Problem p = prompt(40, 32);
+  p.what.bf16 = true;
   const Operands clean = operands_of(p);
-  const Data wanted = run_kernel(with_units(), p, clean);
+  const Data wanted = run_kernel(target, p, clean);
   for (const double odd : {static_cast<double>(NAN), static_cast<double>(INFINITY)})
     for (const bool keys : {false, true}) {
       Operands o = clean;
       for (std::int64_t h = 0; h < 2; ++h)
         for (std::int64_t d = 0; d < 32; ++d) (keys ? o.k : o.v).set(((2 + h) * p.C + 42) * 32 + d, odd);
-      const Data y = run_kernel(with_units(), p, o);
-      const Result exact = expected(p, clean, true);
+      const Data y = run_kernel(target, p, o);
+      const Result exact = expected(p, clean, off_by_bf16(target, p));
       for (std::int64_t i = 0; i < 39 * 4 * 32; ++i)  // that tile of keys goes without units
         CHECK(std::abs(y[i] - exact.y[static_cast<std::size_t>(i)]) <= exact.bound[static_cast<std::size_t>(i)]);
       if (!keys) CHECK(!std::isfinite(y[39 * 4 * 32]));
@@ -125,12 +141,13 @@ TEST_CASE("what lies beyond a prompt's row counts for nothing by matrix units to
     }
 }
 
-TEST_CASE("a query that is no number gives none, with matrix units and without") {
+TEST_CASE("a query that is no number gives none, in bf16 and in f32") {
   Problem p = prompt(34, 32);
+  p.what.bf16 = true;
   Operands clean = operands_of(p), o = clean;
   o.q.set(133 * 32 + 3, NAN);  // the last row's second head
   std::vector<kir::Target> all = targets();
-  if (!on_a_device()) all.push_back(with_units());
+  if (!on_a_device()) all.push_back(with_units()), all.push_back(with_pairs());
   for (const kir::Target& target : all) {
     const Data y = run_kernel(target, p, o), wanted = run_kernel(target, p, clean);
     for (std::int64_t i = 0; i < 34 * 4 * 32; ++i)

@@ -351,6 +351,30 @@ TEST_CASE("bf16: a plan computes what the simulator computes but for roundings t
     }
 }
 
+TEST_CASE("fast: attention of prompts multiplies pairs of bf16 where that is faster, and says so") {
+  const Graph g = graph([](GraphBuilder& b) {
+    const auto N = b.dim("N", 1, 40);
+    const auto kv = b.state("kv", kv_cache({.layers = 1, .capacity = 64, .heads = 2, .head_dim = 32}));
+    const auto x = b.input("x", f32, {N, 64});
+    const auto pos = b.input("pos", i32, {N}), slot = b.input("slot", i32, {N});
+    kv_write(kv, {.layer = 0, .pos = pos, .slot = slot}, x, x);
+    const auto [keys, values] = kv_read(kv, {.layer = 0});
+    b.output("y", sdpa(x, keys, values, {.pos = pos, .slot = slot}));
+  });
+  kir::Target target = kPairs;
+  target.core_cache = true;
+  const auto plan_in = [&](Numerics numerics) { return fast_plan(g, target, numerics); };
+  const plan::Plan fast = plan_in(Numerics::fast);
+  CHECK(count(to_text(fast), "keys in pairs of bf16, 64 at a time") == 1);
+  CHECK(fast.entries[0].bf16_products.size() == 1);
+  CHECK(fast.entries[0].bf16_scores == fast.entries[0].bf16_products);
+  for (const Numerics numerics : {Numerics::strict, Numerics::bf16})
+    CHECK(plan_in(numerics).entries[0].bf16_products.empty());
+  target.mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32};
+  CHECK(plan_in(Numerics::fast).entries[0].bf16_products.size() == 1);  // into two parts: bounds are closer
+  CHECK(plan_in(Numerics::fast).entries[0].bf16_scores.empty());
+}
+
 TEST_CASE("fast: prompts over weights without bytes multiply pairs of bf16 where that is faster") {
   TestPackage package("plan_fast_pairs");
   std::mt19937 random(5);
