@@ -211,8 +211,7 @@ inline V first_lanes(int count) {
 template <IsVector V>
 inline V select(typename Vector<int, lanes_of<V>>::type mask, V a, V b) {
   if constexpr (sizeof(element<V>) == 4) {
-    using Bits = decltype(mask);
-    return (V)((mask & (Bits)a) | (~mask & (Bits)b));
+    return mask ? a : b;
   } else {
     using Bits = typename Vector<std::int64_t, lanes_of<V>>::type;
     const Bits wide = __builtin_convertvector(mask, Bits);

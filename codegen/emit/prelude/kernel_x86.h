@@ -42,6 +42,11 @@ inline f32x16 load_strided<f32x16, float>(const float* from, int stride) {
   return (f32x16)_mm512_i32gather_ps((__m512i)ramp<i32x16>(0, stride), from, 4);
 }
 template <>
+inline u32x16 load_strided<u32x16, unsigned>(const unsigned* from, int stride) {
+  return (u32x16)_mm512_i32gather_epi32((__m512i)ramp<i32x16>(0, stride), from, 4);
+}
+inline i32x16 max(i32x16 a, i32x16 b) { return (i32x16)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+template <>
 inline void store<f16, f32x16>(f16* to, f32x16 v) {
   const __m256i halves = _mm512_cvtps_ph((__m512)v, 0);
   std::memcpy(to, &halves, sizeof halves);
