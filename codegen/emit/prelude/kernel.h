@@ -234,17 +234,11 @@ inline V bitcast(S x) {
 }
 template <IsVector V>
 inline V min(V a, V b) {
-  if constexpr (sizeof(element<V>) == 4) return select(a < b, a, b);
-  V v;
-  for (int i = 0; i < lanes_of<V>; ++i) v[i] = a[i] < b[i] ? a[i] : b[i];
-  return v;
+  return a < b ? a : b;
 }
 template <IsVector V>
 inline V max(V a, V b) {
-  if constexpr (sizeof(element<V>) == 4) return select(a > b, a, b);
-  V v;
-  for (int i = 0; i < lanes_of<V>; ++i) v[i] = a[i] > b[i] ? a[i] : b[i];
-  return v;
+  return a > b ? a : b;
 }
 template <IsVector V>
 inline V abs(V x) {
@@ -397,12 +391,21 @@ template <class V>
 struct Halves {
   typename Vector<element<V>, lanes_of<V> / 2>::type low, high;
 };
+/// By shuffles, which stay in registers: g++ 12 puts a struct's bits through memory.
+template <class V, int... I>
+inline Halves<V> halves_of(V v, std::integer_sequence<int, I...>) {
+  return {__builtin_shufflevector(v, v, I...), __builtin_shufflevector(v, v, (I + lanes_of<V> / 2)...)};
+}
+template <class V>
+inline Halves<V> halves_of(V v) {
+  return halves_of(v, std::make_integer_sequence<int, lanes_of<V> / 2>());
+}
 template <IsVector V>
 inline element<V> lane_sum(V v) {
   if constexpr (lanes_of<V> == 2) {
     return v[0] + v[1];
   } else {
-    const auto h = std::bit_cast<Halves<V>>(v);
+    const auto h = halves_of(v);
     return lane_sum(h.low + h.high);
   }
 }
@@ -419,7 +422,7 @@ inline element<V> lane_max(V v) {
   if constexpr (lanes_of<V> == 2) {
     return max(v[0], v[1]);
   } else {
-    const auto h = std::bit_cast<Halves<V>>(v);
+    const auto h = halves_of(v);
     return lane_max(max(h.low, h.high));
   }
 }
@@ -428,7 +431,7 @@ inline element<V> lane_min(V v) {
   if constexpr (lanes_of<V> == 2) {
     return min(v[0], v[1]);
   } else {
-    const auto h = std::bit_cast<Halves<V>>(v);
+    const auto h = halves_of(v);
     return lane_min(min(h.low, h.high));
   }
 }

@@ -75,7 +75,7 @@ inline i32x16 load_first<i32x16, int>(const int* from, int count) {
 }
 inline float lane_sum(f32x16 v) { return _mm512_reduce_add_ps((__m512)v); }  // halves meet, as above
 inline float lane_max(f32x16 v) {
-  const auto eights = std::bit_cast<Halves<f32x16>>(v);
+  const auto eights = halves_of(v);
   const __m256 eight = _mm256_max_ps((__m256)eights.low, (__m256)eights.high);
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
