@@ -37,14 +37,26 @@ constexpr int kColumnsAtOnce = 8, kColumnsOfTile = 2;
 /// The sum of column j, of those at once, for row m of the tile.
 using Sum = std::function<Val(Val j, Val m)>;
 
+/// Fetches what lies behind the columns that are read side by side, in one line, which the device follows: at every
+/// step as many lines as the step reads.
+void fetch_columns(const ProductParts& p, std::size_t weight, const Val& column, const Val& at, int columns) {
+  Build& k = p.k();
+  const int ahead = columns > 1 ? k.target().tuned_or("columns_ahead", 1) : 0;
+  if (ahead == 0) return;
+  const int bytes = kir::info(memory_kind(p.what().weights[weight].dtype)).bytes;
+  const int in_line = k.target().cache_line_bytes / bytes, lines = std::max(columns * k.lanes() / in_line, 1);
+  const Val from = column * p.K() + at * columns;
+  const auto bytes_ahead = static_cast<int>(ahead * columns * p.K() * bytes);
+  k.each("line", lines, [&](Val line) { k.prefetch(p.weight(weight).memory()[from + line * in_line], bytes_ahead); });
+}
+
 /// sum[j, m] += Σ_k W[column + j, k] · x[row m, k] over the lanes' share of k, for plain weights.
 void add_plain(const ProductParts& p, std::size_t weight, Val column, int columns, const Tile& sum) {
   Build& k = p.k();
-  const int ahead = columns > 1 ? k.target().tuned_or("columns_ahead", 512) : 0;
   k.for_lanes("k", 0, p.K(), [&](Val at) {
+    fetch_columns(p, weight, column, at, columns);
     k.each("j", columns, [&](Val j) {
       const kir::Elem place = p.weight(weight).memory()[(column + j) * p.K() + at];
-      if (ahead > 0) k.prefetch(place, ahead);
       const Val w = k.let("w_k", as(p.weight(weight).number(place, column + j, at), p.kind()));
       k.each("m", p.tile(), [&](Val m) { sum[j * p.tile() + m] += w * p.x(m, at); });
     });
