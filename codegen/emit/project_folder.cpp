@@ -5,9 +5,12 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "codegen/emit/project.h"
 #include "formats/opnf/reader.h"
@@ -43,36 +46,65 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-/// Errors: invalid_argument for a file that is there and not as it was emitted: it is the user's work.
-void check_edits(const fs::path& folder) {
+/// The paths that a folder's manifest names, with their checksums. None: there is none that can be read.
+std::optional<std::map<std::string, std::string>> read_manifest(const fs::path& folder) {
   std::ifstream lines(folder / kManifest);
-  std::string edited, line;
-  int more = -1;
-  while (std::getline(lines, line)) {
-    const std::size_t space = line.find(' ');
-    if (space == line.npos) continue;
-    const fs::path path = folder / line.substr(space + 1);
-    if (!fs::is_regular_file(path) || fmt::format("{:016x}", opnf::xxh64(read_file(path))) == line.substr(0, space))
-      continue;
-    if (++more == 0) edited = path.string();
+  std::map<std::string, std::string> all;
+  for (std::string line; std::getline(lines, line);) {
+    constexpr std::size_t kDigits = 16;
+    if (line.find(' ') != kDigits || line.find_first_not_of("0123456789abcdef") < kDigits) return std::nullopt;
+    all.emplace(line.substr(kDigits + 1), line.substr(0, kDigits));
   }
-  if (!edited.empty())
-    fail(ErrorCode::invalid_argument,
-         "[emit] {}{} changed since it was emitted: name another folder, or remove what is not to be kept", edited,
-         more > 0 ? fmt::format(" and {} more", more) : "");
+  if (all.empty()) return std::nullopt;
+  return all;
 }
 
-void check_target(const fs::path& folder) {
+/// Errors: invalid_argument for a file in a project's place that is there and not as it was emitted: it is the user's.
+void check_edits(const fs::path& folder, const std::map<std::string, std::string>& emitted, const Files& files) {
+  std::vector<std::string> theirs;
+  for (const auto& [path, checksum] : emitted)
+    if (fs::is_regular_file(folder / path) && fmt::format("{:016x}", opnf::xxh64(read_file(folder / path))) != checksum)
+      theirs.push_back((folder / path).string() + " changed since it was emitted");
+  for (const auto& [path, text] : files)
+    if (!emitted.contains(path) && fs::exists(fs::symlink_status(folder / path)))
+      theirs.push_back((folder / path).string() + " was not emitted, and would be replaced");
+  if (!theirs.empty())
+    fail(ErrorCode::invalid_argument, "[emit] {}{}: name another folder, or remove what is not to be kept", theirs[0],
+         theirs.size() > 1 ? fmt::format(" (and {} more like it)", theirs.size() - 1) : "");
+}
+
+/// Folders are exchanged whole. Errors: invalid_argument for one that this process would no longer stand in.
+void check_place(const fs::path& folder) {
+  std::error_code error;
+  fs::path here = fs::current_path(error);
+  if (error) return;
+  const fs::path part = here.lexically_relative(fs::canonical(folder));
+  const bool inside = part == "." || part == "host" || part == "device" || part == "check";
+  if (inside)
+    fail(ErrorCode::invalid_argument,
+         "[emit] {} would be exchanged under the shell that stands in {}: emit from outside", folder.string(),
+         here.string());
+}
+
+/// Errors: invalid_argument for a folder that holds anything of the user's which a project would replace.
+void check_target(const fs::path& folder, const Files& files) {
   if (!fs::exists(fs::symlink_status(folder))) return;
   if (!fs::is_directory(folder))
     fail(ErrorCode::invalid_argument, "[emit] {} is there and is no folder", folder.string());
+  check_place(folder);
+  if (fs::is_empty(folder)) return;
   std::string line;  // plan::to_text's first
   std::getline(std::ifstream(folder / "plan.txt"), line);
-  const bool project = line.starts_with("plan ") && fs::is_directory(folder / "device");
-  if (!project && !fs::is_empty(folder))
+  if (!line.starts_with("plan ") || !fs::is_directory(folder / "device"))
     fail(ErrorCode::invalid_argument, "[emit] {} holds something else than an emitted project: name another folder",
          folder.string());
-  check_edits(folder);
+  const auto emitted = read_manifest(folder);
+  if (!emitted)
+    fail(ErrorCode::invalid_argument,
+         "[emit] {} has no list of what was emitted ({}), so nothing in it is known to be replaceable: name another "
+         "folder",
+         folder.string(), kManifest);
+  check_edits(folder, *emitted, files);
 }
 
 /// A file that says what the one before it said keeps its time: builds of the project take up what has changed.
@@ -95,12 +127,21 @@ void keep_spirv(const Files& files, const fs::path& folder) {
   }
 }
 
-/// What is in the old folder beside the project: its build folder, say.
-void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(old_folder)) {
-    const fs::path name = entry.path().filename();
-    const bool ours = name == "check" || name == "host" || name == "CMakeLists.txt";  // CUDA's has none of them
-    if (!ours && !fs::exists(fs::symlink_status(new_folder / name))) fs::rename(entry.path(), new_folder / name);
+/// What is in the old folder beside the project: its build folder, say, or a file beside ours in host/.
+void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder,
+                   const std::map<std::string, std::string>& emitted, const std::string& below = "") {
+  for (const fs::directory_entry& entry : fs::directory_iterator(old_folder / below)) {
+    const std::string path = below + entry.path().filename().string();
+    if (emitted.contains(path) || path == kManifest) continue;
+    const auto inside = emitted.lower_bound(path + "/");
+    const bool holds_ours = inside != emitted.end() && inside->first.starts_with(path + "/");
+    const bool is_folder = entry.is_directory() && !entry.is_symlink();
+    if (is_folder && (holds_ours || fs::is_directory(new_folder / path))) {
+      keep_the_rest(old_folder, new_folder, emitted, path + "/");
+    } else {
+      fs::create_directories((new_folder / path).parent_path());
+      fs::rename(entry.path(), new_folder / path);
+    }
   }
 }
 
@@ -110,7 +151,7 @@ void write_project(const Files& files, const fs::path& wanted) try {
   fs::path folder = fs::absolute(wanted).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   if (fs::is_symlink(folder)) folder = fs::canonical(folder);
-  check_target(folder);
+  check_target(folder, files);
   if (folder.has_parent_path()) fs::create_directories(folder.parent_path());
   TemporaryFolder aside(folder);
   const fs::path now = aside.path() / "now", old = aside.path() / "old";
@@ -124,6 +165,7 @@ void write_project(const Files& files, const fs::path& wanted) try {
   keep_spirv(files, now);
   const opnf::unfinished::Hold hold;  // until the old folder holds nothing of the user's
   const bool replaces = fs::exists(folder);
+  const auto emitted = read_manifest(folder).value_or(std::map<std::string, std::string>());
   if (replaces) fs::rename(folder, old);
   try {
     fs::rename(now, folder);
@@ -133,7 +175,7 @@ void write_project(const Files& files, const fs::path& wanted) try {
   }
   if (!replaces) return;
   try {
-    keep_the_rest(old, folder);
+    keep_the_rest(old, folder, emitted);
   } catch (const fs::filesystem_error& error) {  // nothing of the old one is lost
     aside.keep();
     fail(ErrorCode::io_error, "[emit] {} has the new project, but {} could not be moved into it ({}): it is in {} now",

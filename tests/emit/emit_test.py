@@ -111,6 +111,9 @@ class Tensors(Emitted):
         self.model_fails(*inputs[:2], "--input", "y=twos.npy", *z, says=["twos.npy: a bool is neither 0 nor 1"])
         self.model_fails("--input", "ids=far.npy", *y, *z, says=["ids[3] is 10", "[0, 10)", "entries of table"])
         self.model_fails("--input", "ids=many.npy", *y, *z, says=["N = 41", "[1, 40]"])
+        self.model_fails("--input", "ids=far.npy", "--input", "ids=many.npy", *y, *z, says=["'ids' is given twice"], code=2)
+        self.model_fails(*y, *z, "--bench", says=["exclude each other", "--bench"], code=2)
+        self.assertIn("--prompt-ids", self.model_works("--bench", "--help"))
         self.model_fails(*inputs[:2], "--input", "y=wide.npy", *z, says=["input y", "is 65, not 64"])
         self.model_fails(*inputs[:2], "--input", "y=whole.npy", *z, says=["input y is f32[N, 64], not i64 (7, 64)"])
         os.mkfifo(self.path("pipe.npy"))
@@ -207,10 +210,34 @@ class Tensors(Emitted):
         self.assertEqual((refused.returncode, self.read(kernel)[-11:]), (1, b"// by hand\n"))
         self.assertRegex(refused.stderr, rf"^openinfer: error: \[emit\] .*/{kernel} changed since it was emitted: name another folder, or remove .*\n$")
         os.remove(self.path(kernel))
+        self.write("p/host/extra.cpp", "mine")
+        os.makedirs(self.path("p/device/notes"))
+        self.write("p/device/notes/mine", "mine")
+        theirs = [self.path("p/host/extra.cpp"), self.path("p/device/notes/mine")]
         times = self.times()
         subprocess.run(again, check=True, capture_output=True)
         changed = [path for path, time in self.times().items() if time != times.get(path)]
         self.assertEqual(changed, [kernel])  # a build takes up nothing else
+        for path in theirs:
+            self.assertEqual(self.read(path), b"mine")
+            os.remove(path)
+        os.rmdir(self.path("p/device/notes"))
+        for place in ("p", "p/host"):
+            stood = subprocess.run([*again[:-1], os.path.relpath(self.path("p"), self.path(place))], check=False, capture_output=True, text=True,
+                                   cwd=self.path(place))
+            self.assertEqual((stood.returncode, "emit from outside" in stood.stderr), (1, True), stood.stderr)
+        manifest = self.read("p/.emitted")
+        for text in (b"garbage\n", b"", None):
+            os.remove(self.path("p/.emitted"))
+            if text is not None:
+                self.write("p/.emitted", text)
+            refused = subprocess.run(again, check=False, capture_output=True, text=True)
+            self.assertEqual((refused.returncode, "no list of what was emitted" in refused.stderr), (1, True), refused.stderr)
+            self.write("p/.emitted", b"")
+        self.write("p/.emitted", b"".join(line for line in manifest.splitlines(True) if b"plan.txt" not in line))
+        refused = subprocess.run(again, check=False, capture_output=True, text=True)
+        self.assertIn("p/plan.txt was not emitted, and would be replaced", refused.stderr)
+        self.write("p/.emitted", manifest)
         for root, _, names in os.walk(self.path("p")):
             if not root.startswith(self.path("p/b")):
                 theirs = os.path.join(self.project, os.path.relpath(root, self.path("p")))
@@ -315,7 +342,8 @@ class Tensors(Emitted):
         self.fails("emit", self.package, *graph, "--device", "zen9", "-o", "q", says=["zen9", "zen"])
         self.fails("emit", self.package, *graph, "--device", "zen4", "--api", "vulkan", "-o", "q", says=["vulkan", "zen4"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", "two words", "-o", "q", says=["'two words'", "--name"])
-        for taken in ("flags", "sequences", "vulkan_pipelines", "class", "std", "all", "errno", "string", "index", "write", "assert", "threads"):
+        for taken in ("flags", "sequences", "vulkan_pipelines", "class", "std", "all", "errno", "string", "index", "write", "assert", "threads", "time", "stdin",
+                      "NULL"):
             self.fails("emit", self.package, *graph, "--device", "this-cpu", "--name", taken, "-o", "q", says=[f"'{taken}'", "--name"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--max-context", 5, "-o", "q", says=["max_context 5"])
         self.fails("emit", self.package, *graph, "--device", "this-cpu", "--batch", 2, "-o", "q", says=["batch 2", "no cache"])
