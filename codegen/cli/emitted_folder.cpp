@@ -77,7 +77,11 @@ EmittedFolder::EmittedFolder(std::string path) : path_(std::move(path)) {
   if (!fs::is_regular_file(plan, error) || !fs::is_directory(fs::path(path_) / "device", error))
     fail(ErrorCode::not_found, "[explain] {} holds no emitted project, which has a plan.txt and a folder device",
          path_);
-  steps_ = plan::read_steps(read_text(plan.string()));
+  try {
+    steps_ = plan::read_steps(read_text(plan.string()));
+  } catch (const Error& e) {
+    fail(e.code(), "[explain] {}: {}; emit the project again", plan.string(), e.what());
+  }
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(path_) / "device"))
     files_.push_back(entry.path().filename().string());
   std::sort(files_.begin(), files_.end());

@@ -12,6 +12,7 @@
 #include "codegen/cli/commands.h"
 #include "codegen/cli/emitted_folder.h"
 #include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
 #include "lib/base/nearest.h"
 
@@ -197,12 +198,18 @@ std::map<std::string, std::set<int>> known_lines(const EmittedFolder& folder) {
 }
 
 void run_explain(const ExplainOptions& options) {
+  for (const std::string& source : options.sources)
+    if (std::error_code error; !fs::is_directory(source, error))
+      fail(ErrorCode::io_error, "[explain] --source {}: {}", source,
+           fs::exists(source, error) ? "no folder" : "no such folder");
   Explanation explanation(options);
   EmittedFolder& folder = explanation.folder();
   const auto [file, line] = split_location(options.what);
   const std::string name = fs::path(file).filename().string(), stem = fs::path(file).stem().string();
   const auto lines = known_lines(folder);
   const bool is_file = name.find('.') != name.npos;
+  if (const auto colon = name.rfind(':'); colon != name.npos && line == 0)
+    throw UsageError(fmt::format("explain: '{}' of '{}' is no line number", name.substr(colon + 1), options.what));
   if (name == "model.cpp" && line > 0 && !lines.contains(name)) {
     const std::string kernel = folder.called_at(line);
     if (kernel.empty())

@@ -12,6 +12,7 @@
 #include "codegen/cli/options.h"
 #include "codegen/cli/output_file.h"
 #include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
 #include "codegen/devices/devices.h"
 #include "codegen/emit/target.h"
 #include "formats/opnf/writer.h"
@@ -58,6 +59,8 @@ void write_package(const Model& model, const std::string& output, const std::str
 }
 
 void run_pack(const PackOptions& options) {
+  if (same_file(options.output, options.graph))
+    throw UsageError(fmt::format("pack: the output {} would replace the graph's text", options.output));
   const std::string layout = layout_of(options);
   const Model model = open_model(options.model);
   const auto chosen = choose_graph(model, {.file = options.graph});

@@ -38,7 +38,7 @@ void check_vocabulary(std::span<const TokenId> ids, const RowContract& contract)
   if (ids.empty()) fail(ErrorCode::invalid_argument, "[run] the prompt has no tokens");
   for (const auto id : ids)
     if (id < 0 || id >= contract.vocab_size)
-      fail(ErrorCode::invalid_argument, "[run] token id {} is beyond the vocabulary of {}", id, contract.vocab_size);
+      fail(ErrorCode::invalid_argument, "[run] token id {} is outside the vocabulary of {}", id, contract.vocab_size);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "codegen/cli/options.h"
 #include "codegen/cli/run.h"
 #include "codegen/cli/standard_output.h"
+#include "codegen/cli/usage.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::cli {
@@ -123,6 +124,9 @@ void run_text(Run& run) {
   const auto& options = run.options;
   const auto contract = row_contract(run.chosen.graph);
   if (options.chat) refuse_source(contract, "run --chat");
+  for (const auto& [name, size] : run.dims())
+    if (name == contract.rows_symbol || name == contract.logit_rows_symbol)
+      throw UsageError(fmt::format("run: --dim {}: the prompt tells it", name));
   const auto tokenizer = tokenizer_for(run);
   const auto before = saved_run(options.load_state, run.model, run.chosen.graph);
   SavedRun now = with_prompt(run, contract, tokenizer ? &*tokenizer : nullptr, before);

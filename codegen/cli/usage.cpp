@@ -103,7 +103,7 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
     if (option->check_name(std::string(word))) return;
   if (word.starts_with('-')) throw UsageError(fmt::format("there is no flag {} before a command", word));
   const auto near = did_you_mean(word, names);
-  throw UsageError(fmt::format("'{}' is no command{}", word,
+  throw UsageError(fmt::format("'{}' is no command{}; --help says what each does", word,
                                near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near));
 }
 

@@ -112,7 +112,11 @@ class Resolver {
     const auto fit = fitting();
     if (fit.empty()) nothing_fits();
     if (fit.size() > 1) several_fit(names_of(fit));
-    return checked_api(build(rows_, fit[0]->name, std::nullopt, spec_.driver()));
+    const SourcedDevice found = build(rows_, fit[0]->name, std::nullopt, spec_.driver());
+    if (!spec_.driver().empty() && found.device.device_class == DeviceClass::cpu)
+      fail(ErrorCode::invalid_argument, "[device] {} is a CPU, which has no driver; leave '{}' out", found.device.name,
+           spec_.driver());
+    return checked_api(found);
   }
 
  private:

@@ -10,8 +10,8 @@ namespace openinfer {
 
 std::vector<int> driver_version(std::string_view text) {
   std::vector<int> version;
-  std::size_t at = text.find_first_of("0123456789");
-  while (at < text.size()) {
+  std::size_t at = text.find_first_of("0123456789-");
+  while (at < text.size() && text[at] != '-') {
     int part = 0;
     const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), part);
     if (error != std::errc()) break;

@@ -409,6 +409,10 @@ bool is_taken(const std::string& name) {
 
 /// Errors: invalid_argument for a plan that cannot give its name to a namespace, a header and a target.
 void check_name(const plan::Plan& plan) {
+  constexpr std::size_t kLongest = 200;  // its header is a file
+  if (plan.name.size() > kLongest)
+    fail(ErrorCode::invalid_argument, "[emit] a name (--name) of {} letters: a project's has {} at most",
+         plan.name.size(), kLongest);
   if (!is_identifier(plan.name) || is_taken(plan.name))
     fail(ErrorCode::invalid_argument,
          "[emit] '{}' cannot name a C++ namespace and a target beside `model`: give a name (--name) of letters, digits "

@@ -272,6 +272,10 @@ BudgetParts parts_of(const MemoryBudget& b) {
   return {b.states, b.values, b.resident + b.looked_up + b.buffers * b.buffer_bytes};
 }
 
+std::string_view remedy_of(const BudgetParts& least) {
+  return 2 * least.states > least.total() ? "a shorter context (--max-context) makes the states smaller" : "";
+}
+
 /// The size of buffers: at most `share` of what is left beside all else.
 std::int64_t buffer_for(Fit& fit, const MemoryBudget& with_least, std::int64_t budget, double share) {
   const std::int64_t least = fit.least_buffer();
@@ -311,7 +315,7 @@ SymbolLimits fit_budget(const Plan& plan, const Model& model, std::int64_t budge
   SymbolSizes least;
   for (const SymbolRange& s : open) least[s.symbol] = s.least;
   const MemoryBudget smallest = fit.takes(least, fit.least_buffer());
-  if (smallest.total() > budget) refuse_budget(budget, parts_of(smallest));
+  if (smallest.total() > budget) refuse_budget(budget, parts_of(smallest), remedy_of(parts_of(smallest)));
   const std::int64_t buffer = buffer_for(fit, smallest, budget, 0.5);
   const SymbolSizes sizes =
       largest_that_fit(open, budget, [&](const SymbolSizes& now) { return fit.takes(now, buffer).total(); });
@@ -321,7 +325,7 @@ SymbolLimits fit_budget(const Plan& plan, const Model& model, std::int64_t budge
 void stream_weights(Plan& plan, const Model& model, std::int64_t budget) {
   Fit fit(plan, model);
   const MemoryBudget least = fit.takes({}, fit.least_buffer());
-  if (least.total() > budget) refuse_budget(budget, parts_of(least));
+  if (least.total() > budget) refuse_budget(budget, parts_of(least), remedy_of(parts_of(least)));
   const std::int64_t buffer = buffer_for(fit, least, budget, 1);
   fit.cut(buffer);
   plan.budget = fit.takes({}, buffer);

@@ -13,7 +13,8 @@ namespace {
 // Affine expressions stay below 2^62, so that sums of two never overflow where they are compared.
 std::int64_t in_range(std::int64_t value) {
   constexpr std::int64_t kLimit = std::int64_t{1} << 62;
-  if (value <= -kLimit || value >= kLimit) fail(ErrorCode::invalid_argument, "dimension {} is out of range", value);
+  if (value <= -kLimit || value >= kLimit)
+    fail(ErrorCode::invalid_argument, "[dim] dimension {} is out of range: it must be between -2^62 and 2^62", value);
   return value;
 }
 

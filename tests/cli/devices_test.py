@@ -133,6 +133,8 @@ class Devices(Case):
         self.fails("devices", "ampere", says=["fits 2 devices: ampere-ga100, ampere-ga10x"])
         self.fails("devices", "rdna3", "--api", "cuda", says=["rdna3 has no api 'cuda'; it has vulkan"])
         self.fails("devices", "hopper", "--driver", "new", says=["driver 'new' has no version number"])
+        self.fails("devices", "hopper", "--driver", "-5", says=["driver '-5' has no version number"])
+        self.fails("devices", "zen4", "--driver", "555.42", says=["zen4 is a CPU, which has no driver"])
         self.fails("devices", "zen4", "--diff", "zen3", "zen4", says=["devices: --diff compares two devices: 'zen4' beside zen3 and zen4"], code=2)
         self.fails("devices", "--diff", "zen3", "zen4", "zen5", says=["devices: --diff takes 2 values, not more"], code=2)
         self.fails("devices", "--api", "bogus", says=["devices: --api: bogus", "vulkan"], code=2)

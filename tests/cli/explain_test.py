@@ -144,8 +144,11 @@ class Explain(Case):
         self.fails("explain", "p", "gemma.h:3", says=["nothing in p came from gemma.h", "llama.h"])
         self.fails("explain", "p", "host/model.cpp:1", says=["host/model.cpp:1 calls no kernel"])
         self.fails("explain", "p", says=["explain: KERNEL_OR_LINE is required"], code=2)
+        self.fails("explain", "p", "rope", "--source", "absent", says=["--source absent: no such folder"])
+        for number in ("abc", "-1", "0"):
+            self.fails("explain", "p", "llama.h:" + number, says=[f"'{number}' of 'llama.h:{number}' is no line number"], code=2)
         self.write("p/plan.txt", "nothing\n")
-        self.fails("explain", "p", "rope", says=["no plan.txt"])
+        self.fails("explain", "p", "rope", says=["p/plan.txt", "no plan.txt", "emit the project again"])
 
 
 if __name__ == "__main__":

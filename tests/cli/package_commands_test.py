@@ -147,6 +147,9 @@ class PackageCommands(Case):
 
     def test_pack_replaces_its_own_input(self):
         self.works("pack", "m.oinf", "-o", "m.oinf")
+        self.works("graph", "m.oinf", "-o", "own.oig")
+        self.fails("pack", "m.oinf", "--graph", "own.oig", "-o", "own.oig", says=["own.oig would replace the graph's text"], code=2)
+        os.remove(self.path("own.oig"))
         self.works("verify", "m.oinf", "--deep")
         self.assertEqual(self.files(), [self.path("m.oinf")])
 

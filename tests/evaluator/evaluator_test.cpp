@@ -146,6 +146,6 @@ TEST_CASE("a project that was given no name has its file's, where that can name 
   };
   CHECK(name_of("small-1.5.oinf") == "small_1_5");
   CHECK(name_of("7b.oinf") == "_7b");
-  for (const std::string taken : {"model", "kernel", "std", "opnf", "test", "int", "main", "rows"})
+  for (const std::string taken : {"model", "kernel", "std", "opnf", "test", "int", "main", "rows", "time", "index"})
     CHECK(name_of(taken + ".oinf") == "emitted_" + taken);
 }

@@ -26,7 +26,7 @@ std::string key(std::size_t step, int tap, std::size_t turn) {
 }
 
 opnf::Reader open(const std::string& path) try { return opnf::Reader::open(path); } catch (const opnf::Error& error) {
-  throw Error(std::string("the check data cannot be used: ") + error.what());
+  throw Error(std::string("the check data cannot be used: ") + error.what() + "; --check-data says where they are");
 }
 
 /// The checksums are right, so somebody made the data like this.

@@ -188,9 +188,15 @@ inline Flags parse(int argc, char** argv) {
   }
   if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
   const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
-  if (int(tensors) + int(!flags.prompts.empty()) + int(flags.bench) + int(flags.check) != 1)
-    throw WrongUsage(std::string("give one of --prompt-ids, --input and --output, ") +
+  const int given_ways = int(tensors) + int(!flags.prompts.empty()) + int(flags.bench) + int(flags.check);
+  if (given_ways != 1)
+    throw WrongUsage(std::string(given_ways == 0 ? "" : "these exclude each other: ") +
+                     "give one of --prompt-ids, --input and --output, " +
                      (kChecks ? "--bench, or --check" : "or --bench"));
+  for (const auto* named : {&flags.inputs, &flags.outputs})
+    for (auto one = named->begin(); one != named->end(); ++one)
+      if (std::any_of(named->begin(), one, [&](const auto& other) { return other.first == one->first; }))
+        throw WrongUsage("'" + one->first + "' is given twice");
   if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
   for (const auto& prompt : flags.prompts)
     if (prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");

@@ -388,6 +388,9 @@ void check_outputs(const Flags& flags) {
       throw WrongUsage("the output " + *path + " would replace an input");
     if (std::any_of(written.begin(), path, is_it)) throw WrongUsage("two outputs go to " + *path);
     if (is_standard_output(*path)) throw Error(*path + ": standard output goes to this file; name another");
+    const std::size_t slash = path->rfind('/');
+    const std::string folder = slash == path->npos ? "." : path->substr(0, slash + 1);
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) throw Error(*path + ": cannot be written: " + std::strerror(errno));
   }
 }
 
@@ -429,7 +432,8 @@ extern "C" void package_was_cut(int) {
 
 int main(int argc, char** argv) {
   using namespace MODEL_NAME;
-  const bool help = argc == 2 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h");
+  const bool help =
+      std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--help" || word == "-h"; });
   try {
     const Flags flags = help ? Flags{} : parse(argc, argv);
     check_outputs(flags);
