@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "codegen/cli/signals.h"
+#include "codegen/cli/cut_line.h"
 #include "codegen/cli/standard_output.h"
 #include "codegen/cli/stdio_file.h"
 #include "lib/base/fail.h"

@@ -5,8 +5,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -14,7 +12,7 @@
 #include <system_error>
 #include <thread>
 
-#include "codegen/cli/standard_output.h"
+#include "codegen/cli/cut_line.h"
 #include "codegen/run/child_processes.h"
 #include "formats/opnf/unfinished.h"
 
@@ -47,12 +45,6 @@ void end_on_signal() {
 
 extern "C" void hand_over(int number) {
   [[maybe_unused]] const auto written = ::write(the_pipe().write_end, &number, sizeof number);
-}
-
-/// What package_was_cut says; made before, since a handler may not take memory. Of the process, as the handler is.
-std::string& cut_line() {
-  static std::string line = "openinfer: error: [package] a file was cut while it was open\n";
-  return line;
 }
 
 extern "C" void package_was_cut(int number) {
@@ -89,10 +81,6 @@ bool start_cleaner() try {
 }
 
 }  // namespace
-
-void name_open_package(std::string_view path) {
-  cut_line() = fmt::format("openinfer: error: [package] {} was cut while it was open\n", printable(path));
-}
 
 void catch_signals() {
   cut_line();

@@ -2,8 +2,6 @@
 // What signals do to the command: nothing half-written stays where one ends it.
 #pragma once
 
-#include <string_view>
-
 namespace openinfer::cli {
 
 /// From now on SIGINT, SIGTERM and SIGHUP, unless they are ignored, end the process as they do by default once a
@@ -12,8 +10,5 @@ namespace openinfer::cli {
 /// a page of a mapped package that has no file behind it any more, with a line of error and exit code 1. A file beyond
 /// the limit of `ulimit -f` is an error of the write, not the end.
 void catch_signals();
-
-/// The package that is about to be opened, for the line that SIGBUS ends with.
-void name_open_package(std::string_view path);
 
 }  // namespace openinfer::cli

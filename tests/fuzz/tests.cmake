@@ -4,7 +4,7 @@
 file(GLOB fuzz_targets CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cpp)
 # What a target tests beside the library.
 set(npy_sources ${PROJECT_SOURCE_DIR}/codegen/cli/npy.cpp ${PROJECT_SOURCE_DIR}/codegen/cli/options.cpp
-                ${PROJECT_SOURCE_DIR}/codegen/cli/standard_output.cpp)
+                ${PROJECT_SOURCE_DIR}/codegen/cli/standard_output.cpp ${PROJECT_SOURCE_DIR}/codegen/cli/cut_line.cpp)
 # Of an emitted program: its host files as they are, and the reader under a name of its own, as in its CMakeLists.txt.
 set(host ${PROJECT_SOURCE_DIR}/codegen/emit/prelude/host)
 set(emitted_package_sources ${host}/cpu_program.cpp ${host}/laid_out.cpp ${host}/memory.cpp ${host}/program.cpp
