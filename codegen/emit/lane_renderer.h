@@ -14,7 +14,6 @@ namespace openinfer::emit {
 class LaneRenderer : public Renderer {
  protected:
   using Renderer::Renderer;
-  ~LaneRenderer() = default;
 
   /// A floating-point number with the suffix of its kind; infinities and NaN too.
   virtual std::string real(double x, kir::Kind kind) const = 0;

@@ -21,13 +21,13 @@ struct Text {
 
 class Renderer {
  public:
+  virtual ~Renderer() = default;
   /// The kernel as one function with what it needs in front: records, scalar functions, provenance.
   std::string run();
 
  protected:
   Renderer(const kir::Kernel& kernel, std::span<const std::string_view> reserved)
       : k_(kernel), names_(kir::choose_names(kernel, reserved)) {}
-  ~Renderer() = default;  // nobody holds one by its base
 
   // --- the language ---
   virtual std::string type_name(kir::Type type) const = 0;
