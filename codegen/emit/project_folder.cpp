@@ -102,7 +102,7 @@ void check_target(const fs::path& folder, const Files& files) {
   if (!emitted)
     fail(ErrorCode::invalid_argument,
          "[emit] {} has no list of what was emitted ({}), so nothing in it is known to be replaceable: name another "
-         "folder",
+         "folder, or remove it",
          folder.string(), kManifest);
   check_edits(folder, *emitted, files);
 }

@@ -40,6 +40,7 @@ class Partial {
     if (is_extreme(fold_) && is_float(kind)) at_.emplace(k.var("is_nan", Kind::i32));
   }
 
+  void start(const Val& x) const { value_ = x; }
   void add(const Val& x, const Val& j) const {
     if (is_sum(fold_)) {
       value_ += x;
@@ -121,11 +122,15 @@ Val wrapped(kir::Build& k, const Reduce& what, const Val& result) {
   return code_of(k, narrow(sum, what.x), {{"sum", result}});
 }
 
-/// What a lane has before its first element: `element` is any that it will see.
+bool may_be_empty(const Reduce& what) {
+  return (is_extreme(what.fold) || is_place(what.fold)) && !what.reduced.known();
+}
+
+/// What a lane has before its first element: `element` is any that it will see, if there is one.
 template <class Element>
-Val start_of(kir::Build& k, Fold fold, Kind kind, const Element& element) {
-  if (is_extreme(fold) || is_place(fold)) return element();
-  if (fold != Fold::prod) return Val(0);
+Val start_of(kir::Build& k, const Reduce& what, Kind kind, const Element& element) {
+  if ((is_extreme(what.fold) || is_place(what.fold)) && !may_be_empty(what)) return element();
+  if (what.fold != Fold::prod) return Val(0);
   return is_float(kind) ? k.constant(1.0, kind) : k.constant(1, kind);
 }
 
@@ -135,7 +140,8 @@ TemplateKernel along_rows(kir::Build& k, const Reduce& what, const Mem& x, const
   rows.each([&](Val row) {
     const Kind kind = kir::info(memory_kind(what.x)).in_register;
     const Val start = k.let("start", row * width);
-    const Partial partial(k, what, kind, start_of(k, what.fold, kind, [&] { return x[start].load(); }));
+    const Partial partial(k, what, kind, start_of(k, what, kind, [&] { return x[start].load(); }));
+    if (may_be_empty(what)) k.if_(width > 0, [&] { partial.start(x[start].load()); });
     rows.across("j", 0, width, [&](Val j) { partial.add(x[start + j], j); });
     const Combine all = {[&](const char* name, Val v) { return rows.sum(name, v); },
                          [&](const char* name, Val v) { return rows.max(name, v); },
@@ -150,7 +156,8 @@ TemplateKernel along_columns(kir::Build& k, const Reduce& what, const Mem& x, co
   const Walk walk = over_axes(k, {what.outer, what.inner}, [&](const std::vector<Val>& at) {
     const Kind kind = kir::info(memory_kind(what.x)).in_register;
     const auto element = [&](const Val& j) { return x[(at[0] * length + j) * inner + at[1]].load(); };
-    const Partial partial(k, what, kind, start_of(k, what.fold, kind, [&] { return element(0); }));
+    const Partial partial(k, what, kind, start_of(k, what, kind, [&] { return element(0); }));
+    if (may_be_empty(what)) k.if_(length > 0, [&] { partial.start(element(0)); });
     k.for_("j", 0, length, [&](Val j) { partial.add(element(j), j); });
     results.store(at[0], at[1], wrapped(k, what, partial.result(length, std::nullopt)));
   });
@@ -166,7 +173,7 @@ TemplateKernel by_lanes(kir::Build& k, const Reduce& what, const Mem& x, const R
     const Kind kind = kir::info(memory_kind(what.x)).in_register;
     const Val row = one ? k.constant(0) : at[0];
     const kir::Rate rate = one ? kir::Rate::group : kir::Rate::lane;
-    const Partial partial(k, what, kind, start_of(k, what.fold, kind, [&] { return Val(0); }), rate);
+    const Partial partial(k, what, kind, start_of(k, what, kind, [&] { return Val(0); }), rate);
     k.for_("j", 0, length, [&](Val j) { partial.add(x[row * length + j], j); });
     results.store(row, k.constant(0), wrapped(k, what, partial.result(length, std::nullopt)));
   });

@@ -65,7 +65,6 @@ class EntryLowering final : public GroupLowering {
 
   // --- regions (entry_regions.cpp) ---
   void keep_rows_to_slots(const RowBound& bound);
-  void keep_extent(const ExtentBound& bound);
   void region(RegionId id);
   Operand place_of_rows(RowForm form, ValueId value);
   std::vector<Item> items(RegionId id) const;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "codegen/plan/graph_facts.h"
 #include "codegen/plan/row_contract.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
@@ -42,9 +43,7 @@ void bound_symbols(Bounds& dims, const GraphData& g, const std::map<std::string,
   }
 }
 
-}  // namespace
-
-std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& options, std::string_view command) {
+std::vector<EntrySpec> ways_in(const Graph& graph, const EntryOptions& options, std::string_view command) {
   const GraphData& g = graph.data();
   Bounds dims;
   RowContract states;
@@ -68,6 +67,42 @@ std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& opti
     most = std::min(most, options.prefill_rows.value_or(most));
   }
   return both;
+}
+
+/// Raises what the entry point takes of a symbol at least. Errors: invalid_argument where the extent is always too
+/// small, unsupported where no symbol alone decides.
+void keep_extent(EntrySpec& entry, const GraphData& g, const ExtentBound& bound) {
+  const auto range_of = [&](const std::string& symbol) {
+    const auto narrowed = entry.dims.find(symbol);
+    return narrowed != entry.dims.end() ? narrowed->second : std::pair(dim_of(g, symbol).min, dim_of(g, symbol).max);
+  };
+  std::int64_t least = bound.extent.constant(), most = least;
+  for (const Dim::Term& t : bound.extent.terms()) {
+    const auto [from, to] = range_of(t.symbol);
+    least += t.factor * (t.factor > 0 ? from : to);
+    most += t.factor * (t.factor > 0 ? to : from);
+  }
+  if (least >= bound.least) return;
+  if (most < bound.least)
+    fail_at(bound.at, ErrorCode::invalid_argument, "{} {}: entry point {} has at most {}, and {} are needed",
+            bound.what, bound.extent.to_string(), entry.name, most, bound.least);
+  const auto& terms = bound.extent.terms();
+  if (terms.size() != 1 || terms[0].factor < 0)
+    fail_at(bound.at, ErrorCode::unsupported,
+            "{} {}: entry point {} may have {}, and {} are needed; bound the dimensions higher from below", bound.what,
+            bound.extent.to_string(), entry.name, least, bound.least);
+  const std::int64_t factor = terms[0].factor;
+  auto& range = entry.dims[terms[0].symbol] = range_of(terms[0].symbol);
+  range.first = (bound.least - bound.extent.constant() + factor - 1) / factor;
+}
+
+}  // namespace
+
+std::vector<EntrySpec> entry_points(const Graph& graph, const EntryOptions& options, std::string_view command) {
+  std::vector<EntrySpec> entries = ways_in(graph, options, command);
+  for (const ExtentBound& bound : extent_bounds(graph.data()))
+    for (EntrySpec& entry : entries) keep_extent(entry, graph.data(), bound);
+  return entries;
 }
 
 }  // namespace openinfer::plan

@@ -59,7 +59,6 @@ EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, con
     known->second = range;
   }
   for (const RowBound& bound : row_bounds(g)) keep_rows_to_slots(bound);
-  for (const ExtentBound& bound : extent_bounds(g)) keep_extent(bound);
   for (const Node& n : g.nodes)
     for (const ValueId v : n.operands)
       if (v != kNoValue) ++uses_[v];
@@ -76,21 +75,6 @@ void EntryLowering::keep_rows_to_slots(const RowBound& bound) {
   const auto symbol = bounds_.find(lone_symbol(bound.rows));
   if (symbol != bounds_.end() && bound.slots.is_constant())
     symbol->second.second = std::min(symbol->second.second, slots);
-}
-
-void EntryLowering::keep_extent(const ExtentBound& bound) {
-  const auto [least, most] = range(bound.extent);
-  if (least >= bound.least) return;
-  const auto& terms = bound.extent.terms();
-  if (most < bound.least)
-    fail_at(bound.at, ErrorCode::invalid_argument, "{} {}: entry point {} has at most {}, and {} are needed",
-            bound.what, bound.extent.to_string(), entry_.name, most, bound.least);
-  if (terms.size() != 1 || terms[0].factor < 0)
-    fail_at(bound.at, ErrorCode::unsupported,
-            "{} {}: entry point {} may have {}, and {} are needed; bound the dimensions higher from below", bound.what,
-            bound.extent.to_string(), entry_.name, least, bound.least);
-  std::int64_t& from = bounds_.at(terms[0].symbol).first;
-  from = (bound.least - bound.extent.constant() + terms[0].factor - 1) / terms[0].factor;
 }
 
 std::vector<Step> EntryLowering::steps_of(const std::function<void()>& f) {

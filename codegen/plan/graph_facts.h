@@ -30,7 +30,8 @@ struct RowBound {
 };
 
 /// An extent of which a kernel takes elements whatever there is: the largest of an axis, entries of a table by ids that
-/// hosts do not see. Entry points keep its symbol high enough.
+/// hosts do not see. Entry points keep its symbol high enough: asked of the user's graph, since what operators are made
+/// of may look at nothing where nothing is asked for.
 struct ExtentBound {
   Dim extent;
   std::int64_t least;
