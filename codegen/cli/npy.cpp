@@ -170,7 +170,7 @@ Tensor parse_npy(std::string_view file, const std::string& name) {
   return tensor;
 }
 
-Tensor read_npy(const std::string& path) { return parse_npy(read_text(path), path); }
+Tensor read_npy(const std::string& path) { return parse_npy(read_if(path, kMagic), path); }
 
 std::string npy_header(DType dtype, const Extents& shape) {
   const auto row = std::find_if(kDescr.begin(), kDescr.end(), [&](const auto& entry) { return entry.second == dtype; });

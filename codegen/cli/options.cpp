@@ -33,6 +33,14 @@ std::string read_all(std::FILE* file, const std::string& name, std::size_t most 
   return text;
 }
 
+/// A device may have no end. Errors: io_error.
+std::string read_bounded(std::FILE* file, const std::string& name) {
+  constexpr std::size_t kMost = std::size_t{256} << 20;
+  std::string text = read_all(file, name, kMost + 1);
+  if (text.size() > kMost) fail(ErrorCode::io_error, "[read] {}: more than the 256 MiB that a text has at most", name);
+  return text;
+}
+
 InputFile open_text(const std::string& path) {
   std::string why;
   InputFile file = open_input(path, why);
@@ -155,7 +163,13 @@ void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text) {
     print_err("openinfer: warning: the text is not UTF-8, which this tokenizer takes: other bytes are left out\n");
 }
 
-std::string read_text(const std::string& path) { return read_all(open_text(path).get(), path); }
+std::string read_text(const std::string& path) { return read_bounded(open_text(path).get(), path); }
+
+std::string read_if(const std::string& path, std::string_view magic) {
+  const InputFile file = open_text(path);
+  std::string bytes = read_all(file.get(), path, magic.size());
+  return bytes.starts_with(magic) ? bytes + read_all(file.get(), path) : std::string();
+}
 
 Graph read_graph(const std::string& path) {
   return parse_graph(without_mark(read_all(open_text(path).get(), path, kMaxGraphText + 1)), path);
@@ -166,7 +180,7 @@ std::string_view without_mark(std::string_view text) {
   return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
 }
 
-std::string read_stdin() { return read_all(stdin, "standard input"); }
+std::string read_stdin() { return read_bounded(stdin, "standard input"); }
 
 std::vector<TokenId> parse_ids(std::string_view text) {
   text = trimmed(without_mark(text));

@@ -23,9 +23,11 @@ Tokenizer open_tokenizer(const Model& model, std::string_view command);
 /// Says on stderr which bytes of the text the vocabulary cannot spell: no token stands for them.
 void warn_of_missing_bytes(const Tokenizer& tokenizer, std::string_view text);
 
-/// Everything in the file, or in standard input. Errors: io_error.
+/// Everything in the file, or in standard input. Errors: io_error, also beyond 256 MiB.
 std::string read_text(const std::string& path);
 std::string read_stdin();
+/// Everything in the file if it begins with `magic`, else nothing. Errors: io_error.
+std::string read_if(const std::string& path, std::string_view magic);
 
 /// The text without the byte order mark that editors put in front of it; it is no part of a prompt.
 std::string_view without_mark(std::string_view text);

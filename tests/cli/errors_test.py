@@ -236,6 +236,11 @@ class Errors(Case):
         self.fails("graph", "--graph", "/dev/zero", says=["64 MiB", "zero:1"])
         self.assertEqual(self.works("graph", "m.oinf", "--graph", "/dev/stdin", stdin=text.encode()).decode(), text)
 
+    def test_texts_that_do_not_end(self):
+        self.package()
+        self.fails("eval", "m.oinf", "--text", "/dev/zero", "--backend", "sim", says=["/dev/zero: more than the 256 MiB"])
+        self.fails("run", "m.oinf", "--input", "tok=/dev/zero", "--output", "logits=l.npy", says=["/dev/zero is not an .npy file"])
+
     def test_dtype_that_one_layer_has(self):
         self.package(dtypes={"attn_norm.1": "i32"})
         self.fails("run", "m.oinf", *IDS, says=["[rms_norm]", '"attn_norm.0" is f32, "attn_norm.1" is i32'])
@@ -296,6 +301,8 @@ class Errors(Case):
         for arguments, name in ((("", "-o", "x"), "SRC"), (("m.gguf", "-o", ""), "-o"), (("m.gguf", "--output="), "-o"), (("m.gguf", "-o", "x", "--arch", ""), "--arch"),
                                 (("m.gguf", "-o", "x", "--name="), "--name"), (("m.gguf", "-o", "x", "--quantize", "", "--quantize", "f16"), "--quantize")):
             self.fails("convert", *arguments, says=[f"convert: {name} needs a value, and the one given is empty"], code=2)
+        for flag in ("--name", "--arch"):
+            self.fails("convert", "m.gguf", "-o", "x", flag, "a\udcff", says=[f"convert: {flag} is not UTF-8: 'a\\udcff'"], code=2)
         self.fails("convert", "m.gguf", "-o", "x", "--shard-size=", says=["--shard-size", "'' is not a size"], code=2)
 
     def test_byte_order_marks(self):
