@@ -82,7 +82,7 @@ class Command(c.Case):
         self.failed(c.command(self.source, "-o", self.folder), 1, "is a folder; name a file")
         self.failed(c.command(self.source, "-o", self.folder / "no" / "out.oinf"), 1, "no such folder to write out.oinf to")
         self.failed(c.command(self.source, "-o", self.out, "--quantize", "nothing=f16"), 1, "no tensor has a name with that pattern")
-        self.failed(c.command(self.source, "-o", self.out, "--name", b"\xff"), 1, "general.name")
+        self.failed(c.command(self.source, "-o", self.out, "--name", b"\xff"), 2, "--name is not UTF-8")
         raw = self.source.read_bytes()
         self.source.write_bytes(raw[: len(raw) // 2])
         self.failed(c.command(self.source, "-o", self.out), 1, "it is cut or corrupt")
