@@ -165,6 +165,14 @@ std::vector<Fixed> cpu_files() {
 #include "host_laid_out_h.inc"
           },
           {
+              "host/read_ahead.cpp",
+#include "host_read_ahead_cpp.inc"
+          },
+          {
+              "host/read_ahead.h",
+#include "host_read_ahead_h.inc"
+          },
+          {
               "host/thread_pool.h",
 #include "host_thread_pool_h.inc"
           }};

@@ -25,7 +25,8 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
     : Program(checked(description), package, options),
       pool(options.threads),
       arena_(description.arena_bytes),
-      laid_out_(other_layouts(), description.passing_bytes, pool) {
+      laid_out_(other_layouts(), description.passing_bytes, pool),
+      read_ahead_(mapped_weights()) {
   in_place = true;
   counts.arena_bytes = arena_.size_bytes();
   counts.threads = pool.threads();
@@ -34,6 +35,20 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
     std::span<const std::byte>& place = tensors[relaid[i].family][relaid[i].member];
     if (!place.empty()) place = {laid_out_.tensors()[laid_out_as_[i]].place, place.size()};
   }
+}
+
+/// In the order of the file, which is about that of the steps; tables of which a step may read a few rows are last.
+std::vector<std::span<const std::byte>> CpuProgram::mapped_weights() const {
+  std::vector<std::span<const std::byte>> all, tables;
+  if (!description().maps) return all;
+  for (std::size_t family = 0; family < tensors.size(); ++family)
+    for (std::size_t member = 0; member < tensors[family].size(); ++member)
+      if (!tensors[family][member].empty() && reader().tensor(rows[family][member]).pattern.empty())
+        (description().families[family].looked_up ? tables : all).push_back(tensors[family][member]);
+  for (auto* some : {&all, &tables})
+    std::sort(some->begin(), some->end(), [](const auto& a, const auto& b) { return a.data() < b.data(); });
+  all.insert(all.end(), tables.begin(), tables.end());
+  return all;
 }
 
 /// One tensor by two names is laid out once.

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "laid_out.h"
 #include "program.h"
+#include "read_ahead.h"
 #include "thread_pool.h"
 
 namespace MODEL_NAME {
@@ -64,12 +66,14 @@ class CpuProgram : public Program {
     return static_cast<const T*>(static_cast<const void*>(bytes));
   }
   std::byte* take_state(std::int64_t size_bytes);  // zero
+  std::vector<std::span<const std::byte>> mapped_weights() const;
   std::vector<LaidOut::Tensor> other_layouts();
 
   std::vector<Memory> states_;
   Memory arena_;
   std::vector<std::size_t> laid_out_as_;  // number of each of `relaid`, of which several may be one tensor
   LaidOut laid_out_;
+  ReadAhead read_ahead_;  // of the package, which outlives it
 };
 
 }  // namespace MODEL_NAME
