@@ -100,7 +100,7 @@ def one_round(number, engines, limits, facts, is_float, numerics, plan, oinf):
     for name in order:
         found[name] = engines[name]()
         read.append(limits.read(facts.file_bytes))
-    probes = {**limits.now, "read": sum(read) / len(read), "file_s": limits.read_file(oinf)}
+    probes = {**limits.now, "read": sum(read) / len(read), **{f"{place}_s": limits.read_file(oinf, place) for place in ("disk", "file")}}
     found["ceiling"] = ceilings.bounds(facts, plan, numerics, is_float, found["ours"]["bytes_per_token"], probes)
     return found
 

@@ -3,7 +3,7 @@
 // second its vector (and tile) units have, and what a barrier costs. A program of its own: nothing of the project, so
 // that no mistake is shared. Built by the script with the machine's own instructions.
 //
-//   ceilings read BYTES T     ceilings file PATH T     ceilings peaks T     ceilings barrier T
+//   ceilings read BYTES T     ceilings file PATH T     ceilings disk PATH T     ceilings peaks T     ceilings barrier T
 //
 // Prints one line of JSON.
 #include <fcntl.h>
@@ -122,12 +122,13 @@ void read_memory(std::size_t bytes, int threads) {
   std::printf("{\"read_gb_per_s\": %.4g}\n", static_cast<double>(bytes) / s / 1e9);
 }
 
-void read_file(const char* path, int threads) {
+/// Once by all threads together, from the page cache or, without its pages there, from the disk.
+void read_file(const char* path, int threads, bool from_disk) {
   const int file = ::open(path, O_RDONLY);
   struct stat facts {};
   if (file < 0 || ::fstat(file, &facts) != 0) std::perror(path), std::exit(1);
   const off_t bytes = facts.st_size;
-  const Seconds s = timed(threads, 3, [&](int t) {
+  const auto part = [&](int t) {
     std::vector<char> buffer(1 << 20);
     const off_t end = bytes * (t + 1) / threads;
     for (off_t at = bytes * t / threads; at < end;) {
@@ -136,8 +137,15 @@ void read_file(const char* path, int threads) {
       if (got <= 0) std::perror(path), std::exit(1);
       at += got;
     }
-  });
-  std::printf("{\"seconds\": %.4g}\n", s.median);
+  };
+  if (!from_disk) return void(std::printf("{\"seconds\": %.4g}\n", timed(threads, 3, part).median));
+  std::vector<double> seconds;
+  for (int i = 0; i < 5; ++i) {
+    if (::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) != 0) std::perror(path), std::exit(1);
+    seconds.push_back(timed(threads, 1, part).median);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  std::printf("{\"seconds\": %.4g}\n", seconds[seconds.size() / 2]);
 }
 
 // --- arithmetic: chains long enough in number to fill every unit, in registers; the best round, which nobody disturbed
@@ -275,10 +283,10 @@ void barrier(int threads) {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const int threads = argc > 2 ? std::atoi(argv[argc - 1]) : 0;
-  const bool places = what == "read" || what == "file";
+  const bool places = what == "read" || what == "file" || what == "disk";
   if (threads < 1 || argc != (places ? 4 : 3)) return std::fputs("usage: see the top of ceilings.cpp\n", stderr), 2;
   if (what == "read") read_memory(static_cast<std::size_t>(std::max(1ll << 20, std::atoll(argv[2]))), threads);
-  if (what == "file") read_file(argv[2], threads);
+  if (what == "file" || what == "disk") read_file(argv[2], threads, what == "disk");
   if (what == "barrier") barrier(threads);
   if (what == "peaks")
     std::printf("{\"f32\": %.5g, \"bf16\": %.5g, \"int8\": %.5g, \"int8_tiles\": %.5g, \"bf16_tiles\": %.5g}\n",

@@ -31,13 +31,13 @@ class Ceilings:
         """Bytes a second over memory of that size."""
         return self._ask("read", int(size_bytes), threads or self.machine.threads)["read_gb_per_s"] * 1e9
 
-    def read_file(self, path):
-        """Seconds."""
-        return self._ask("file", path, self.machine.threads)["seconds"]
+    def read_file(self, path, place):
+        """Seconds; place: "file", from the page cache, or "disk"."""
+        return self._ask(place, path, self.machine.threads)["seconds"]
 
 
 def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
-    """What no program of this kind can exceed, by figure; `probes`: read (bytes/s), file_s, f32, bf16, bf16_tiles, int8 (Gop/s)."""
+    """What no program of this kind can exceed, by figure; `probes`: read (bytes/s), file_s, disk_s, f32, bf16, bf16_tiles, int8 (Gop/s)."""
     of_cache = 2 if numerics == "fast" else 4  # f16 or f32
     cache = facts.cache_elements * plan.depth * of_cache
     if numerics == "strict":
@@ -52,6 +52,7 @@ def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
         "prefill": peak * 1e9 / (2 * facts.in_layers),
         "rows": min(plan.rows / per_token, peak * 1e9 / (2 * facts.in_layers)),
         "first_s": probes["file_s"],
+        "disk_first_s": probes["disk_s"],
         "peak_bytes": facts.file_bytes + facts.cache_elements * plan.prompt * of_cache,
         "cache_s": cache / probes["read"],
     }

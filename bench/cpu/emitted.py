@@ -2,8 +2,9 @@
 """Our side for compare_cpu.py: package, emitted program, its own --bench."""
 import json
 import re
+import statistics
 
-from process import ROOT, Problem, need_program, run, say
+from process import DISK_RUNS, ROOT, Problem, drop_pages, need_program, run, say
 
 
 def package(gguf, to):
@@ -61,8 +62,18 @@ class Emitted:
         deep, _ = self.bench(machine, self.one, "--prompt", 1, "--generate", p.at_depth, "--depth", p.depth)
         rows, _ = self.bench(machine, self.several, "--prompt", 1, "--generate", p.generate // 4, "--batch", p.rows)
         one_token = [self.one, self.oinf, "--prompt-ids", "1", "--generate", "1", "--threads", machine.threads]
+        cold = [self.from_disk(machine, one_token) for _ in range(DISK_RUNS)]
         until_it = machine.until_output(one_token, "the first token")
         _, seconds, _ = machine.timed(one_token, "the first token")
         return {"prefill": first["prefill_tokens_per_s"], "decode": first["decode_tokens_per_s"], "peak_bytes": peak,
                 "bytes_per_token": first["bytes_per_token"], "deep": deep["decode_tokens_per_s"],
-                "rows": rows["decode_tokens_per_s"], "first_s": until_it, "process_s": seconds}
+                "rows": rows["decode_tokens_per_s"], "first_s": until_it, "process_s": seconds,
+                "disk_first_s": statistics.median(first for first, _ in cold),
+                "disk_process_s": statistics.median(whole for _, whole in cold)}
+
+    def from_disk(self, machine, command):
+        """Seconds until the first token, and of a process."""
+        drop_pages(self.oinf)
+        until_it = machine.until_output(command, "the first token")
+        drop_pages(self.oinf)
+        return until_it, machine.timed(command, "the first token")[1]

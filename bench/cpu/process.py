@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+DISK_RUNS = 3  # of which the median counts: disks vary
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +45,12 @@ def run(command, what, **more):
     if result.returncode != 0:
         raise Problem(f"{what} failed (exit {result.returncode}): {last_line(result.stderr + result.stdout)}")
     return result.stdout
+
+
+def drop_pages(path):
+    """The page cache forgets this file, so that it is read from the disk."""
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class Machine:
