@@ -10,16 +10,22 @@ import tiny_llama  # noqa: F401  (its import of opnf finds scripts/)
 import opnf
 
 SIDE, TURNS = 2048, 4000  # 16 MiB of f32, read again in every turn: minutes of work
-GRAPH = f"""oig 1
+
+
+def graph(turns):
+    return f"""oig 1
 weight @W : f32[{SIDE}, {SIDE}]
 graph (x: f32[1, {SIDE}]) -> (y: f32[1, {SIDE}]) {{
-  for l in 0..{TURNS} carry h = x {{
+  for l in 0..{turns} carry h = x {{
     n = matmul(h, @W)
     next n
   }}
   return h
 }}
 """
+
+
+GRAPH = graph(TURNS)
 
 
 def write_package(path):

@@ -85,14 +85,14 @@ def write_package(path, name="small", arrays=None, **changes):
     w.write()
 
 
-def build(source, folder, *options, at_once=False):
+def build(source, folder, *options, at_once=False, target="all"):
     """Configures and builds with nothing but CMake and a compiler; the tests' own settings do not reach it. Where ccache is
     there, host files that several projects have alike are compiled once: file by file (unless `at_once`), below one base
     directory, each project built in a folder of its own, from where all call them ../host."""
     environment = dict(os.environ, CCACHE_BASEDIR=os.path.realpath(tempfile.gettempdir()), CCACHE_NOHASHDIR="1")
     if shutil.which("ccache"):
         options = ("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", *([] if at_once else ["-DHOST_AT_ONCE=OFF"]), *options)
-    for arguments in (["cmake", "-S", source, "-B", folder, *options], ["cmake", "--build", folder, "-j2"]):
+    for arguments in (["cmake", "-S", source, "-B", folder, *options], ["cmake", "--build", folder, "-j2", "--target", target]):
         done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
         if done.returncode != 0:
             raise AssertionError(done.stdout + done.stderr)
