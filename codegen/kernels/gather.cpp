@@ -20,8 +20,8 @@ TemplateKernel gather(const kir::Target& target, std::string name, const Gather&
   const Results results(k, what.tail, decodes ? DType::f32 : what.table, what.inner);
   const Val entries = value_of(k, what.entries), inner = value_of(k, what.inner), count = value_of(k, what.count);
   const Walk walk = over_axes(k, {what.outer, what.count, what.inner}, [&](const std::vector<Val>& at) {
-    const Val id = convert(ids[at[1]], kir::Kind::i32);
-    const Val entry = k.let("entry", max(min(id, entries - 1), 0));
+    const Val id = ids[at[1]], last = convert(entries - 1, id.kind());  // an i64 is clamped as what it is
+    const Val entry = k.let("entry", convert(max(min(id, last), k.constant(0, id.kind())), kir::Kind::i32));
     const Val row = at[0] * count + at[1];
     const auto step = [&](std::size_t d) { return value_of(k, what.steps[d]); };
     if (decodes && what.transposed)

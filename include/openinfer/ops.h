@@ -129,7 +129,8 @@ Pipe flip(std::vector<std::int64_t> axes);
 /// adds all of them to x, in their order (f16 and bf16 in f32, rounded once).
 /// Shapes: x (A…, V, D…), ids (J…), updates (A…, J…, D…) → x's.  Dtypes: x plain, of scatter_add numbers; ids i32|i64.
 /// Errors: dtype_mismatch [C1] of ids; invalid_argument [C2] axis outside; dtype_mismatch [C3] x's, or updates differ
-/// from x; shape_mismatch [C4] updates; at run time invalid_argument for an id outside [0, V) (kernels skip it).
+/// from x; shape_mismatch [C4] updates; at run time invalid_argument for an id outside [0, V) (computed ones kernels
+/// skip).
 Value scatter(const In& x, const In& ids, const In& updates, std::int64_t axis = 0);
 Value scatter_add(const In& x, const In& ids, const In& updates, std::int64_t axis = 0);
 
@@ -211,7 +212,7 @@ Pipe linear(const In& w, const In& b);
 /// chose are not read. Sums as matmul's.
 /// Shapes: x (N, K) or (N, J, K), w (E, K, M), ids (N, J) i32 → (N, J, M).  Dtypes: as matmul's.
 /// Errors: shape_mismatch [C1] for other forms, [C2] if the K differ; dtype_mismatch [C3], [C4] ids; at run time
-/// invalid_argument for an id outside [0, E), with its place.
+/// invalid_argument for an id outside [0, E), with its place (of computed ids kernels take the nearest expert).
 /// Source: Shazeer et al. 2017, arXiv:1701.06538.
 Value expert_matmul(const In& x, const In& w, const In& ids);
 Pipe expert_matmul(const In& w, const In& ids);

@@ -98,9 +98,10 @@ TEST_CASE("gather takes rows by number and touches nothing beyond the table") {
     for (const DType dtype : {DType::i8, DType::f16, DType::bf16, DType::f32, DType::i64})
       for (const DType ids : {DType::i32, DType::i64}) {
         Gather what = {.outer = {2}, .entries = {5}, .count = {64, "J"}, .inner = {3}, .table = dtype, .ids = ids};
-        Buffers b = {{"table", Data(dtype, counted(30))},
-                     {"ids", Data(ids, std::vector<double>{4, 0, -1, 7})},
-                     {"y", Data(dtype, 24)}};
+        Buffers b = {
+            {"table", Data(dtype, counted(30))},
+            {"ids", Data(ids, {4, 0, ids == DType::i64 ? 1 - 0x1p32 : -1, ids == DType::i64 ? 0x1p32 + 1 : 7})},
+            {"y", Data(dtype, 24)}};
         run(gather(target, "gather", what), b, {{"J", 4}});
         CHECK(b["y"].values() == std::vector<double>{12, 13, 14, 0,  1,  2,  0,  1,  2,  12, 13, 14,
                                                      27, 28, 29, 15, 16, 17, 15, 16, 17, 27, 28, 29});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sizes that are 0 at run time, or smaller than what a graph takes for granted: compiled sessions compute or refuse
-// them as the simulator does.
+// them as the simulator does; and ids beyond their table.
 #include <openinfer/openinfer.h>
 
 #include <catch2/catch.hpp>
@@ -80,6 +80,27 @@ TEST_CASE("ids that no table can have, and tables that may be empty behind two s
     b.output("y", max(concat({b.input("x", f32, {N}), b.input("z", f32, {M})}, 0), {.axes = {0}}));
   });
   CHECK_THROWS_WITH(SimSession(any.model, sums, Backend::cpu), Contains("may have 0, and 1 are needed"));
+}
+
+TEST_CASE("computed ids, however far from the table, take its nearest entry, and rows the nearest expert") {
+  AnyPackage any("run_far_ids");
+  const Graph g = graph([](GraphBuilder& b) {
+    const Value places = b.input("places", i64, {4});
+    const Value far = places * b.constant(Tensor(std::vector<std::int64_t>{std::int64_t{1} << 32}, {1}));
+    b.output("y", gather(b.constant(Tensor(std::vector<float>{2, 3, 5}, {3})), far));
+    const Value expert = cast(places, i32) * b.constant(Tensor(std::vector<std::int32_t>{1 << 30}, {1}));
+    const Value weights = b.constant(Tensor(std::vector<float>{2, 3, 5}, {3, 1, 1}));
+    b.output("z", expert_matmul(b.constant(Tensor(std::vector<float>{1, 1, 1, 1}, {4, 1})), weights,
+                                reshape(expert, {4, 1})));
+  });
+  const Tensor places(std::vector<std::int64_t>{1, 0, -1, 1}, {4});
+  CHECK_THROWS_WITH(SimSession(any.model, g).run_step({{"places", places}}), Contains("id 4294967296 at place 0"));
+  for (const Backend backend : run_test::backends()) {
+    CAPTURE(name(backend));
+    const Outputs got = SimSession(any.model, g, backend).run_step({{"places", places}});
+    CHECK(got["y"] == Tensor(std::vector<float>{5, 2, 2, 5}, {4}));
+    CHECK(got["z"] == Tensor(std::vector<float>{5, 2, 2, 5}, {4, 1, 1}));
+  }
 }
 
 TEST_CASE("values without elements pass the validation layers") {
