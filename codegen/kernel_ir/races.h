@@ -26,13 +26,14 @@ class Races {
  private:
   static constexpr int kNobody = -1;
   struct Touch {
-    std::int64_t group = -1, epoch = -1;
+    std::int64_t group = -1, epoch = -1;  // kSeveral: of several groups
     int invocation = kNobody;
   };
   struct Place {
     Touch written, read;
     Bits value = 0;
   };
+  Touch with(const Touch& before, int invocation) const;
   /// Did another invocation, as far as this one may know at the same time, do `touch`?
   bool concurrent(const Touch& touch, int invocation) const;
 

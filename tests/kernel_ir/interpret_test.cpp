@@ -264,7 +264,7 @@ TEST_CASE("races are found") {
     const Mem s = k.shared("s", Kind::i32, 16), y = k.inout("y", Kind::i32);
     body(k, s, y);
     const Kernel kernel = k.done();
-    std::vector<int> out(16);
+    std::vector<int> out(32);
     return message_of([&] { interpret(kernel, {bytes(out)}, {}, groups); });
   };
   const auto exchange = [](bool with_barrier) {
@@ -285,6 +285,28 @@ TEST_CASE("races are found") {
           y[k.subgroup() * 8 + k.lane()] = s[0];
           k.if_(k.subgroup() == 0, [&] { s[0] = 1; });
         }).find("writes what another reads") != std::string::npos);
+  using Body = std::function<void(Build&, Mem y, Val at)>;
+  const auto two_groups = [&](const Body& first, const Body& second) {
+    const auto which = [&](Build& k, Mem, Mem y) {
+      const Val at = k.subgroup() * 8 + k.lane(), is_first = k.group() == 0;
+      k.if_(
+          is_first, [&] { first(k, y, at); }, [&] { second(k, y, at); });
+    };
+    return run(which, 2);
+  };
+  const Body copies = [](Build&, Mem y, Val at) { y[at + 16] = y[at].load(); };
+  const Body in_place = [](Build&, Mem y, Val at) { y[at] = y[at] + 1; };
+  const Body puts = [](Build&, Mem y, Val at) { y[at] = 1; };
+  const Body puts_twice = [](Build& k, Mem y, Val at) {
+    y[at] = 1;
+    k.barrier();
+    y[at] = 2;
+  };
+  CHECK(two_groups(copies, in_place).find("writes what another reads") != std::string::npos);
+  CHECK(two_groups(in_place, copies).find("reads what another wrote") != std::string::npos);
+  CHECK(two_groups(puts, puts_twice).find("another value") != std::string::npos);
+  CHECK(two_groups(puts, puts) == "");
+  CHECK(two_groups(in_place, [](Build&, Mem y, Val at) { y[at + 16] = y[at + 16] + 1; }) == "");
 }
 
 TEST_CASE("what the language leaves undefined is an error") {
