@@ -154,6 +154,19 @@ std::vector<std::string> compiler_flags(const Device& device) {
   return flags;
 }
 
+/// Where sources and log of a compiler that failed stay: one folder, however often it fails at them.
+fs::path kept_failure(const fs::path& library) { return library.string() + ".failed"; }
+
+/// The folder's last name. Where another process has put its own there at this moment, it keeps the one that it has.
+fs::path keep_failure(TemporaryFolder& made, const fs::path& library) {
+  made.keep();
+  const fs::path kept = kept_failure(library);
+  std::error_code error;
+  fs::remove_all(kept, error);
+  fs::rename(made.path(), kept, error);
+  return error ? made.path() : kept;
+}
+
 /// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file. Returns
 /// the library, in use.
 InputFile compile(std::vector<std::string> command, const std::vector<std::string>& flags, const std::string& source,
@@ -170,16 +183,16 @@ InputFile compile(std::vector<std::string> command, const std::vector<std::strin
   std::string ended = run_program(command, (folder / "log").string());
   if (ended.empty() && !fs::exists(folder / "kernels.so")) ended = "it made no library and said nothing";
   if (!ended.empty()) {
-    own.keep();
     const std::string why = first_error(folder / "log");
     fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,
-         why.empty() ? ended : why, folder.string());
+         why.empty() ? ended : why, keep_failure(own, library).string());
   }
   seal(folder / "kernels.so");
   InputFile made = use_kept(folder / "kernels.so");
   std::error_code error;
   fs::rename(folder / "kernels.so", library, error);
   if (error) fail_io("move the compiled kernels to", library, error);
+  fs::remove_all(kept_failure(library), error);  // nothing to look into any more
   return made;
 } catch (const fs::filesystem_error& error) {
   fail_io("make a folder beside", library, error.code());

@@ -237,7 +237,25 @@ class Run(Case):
             with mock.patch.dict(os.environ, XDG_CACHE_HOME=cache, CXX="/no/such/compiler"):
                 self.fails(*run, says=["$CXX is '/no/such/compiler'"])
             with mock.patch.dict(os.environ, XDG_CACHE_HOME=cache, CXX="/bin/false"):
-                self.fails(*run, says=["could not compile the kernels", cache])
+                kept = set()
+                for _ in range(2):  # one folder for one failure, which the error names
+                    code, _, err = self.run_cli(*run)
+                    self.assertEqual(code, 1, err)
+                    self.assertIn("could not compile the kernels", err)
+                    kept.add(re.search(r"are in (.*)\)", err)[1])
+                self.assertEqual(kept, {os.path.join(cache, "openinfer", name) for name in os.listdir(cache + "/openinfer")})
+                self.assertEqual(len(kept), 1)
+                self.assertEqual(sorted(os.listdir(kept.pop())), ["kernels.cpp", "log"])
+
+    def test_a_compiler_that_failed_and_does_not_any_more(self):
+        real = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))))
+        self.write("cxx", f"#!/bin/sh\n[ -e {self.write('fail', '')} ] && exit 1\nexec {real} \"$@\"\n")
+        os.chmod(self.path("cxx"), 0o755)
+        setting = {"XDG_CACHE_HOME": self.path("cache"), "CXX": self.path("cxx")}
+        self.assertIn("could not compile the kernels", self.compiled(**setting)[1])
+        os.unlink(self.path("fail"))
+        self.assertIn("backend cpu", self.compiled(**setting)[1])
+        self.assertEqual([name for name in os.listdir(self.path("cache/openinfer")) if not name.endswith(".so")], [])
 
     def test_only_the_simulator_can_be_looked_into(self):
         for flags in (["--watch", "x"], ["--trace", "t.json"]):
