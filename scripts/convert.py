@@ -104,17 +104,21 @@ def convert(options: argparse.Namespace):
             raise ConvertError(f"{options.output}: is a file of the source; name another one")
         package.check_space(options.output, writer.data_bytes())
         bar = progress.Bar()
+        doc = {}
+
+        def whole():  # what cannot be told of is not put in place
+            bar.clear()
+            doc.update(progress.document(report, options.output, writer, time.monotonic() - start))
+            if options.json:
+                print_out(json.dumps(doc, ensure_ascii=False) + "\n")
+
         try:
-            writer.write(progress=Interruptible(bar))
+            writer.write(progress=Interruptible(bar), whole=whole)
         finally:
             bar.clear()
-        report.shards = list(writer.shards)
     except (ConvertError, opnf.OpnfError) as e:
         raise SystemExit(fail(str(e))) from None
-    doc = progress.document(report, options.output, time.monotonic() - start)
-    if options.json:
-        print_out(json.dumps(doc, ensure_ascii=False) + "\n")
-    else:
+    if not options.json:
         say(progress.summary(doc, report.tokenizer))
 
 

@@ -124,6 +124,7 @@ class Writer:
             raise OpnfError(f"alignment {alignment}: a power of two from 64 to 2^20 is needed")
         self.path, self.alignment, self.shard_size = os.fspath(path), alignment, shard_size
         self.shards = []  # names of the shard files that write() made
+        self.sizes = []  # in bytes, of the package's file and of each shard
         self._maps = {kind: {} for kind in (METADATA, DIMS, STATES, TOKENIZER, GRAPH)}
         self._rows: dict[str, _Row] = {}
         self._size_names: list = []  # (state, dimension name) to check at the end
@@ -344,8 +345,9 @@ class Writer:
             raise OpnfError(f"a sharded package needs a file name of A-Za-z0-9._-, not {stem!r}")
         return [f"{stem}.{i:05}.{h:016x}.oins" for i, h in enumerate(hashes, 1)]
 
-    def write(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Streams every tensor in key order. Errors: OpnfError, OSError; nothing is left behind."""
+    def write(self, progress: Callable[[int, int], None] | None = None, whole: Callable[[], None] | None = None) -> None:
+        """Streams every tensor in key order; whole() is called when that is done and no file has its name yet.
+        Errors: OpnfError, OSError, what the two throw; nothing is left behind."""
         for row in self._rows.values():
             if row.kind == ALIAS:
                 self._resolve_alias(row)
@@ -359,9 +361,9 @@ class Writer:
         manifest = self._manifest([0] * len(ends), ends)
         _, places, end = self._sections(manifest)
         ends = self._lay_out(places.get(DATA, PAGE))
-        self._write_files(ends, manifest, ends.get(0, end), progress)
+        self._write_files(ends, manifest, ends.get(0, end), progress, whole)
 
-    def _write_files(self, ends: dict, manifest: bytes, main_size: int, progress):
+    def _write_files(self, ends: dict, manifest: bytes, main_size: int, progress, whole):
         total, done, hashes = self.data_bytes(), 0, []
         files = []
         try:
@@ -385,6 +387,9 @@ class Writer:
             files[0].file.seek(0)
             files[0].file.write(self._encode_index(self._manifest(digests, ends), main_size))
             files[0].finish(main_size)
+            self.sizes = [os.fstat(f.file.fileno()).st_size for f in files]
+            if whole:
+                whole()
             self._commit(files)
         finally:
             for file in files:

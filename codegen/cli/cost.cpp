@@ -62,11 +62,10 @@ void run_cost(const CostOptions& options) {
   const plan::Peaks peaks = peaks_of(device, options.peaks);
   const CostReport report = {options.model, chosen.origin, options.numerics,
                              device,        peaks,         plan::cost_of(plan, model, peaks)};
-  if (page) {
-    page->write(cost_html(report));
-    page->commit();
-  }
+  if (page) page->write(cost_html(report));
   options.json ? print_bytes(cost_json(report)) : print_out(cost_text(report));
+  flush_out();  // before the page is there: what fails leaves nothing
+  if (page) page->commit();
 }
 
 void add_peaks(CLI::App& command, plan::Peaks& peaks) {

@@ -36,7 +36,6 @@ class Report:
     own_names: list = field(default_factory=list)
     ignored: list = field(default_factory=list)
     notes: list = field(default_factory=list)
-    shards: list = field(default_factory=list)  # names of the files beside the package
 
 
 def open_source(path: str) -> Source:

@@ -47,21 +47,18 @@ def peak_resident_bytes() -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
-def document(report: Report, output: str, seconds: float) -> dict:
-    """What --json prints. Keys keep their names and meaning."""
+def document(report: Report, output: str, writer, seconds: float) -> dict:
+    """What --json prints, of files that are written. Keys keep their names and meaning."""
     data = [t for t in report.tensors if not t.target]
     dtypes = collections.defaultdict(lambda: {"tensors": 0, "bytes": 0})
     for tensor in data:
         dtypes[tensor.rows.dtype]["tensors"] += 1
         dtypes[tensor.rows.dtype]["bytes"] += tensor.rows.nbytes
-    folder = os.path.dirname(os.path.abspath(output))
-    shards = report.shards
     return {
         "output": output, "name": report.name, "architecture": report.architecture, "table": report.table,
         "tokenizer": report.has_tokenizer, "tensors": len(data), "aliases": len(report.tensors) - len(data),
         "tensor_bytes": sum(t.rows.nbytes for t in data), "dtypes": dict(sorted(dtypes.items())),
-        "file_bytes": os.path.getsize(output), "shards": shards,
-        "total_bytes": os.path.getsize(output) + sum(os.path.getsize(os.path.join(folder, n)) for n in shards),
+        "file_bytes": writer.sizes[0], "shards": writer.shards, "total_bytes": sum(writer.sizes),
         "quantized": {k: {"from": a, "to": b} for k, (a, b) in sorted(report.quantized.items())}, "stayed": dict(sorted(report.stayed.items())),
         "own_names": sorted(report.own_names), "ignored": sorted(report.ignored), "notes": report.notes,
         "seconds": round(seconds, 3), "peak_resident_bytes": peak_resident_bytes(),

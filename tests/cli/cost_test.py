@@ -2,6 +2,7 @@
 """cost: figures against what the tiny llama's shapes give, the plan that emit writes, and the roofline's definition."""
 
 import json
+import os
 import re
 import unittest
 
@@ -135,6 +136,9 @@ class CostCommand(Case):
         self.fails("cost", "m.oinf", "--device", "ada-lovelace", "--memory-budget", "1MiB", says=["[cost]", "for CPUs"])
         self.fails("cost", "m.oinf", says=["--device is required"], code=2)
         self.fails(*self.command, "--html", "m.oinf", says=["would replace the package"], code=2)
+        with open("/dev/full", "wb") as full:
+            self.assertEqual(self.run_cli(*self.command, "--html", "full.html", stdout=full)[0], 1)
+        self.assertFalse(os.path.exists(self.path("full.html")))
         self.fails(*self.command, "--read-gb-per-s", 0, says=["--read-gb-per-s"], code=2)
 
 

@@ -170,10 +170,13 @@ class Command(c.Case):
         self.assertIn(f"pip install -r {installed / 'requirements.txt'}", result.stderr)
 
     def test_standard_output_that_is_full(self):
+        """Nothing is put in place, or replaced, that could not be told of."""
+        self.out.write_bytes(b"before")
         for arguments in (("--help",), (self.source, "-o", self.out, "--json")):
             with open("/dev/full", "w") as full:
                 result = subprocess.run([sys.executable, "-B", str(c.SCRIPTS / "convert.py"), *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
             self.assertEqual((result.returncode, result.stderr), (1, "openinfer: error: standard output cannot be written: No space left on device\n"))
+            self.assertEqual((self.out.read_bytes(), sorted(self.out.parent.glob("*.oins"))), (b"before", []))
 
     def test_standard_files_that_are_closed(self):
         def run(closed, *arguments):
@@ -183,6 +186,7 @@ class Command(c.Case):
         for arguments in (("--help",), (self.source, "-o", self.out, "--json")):
             result = run(1, *arguments)
             self.assertEqual((result.returncode, result.stderr), (1, "openinfer: error: standard output cannot be written: Bad file descriptor\n"), arguments)
+            self.assertFalse(self.out.exists())
         for arguments, code in (((self.source, "-o", self.out), 0), ((self.folder / "none", "-o", self.out), 1)):
             result = run(2, *arguments)
             self.assertEqual((result.returncode, result.stdout, result.stderr), (code, "", ""), arguments)
