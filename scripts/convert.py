@@ -98,7 +98,8 @@ def convert(options: argparse.Namespace):
     try:
         if os.path.exists(options.output) and os.path.exists(options.source) and os.path.samefile(options.output, options.source):
             raise ConvertError(f"{options.output}: is the source itself; name another file")
-        writer = opnf.Writer(options.output, shard_size=options.shard_size)
+        behind_link = os.path.realpath(options.output) if os.path.exists(options.output) else options.output
+        writer = opnf.Writer(behind_link, shard_size=options.shard_size)
         report = package.build(package.open_source(options.source), writer, choice, options.arch, options.name)
         if regular_file.was_opened(options.output):  # shards have names of their own
             raise ConvertError(f"{options.output}: is a file of the source; name another one")

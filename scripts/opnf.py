@@ -67,8 +67,9 @@ class _Temporary:
     has no such files, it has another name until then. discard() removes it."""
 
     def __init__(self, path: str, number: int = 0):
-        if os.path.exists(path) and not os.path.isfile(path):  # renaming would put a file in its place
-            raise OSError(errno.EINVAL, "is a directory" if os.path.isdir(path) else "is no regular file", path)
+        if os.path.lexists(path) and not os.path.isfile(path):  # renaming would put a file in its place
+            link = os.path.islink(path) and not os.path.exists(path)
+            raise OSError(errno.EINVAL, "is a directory" if os.path.isdir(path) else "is a link that leads nowhere" if link else "is no regular file", path)
         folder, name = os.path.split(path)
         self.path = path
         self.temporary = os.path.join(folder, f".{name}.{os.getpid()}.{number}.tmp")

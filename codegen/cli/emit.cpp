@@ -82,7 +82,8 @@ void add_emit(CLI::App& app, Action& action) {
   command->add_option("M", options->model, "Package (.oinf)")->required();
   command->add_option("--device", options->device, "A name of `openinfer devices`; this-cpu is this machine")
       ->required();
-  command->add_option("-o,--output", options->output, "Folder of the project")->required();
+  command->add_option("-o,--output", options->output, "Folder of the project; the one that it lies in is there already")
+      ->required();
   command->add_option("--name", options->name, "Target and namespace (default: from the package's name)");
   command->add_option("--api", options->api, "cpu, vulkan or cuda (kernels only) (default: the device's first)")
       ->check(CLI::IsMember({"cpu", "vulkan", "cuda"}));

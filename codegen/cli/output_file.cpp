@@ -31,18 +31,18 @@ void check_no_standard_output(const std::string& path) {
     fail(ErrorCode::io_error, "[write] {}: standard output goes to this file; name another", path);
 }
 
-std::string resolved(const std::string& path) {
+}  // namespace
+
+std::string behind_link(const std::string& path) {
   std::error_code ignored;
   const auto real = std::filesystem::canonical(path, ignored);
   return ignored ? path : real.string();
 }
 
-}  // namespace
-
 OutputFile::OutputFile(const std::string& path)
     : file_(translated([&] {
         check_no_standard_output(path);
-        return opnf::AtomicFile(resolved(path), opnf::AtomicFile::Special::in_place);
+        return opnf::AtomicFile(behind_link(path), opnf::AtomicFile::Special::in_place);
       })) {}
 
 void OutputFile::write(std::span<const std::byte> bytes) {

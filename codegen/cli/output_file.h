@@ -28,6 +28,9 @@ class OutputFile {
   opnf::AtomicFile file_;
 };
 
+/// The file that a link leads to; the path itself where there is none.
+std::string behind_link(const std::string& path);
+
 /// All of it at once.
 void write_file(const std::string& path, std::string_view text);
 

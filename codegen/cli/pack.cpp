@@ -49,7 +49,7 @@ std::optional<opnf::Layout> layout_named(const std::string& name) {
 
 void write_package(const Model& model, const std::string& output, const std::string& layout,
                    const std::string& graph) try {
-  opnf::Writer writer(output);
+  opnf::Writer writer(behind_link(output));
   writer.copy(model.package().reader, layout_named(layout));
   writer.erase(opnf::Section::graph, "main");
   writer.graph("main", graph);

@@ -86,6 +86,22 @@ void check_place(const fs::path& folder) {
          here.string());
 }
 
+/// Where the project goes: behind a link. Errors: not_found for a folder to make it in that is not there, which is not
+/// made either: what fails leaves nothing behind; and for a link that leads nowhere.
+fs::path place_of(const fs::path& wanted) {
+  fs::path folder = fs::absolute(wanted).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  std::error_code ignored;
+  const bool is_link = fs::is_symlink(folder);
+  if (is_link && !fs::exists(folder, ignored))
+    fail(ErrorCode::not_found, "[emit] {} is a link that leads nowhere", wanted.string());
+  if (is_link) return fs::canonical(folder);
+  if (!fs::exists(folder.parent_path(), ignored))
+    fail(ErrorCode::not_found, "[emit] {}: there is no folder {} to make it in", wanted.string(),
+         folder.parent_path().string());
+  return folder;
+}
+
 /// Errors: invalid_argument for a folder that holds anything of the user's which a project would replace.
 void check_target(const fs::path& folder, const Files& files) {
   if (!fs::exists(fs::symlink_status(folder))) return;
@@ -148,11 +164,8 @@ void keep_the_rest(const fs::path& old_folder, const fs::path& new_folder,
 }  // namespace
 
 void write_project(const Files& files, const fs::path& wanted) try {
-  fs::path folder = fs::absolute(wanted).lexically_normal();
-  if (!folder.has_filename()) folder = folder.parent_path();
-  if (fs::is_symlink(folder)) folder = fs::canonical(folder);
+  const fs::path folder = place_of(wanted);
   check_target(folder, files);
-  if (folder.has_parent_path()) fs::create_directories(folder.parent_path());
   TemporaryFolder aside(folder);
   const fs::path now = aside.path() / "now", old = aside.path() / "old";
   for (const auto& [path, text] : files) {

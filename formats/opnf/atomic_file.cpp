@@ -23,6 +23,7 @@ constexpr const char* kOwnFiles = "/proc/self/fd/";
 AtomicFile::AtomicFile(std::string path, Special special) : path_(std::move(path)) {
   struct stat status {};
   const bool exists = ::stat(path_.c_str(), &status) == 0;
+  if (!exists && ::lstat(path_.c_str(), &status) == 0) throw Error(Code::io, path_ + ": is a link that leads nowhere");
   if (exists && S_ISDIR(status.st_mode)) throw Error(Code::io, path_ + ": is a directory");
   if (exists && !S_ISREG(status.st_mode)) {
     if (special == Special::refuse) throw Error(Code::io, path_ + ": is no regular file");

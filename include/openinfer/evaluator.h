@@ -64,8 +64,8 @@ class Evaluator {
 
   /// Writes the project: kernels, host program, CMake, plan.txt, all of it or nothing. An emitted project that is there
   /// is replaced; what else lies in its folder (a build folder) stays. Errors: invalid_argument for a folder with
-  /// anything else in it, a name that is none for a namespace and a target, and before from_graph; io_error;
-  /// unsupported for what a host program has not.
+  /// anything else in it, a name that is none for a namespace and a target, and before from_graph; not_found if the
+  /// folder that it is to lie in is not there; io_error; unsupported for what a host program has not.
   void emit(const std::filesystem::path& folder, At at = {}) const;
   /// The same files by path, unwritten.
   std::map<std::string, std::string> files(At at = {}) const;

@@ -15,6 +15,7 @@ from harness import COMMAND, Case
 
 IDS = ["--prompt-ids", "1,2", "--ids", "-n", "1"]
 MARK = b"\xef\xbb\xbf"
+EMIT = ["emit", "m.oinf", "--device", "x86-64-v3", "-o"]
 GRAPH = "oig 1\ngraph (x: f32[2]) -> (y: f32[2]) {\n  y = x * x : f32[2]\n  return y\n}\n"
 
 
@@ -161,7 +162,27 @@ class Errors(Case):
                 self.fails("run", "m.oinf", *IDS, flag, target, says=[target])
         for command in (["graph", "m.oinf"], ["pack", "m.oinf"]):
             self.fails(*command, "-o", "absent/out", says=["absent/out"])
+        self.fails(*EMIT, "absent/sub/out", says=["[emit] absent/sub/out: there is no folder ", "absent/sub to make it in"])
+        self.assertFalse(os.path.exists(self.path("absent")))
         self.works("run", "m.oinf", *IDS, "--logits", "/dev/null")
+
+    def test_outputs_that_are_links(self):
+        """The file that a link leads to is replaced, never the link; one that leads nowhere is refused."""
+        self.package()
+        os.symlink("loop", self.path("loop"))
+        os.symlink("nothing", self.path("dangling"))
+        self.write("real.oinf", "before")
+        os.symlink("real.oinf", self.path("link.oinf"))
+        os.mkdir(self.path("real"))
+        os.symlink("real", self.path("link"))
+        for command in (["graph", "m.oinf", "-o"], ["pack", "m.oinf", "-o"], EMIT, ["run", "m.oinf", *IDS, "--logits"]):
+            for name in ("loop", "dangling"):
+                self.fails(*command, name, says=[f"{name}", "is a link that leads nowhere"])
+        self.works("pack", "m.oinf", "-o", "link.oinf")
+        self.works(*EMIT, "link")
+        self.assertEqual((os.readlink(self.path("link.oinf")), os.readlink(self.path("link"))), ("real.oinf", "real"))
+        self.works("verify", "real.oinf")
+        self.assertIn("plan.txt", os.listdir(self.path("real")))
 
     def test_outputs_that_find_no_room(self):
         """Files that may not grow fail where a full disk does: the name that was given, the system's reason, nothing left."""

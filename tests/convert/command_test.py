@@ -169,6 +169,18 @@ class Command(c.Case):
         self.assertNotIn("setup.sh", result.stderr)
         self.assertIn(f"pip install -r {installed / 'requirements.txt'}", result.stderr)
 
+    def test_a_link_leads_to_the_package(self):
+        self.out.write_bytes(b"before")
+        (self.folder / "link.oinf").symlink_to(self.out.name)
+        self.assertEqual(c.command(self.source, "-o", self.folder / "link.oinf").returncode, 0)
+        self.assertEqual(((self.folder / "link.oinf").is_symlink(), self.out.read_bytes()[:4]), (True, b"OINF"))
+        for target in ("dangling", "nothing"):
+            link = self.folder / "dangling"
+            link.symlink_to(target)
+            result = c.command(self.source, "-o", link)
+            self.assertEqual((result.returncode, result.stderr), (1, f"openinfer: error: {link}: is a link that leads nowhere\n"))
+            link.unlink()
+
     def test_standard_output_that_is_full(self):
         """Nothing is put in place, or replaced, that could not be told of."""
         self.out.write_bytes(b"before")
