@@ -5,6 +5,7 @@
 
 #include "codegen/plan/entry_lowering.h"
 #include "lib/base/fail.h"
+#include "lib/sim/weights.h"
 
 namespace openinfer::plan {
 namespace {
@@ -36,6 +37,7 @@ std::string why_strict(const Plan& plan, const PlanOptions& options) {
 
 Graph over(const Graph& graph, const Model& model) {
   GraphData data = graph.data();
+  const Weights fits(data, model);  // the package has every tensor that the graph declares
   data.model = model;
   return Graph(std::make_shared<const GraphData>(std::move(data)));
 }

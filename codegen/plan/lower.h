@@ -34,7 +34,8 @@ struct PlanOptions {
 };
 
 /// The graph over that package. A graph that was parsed from text knows none, and how weights are stored decides which
-/// kernels read them.
+/// kernels read them. Errors: not_found, dtype_mismatch, shape_mismatch where the package has not what the graph
+/// declares, with the graph's line.
 Graph over(const Graph& graph, const Model& model);
 
 /// Errors: unsupported for an operator or a form that no kernel serves, with the user's line; invalid_argument for a

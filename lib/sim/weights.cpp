@@ -116,6 +116,16 @@ void Weights::resolve(const GraphData& g, const Model& model, NodeId id, Numbers
       indices.push_back(node.index[i].scale * turn[loop_of[i]] + node.index[i].offset);
     leaf.members.push_back(number(g, model, node, indices, numbers));
   } while (next_turn(leaf.loops, turn));
+  check_family(g, model, node);
+}
+
+/// The members that a graph declares are there, whether or not a loop comes to them: kernels are made for all. Of a
+/// family with several indices the declaration says no more than where they lie.
+void Weights::check_family(const GraphData& g, const Model& model, const Node& leaf) {
+  const WeightDecl& decl = g.weights.at(leaf.decl);
+  if (decl.ranges.size() != 1 || !checked_families_.insert(leaf.decl).second) return;
+  for (std::int64_t i = decl.ranges[0].first; i < decl.ranges[0].second; ++i)
+    find_tensor(model, decl, key_of(decl, {i}), leaf.at);
 }
 
 /// Counts `turn` on, the last loop fastest; false after the last.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,12 +62,14 @@ class Weights {
 
   void resolve_region(const GraphData& g, const std::optional<Model>& model, RegionId region, Numbers& numbers);
   void resolve(const GraphData& g, const Model& model, NodeId id, Numbers& numbers);
+  void check_family(const GraphData& g, const Model& model, const Node& leaf);
   static bool next_turn(const std::vector<Loop>& loops, std::vector<std::int64_t>& turn);
   std::uint32_t number(const GraphData& g, const Model& model, const Node& leaf,
                        const std::vector<std::int64_t>& indices, Numbers& numbers);
 
   std::vector<StoredTensor> tensors_;
   std::vector<Leaf> leaves_;  // by node; empty for other nodes
+  std::set<int> checked_families_;
 };
 
 }  // namespace openinfer

@@ -80,6 +80,13 @@ class Errors(Case):
         self.package(dtypes={"final_norm": "f16"})
         self.fails("run", "m.oinf", "--graph", "g.oig", *IDS, says=["final_norm", "f16", "f32"])
 
+    def test_family_with_more_members_than_the_package(self):
+        self.package()
+        self.write("g.oig", self.text("graph", "m.oinf").replace("@Wq.{0..2}", "@Wq.{0..9}"))
+        for command in (["run", "m.oinf", *IDS, "--backend", "sim"], ["run", "m.oinf", *IDS, "--backend", "cpu"], ["pack", "m.oinf", "-o", "p.oinf"],
+                        [*EMIT, "q"], ["cost", "m.oinf", "--device", "zen4"]):
+            self.fails(*command, "--graph", "g.oig", says=['[model] no tensor "Wq.2" (the family has 0..1) at g.oig:'])
+
     def test_unknown_op(self):
         self.package()
         text = self.text("graph", "m.oinf").replace("= sdpa(", "= flash(")
