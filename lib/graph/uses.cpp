@@ -27,7 +27,15 @@ Uses::Uses(const GraphData& g)
         for (ValueId v : g.regions[inner].captures) use(v);
     }
   }
+  for (NodeId n = 0; n < g.nodes.size(); ++n)
+    if (g.nodes[n].fused >= 0) groups_[g.nodes[n].fused].push_back(n);
   note_followers(g);
+}
+
+const std::vector<NodeId>& Uses::marked(int group) const {
+  static const std::vector<NodeId> kNone;
+  const auto found = groups_.find(group);
+  return found == groups_.end() ? kNone : found->second;
 }
 
 void Uses::note_use(ValueId v, NodeId n) {

@@ -2,6 +2,7 @@
 // Who uses what, within each region of a verified graph: what a loop or branch captures counts as its own use.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "lib/graph/ir.h"
@@ -22,6 +23,8 @@ class Uses {
   /// Nodes of the same region that must run after this one: the users of its results; and for a read of a state, or
   /// the user of a view of one, the next write.
   const std::vector<NodeId>& followers(NodeId n) const { return followers_[n]; }
+  /// The nodes that are marked with that group, of whatever region; none for one that no node has.
+  const std::vector<NodeId>& marked(int group) const;
 
  private:
   void note_use(ValueId v, NodeId n);
@@ -33,6 +36,7 @@ class Uses {
   std::vector<std::vector<NodeId>> users_;
   std::vector<char> leaves_;
   std::vector<std::vector<NodeId>> followers_;
+  std::map<int, std::vector<NodeId>> groups_;
 };
 
 }  // namespace openinfer

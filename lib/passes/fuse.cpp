@@ -25,11 +25,12 @@ namespace {
 
 class Fusion {
  public:
-  explicit Fusion(const GraphData& g) : g_(g), uses_(g), units_(g, uses_) {}
+  explicit Fusion(const GraphData& g) : g_(g), uses_(g), units_(g, uses_), elementwise_(elementwise_test(g)) {}
 
   const GraphData& g() const { return g_; }
   const Uses& uses() const { return uses_; }
   const Node& node(NodeId n) const { return g_.nodes[n]; }
+  bool is_elementwise(NodeId n) const { return elementwise_(n); }
   bool is_alone(NodeId n) const { return units_.nodes(units_.unit(n)).size() == 1; }
   const std::vector<NodeId>& group_of(NodeId n) const { return units_.nodes(units_.unit(n)); }
 
@@ -39,7 +40,7 @@ class Fusion {
     if (uses_.region(a) != uses_.region(b)) return false;
     std::vector<NodeId> nodes = group_of(a);
     nodes.insert(nodes.end(), group_of(b).begin(), group_of(b).end());
-    return describe_group(g_, uses_, std::move(nodes)) && units_.join({units_.unit(a), units_.unit(b)});
+    return describe_group(g_, uses_, std::move(nodes), elementwise_) && units_.join({units_.unit(a), units_.unit(b)});
   }
 
   /// Operators of the node's own region that make its operands, the last one first.
@@ -69,6 +70,7 @@ class Fusion {
   const GraphData& g_;
   Uses uses_;
   FuseUnits units_;
+  NodeTest elementwise_;
 };
 
 /// q, k, v; gate, up: products over one x become one dispatch.
@@ -93,7 +95,7 @@ void norm_prologue(Fusion& f) {
 /// Elementwise nodes behind products and reductions: bias, residual, silu·mul, cast.
 void epilogue(Fusion& f) {
   f.each_operator([&](NodeId n) {
-    if (!is_elementwise(f.g(), f.node(n)) || !f.is_alone(n)) return;
+    if (!f.is_elementwise(n) || !f.is_alone(n)) return;
     for (NodeId p : f.producers(n)) {
       const auto& group = f.group_of(p);
       const auto has_epilogue = [&](NodeId m) { return is_product(f.node(m)) || is_reduction(f.node(m)); };
@@ -123,9 +125,9 @@ void attention(Fusion& f) {
 /// Chains and trees of one shape; what is used elsewhere too becomes one more result of the kernel.
 void elementwise(Fusion& f) {
   f.each_operator([&](NodeId n) {
-    if (!is_elementwise(f.g(), f.node(n))) return;
+    if (!f.is_elementwise(n)) return;
     for (NodeId p : f.producers(n))
-      if (is_elementwise(f.g(), f.node(p))) f.join(p, n);
+      if (f.is_elementwise(p)) f.join(p, n);
   });
 }
 

@@ -26,7 +26,8 @@ bool is_leaf_value(const GraphData& g, ValueId v) {
 /// Sorts the nodes into roles and holds them to the grammar: each rule says what it refuses.
 class Description {
  public:
-  Description(const GraphData& g, const Uses& uses, std::vector<NodeId> nodes) : g_(g), uses_(uses) {
+  Description(const GraphData& g, const Uses& uses, std::vector<NodeId> nodes, const NodeTest& elementwise)
+      : g_(g), uses_(uses), is_elementwise_(elementwise) {
     group_.nodes = std::move(nodes);
     std::sort(group_.nodes.begin(), group_.nodes.end(),
               [&](NodeId a, NodeId b) { return uses_.place(a) < uses_.place(b); });
@@ -120,7 +121,7 @@ class Description {
         group_.products.push_back(n);
       else if (is_norm(node(n)) && group_.norm == kNoNode && group_.products.empty())
         group_.norm = n;
-      else if (is_elementwise(g_, node(n)))
+      else if (is_elementwise_(n))
         group_.tail.push_back(n);
       else
         return fmt::format("{} does not belong to products", node(n).op->name);
@@ -188,7 +189,7 @@ class Description {
 
   std::string without_products() {
     for (NodeId n : group_.nodes) {
-      if (is_elementwise(g_, node(n)))
+      if (is_elementwise_(n))
         group_.tail.push_back(n);
       else if (group_.head == kNoNode)
         group_.head = n;
@@ -205,10 +206,13 @@ class Description {
   /// One shape, and connected: every node hangs together with the first.
   std::string elementwise() {
     group_.kind = Kind::elementwise;
-    std::vector<NodeId> reached = {group_.tail[0]};
+    std::vector<NodeId> reached = {group_.tail[0]}, others(group_.tail.begin() + 1, group_.tail.end());
     for (std::size_t i = 0; i < reached.size(); ++i)
-      for (NodeId n : group_.tail)
-        if (!contains(reached, n) && (reads(n, reached[i]) || reads(reached[i], n))) reached.push_back(n);
+      std::erase_if(others, [&](NodeId n) {
+        const bool next = reads(n, reached[i]) || reads(reached[i], n);
+        if (next) reached.push_back(n);
+        return next;
+      });
     if (reached.size() != group_.tail.size()) return "elementwise nodes that do not hang together";
     for (NodeId n : group_.tail)
       if (shape(n) != shape(group_.tail[0])) return "elementwise nodes of different shapes";
@@ -221,6 +225,7 @@ class Description {
 
   const GraphData& g_;
   const Uses& uses_;
+  const NodeTest& is_elementwise_;
   FusedGroup group_;
 };
 
@@ -259,18 +264,31 @@ std::string_view name(FusedGroup::Kind kind) {
 }
 
 std::optional<FusedGroup> describe_group(const GraphData& g, const Uses& uses, std::vector<NodeId> nodes,
-                                         std::string* why) {
-  return Description(g, uses, std::move(nodes)).make(why);
+                                         const NodeTest& elementwise, std::string* why) {
+  return Description(g, uses, std::move(nodes), elementwise).make(why);
 }
 
+NodeTest elementwise_test(const GraphData& g) {
+  return [&g, known = std::vector<signed char>(g.nodes.size(), -1)](NodeId n) mutable {
+    if (known[n] < 0) known[n] = is_elementwise(g, g.nodes[n]);
+    return known[n] == 1;
+  };
+}
+
+namespace {
+
+NodeTest once(const GraphData& g) {
+  return [&g](NodeId n) { return is_elementwise(g, g.nodes[n]); };
+}
+
+}  // namespace
+
 FusedGroup classify(const GraphData& g, const Uses& uses, int group) {
-  std::vector<NodeId> nodes;
-  for (NodeId n = 0; n < g.nodes.size(); ++n)
-    if (g.nodes[n].fused == group) nodes.push_back(n);
-  if (nodes.empty() || group < 0) fail(ErrorCode::not_found, "[fuse] no node belongs to a group {}", group);
+  const std::vector<NodeId>& nodes = uses.marked(group);
+  if (nodes.empty()) fail(ErrorCode::not_found, "[fuse] no node belongs to a group {}", group);
   const Location at = g.nodes[nodes[0]].at;
   std::string why;
-  auto result = describe_group(g, uses, std::move(nodes), &why);
+  auto result = describe_group(g, uses, nodes, once(g), &why);
   if (!result) fail_at(at, ErrorCode::invalid_argument, "[fuse] no kernel computes group {}: {}", group, why);
   return *std::move(result);
 }
@@ -281,7 +299,7 @@ FusedGroup classify_node(const GraphData& g, const Uses& uses, NodeId node) {
   const Node& n = g.nodes.at(node);
   if (is_leaf(n) || !n.regions.empty())
     fail_at(n.at, ErrorCode::invalid_argument, "[fuse] {} is no operator and has no kernel", n.op->name);
-  auto result = describe_group(g, uses, {node});
+  auto result = describe_group(g, uses, {node}, once(g));
   OPENINFER_ASSERT(result);  // every single node is a group
   return *std::move(result);
 }

@@ -3,6 +3,7 @@
 // and keeps those that are one; the plan reads them to choose a kernel template. The grammar is in README.md.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,9 +46,12 @@ struct FusedGroup {
 std::string_view name(FusedGroup::Kind kind);
 
 /// The kernel that computes these nodes of one region; nothing if there is none, and in `why` the rule that they break.
-/// That they can run as one (verify_groups) is not looked at here.
+/// That they can run as one (verify_groups) is not looked at here. `elementwise` says which nodes are.
+using NodeTest = std::function<bool(NodeId)>;
 std::optional<FusedGroup> describe_group(const GraphData& g, const Uses& uses, std::vector<NodeId> nodes,
-                                         std::string* why = nullptr);
+                                         const NodeTest& elementwise, std::string* why = nullptr);
+/// is_elementwise() of the graph's nodes, which looks at each once however often it is asked.
+NodeTest elementwise_test(const GraphData& g);
 
 /// The group with that number. Errors: not_found if no node has it; invalid_argument, with the rule, for a group that
 /// no kernel computes (a text may say anything).

@@ -188,6 +188,40 @@ TEST_CASE("a_kernel_binds_no_more_buffers_than_devices_offer") {
   CHECK(first.nodes.size() + second.nodes.size() == 21);
 }
 
+int lowered = 0;
+
+/// What asks how a node is computed is counted.
+const OpDef& counted_op() {
+  static const OpDef op = {.name = "counted",
+                           .operands = {{.name = "x"}},
+                           .traits = {.elementwise = true},
+                           .infer = [](const InferContext& c) { return std::vector<TensorType>{c.type(0)}; },
+                           .lower =
+                               [](const InferContext&) {
+                                 ++lowered;
+                                 return Lowering(ScalarFn([](std::span<const ScalarExpr> x) { return x[0]; }));
+                               }};
+  return op;
+}
+
+TEST_CASE("fusing_asks_once_how_a_node_is_computed") {
+  for (const int nodes : {100, 1000}) {
+    const Graph chain = graph([&](GraphBuilder& b) {
+      Value x = b.input("x", f32, {4});
+      for (int i = 0; i < nodes; ++i) x = apply(counted_op(), {x}).front();
+      b.output("y", x);
+    });
+    lowered = 0;
+    const GraphPtr fused = fuse(chain.shared());
+    CHECK(lowered == nodes);
+    const Uses uses(*fused);
+    std::size_t in_groups = 0;
+    for (int group = 0; !uses.marked(group).empty(); ++group) in_groups += uses.marked(group).size();
+    CHECK(in_groups >= static_cast<std::size_t>(nodes - 1));
+    CHECK(uses.marked(-1).empty());
+  }
+}
+
 TEST_CASE("a_group_is_described_for_the_plan") {
   const Graph g = parse_graph(
       graph("h1 = rms_norm(x, @b) % {group=4}\ng = matmul(h1, @w0) % {group=4}\nu = matmul(h1, @w1) % {group=4}\n"
