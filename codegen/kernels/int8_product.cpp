@@ -2,6 +2,7 @@
 #include "codegen/kernels/int8_product.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "codegen/kernels/int8_rows.h"
 
@@ -39,56 +40,108 @@ struct ByteProduct {
   static constexpr std::int64_t kTopBits = static_cast<std::int32_t>(0x80808080u);
 };
 
-/// A group of a panel. Few rows of x have two chains of dots each, for what one takes.
-void add_panel(const PanelStep& s) {
-  Build& k = s.k;
-  const PanelCode& code = s.code;
-  const ByteProduct product(code.is_signed, code.zero, k.target().dot4);
-  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows.count < 8 ? 2 : 1;
-  const Val x_at = k.let("x_at", s.rows.start() + s.block);
-  const auto x_block = [&](const Val& m) { return s.x.block(x_at + s.rows.behind(m)); };
-  const auto add_scaled = [&](const PanelBlock& block, const Val& fifth, int v, int scale_number) {
-    const int words = code.words / code.scales;
-    const Tile dot = k.tile("dot", s.rows.count * chains, Kind::i32);
-    const auto x_sum = [&](const Val& m) -> Val {
-      if (code.scales == 1) return x_block(m)["sum"];
-      return scale_number == 0 ? Val(x_block(m)["first_sum"]) : Val(x_block(m)["sum"]) - x_block(m)["first_sum"];
-    };
-    if (product.zero != 0) k.each("m", s.rows.count, [&](Val m) { dot[m * chains] = x_sum(m) * -product.zero; });
-    k.each("i", words / chains, [&](Val i) {
-      k.each("c", chains, [&](Val c) {
-        const Val number = i * chains + c + scale_number * words, word = k.let("quants", code.word(block, number));
-        k.each("half", code.parts, [&](Val half) {
-          const Val q = k.let("q", product.weights(k, code.bytes(k, word, fifth, number, half)));
-          k.each("m", s.rows.count, [&](Val m) {
-            const Val place = m * chains + c;
-            dot[place] = product.add(q, x_block(m)["qs"](number + half * 4), dot[place]);
-          });
-        });
+/// A group of panels side by side: what is loaded of x meets all of them. Few sums have two chains of dots each, for
+/// what one takes.
+class PanelsTimesRows {
+ public:
+  PanelsTimesRows(const PanelStep& s, std::size_t first)
+      : s_(s),
+        first_(first),
+        panels_(s.side_by_side),
+        chains_(s.rows.count * panels_ < 8 ? 2 : 1),
+        product_(s.code.is_signed, s.code.zero, s.k.target().dot4),
+        x_at_(s.k.let("x_at", s.rows.start() + s.block)) {
+    for (int p = 0; p < panels_; ++p) fifth_.push_back(s.code.fifth_bits(s.k, block(p)));
+  }
+
+  void add() const {
+    for (int scale = 0; scale < s_.code.scales; ++scale) add_scaled(scale);
+    if (!s_.code.has_minimum) return;
+    std::vector<Val> low;
+    for (int p = 0; p < panels_; ++p) low.push_back(s_.k.let("low", s_.code.minimum(block(p))));
+    s_.k.each("m", s_.rows.count, [&](Val m) {
+      const Val d_sum = x(m)["d_sum"];
+      for (int p = 0; p < panels_; ++p) {
+        const Val at = sum_at(m, p);
+        s_.sum[at] = mul_add(s_.k, low[static_cast<std::size_t>(p)], d_sum, s_.sum[at]);
+      }
+    });
+  }
+
+ private:
+  const PanelBlock& block(int panel) const { return s_.blocks[first_ + static_cast<std::size_t>(panel)]; }
+  Slot x(const Val& m) const { return s_.x.block(x_at_ + s_.rows.behind(m)); }
+  Val sum_at(const Val& m, int panel) const {
+    return m * static_cast<int>(s_.blocks.size()) + (static_cast<int>(first_) + panel);
+  }
+  Val dot_at(const Val& m, int panel, const Val& chain) const { return (m * panels_ + panel) * chains_ + chain; }
+  /// Σ of x's bytes that meet that scale.
+  Val x_sum(const Val& m, int scale) const {
+    if (s_.code.scales == 1) return x(m)["sum"];
+    return scale == 0 ? Val(x(m)["first_sum"]) : Val(x(m)["sum"]) - x(m)["first_sum"];
+  }
+
+  void add_scaled(int scale) const {
+    Build& k = s_.k;
+    const Tile dot = k.tile("dot", s_.rows.count * panels_ * chains_, Kind::i32);
+    if (product_.zero != 0) {
+      k.each("m", s_.rows.count, [&](Val m) {
+        Val start = x_sum(m, scale) * -product_.zero;
+        if (panels_ > 1) start = k.let("start", start);
+        for (int p = 0; p < panels_; ++p) dot[dot_at(m, p, k.constant(0))] = start;
+      });
+    }
+    const int words = s_.code.words / s_.code.scales;
+    k.each("i", words / chains_,
+           [&](Val i) { k.each("c", chains_, [&](Val c) { add_word(dot, i * chains_ + c + scale * words, c); }); });
+    std::vector<Val> scales;
+    for (int p = 0; p < panels_; ++p) scales.push_back(k.let("scale", s_.code.scale(block(p), scale)));
+    k.each("m", s_.rows.count, [&](Val m) {
+      const Val d = x(m)["d"];
+      for (int p = 0; p < panels_; ++p) {
+        const Val first = dot[dot_at(m, p, k.constant(0))], at = sum_at(m, p);
+        const Val total = chains_ == 1 ? first : first + dot[dot_at(m, p, k.constant(1))];
+        s_.sum[at] = mul_add(k, convert(total, Kind::f32), scales[static_cast<std::size_t>(p)] * d, s_.sum[at]);
+      }
+    });
+  }
+
+  /// Four quants of each part of a byte.
+  void add_word(const Tile& dot, const Val& number, const Val& chain) const {
+    Build& k = s_.k;
+    std::vector<Val> word;
+    for (int p = 0; p < panels_; ++p) word.push_back(k.let("quants", s_.code.word(block(p), number)));
+    k.each("half", s_.code.parts, [&](Val half) {
+      std::vector<Val> q;
+      for (std::size_t p = 0; p < word.size(); ++p)
+        q.push_back(k.let("q", product_.weights(k, s_.code.bytes(k, word[p], fifth_[p], number, half))));
+      k.each("m", s_.rows.count, [&](Val m) {
+        const Val x_k = x(m)["qs"](number + half * 4);
+        for (int p = 0; p < panels_; ++p) {
+          const Val place = dot_at(m, p, chain);
+          dot[place] = product_.add(q[static_cast<std::size_t>(p)], x_k, dot[place]);
+        }
       });
     });
-    const Val scale = k.let("scale", code.scale(block, scale_number));
-    k.each("m", s.rows.count, [&](Val m) {
-      const Val total = chains == 1 ? Val(dot[m]) : dot[m * chains] + dot[m * chains + 1];
-      const Val sum = s.sum[m * vectors + v];
-      s.sum[m * vectors + v] = mul_add(k, convert(total, Kind::f32), scale * Val(x_block(m)["d"]), sum);
-    });
-  };
-  for (int v = 0; v < vectors; ++v) {
-    const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
-    const Val fifth = code.fifth_bits(k, block);
-    for (int scale = 0; scale < code.scales; ++scale) add_scaled(block, fifth, v, scale);
-    if (!code.has_minimum) continue;
-    const Val low = k.let("low", code.minimum(block));
-    k.each("m", s.rows.count,
-           [&](Val m) { s.sum[m * vectors + v] = mul_add(k, low, x_block(m)["d_sum"], s.sum[m * vectors + v]); });
   }
+
+  const PanelStep& s_;
+  std::size_t first_;  // of the step's vectors
+  int panels_, chains_;
+  ByteProduct product_;
+  Val x_at_;
+  std::vector<Val> fifth_;
+};
+
+void add_panels(const PanelStep& s) {
+  for (std::size_t v = 0; v < s.blocks.size(); v += static_cast<std::size_t>(s.side_by_side))
+    PanelsTimesRows(s, v).add();
 }
 
 }  // namespace
 
 const Products& int8_products() {
-  static const Products products = {.name = "int8", .x = int8_block(), .add = add_panel};
+  static const Products products = {.name = "int8", .x = int8_block(), .add = add_panels, .side_by_side = true};
   return products;
 }
 

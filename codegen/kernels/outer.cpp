@@ -17,6 +17,8 @@ using kir::Rate;
 using kir::Tile;
 using kir::Val;
 
+constexpr int kFewRows = 8;  // which a stream meets at once
+
 // --- f32 ---
 
 /// Σ_j x[32·block + j] of the first row, the same in all lanes.
@@ -155,40 +157,62 @@ void add_rows(const PanelStep& s) {
 /// A workgroup's columns, for a chunk of rows.
 class Outer {
  public:
-  Outer(ProductParts& p, const Products& products)
-      : k_(p.k()), p_(p), products_(products), wide_(std::min(k_.lanes(), kPanelRows)) {}
+  Outer(ProductParts& p, const Products& products, int panels)
+      : k_(p.k()), p_(p), products_(products), wide_(std::min(k_.lanes(), kPanelRows)), panels_(panels) {}
 
-  int vectors() const { return kPanelRows / wide_; }
-  /// Columns of a subgroup: a panel, or as many as there are lanes for.
-  int columns() const { return std::max(k_.lanes(), kPanelRows); }
+  /// Columns of a subgroup: panels, or as many times the lanes where there are more of them.
+  int columns() const { return panels_ * at_once(); }
 
   void run(std::size_t place, const Val& first, const std::vector<int>& heights) const {
     const Val start = k_.target().subgroups == 1 ? first : k_.let("column", first + k_.subgroup() * columns());
     const auto rows = [&] { all_rows(place, start, heights); };
-    if (columns() * k_.target().subgroups == kPanelRows) return rows();  // there are whole panels only
+    const bool whole = k_.lanes() <= kPanelRows && k_.target().subgroups == 1;  // there are whole panels only
+    if (whole || panels_ > 1) return rows();
     k_.if_(start < count(place), rows);
   }
 
  private:
   Val count(std::size_t place) const { return value_of(k_, p_.what().weights[place].columns); }
+  /// Columns of a panel, or of as many as there are lanes for.
+  int at_once() const { return std::max(k_.lanes(), kPanelRows); }
+  /// Of a panel.
+  int vectors() const { return kPanelRows / wide_; }
 
-  /// Tiles of the greatest height as long as they are full, then each height in turn as long as the next would not hold
-  /// what is left: each weight is decoded as seldom as can be.
   void all_rows(std::size_t place, const Val& start, const std::vector<int>& heights) const {
-    if (p_.tile() == 1) return rows(place, start, {p_.first_row(), 1, length()});
+    if (p_.tile() == 1) return rows(place, start, 1, {p_.first_row(), 1, length()});
     const Val end = k_.let("end_row", min(p_.first_row() + p_.tile(), p_.n_rows()));
-    Val from = p_.first_row();
+    if (panels_ == 1) return rows_of_panel(place, start, {p_.first_row(), end}, heights, p_.tile() > heights[0]);
+    const int height = heights[0];
+    const Val whole = k_.let("whole", p_.first_row() + (end - p_.first_row()) / height * height);
+    k_.for_(
+        "row", p_.first_row(), whole,
+        [&](const Val& row) {
+          rows(place, start, panels_, {row, height, length()});
+        },
+        1, height);
+    k_.for_("panel", 0, panels_, [&](const Val& panel) {
+      const Val first = k_.let("column", start + panel * at_once());
+      rows_of_panel(place, first, {whole, end}, {heights.begin() + 1, heights.end()}, false);
+    });
+  }
+
+  /// Tiles of the greatest height as long as they are full, if there may be such, then each height in turn as long as
+  /// the next would not hold what is left: each weight is decoded as seldom as can be.
+  void rows_of_panel(std::size_t place, const Val& start, const std::pair<Val, Val>& range,
+                     const std::vector<int>& heights, bool many) const {
+    Val from = range.first;
+    const Val& end = range.second;
     for (std::size_t i = 0; i < heights.size(); ++i) {
       const int height = heights[i], next = i + 1 < heights.size() ? heights[i + 1] : 0;
-      const bool full = height == 1 || (i == 0 && p_.tile() > height);
+      const bool full = height == 1 || (i == 0 && many);
       const Val tiles = full ? (end - from) / height : (end - from + (height - next - 1)) / height;
       const Val behind = from + tiles * height;
       const Val to = height == 1 ? end : k_.let("rest", full ? behind : min(behind, end));
       k_.for_(
           "row", from, to,
           [&](Val row) {
-            if (full) return rows(place, start, {row, height, length()});
-            rows(place, start, {row, height, length(), starts(row, height, end)}, end);
+            if (full) return rows(place, start, 1, {row, height, length()});
+            rows(place, start, 1, {row, height, length(), starts(row, height, end)}, end);
           },
           1, height);
       from = to;
@@ -204,20 +228,25 @@ class Outer {
   }
 
   /// `end`: of the rows that there are, where the tile may have more.
-  void rows(std::size_t place, const Val& start, const TileRows& x, const Val& end = {}) const {
+  void rows(std::size_t place, const Val& start, int panels, const TileRows& x, const Val& end = {}) const {
     std::vector<std::pair<std::size_t, Tile>> sums;
-    for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, panel(w, place, start, x));
+    for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, multiply(w, place, start, panels, x));
     const auto store = [&](const Val& m, const Val& v, const Val& column) {
       Sums now;
-      for (const auto& [weight, sum] : sums) now.emplace_back(weight, sum[m * vectors() + v]);
+      for (const auto& [weight, sum] : sums) now.emplace_back(weight, sum[m * (vectors() * panels) + v]);
       p_.store(place, now, x.first + m, column);
     };
-    const auto store_row = [&](const Val& m) {
+    const auto store_panel = [&](const Val& m, const Val& panel) {
+      const Val first = start + panel * at_once();
       if (k_.lanes() > kPanelRows) {
-        k_.for_lanes("at", start, min(start + k_.lanes(), count(place)), [&](Val column) { store(m, 0, column); });
+        const Val last = panels > 1 ? first + k_.lanes() : min(first + k_.lanes(), count(place));
+        k_.for_lanes("at", first, last, [&](Val column) { store(m, panel, column); });
         return;
       }
-      k_.each("v", vectors(), [&](Val v) { store(m, v, start + v * wide_ + k_.lane()); });
+      k_.each("v", vectors(), [&](Val v) { store(m, v * panels + panel, first + v * wide_ + k_.lane()); });
+    };
+    const auto store_row = [&](const Val& m) {
+      k_.each("panel", panels, [&](const Val& panel) { store_panel(m, panel); });
     };
     k_.each("m", x.count, [&](Val m) {
       if (!x.starts) return store_row(m);
@@ -225,26 +254,34 @@ class Outer {
     });
   }
 
-  /// The sums of that weight's panel: of each lane, if there are more than sixteen.
-  Tile panel(std::size_t weight, std::size_t place, const Val& start, const TileRows& x) const {
+  /// The sums of that weight's panels [row][vector of a panel][panel]: of each lane, if there are more than sixteen.
+  Tile multiply(std::size_t weight, std::size_t place, const Val& start, int panels, const TileRows& x) const {
     const StoredMatrix& w = p_.weight(weight);
     const PanelCode& code = w.panel();
     const std::int64_t blocks = p_.K() / code.size();
     const bool stream = x.count == 1 || x.starts;  // of full tiles all but the first find the panel in a cache
-    const Tile sum = k_.tile("sum", x.count * vectors(), Kind::f32);
-    Val number = start / kPanelRows;
-    if (k_.lanes() > kPanelRows) number = min(number + k_.lane_of(kPanelRows), count(place) / kPanelRows - 1);
-    const Val first = k_.let("first_block", number * blocks);
+    const Tile sum = k_.tile("sum", x.count * vectors() * panels, Kind::f32);
+    std::vector<Val> firsts;
+    for (int panel = 0; panel < panels; ++panel) {
+      Val number = start / kPanelRows + panel * (at_once() / kPanelRows);
+      if (k_.lanes() > kPanelRows) number = min(number + k_.lane_of(kPanelRows), count(place) / kPanelRows - 1);
+      firsts.push_back(k_.let("first_block", number * blocks));
+    }
     k_.for_("b", 0, blocks, [&](Val b) {
-      const kir::Slot slot = w.memory().block(k_.let("at", first + b));
-      if (stream) fetch_ahead(k_, code, slot);
+      std::vector<kir::Slot> slots;
+      for (const Val& first : firsts) slots.push_back(w.memory().block(k_.let("at", first + b)));
+      const auto fetch = [&](const std::optional<Val>& group = std::nullopt) {
+        for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, group);
+      };
+      if (stream) fetch();
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
-        for (int v = 0; v < vectors(); ++v) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g, half});
-        products({k_, code, of_vectors, p_.x_memory(), x, b * code.groups + g, sum});
+        for (int v = 0; v < vectors(); ++v)
+          for (const kir::Slot& slot : slots) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g, half});
+        products({k_, code, of_vectors, panels, p_.x_memory(), x, b * code.groups + g, sum});
       };
       const auto group = [&](Val g) {
-        if (stream) fetch_ahead(k_, code, slot, g);
+        if (stream) fetch(g);
         add(products_.add, g, -1);
       };
       if (code.groups == 1) return group(k_.constant(0));
@@ -252,8 +289,8 @@ class Outer {
         const int of_half = code.groups / 2;
         for (int half = 0; half < 2; ++half) {
           const auto pair = [&](Val g) {
-            fetch_ahead(k_, code, slot, g);
-            fetch_ahead(k_, code, slot, g + 1);
+            fetch(g);
+            fetch(g + 1);
             add(products_.add_pair, g, half);
           };
           k_.for_("g", half * of_half, (half + 1) * of_half, pair, 1, 2);
@@ -268,18 +305,30 @@ class Outer {
   Build& k_;
   ProductParts& p_;
   const Products& products_;
-  int wide_;  // lanes along a panel
+  int wide_;    // lanes along a panel
+  int panels_;  // side by side
 };
 
+/// Panels that a tile of rows meets side by side: of prompts alone, and where all columns go into them.
+int panels_side_by_side(const kir::Target& target, const Product& what, const Products& products) {
+  const int panels = products.side_by_side ? target.tuned_or("outer_panels", 1) : 1;
+  if (what.experts || what.rows.value <= kFewRows) return 1;
+  const std::int64_t columns = std::int64_t{panels} * std::max(target.lanes, kPanelRows) * target.subgroups;
+  const auto divides = [&](const Product::Weight& w) { return w.columns.known() && w.columns.value % columns == 0; };
+  return std::all_of(what.weights.begin(), what.weights.end(), divides) ? panels : 1;
+}
+
 /// Heights of tiles: the device's, then smaller ones for the rows that are left; none that holds more than there are
-/// where the next one does.
-std::vector<int> tile_heights(const kir::Target& target, std::int64_t most) {
+/// where the next one does. Of panels side by side the first is theirs, and those behind it one panel's.
+std::vector<int> tile_heights(const kir::Target& target, std::int64_t most, int panels) {
   std::vector<int> heights;
-  for (const int height : {target.tuned_or("outer_rows", 4), 8, 4, 1}) {
+  const int tallest = std::max(target.tuned_or("outer_rows", 4) / panels, 1);
+  for (const int height : {tallest, kFewRows, 4, 1}) {
     if (!heights.empty() && height >= heights.back()) continue;
     if (!heights.empty() && height >= most) heights.clear();
     heights.push_back(height);
   }
+  if (panels > 1) heights.insert(heights.begin(), tallest);
   return heights;
 }
 
@@ -298,11 +347,13 @@ TemplateKernel outer(const kir::Target& target, const Product& what, const Produ
   if (what.x == DType::f64) k.fail("panels have sums in f32 only");
   const int chunk = target.tuned_or("outer_chunk", 128), ahead = target.tuned_or("prefetch_bytes", 4096);
   ProductParts p(k, what, chunk, products.x);
-  const Outer outer(p, products);
-  const std::vector<int> heights = tile_heights(target, p.tile());
+  const int panels = panels_side_by_side(target, what, products);
+  const Outer outer(p, products, panels);
+  const std::vector<int> heights = tile_heights(target, p.tile(), panels);
   const int columns = outer.columns() * target.subgroups;
   p.share_columns(columns, [&](std::size_t place, const Val& first) { outer.run(place, first, heights); });
   std::string reason = fmt::format("panels of 16 rows of W as lanes, {} products; ", products.name);
+  if (panels > 1) reason += fmt::format("{} side by side; ", panels);
   if (p.tile() > 1)
     reason += fmt::format("tiles of {} rows in chunks of {}", fmt::join(heights, ", "), p.tile());
   else

@@ -32,6 +32,7 @@ struct PanelStep {
   kir::Build& k;
   const PanelCode& code;
   const std::vector<PanelBlock>& blocks;  // by vector: sixteen rows are several vectors where there are fewer lanes
+  int side_by_side;                       // vectors of as many panels stand together in blocks
   const kir::Mem& x;                      // plain elements (N, K), or Products::x (N, K / 32)
   const TileRows& rows;                   // of x
   kir::Val block;                         // the position along K / 32
@@ -46,13 +47,15 @@ struct Products {
   std::function<void(const PanelStep&)> add;
   /// The same of that group and the one behind it, for one row of x and codes with grouped.pair. Empty: not needed.
   std::function<void(const PanelStep&)> add_pair = {};
+  bool side_by_side = false;  // is it worth while that an x meets several panels?
 };
 
 /// Exact weights, f32 sums.
 const Products& f32_products();
 
 /// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
-///   outer_rows      rows of x in registers, for prompts
+///   outer_rows      sums in registers for a lane, for prompts: rows of x times panels
+///   outer_panels    panels side by side in a prompt, where the columns are as many, and the arithmetic wants it
 ///   outer_chunk     rows of x that a workgroup goes through for its columns
 ///   prefetch_bytes  how far ahead of a stream that few rows read is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());

@@ -57,6 +57,10 @@ TEST_CASE("C++ is what was reviewed") {
   const kir::Target wide = {.lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}}};
   std::vector<kir::Kernel> kernels = int8_kernels({.lanes = 16}, kir::Dot4::us);
   kernels.push_back(product(wide, panels).kernel);
+  kir::Target side_by_side = wide;
+  side_by_side.tuned["outer_panels"] = 2;
+  panels.name = "panels_q4_1_int8_side_by_side", panels.weights[0].dtype = DType::q4_1;
+  kernels.push_back(product(side_by_side, panels).kernel);
   panels.name = "panels_q4_k_int8", panels.rows = {1}, panels.inner = {512};
   panels.weights[0].dtype = DType::q4_k;
   panels.tails[0].axes[0] = {1};

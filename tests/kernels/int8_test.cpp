@@ -210,6 +210,58 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
     }
 }
 
+TEST_CASE("panels side by side: each format, several chunks of rows, rests of each height; odd panels stay alone") {
+  const kir::Target wide = {.lanes = 16,
+                            .dot4 = kir::Dot4::us,
+                            .fast_fma = true,
+                            .tuned = {{"outer_rows", 16}, {"outer_panels", 2}, {"outer_chunk", 24}}};
+  std::vector<kir::Target> all = {wide};
+  if (!on_a_device()) {
+    all.push_back({.lanes = 8, .dot4 = kir::Dot4::us_sat16, .tuned = {{"outer_rows", 6}, {"outer_panels", 3}}});
+    all.push_back({.lanes = 32, .subgroups = 2, .dot4 = kir::Dot4::ss, .tuned = {{"outer_panels", 2}}});
+  }
+  for (const kir::Target& target : all) {
+    const int panels = target.tuned_or("outer_panels", 1);
+    for (const DType dtype :
+         {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
+      const std::int64_t K = block_code(dtype).size == 32 ? 96 : 256;
+      const std::int64_t M = std::int64_t{panels} * std::max(target.lanes, 16) * target.subgroups;
+      for (const std::int64_t N : {3, 8, 29}) check_product(target, dtype, N, K, 2 * M, Layout::panel16);
+      check_product(target, dtype, 9, K, M + 16, Layout::panel16);
+    }
+  }
+}
+
+TEST_CASE("a row's bits depend neither on how many rows there are nor on which panels stand beside its own") {
+  const std::int64_t N = 30, K = 512, M = 64;
+  for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q4_k, DType::q6_k}) {
+    const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 9);
+    const Stored w(dtype, M, K, 3);
+    const auto y = [&](int side_by_side, std::int64_t rows, std::int64_t most) {
+      const kir::Target target = {.lanes = 16,
+                                  .dot4 = kir::Dot4::us,
+                                  .fast_fma = true,
+                                  .tuned = {{"outer_rows", 16}, {"outer_panels", side_by_side}}};
+      Product p = {.name = "p", .rows = most == 1 ? Extent{1} : Extent{most, "N"}, .inner = {K}};
+      p.int8 = true;
+      p.weights = {{.name = "w", .dtype = dtype, .columns = {M}, .layout = Layout::panel16}};
+      p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+      Buffers b = {{"x", int8_data({x.begin(), x.begin() + rows * K / 32})},
+                   {"w", panels(w)},
+                   {"y", Data(DType::f32, rows * M)}};
+      run(product(target, p), b, {{"N", rows}});
+      std::vector<double> got;
+      for (std::int64_t i = 0; i < rows * M; ++i) got.push_back(b["y"][i]);
+      return got;
+    };
+    const std::vector<double> all = y(1, N, 1 << 16);
+    INFO(name(dtype));
+    CHECK(y(2, N, 1 << 16) == all);
+    CHECK(y(2, 7, 1 << 16) == std::vector<double>(all.begin(), all.begin() + 7 * M));
+    CHECK(y(2, 1, 1) == std::vector<double>(all.begin(), all.begin() + M));
+  }
+}
+
 TEST_CASE("every format whose quants are bytes has a byte code; codebooks have none") {
   for (const DType dtype : block_dtypes()) {
     const bool levels = dtype == DType::iq4_nl || dtype == DType::iq4_xs || dtype == DType::mxfp4;
