@@ -7,7 +7,7 @@ set(npy_sources ${PROJECT_SOURCE_DIR}/codegen/cli/npy.cpp ${PROJECT_SOURCE_DIR}/
                 ${PROJECT_SOURCE_DIR}/codegen/cli/standard_output.cpp ${PROJECT_SOURCE_DIR}/codegen/cli/cut_line.cpp)
 # Of an emitted program: its host files as they are, and the reader under a name of its own, as in its CMakeLists.txt.
 set(host ${PROJECT_SOURCE_DIR}/codegen/emit/prelude/host)
-set(emitted_package_sources ${host}/cpu_program.cpp ${host}/laid_out.cpp ${host}/memory.cpp ${host}/program.cpp
+set(emitted_package_sources ${host}/cpu_program.cpp ${host}/laid_out.cpp ${host}/memory.cpp ${host}/program.cpp ${host}/read_ahead.cpp
                             ${PROJECT_SOURCE_DIR}/formats/opnf/reader.cpp ${PROJECT_SOURCE_DIR}/formats/opnf/panel16.cpp)
 foreach(source ${fuzz_targets})
   get_filename_component(program ${source} NAME_WE)
