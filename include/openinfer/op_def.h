@@ -48,7 +48,8 @@ enum class StateUse { none, read, write };
 struct Traits {
   bool elementwise = false;  // result[i] depends on operands[i] alone
   bool reduction = false;
-  bool view = false;  // moves or renames elements only
+  bool view = false;      // moves or renames elements only
+  bool in_order = false;  // a view whose elements are its operand's in their order: it may lie where that lies
   bool commutative = false;
   StateUse state = StateUse::none;
 };

@@ -415,7 +415,7 @@ struct KvLayer {
   In layer;
 };
 /// The layer's keys and values, (slots, heads, capacity, head_dim) each: views without a copy, valid until the next
-/// write to that state; a later use is an error.
+/// write to that state; a later use, also of a reshape of one, is an error.
 /// Errors: invalid_argument [C1] not a kv_cache; dtype_mismatch [C2] layer not i32 (shape_mismatch no scalar); at run
 /// time invalid_argument for a layer outside the cache.
 std::tuple<Value, Value> kv_read(const State& kv, const KvLayer& where);

@@ -275,13 +275,12 @@ void Draft::check_plain(ValueId value, std::string_view op, Location at) const {
 /// A view of a state (kv_read) shows the memory that the next write changes.
 void Draft::check_fresh_views(const OpDef& op, std::span<const ValueId> operands, Location at) const {
   for (ValueId operand : operands) {
-    if (operand == kNoValue || g.values[operand].node == kNoNode) continue;
-    const Node& producer = g.nodes[g.values[operand].node];
-    if (!producer.op->traits.view || producer.op->traits.state != StateUse::read) continue;
-    const ValueId seen = producer.operands.back();
+    const ValueId view = operand == kNoValue ? kNoValue : shown_view(g, operand);
+    if (view == kNoValue) continue;
+    const ValueId seen = g.nodes[g.values[view].node].operands.back();
     const int state = g.values[seen].state;
     for (const Scope& scope : scopes)
-      if (scope.region == g.values[operand].region && scope.tokens[state] != seen)
+      if (scope.region == g.values[view].region && scope.tokens[state] != seen)
         fail_at(at, kInvalid, "[{}] {} was read before a later write to ${}; read it again", op.name, describe(operand),
                 g.states[state].name);
   }

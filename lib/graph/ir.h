@@ -126,6 +126,8 @@ const OpDef& constant_op();  // #name or #name[l]
 const OpDef& literal_op();   // 0.5
 const OpDef& loop_op();      // attributes from, to
 const OpDef& cond_op();      // operand 0: the predicate
+/// Of a value that shows a state's memory, a kv_read's or one of other shape: the kv_read's. kNoValue for others.
+ValueId shown_view(const GraphData& g, ValueId v);
 inline bool is_leaf(const Node& n) { return n.op == &weight_op() || n.op == &constant_op() || n.op == &literal_op(); }
 
 }  // namespace openinfer

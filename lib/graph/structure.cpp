@@ -5,6 +5,16 @@
 
 namespace openinfer {
 
+ValueId shown_view(const GraphData& g, ValueId v) {
+  for (;;) {
+    if (v == kNoValue || g.values[v].state >= 0 || g.values[v].node == kNoNode) return kNoValue;
+    const Node& node = g.nodes[g.values[v].node];
+    if (node.op->traits.view && node.op->traits.state == StateUse::read) return v;
+    if (!node.op->traits.in_order) return kNoValue;
+    v = node.operands[0];
+  }
+}
+
 const OpDef& weight_op() {
   static const OpDef def{.name = "weight"};
   return def;

@@ -56,15 +56,31 @@ void Uses::note_followers(const GraphData& g) {
   }
 }
 
-/// The writer changes the memory that readers of this version, and whoever looks at their views, still need.
+/// The writer changes the memory that readers of this version still need.
 void Uses::writes_follow_reads(const GraphData& g, NodeId writer, ValueId token) {
-  for (NodeId reader : users_[token]) {
-    if (reader == writer) continue;
-    followers_[reader].push_back(writer);
-    if (!g.nodes[reader].op->traits.view) continue;
-    for (ValueId view : g.nodes[reader].results)
-      for (NodeId user : users_[view])
-        if (user != writer) followers_[user].push_back(writer);
+  for (NodeId reader : users_[token])
+    if (reader != writer) followers_[reader].push_back(writer);
+  writes_follow_views(g, writer, token);
+}
+
+/// And so does whoever looks at views, of this region or of one around it, since the write before this one.
+void Uses::writes_follow_views(const GraphData& g, NodeId writer, ValueId token) {
+  const int state = g.values[token].state;
+  const auto shows = [&](ValueId v) {
+    if (v == kNoValue || g.values[v].state >= 0) return false;
+    const ValueId view = shown_view(g, v);
+    return view != kNoValue && g.values[g.nodes[g.values[view].node].operands.back()].state == state;
+  };
+  const auto any_shows = [&](const std::vector<ValueId>& values) {
+    return std::any_of(values.begin(), values.end(), shows);
+  };
+  const std::vector<NodeId>& nodes = g.regions[region_[writer]].nodes;
+  for (std::size_t i = place_[writer]; i-- > 0 && nodes[i] != g.values[token].node;) {
+    const Node& node = g.nodes[nodes[i]];
+    const bool looks =
+        any_shows(node.operands) || std::any_of(node.regions.begin(), node.regions.end(),
+                                                [&](RegionId r) { return any_shows(g.regions[r].captures); });
+    if (looks) followers_[nodes[i]].push_back(writer);
   }
 }
 

@@ -21,7 +21,7 @@ class Uses {
   /// Is it a result of its region, an output or what a loop or branch hands on?
   bool leaves(ValueId v) const { return leaves_[v]; }
   /// Nodes of the same region that must run after this one: the users of its results; and for a read of a state, or
-  /// the user of a view of one, the next write.
+  /// the user of what shows its memory, the next write.
   const std::vector<NodeId>& followers(NodeId n) const { return followers_[n]; }
   /// The nodes that are marked with that group, of whatever region; none for one that no node has.
   const std::vector<NodeId>& marked(int group) const;
@@ -30,6 +30,7 @@ class Uses {
   void note_use(ValueId v, NodeId n);
   void note_followers(const GraphData& g);
   void writes_follow_reads(const GraphData& g, NodeId writer, ValueId token);
+  void writes_follow_views(const GraphData& g, NodeId writer, ValueId token);
 
   std::vector<RegionId> region_;
   std::vector<std::size_t> place_;

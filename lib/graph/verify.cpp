@@ -100,17 +100,18 @@ class Walk {
   void check_view(ValueId v, RegionId region, Location at) const {
     const auto view = views_.find(v);
     if (view == views_.end()) return;
-    const int state = value(view->second).state;
+    const ValueId read = view->second, token = g_.nodes[value(read).node].operands.back();
+    const int state = value(token).state;
     const auto stale = [&] {
       fail_at(at, kInvalid, "[verify] '{}' was read before a later write to ${}; read it again", value(v).name,
               g_.states[state].name);
     };
     RegionId r = region;
-    for (; r != value(v).region; r = g_.regions[r].parent) {
+    for (; r != value(read).region; r = g_.regions[r].parent) {
       const ValueId initial = regions_[r].initial[state];
       if (regions_[r].tokens[state] != initial || (initial != kNoValue && is_written(g_.regions[r], initial))) stale();
     }
-    if (regions_[r].tokens[state] != view->second) stale();
+    if (regions_[r].tokens[state] != token) stale();
   }
 
   /// In a loop's body: the next turn gets another version than this one.
@@ -215,7 +216,7 @@ class Walk {
       for (const Dim& d : types[i].shape) verify_size(g_, d, "result '" + result.name + "'", node.at);
       define(node.results[i], region, id);
       fresh_name(node.results[i]);
-      if (access == StateUse::read && node.op->traits.view) views_[node.results[i]] = node.operands.back();
+      if (const ValueId view = shown_view(g_, node.results[i]); view != kNoValue) views_[node.results[i]] = view;
     }
     if (!writes) return;
     if (value(node.results.back()).state != value(node.operands.back()).state) refuse(node, "changes another state");
@@ -366,7 +367,7 @@ class Walk {
   std::vector<Seen> regions_;
   std::vector<char> nodes_;
   LoopRanges loops_;
-  std::map<ValueId, ValueId> views_;  // a view -> the token it was read from
+  std::map<ValueId, ValueId> views_;  // a value that shows a state's memory -> what read it
   std::set<std::string_view> names_;
 };
 

@@ -60,7 +60,7 @@ const OpDef& reshape_op() {
   static const OpDef op = {.name = "reshape",
                            .operands = {{.name = "x"}},
                            .attributes = {{"shape", AttributeKind::dims}},
-                           .traits = {.view = true},
+                           .traits = {.view = true, .in_order = true},
                            .infer = infer_reshape,
                            .reference = reference_reshape,
                            .lower = lower_to_kernel,

@@ -55,11 +55,7 @@ class Knowledge {
 
  private:
   /// A copy of a state's view may be used after the next write, the view itself may not: it must stay a copy.
-  bool is_view(ValueId v) const {
-    const NodeId n = g_.values[same_[v]].node;
-    if (n == kNoNode || g_.values[v].state >= 0) return false;
-    return g_.nodes[n].op->traits.view && g_.nodes[n].op->traits.state == StateUse::read;
-  }
+  bool is_view(ValueId v) const { return g_.values[v].state < 0 && shown_view(g_, same_[v]) != kNoValue; }
   bool any_view(const std::vector<ValueId>& values) const {
     return std::any_of(values.begin(), values.end(), [&](ValueId v) { return is_view(v); });
   }

@@ -86,9 +86,17 @@ TEST_CASE("a_copy_of_a_states_view_stays_a_copy") {
       "oig 1\nstate $kv : kv_cache(f32, layers=1, slots=1, heads=1, capacity=4, head_dim=2)\n"
       "graph (k: f32[1, 2], pos: i32[1], slot: i32[1]) -> (y: f32[1, 1, 4, 2]) {\nks, vs = kv_read($kv, layer=0)\n";
   const std::string tail = "kv_write($kv, k, k, layer=0, pos=pos, slot=slot)\nreturn a\n}\n";
-  check_unchanged(fold_clean, head + "a = reshape(ks, shape=[1, 1, 4, 2])\n" + tail);
+  check_unchanged(fold_clean, head + "a = transpose(ks, order=[0, 1, 2, 3])\n" + tail);
+  check_unchanged(
+      fold_clean,
+      head + "b = reshape(ks, shape=[4, 2])\nc = b * 1\n" +
+          "kv_write($kv, k, k, layer=0, pos=pos, slot=slot)\na = reshape(c, shape=[1, 1, 4, 2])\nreturn a\n}\n");
   check_unchanged(fold_clean, head + "for l in 0..0 carry a = ks {\nb = a * 2.0\nnext b\n}\n" + tail);
   check_unchanged(fold_clean, head + "a = if bool(1) {\nnext ks\n} else {\nb = neg(ks)\nnext b\n}\n" + tail);
+  check_unchanged(
+      fold_clean,
+      head + "a = if bool(1) {\nc = reshape(ks, shape=[1, 1, 4, 2])\nnext c\n} else {\nb = neg(ks)\nnext b\n}\n" +
+          tail);
 }
 
 TEST_CASE("a_branch_with_a_known_predicate_takes_its_place") {

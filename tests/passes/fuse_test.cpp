@@ -87,6 +87,21 @@ TEST_CASE("nothing_joins_around_what_must_run_between") {
       "f = transpose(b)\ng = transpose(f)\ni1 = a + g % {group=1}\nj = e - i1 % {group=1}\nreturn j");
 }
 
+TEST_CASE("who_looks_at_a_cache_runs_before_the_next_write") {
+  const auto check_apart = [](const std::string& lines) {
+    check_fused(
+        "oig 1\nstate $kv : kv_cache(f32, layers=1, slots=1, heads=1, capacity=4, head_dim=2)\n"
+        "graph (x: f32[1, 2], pos: i32[1], p: bool[]) -> (y: f32[1, 1, 4, 2]) {\nk1, v1 = kv_read($kv, layer=0)\n" +
+        lines + "\nreturn y\n}\n");
+  };
+  const std::string write = "kv_write($kv, x, x, layer=0, pos=pos)\nk2, v2 = kv_read($kv, layer=0)\n";
+  check_apart("a = k1 + 1\n" + write + "y = a + k2");
+  check_apart("r = reshape(k1, shape=[8])\na = r + 1\n" + write +
+              "s = reshape(k2, shape=[8])\nb = a + s\ny = reshape(b, shape=[1, 1, 4, 2])");
+  // In a branch that writes, a view of the version around it.
+  check_apart("y, $kv = if p {\na = k1 + 1\n" + write + "b = a + k2\nnext b\n} else {\nc = k1 + 0\nnext c\n}");
+}
+
 TEST_CASE("elementwise_nodes_follow_products_and_reductions") {
   check("a = matmul(x, @m) % {group=0}\nb = silu(a) % {group=0}\nc = b + z % {group=0}\nreturn c");
   check("a = sum(x, axes=[1], keepdims=true) % {group=0}\nb = a * 0.25 % {group=0}\nc = x - b\nreturn c");
