@@ -33,6 +33,7 @@ std::vector<Value> decompose_log_softmax(const std::vector<OptionalIn>& operands
   const Attribute* given = attributes.find("axis");
   const Over over = {.axes = {given ? std::get<std::int64_t>(*given) : -1}, .keepdims = true};
   return computed_wide(operands, [&](const Value& x) {
+    if (folds_nothing(x, over)) return x;  // there is no largest, and no element
     const Value below = x - max(x, over);
     return below - log(sum(exp(below), over));
   });

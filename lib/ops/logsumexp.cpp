@@ -39,6 +39,7 @@ Workspace workspace_logsumexp(const OpRun& run) {
 std::vector<Value> decompose_logsumexp(const std::vector<OptionalIn>& operands, const Attributes& attributes) {
   const Over over = over_of(attributes);
   return computed_wide(operands, [&](const Value& x) {
+    if (folds_nothing(x, over)) return log(sum(exp(x), over));  // there is no largest
     const Value largest = max(x, {.axes = over.axes, .keepdims = true});
     const Value away = select(is_finite(largest), largest, 0);
     const Value total = log(sum(exp(x - away), over));

@@ -3,6 +3,8 @@
 // references.
 #pragma once
 
+#include <algorithm>
+
 #include "lib/ops/rows.h"
 #include "openinfer/ops.h"
 
@@ -16,6 +18,16 @@ template <class F>
 std::vector<Value> computed_wide(const std::vector<OptionalIn>& operands, F f) {
   const DType dtype = std::get<Value>(operands[0]->operand()).dtype();
   return {cast(f(cast(*operands[0], sum_dtype(dtype))), dtype)};
+}
+
+/// Is the extent of an axis that is folded known to be 0?
+inline bool folds_nothing(const Value& x, const Over& over) {
+  const Shape shape = x.shape();
+  const auto is_empty = [&](std::int64_t axis) {
+    return shape[static_cast<std::size_t>(axis < 0 ? axis + std::ssize(shape) : axis)] == Dim(0);
+  };
+  if (over.axes.empty()) return std::find(shape.begin(), shape.end(), Dim(0)) != shape.end();
+  return std::any_of(over.axes.begin(), over.axes.end(), is_empty);
 }
 
 /// Each row along the attribute `axis` of operand 0: f(std::span<C>) changes it in place, in the type of its sums.

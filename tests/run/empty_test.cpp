@@ -118,3 +118,21 @@ TEST_CASE("values without elements pass the validation layers") {
   CHECK(got["w"] == Tensor(std::vector<std::uint8_t>{6, 4, 2}, {3}));
   CHECK(got["t"] == Tensor(f32, {4}));
 }
+
+TEST_CASE("of what is known to be empty, logsumexp is that of nothing, and log_softmax has nothing to say") {
+  AnyPackage any("run_known_empty");
+  const Graph g = graph([](GraphBuilder& b) {
+    const Value x = b.input("x", f16, {3, 0});
+    b.output("all", logsumexp(x));
+    b.output("rows", logsumexp(x, {.axes = {-1}, .keepdims = true}));
+    b.output("columns", logsumexp(x, {.axes = {0}}));
+    b.output("y", log_softmax(x));
+    b.output("z", log_softmax(x, 0));
+  });
+  const Outputs wanted = SimSession(any.model, g).run_step({{"x", Tensor(f16, {3, 0})}});
+  for (const Backend backend : run_test::backends()) {
+    CAPTURE(name(backend));
+    const Outputs got = SimSession(any.model, g, backend).run_step({{"x", Tensor(f16, {3, 0})}});
+    for (const auto& [name, tensor] : wanted.all()) CHECK(got[name] == tensor);
+  }
+}
