@@ -278,6 +278,42 @@ TEST_CASE("sizes that change are numbers that change: nothing is recorded again"
   CHECK(executor.times_recorded() == 1);
 }
 
+TEST_CASE("a copy to a place that moves with the sizes is recorded again, for sizes that move it") {
+  if (!run_test::has_vulkan()) return;
+  const Graph g = graph([](GraphBuilder& b) {
+    auto x = b.input("x", f32, {b.dim("N", 2, 40), 3});
+    b.output("y", x * 2.f);
+  });
+  const Device device = run::VulkanDevice({}).describe();
+  plan::Plan plan = run::make_plan(g, emit::target_of(device));
+  // Graphs write in dispatches, whose places are numbers of theirs; a plan may also copy: here x's second row from the
+  // end over y's last one.
+  const auto buffer = [&](std::string_view key) {
+    const auto found =
+        std::find_if(plan.buffers.begin(), plan.buffers.end(), [&](const plan::Buffer& b) { return b.key == key; });
+    return static_cast<int>(found - plan.buffers.begin());
+  };
+  const Dim N = plan.buffers[static_cast<std::size_t>(buffer("x"))].shape[0];
+  plan.entries[0].steps.emplace_back(
+      plan::Copy{.from = {.buffer = buffer("x"), .offset = plan::Size(N + -2) * plan::Size(3)},
+                 .to = {.buffer = buffer("y"), .offset = plan::Size(N + -1) * plan::Size(3)},
+                 .elements = plan::Size(3)});
+  run::VulkanExecutor executor(plan, std::nullopt, device, {.validate = true});
+  int recorded = 1;  // when it is made, for the largest sizes
+  std::int64_t before = 40;
+  for (const std::int64_t rows : {2, 2, 40, 40, 7}) {
+    std::vector<float> x;
+    while (x.size() < static_cast<std::size_t>(3 * rows)) x.push_back(static_cast<float>(x.size()));
+    std::vector<float> y = x;
+    for (float& v : y) v *= 2;
+    std::copy(x.end() - 6, x.end() - 3, y.end() - 3);
+    const auto got = executor.step({{"x", Tensor(x, {rows, 3})}});
+    CHECK(got.at("y") == Tensor(y, {rows, 3}));
+    recorded += std::exchange(before, rows) != rows ? 1 : 0;
+    CHECK(executor.times_recorded() == recorded);
+  }
+}
+
 TEST_CASE("what a compiled session cannot do is said with the user's line") {
   Llama llama("run_errors");
   for (const Backend backend : run_test::backends()) {
