@@ -46,10 +46,4 @@ TemplateKernel iota(const kir::Target& target, std::string name, const Iota& wha
   return {.kernel = k.done(), .grid = std::move(walk.grid), .reason = std::move(walk.reason)};
 }
 
-std::vector<Extent> dense_steps(const std::vector<Extent>& axes) {
-  std::vector<Extent> steps(axes.size(), Extent{1});
-  for (std::size_t d = axes.size(); d-- > 1;) steps[d - 1].value = steps[d].value * axes[d].value;
-  return steps;
-}
-
 }  // namespace openinfer::kernels

@@ -28,7 +28,4 @@ struct Iota {
 };
 TemplateKernel iota(const kir::Target& target, std::string name, const Iota& what);
 
-/// Steps of a dense row-major tensor where all of its extents are known.
-std::vector<Extent> dense_steps(const std::vector<Extent>& axes);
-
 }  // namespace openinfer::kernels

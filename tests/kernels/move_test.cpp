@@ -21,6 +21,13 @@ std::vector<double> counted(std::int64_t n) {
   return values;
 }
 
+/// Of a dense row-major tensor, all of whose extents are known.
+std::vector<Extent> dense_steps(const std::vector<Extent>& axes) {
+  std::vector<Extent> steps(axes.size(), Extent{1});
+  for (std::size_t d = axes.size(); d-- > 1;) steps[d - 1].value = steps[d].value * axes[d].value;
+  return steps;
+}
+
 }  // namespace
 
 TEST_CASE("transposing six axes, every width of element") {
