@@ -88,5 +88,4 @@ void lower_attention(GroupLowering& l) {
   l.dispatch(kernels::attention(l.target(), what), bind);
 }
 
-/// Layer i of a cache (layers, slots, heads, capacity, head_dim) begins behind i others.
 }  // namespace openinfer::plan
