@@ -108,7 +108,9 @@ class EntryLowering final : public GroupLowering {
   std::vector<Dim> members(const Node& leaf) const;
   std::string key(const Node& leaf, const std::vector<std::int64_t>& turn) const;
   std::string unique(std::string_view wanted);
+  /// Errors: unsupported for more elements, or blocks, than kernels count: of an operand from where it starts.
   void check_reach(const Operand& operand) const;
+  void check_count(const std::string& what, std::int64_t units) const;
   int kernel_number(kir::Kernel code);
   /// The group's values, and tokens of its states, that the kernel writes.
   std::vector<Result> results_of(const kir::Kernel& code, const std::vector<Operand>& operands) const;

@@ -312,9 +312,33 @@ std::vector<Operand> EntryLowering::state(int state) {
 
 // --- dispatches ---
 
+/// Kernels count elements, or blocks, in 32 bits from where an operand starts, and round up to what a group takes.
+constexpr std::int64_t kMostUnits = std::numeric_limits<std::int32_t>::max() - 65'535;
+
+void EntryLowering::check_count(const std::string& what, std::int64_t units) const {
+  if (units <= kMostUnits) return;
+  const Node& n = g_.nodes[group_.nodes.front()];
+  unsupported(n, fmt::format("{} may have {} elements or blocks; kernels count to {}. Bound its dimensions lower", what,
+                             units, kMostUnits));
+}
+
+void EntryLowering::check_reach(const Operand& operand) const {
+  const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
+  const bool is_cache = std::any_of(g_.states.begin(), g_.states.end(), [&](const StateDecl& s) {
+    return s.spec.kind == StateSpec::Kind::kv_cache && (b.key == s.name + ".keys" || b.key == s.name + ".values");
+  });
+  // A layer of a cache starts at its own offset.
+  const bool by_layer = b.role == Role::state && is_cache;
+  const Size count = Size::count(by_layer ? Shape(b.shape.begin() + 1, b.shape.end()) : b.shape);
+  check_count(fmt::format("'{}'", b.key), upper(count) / info(b.dtype).block_size);
+}
+
 kernels::Extent EntryLowering::extent(const Size& wanted) {
   const Size size = reduced(wanted);
-  if (size.is_constant()) return {size.constant()};
+  if (size.is_constant()) {
+    check_count("an operand", size.constant());
+    return {size.constant()};
+  }
   std::string name = identifier(size.text());
   for (int n = 2;; ++n) {
     const auto [known, added] = params_.emplace(name, size);
@@ -360,21 +384,6 @@ std::vector<Result> EntryLowering::results_of(const kir::Kernel& code, const std
     if (std::optional<Result> result = result_at(place)) results.push_back(*std::move(result));
   }
   return results;
-}
-
-/// Kernels count elements, or blocks, in 32 bits from where an operand starts, and round up to what a group takes.
-constexpr std::int64_t kMostUnits = std::numeric_limits<std::int32_t>::max() - 65'535;
-
-void EntryLowering::check_reach(const Operand& operand) const {
-  const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
-  Size count = Size::count(b.shape);
-  // A layer of a cache starts at its own offset.
-  if (b.role == Role::state && b.shape.size() == 5) count = Size::count(Shape(b.shape.begin() + 1, b.shape.end()));
-  const std::int64_t units = upper(count) / info(b.dtype).block_size;
-  if (units <= kMostUnits) return;
-  const Node& n = g_.nodes[group_.nodes.front()];
-  unsupported(n, fmt::format("'{}' may have {} elements or blocks; kernels count to {}. Bound its dimensions lower",
-                             b.key, units, kMostUnits));
 }
 
 void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::string, Operand>& bind) {

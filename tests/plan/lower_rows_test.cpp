@@ -189,4 +189,11 @@ TEST_CASE("kernels count in 32 bits, and past the end of what they have: the las
   };
   CHECK_NOTHROW(plan_of((std::int64_t{1} << 31) - 65'536));
   CHECK_THROWS_WITH(plan_of((std::int64_t{1} << 31) - 65'535), Catch::Contains("kernels count to 2147418112"));
+  // Sizes that are known go into kernels: the same words, before a template has to refuse them.
+  const Graph fixed =
+      graph([&](GraphBuilder& b) { b.output("y", max(b.input("x", u8, {3'221'225'472}), {.axes = {0}})); });
+  CHECK_THROWS_WITH(
+      plan::lower(fixed, {.name = "test", .target = {.lanes = 16}}),
+      Catch::StartsWith("[reduce_max] an operand may have 3221225472 elements or blocks; kernels count to "
+                        "2147418112. Bound its dimensions lower at lower_rows_test.cpp:"));
 }
