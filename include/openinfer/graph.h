@@ -56,9 +56,11 @@ struct Hinted {
 class [[nodiscard]] Value {
  public:
   Value() = default;
-  Value(std::shared_ptr<Draft> draft, ValueId id) : draft_(std::move(draft)), id_(id) {}
+  Value(std::shared_ptr<Draft> draft, ValueId id)
+      : draft_(std::move(draft)), id_(id), undone_(times_undone(draft_.get())) {}
 
-  /// Errors (of all accessors): invalid_argument for an empty value, or once the graph is built.
+  /// Errors (of all accessors): invalid_argument for an empty value, for one that was made in the body of a loop or
+  /// branch which threw, or once the graph is built.
   TensorType type(At at = {}) const;
   DType dtype(At at = {}) const { return type(at).dtype; }
   Shape shape(At at = {}) const { return type(at).shape; }
@@ -66,32 +68,38 @@ class [[nodiscard]] Value {
 
   const std::shared_ptr<Draft>& draft() const { return draft_; }
   ValueId id() const { return id_; }
+  std::uint32_t undone() const { return undone_; }  // times, when it was made
   explicit operator bool() const { return draft_ != nullptr; }
 
  private:
   std::shared_ptr<Draft> draft_;
   ValueId id_ = kNoValue;
+  std::uint32_t undone_ = 0;
 };
 
 /// A state of the graph: what kv_write, kv_read, state_read and state_write take. Which version of it an operator
 /// sees follows from the order of the lines.
 class State {
  public:
-  State(std::shared_ptr<Draft> draft, int decl) : draft_(std::move(draft)), decl_(decl) {}
+  State(std::shared_ptr<Draft> draft, int decl)
+      : draft_(std::move(draft)), decl_(decl), undone_(times_undone(draft_.get())) {}
   /// Errors: invalid_argument once the graph is built.
   StateSpec spec(At at = {}) const;
   const std::shared_ptr<Draft>& draft() const { return draft_; }
   int decl() const { return decl_; }
+  std::uint32_t undone() const { return undone_; }  // times, when it was made
 
  private:
   std::shared_ptr<Draft> draft_;
   int decl_;
+  std::uint32_t undone_;
 };
 
 /// Constants by loop index: `auto window = b.table("window", {0, 512, 0}); … window[l]`.
 class Table {
  public:
-  Table(std::shared_ptr<Draft> draft, int decl) : draft_(std::move(draft)), decl_(decl) {}
+  Table(std::shared_ptr<Draft> draft, int decl)
+      : draft_(std::move(draft)), decl_(decl), undone_(times_undone(draft_.get())) {}
   struct Entry {
     template <std::convertible_to<Index> I>
     Entry(const I& index, At at = {}) : index(index), at(at) {}
@@ -105,6 +113,7 @@ class Table {
  private:
   std::shared_ptr<Draft> draft_;
   int decl_;
+  std::uint32_t undone_;
 };
 
 /// A number as written; u64 only for what no i64 holds.

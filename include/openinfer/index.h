@@ -10,6 +10,8 @@
 namespace openinfer {
 
 struct Draft;  // a graph under construction: lib/graph/draft.h
+/// How many loops and branches whose bodies threw it has taken back: what was made in one is gone, its place another's.
+std::uint32_t times_undone(const Draft* draft);
 
 /// Number of a value within its graph.
 using ValueId = std::uint32_t;
@@ -21,7 +23,7 @@ class Index {
   Index(std::int64_t value) : offset_(value) {}
   Index(int value) : offset_(value) {}
   Index(std::shared_ptr<Draft> draft, ValueId loop_index)
-      : draft_(std::move(draft)), loop_index_(loop_index), scale_(1) {}
+      : draft_(std::move(draft)), loop_index_(loop_index), scale_(1), undone_(times_undone(draft_.get())) {}
 
   /// i + k, i · k. An index that ever went beyond 2^40 is an invalid_argument where it is used.
   Index plus(std::int64_t k) const;
@@ -51,7 +53,8 @@ class Index {
   ValueId loop_index() const { return loop_index_; }
   std::int64_t scale() const { return scale_; }
   std::int64_t offset() const { return offset_; }
-  bool is_beyond() const { return is_beyond_; }  // 2^40, now or on the way here
+  std::uint32_t undone() const { return undone_; }  // times, when it was made
+  bool is_beyond() const { return is_beyond_; }     // 2^40, now or on the way here
 
  private:
   std::shared_ptr<Draft> draft_;
@@ -59,6 +62,7 @@ class Index {
   std::int64_t scale_ = 0;
   std::int64_t offset_ = 0;
   bool is_beyond_ = false;
+  std::uint32_t undone_ = 0;
 };
 
 }  // namespace openinfer

@@ -218,15 +218,33 @@ std::vector<Value> whole_or_nothing(Draft& draft, const F& make) {
 
 }  // namespace
 
+void check_kept(const Value& value, std::string_view op, Location at) {
+  if (value) value.draft()->check_kept(&Draft::Mark::values, value.id(), value.undone(), op, at);
+}
+
+void check_kept(const Index& index, std::string_view op, Location at) {
+  if (index.draft()) index.draft()->check_kept(&Draft::Mark::values, index.loop_index(), index.undone(), op, at);
+}
+
+void check_kept(const State& state, std::string_view op, Location at) {
+  const auto decl = static_cast<std::size_t>(state.decl());
+  state.draft()->check_kept(&Draft::Mark::states, decl, state.undone(), op, at);
+}
+
 void check_index(const Index& index, Location at) {
+  check_kept(index, "index", at);
   if (index.is_beyond()) fail_at(at, kInvalid, "[index] arithmetic on this index went beyond 2^40");
 }
 
 std::shared_ptr<Draft> draft_of(std::string_view op, const std::vector<OptionalIn>& operands, const ApplyTo& where,
                                 Location at) {
   std::shared_ptr<Draft> draft = where.draft ? where.draft : where.state ? where.state->draft() : nullptr;
+  if (where.state) check_kept(*where.state, op, at);
   for (const auto& operand : operands) {
     if (!operand) continue;
+    const auto kept = [&](const auto& handle) { check_kept(handle, op, operand->at()); };
+    if (const auto* value = std::get_if<Value>(&operand->operand())) kept(*value);
+    if (const auto* index = std::get_if<Index>(&operand->operand())) kept(*index);
     if (const auto* value = std::get_if<Value>(&operand->operand()); value && !*value)
       fail_at(at, kInvalid, "[{}] an operand is an empty Value: it was never given one", op);
     const auto own = draft_of(*operand);

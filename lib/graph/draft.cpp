@@ -54,13 +54,13 @@ void Draft::check_name(std::string_view what, std::string_view name, Location at
 }
 
 std::string Draft::unique_name(std::string_view wanted) {
-  if (names_.try_emplace(std::string(wanted), 1).second) return std::string(wanted);
+  if (names_.try_emplace(std::string(wanted)).second) return std::string(wanted);
   const std::string base(base_name(wanted));
-  int& next = names_[base];
+  int& next = names_[base].next;
   for (;;) {
     std::string name = fmt::format("{}.{}", base, std::max(next, 1));
     next = std::max(next, 1) + 1;
-    if (names_.try_emplace(name, 1).second) return name;
+    if (names_.try_emplace(name).second) return name;
   }
 }
 
@@ -169,6 +169,7 @@ void Draft::add_output(std::string_view name, ValueId value, Location at) {
 
 ValueId Draft::new_value(std::string name, TensorType type, RegionId region, NodeId node) {
   ValueInfo value;
+  if (!name.empty()) ++names_[name].carriers;
   value.name = std::move(name);
   value.type = std::move(type);
   value.region = region;
@@ -361,13 +362,18 @@ ValueId Draft::loop_twin(ValueId result) const {
 void Draft::rename(ValueId value, std::string_view name, Location at) {
   check_name("name", name, at);
   if (g.values.at(value).name.empty()) fail_at(at, kInvalid, "[name] {} cannot be named", describe(value));
-  const std::string old = std::exchange(g.values[value].name, {});
-  const auto has_old = [&](const ValueInfo& v) { return v.name == old; };
-  ValueId twin = loop_twin(value);
-  if (twin != kNoValue) g.values[twin].name.clear();
-  if (std::none_of(g.values.begin(), g.values.end(), has_old)) names_.erase(old);
-  g.values[value].name = unique_name(name);
-  if (twin != kNoValue) g.values[twin].name = g.values[value].name;
+  const ValueId twin = loop_twin(value);
+  let_go(g.values[value].name);
+  if (twin != kNoValue) let_go(g.values[twin].name);
+  const std::string now = unique_name(name);
+  names_[now].carriers = twin == kNoValue ? 1 : 2;
+  g.values[value].name = now;
+  if (twin != kNoValue) g.values[twin].name = now;
+}
+
+void Draft::let_go(std::string_view name) {
+  const auto taken = names_.find(name);
+  if (--taken->second.carriers == 0) names_.erase(taken);
 }
 
 }  // namespace openinfer

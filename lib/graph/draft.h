@@ -92,6 +92,11 @@ struct Draft {
   };
   Mark mark() const;
   void undo(const Mark& mark);
+  std::vector<Mark> undone;
+  /// Throws for what a handle names that was made before the last undo() and went with it: its number names another
+  /// thing by now, or none. `kind`: &Mark::values, …; `times`: undone.size() when the handle was made.
+  void check_kept(std::size_t Mark::*kind, std::size_t number, std::size_t times, std::string_view op,
+                  Location at) const;
 
   // --- queries ---
   /// Throws unless `value` may be used in the innermost open region: "'leak' lives inside a loop that has ended; …".
@@ -112,7 +117,12 @@ struct Draft {
   std::optional<std::pair<std::int64_t, std::int64_t>> loop_range(ValueId index) const;
 
  private:
-  std::map<std::string, int, std::less<>> names_;  // every taken name, with the suffix to try next
+  struct Name {
+    int next = 1;      // the suffix to try next
+    int carriers = 0;  // values that have it: a loop's result and what it carries share one
+  };
+  std::map<std::string, Name, std::less<>> names_;  // every taken one
+  void let_go(std::string_view name);               // of one carrier
   std::string free_constant_name() const;
   std::set<std::size_t> unnamed_constants_;
   std::map<ValueId, std::pair<std::int64_t, std::int64_t>> loop_ranges_;

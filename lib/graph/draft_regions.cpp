@@ -85,10 +85,20 @@ Draft::Mark Draft::mark() const {
           g.weights.size(), g.values.size(), g.nodes.size(),  g.regions.size()};
 }
 
+void Draft::check_kept(std::size_t Mark::*kind, std::size_t number, std::size_t times, std::string_view op,
+                       Location at) const {
+  for (; times < undone.size(); ++times)
+    if (number >= undone[times].*kind)
+      fail_at(at, kInvalid, "[{}] this was made in the body of a loop or branch that threw, and is gone with it", op);
+}
+
 void Draft::undo(const Mark& mark) {
+  undone.push_back(mark);
   const auto cut = [](auto& all, std::size_t size) {
     if (all.size() > size) all.erase(all.begin() + static_cast<std::ptrdiff_t>(size), all.end());
   };
+  for (std::size_t v = mark.values; v < g.values.size(); ++v)
+    if (!g.values[v].name.empty()) let_go(g.values[v].name);
   cut(scopes, mark.scopes);
   cut(g.dims, mark.dims), cut(g.states, mark.states), cut(g.constants, mark.constants), cut(g.weights, mark.weights);
   cut(g.values, mark.values), cut(g.nodes, mark.nodes), cut(g.regions, mark.regions);

@@ -10,10 +10,11 @@
 namespace openinfer {
 namespace {
 
-const ValueInfo& info_of(const std::shared_ptr<Draft>& draft, ValueId id, Location at) {
-  if (!draft) fail_at(at, kInvalid, "[value] this Value is empty: it was never given one");
-  draft->check_open("value", at);
-  return draft->g.values.at(id);
+const ValueInfo& info_of(const Value& value, Location at) {
+  if (!value) fail_at(at, kInvalid, "[value] this Value is empty: it was never given one");
+  value.draft()->check_open("value", at);
+  check_kept(value, "value", at);
+  return value.draft()->g.values.at(value.id());
 }
 
 /// Indices stay far inside 64 bits, so that what is made of them cannot overflow.
@@ -24,11 +25,14 @@ bool is_far(std::int64_t value) {
 
 }  // namespace
 
-TensorType Value::type(At at) const { return info_of(draft_, id_, at).type; }
-std::string Value::name(At at) const { return info_of(draft_, id_, at).name; }
+TensorType Value::type(At at) const { return info_of(*this, at).type; }
+std::string Value::name(At at) const { return info_of(*this, at).name; }
+
+std::uint32_t times_undone(const Draft* draft) { return draft ? static_cast<std::uint32_t>(draft->undone.size()) : 0; }
 
 StateSpec State::spec(At at) const {
   draft_->check_open("state", at);
+  check_kept(*this, "state", at);
   return draft_->g.states.at(decl_).spec;
 }
 
@@ -104,6 +108,7 @@ Value operator%(const Value& value, const Hinted& hinted) {
   const auto& [hint, at] = hinted;
   if (!value) fail_at(at, kInvalid, "[hints] the value is empty");
   value.draft()->check_open("hints", at);
+  check_kept(value, "hints", at);
   if (hint != hints{}) value.draft()->add_hint(value.id(), hint, at);
   return value;
 }
@@ -121,6 +126,7 @@ Pipe operator%(Pipe pipe, const Hinted& hinted) {
 Value Table::operator[](const Entry& entry) const {
   const auto& [index, at] = entry;
   draft_->check_open("table", at);
+  draft_->check_kept(&Draft::Mark::constants, static_cast<std::size_t>(decl_), undone_, "table", at);
   check_index(index, at);
   if (!index.draft()) return {draft_, draft_->add_constant(decl_, {}, {{0, index.offset()}}, at)};
   if (index.draft() != draft_)

@@ -11,7 +11,7 @@
 namespace openinfer {
 
 Value value_in(std::string_view op, const In& x, const std::vector<In>& others) {
-  if (const Value* value = std::get_if<Value>(&x.operand())) return *value;
+  if (const Value* value = std::get_if<Value>(&x.operand())) return check_kept(*value, op, x.at()), *value;
   std::vector<OptionalIn> operands = {x};
   operands.insert(operands.end(), others.begin(), others.end());
   const std::shared_ptr<Draft> draft = draft_of(op, operands, {}, x.at());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // eval: one value of an unfinished graph, computed on a copy of it.
 #include "lib/base/fail.h"
+#include "lib/graph/builder.h"
 #include "lib/graph/demand.h"
 #include "lib/graph/draft.h"
 #include "lib/sim/session.h"
@@ -26,6 +27,7 @@ std::shared_ptr<const GraphData> copy_for(const Value& value) {
   if (!value) fail(ErrorCode::invalid_argument, "[eval] the value is empty: it was never given a value");
   const Draft& draft = *value.draft();
   if (draft.built) fail(ErrorCode::invalid_argument, "[eval] the graph is built: give it to a SimSession");
+  check_kept(value, "eval", {});
   const ValueInfo& info = draft.g.values.at(value.id());
   if (info.region != kTopRegion)
     fail(ErrorCode::invalid_argument, "[eval] '{}' lives inside a loop or branch", info.name);

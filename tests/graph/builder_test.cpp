@@ -4,8 +4,10 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <optional>
 
 #include "lib/graph/ir.h"
+#include "tests/graph/check_place.h"
 
 using namespace openinfer;
 
@@ -275,4 +277,54 @@ TEST_CASE("a_body_that_throws_leaves_the_builder_where_it_was") {
   CHECK(g.data().dims.empty());
   CHECK(g.data().constants.empty());
   CHECK(to_text(parse_graph(to_text(g))) == to_text(g));
+}
+
+TEST_CASE("what_was_made_in_a_body_that_threw_is_gone_with_it") {
+  struct Mine {};
+  GraphBuilder b;
+  const Value x = b.input("x", f32, {2});
+  Value kept;
+  std::optional<Index> index;
+  std::optional<State> state;
+  std::optional<Table> table;
+  CHECK_THROWS_AS(
+      b.loop("l", 0, 4, x,
+             [&](Index l, Value v) -> Value {
+               kept = exp(v), index = l;
+               state = b.state("inner", tensor_state(f32, {2})), table = b.table("t", {1.0f, 2.0f, 3.0f, 4.0f});
+               throw Mine();
+             }),
+      Mine);
+  const Value other = b.loop("l", 0, 4, x, [&](Index, Value v) { return cast(v, f16) | cast(f32); });
+  const State later = b.state("later", tensor_state(i32, {3}));
+  const Table entries = b.table("later", {1, 2, 3, 4});
+  const std::string gone = "this was made in the body of a loop or branch that threw, and is gone with it";
+  CHECK_PLACE("[silu] " + gone, (void)silu(kept));
+  CHECK_PLACE("[add] " + gone, (void)(other + kept));
+  CHECK_PLACE("[mean] " + gone, (void)mean(kept));
+  CHECK_PLACE("[value] " + gone, (void)kept.type());
+  CHECK_PLACE("[hints] " + gone, (void)(kept % hints{.name = "another"}));
+  CHECK_PLACE("[eval] " + gone, (void)eval(kept));
+  CHECK_PLACE("[output] " + gone, b.output("y", kept));
+  CHECK_PLACE("[state_read] " + gone, (void)state_read(*state));
+  CHECK_PLACE("[state] " + gone, (void)state->spec());
+  CHECK_PLACE("[table] " + gone, (void)(*table)[2]);
+  CHECK_PLACE("[index] " + gone, (void)entries[*index]);
+  CHECK_PLACE("[add] " + gone, (void)(other + *index));
+  b.output("y", b.loop("l", 0, 4, other, [&](Index l, Value v) { return v + cast(entries[l], f32); }));
+  CHECK(later.spec().shape == Shape{3});
+  CHECK(b.build().data().states.size() == 1);
+}
+
+TEST_CASE("a_name_is_free_once_no_value_has_it") {
+  GraphBuilder b;
+  const Value x = b.input("x", f32, {2});
+  const Value a = exp(x) % hints{.name = "a"};
+  const Value carried = b.loop("l", 0, 2, a, [](Index, Value v) { return exp(v); });
+  CHECK(carried.name() == "a");
+  (void)(carried % hints{.name = "b"});
+  CHECK((exp(x) % hints{.name = "a"}).name() == "a.1");  // the first still has it
+  (void)(a % hints{.name = "c"});
+  CHECK((exp(x) % hints{.name = "a"}).name() == "a");
+  CHECK((exp(x) % hints{.name = "b"}).name() == "b.1");
 }
