@@ -63,6 +63,8 @@ def parse_arguments(arguments: list) -> argparse.Namespace:
     for name, given in (("SRC", options.source), ("-o", options.output), ("--quantize", min(options.quantize, default=None)), ("--arch", options.arch), ("--name", options.name)):
         if given == "":  # a script's variable that is not set
             parser.error(f"{name} needs a value, and the one given is empty")
+    if options.output == "-":
+        parser.error("-o -: a package cannot go to standard output; a file of that name is ./-")
     for name, given in (("--arch", options.arch), ("--name", options.name)):
         if given and any("\ud800" <= letter <= "\udfff" for letter in given):  # how Python holds bytes that are none
             parser.error(f"{name} is not UTF-8: {ascii(given)}")

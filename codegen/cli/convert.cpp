@@ -25,7 +25,9 @@ fs::path find_script() {
   for (fs::path folder = self.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
     for (const char* place : {"scripts/convert.py", "share/openinfer/scripts/convert.py"})
       if (fs::exists(folder / place, ignored)) return folder / place;
-  fail(ErrorCode::not_found, "[convert] scripts/convert.py is in no folder above {}: run it from the source tree",
+  fail(ErrorCode::not_found,
+       "[convert] scripts/convert.py is in no folder above {}: run the command that was built in the source "
+       "tree, or that cmake --install made",
        self.string());
 }
 

@@ -81,7 +81,13 @@ std::string_view shortened(std::string_view text) {
 }
 
 std::vector<TokenId> parse_json_ids(std::string_view text) {
-  auto json = nlohmann::json::parse(text, nullptr, false);
+  int lists = 0;
+  const auto count = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+    lists += depth == 1 && event == nlohmann::json::parse_event_t::key && parsed == "ids";
+    return true;
+  };
+  auto json = nlohmann::json::parse(text, count, false);
+  if (lists > 1) fail(ErrorCode::invalid_argument, "[ids] \"ids\" is given {} times; {}", lists, kIdsForm);
   if (json.is_object() && json.contains("ids")) json = nlohmann::json(json["ids"]);
   std::vector<TokenId> ids;
   if (!json.is_array())

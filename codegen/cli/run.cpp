@@ -22,7 +22,9 @@ namespace {
 void check_looks(const RunOptions& options) {
   const bool compiled = !options.backend.empty() && options.backend != "sim";
   if (const std::string_view flag = looks_inside(options); compiled && !flag.empty())
-    fail(ErrorCode::unsupported, "[run] {} looks into the simulator; use --backend sim", flag);
+    throw UsageError(fmt::format("run: {} looks into the simulator; use --backend sim", flag));
+  if (options.memory_budget > 0 && options.backend == "vulkan")
+    throw UsageError("run: --memory-budget is for --backend sim and cpu");
 }
 
 /// Each file that the run writes is another one, and none is what it reads; a saved state may take its own place.
@@ -79,8 +81,11 @@ CLI::Validator stop_text() {
 
 /// A draw that is asked for and does not take place.
 void warn_of_greedy(const SamplerOptions& sampler) {
-  if (sampler.temperature == 0 && (sampler.top_k != 0 || sampler.top_p != 1 || sampler.min_p != 0))
+  if (sampler.temperature != 0) return;
+  if (sampler.top_k != 0 || sampler.top_p != 1 || sampler.min_p != 0)
     print_err("openinfer: warning: --top-k, --top-p and --min-p change nothing without --temperature above 0\n");
+  if (sampler.seed != SamplerOptions{}.seed)
+    print_err("openinfer: warning: --seed changes nothing without --temperature above 0\n");
 }
 
 void execute(RunOptions options) {
@@ -181,8 +186,8 @@ void check_backend(const RunOptions& options, std::string_view command) {
   if (!options.gpu.empty() && options.backend != "vulkan")
     throw UsageError(fmt::format("{}: --gpu names a device of --backend vulkan", command));
   if (options.numerics != "strict" && options.backend == "sim")
-    fail(ErrorCode::unsupported, "[{}] the simulator is the reference: --numerics {} is of --backend cpu and vulkan",
-         command, options.numerics);
+    throw UsageError(fmt::format("{}: the simulator is the reference: --numerics {} is of --backend cpu and vulkan",
+                                 command, options.numerics));
 }
 
 void add_backend_flags(CLI::App& command, RunOptions& o) {

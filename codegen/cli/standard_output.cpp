@@ -37,7 +37,8 @@ bool one_terminal() {
 
 void open_standard_files() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
-    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);  // the lowest free descriptor; writing to it fails
+    if (::fcntl(fd, F_GETFD) < 0)  // the lowest free descriptor; reading from 0 fails, and writing to the others
+      ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 void print_bytes(std::string_view bytes) {

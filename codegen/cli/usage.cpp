@@ -67,6 +67,9 @@ std::string mismatch(std::string_view what) {
 /// Flags that an empty value may be given to, or that say themselves why not.
 constexpr std::array<const char*, 4> kJudged = {"name", "prompt-ids", "stop", "system"};
 
+/// Flags that name a file, or folder, to write.
+constexpr std::array<const char*, 6> kFiles = {"html", "logits", "output", "save-state", "stats", "trace"};
+
 /// A flag that the command does not have, before its value is taken for something else; and a value that is empty,
 /// before CLI11 takes the word behind "--flag=" for it: no file or number is.
 void check_flags(const CLI::App& command, int argc, const char* const* argv) {
@@ -80,14 +83,20 @@ void check_flags(const CLI::App& command, int argc, const char* const* argv) {
     if (!option)
       throw UsageError(
           fmt::format("{}: {}", command.get_name(), unexpected(command, {is_long ? flag : std::string(word)})));
-    if (option->get_expected_min() == 0) continue;
     const bool in_one_word = flag != word;
+    if (option->get_expected_max() == 0 && in_one_word && is_long)
+      throw UsageError(
+          fmt::format("{}: {} takes no value: leave out {}", command.get_name(), flag, word.substr(flag.size())));
+    if (option->get_expected_min() == 0) continue;
     if (in_one_word && !is_long) continue;  // -n5
     const auto is_this = [&](const char* name) { return option->check_lname(name); };
     if (!in_one_word && ++i == argc) return;
     const std::string_view value = in_one_word ? word.substr(flag.size() + 1) : argv[i];
     if (value.empty() && (in_one_word || !std::any_of(kJudged.begin(), kJudged.end(), is_this)))
       throw UsageError(fmt::format("{}: {} needs a value, and the one given is empty", command.get_name(), flag));
+    if (value == "-" && std::any_of(kFiles.begin(), kFiles.end(), is_this))
+      throw UsageError(fmt::format("{}: {} -: standard output is called /dev/stdout, and a file of that name ./-",
+                                   command.get_name(), flag));
   }
 }
 

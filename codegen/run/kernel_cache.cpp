@@ -30,7 +30,9 @@ struct Place {
 /// Where compiled kernels are to lie. Of a folder that all users share the name holds our own.
 Place cache_place() {
   if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given == '/') return {fs::path(given) / "openinfer"};
-  if (const char* home = std::getenv("HOME"); home && *home == '/') return {fs::path(home) / ".cache" / "openinfer"};
+  std::error_code ignored;  // a home that is not there is none
+  const char* home = std::getenv("HOME");
+  if (home && *home == '/' && fs::is_directory(home, ignored)) return {fs::path(home) / ".cache" / "openinfer"};
   const char* given = std::getenv("TMPDIR");
   return {fs::path(given && *given == '/' ? given : "/tmp") / fmt::format("openinfer-cache-{}", ::geteuid()), false};
 }

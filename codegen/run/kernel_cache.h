@@ -11,7 +11,7 @@
 
 namespace openinfer::run {
 
-/// $XDG_CACHE_HOME/openinfer, ~/.cache/openinfer or, without HOME, openinfer-cache-UID in the folder for temporary
+/// $XDG_CACHE_HOME/openinfer, ~/.cache/openinfer or, without a HOME that is there, openinfer-cache-UID in the folder for temporary
 /// files; made if it is not there. What lies in it is run: one that is another user's, or that others may write to, is
 /// refused. Errors, of everything here: io_error, with the path and the system's reason.
 std::filesystem::path cache_folder();

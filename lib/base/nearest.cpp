@@ -87,7 +87,7 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string_vi
     const auto [shorter, longer] = std::minmax({wanted.size(), name.size()});
     const std::size_t limit = std::max<std::size_t>(1, longer / 3);
     if (begins || longer > kLongest || longer - shorter > limit) continue;
-    if (const std::size_t distance = edit_distance(wanted, name); distance <= limit)
+    if (const std::size_t distance = edit_distance(wanted, name); distance <= limit && distance < longer)
       near.emplace_back(distance, letters_apart(wanted, name), name);
   }
   std::sort(near.begin(), near.end());

@@ -117,7 +117,7 @@ class Errors(Case):
         """Wrong usage, before the package, which is not there: the argument, the item, the form."""
         form = "expected is 1,2,3"
         for ids, item in (("a", "number 1, 'a',"), ("1,two", "number 2, 'two',"), ("1,,2", "number 2, '',"), (",", "number 1, '',"), ("1,", "number 2, '',"),
-                          ("99999999999", "'99999999999'"), ("1.5", "'1.5'"), ("[1, 2.5]", "number 2, 2.5,"), ("{\"a\": 1}", "no list of token ids")):
+                          ("99999999999", "'99999999999'"), ("1.5", "'1.5'"), ("[1, 2.5]", "number 2, 2.5,"), ('{"ids": [1], "ids": [2]}', '"ids" is given 2 times'), ("{\"a\": 1}", "no list of token ids")):
             for command, name in ((["run", "absent.oinf", "--prompt-ids"], "run: --prompt-ids: "), (["detokenize", "absent.oinf"], "detokenize: IDS: ")):
                 self.fails(*command, ids, says=[name, item, form], code=2)
         for nothing in ("", " ", "[]"):
@@ -157,9 +157,10 @@ class Errors(Case):
         self.package()
         self.fails("run", "m.oinf", *IDS, "--backend", "cuda", says=["cuda", "sim, cpu or vulkan"])
         self.fails("run", "m.oinf", *IDS, "--gpu", "x", says=["--gpu", "--backend vulkan"], code=2)
-        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--backend", "sim", says=["--numerics fast", "--backend cpu and vulkan"])
-        self.fails("run", "m.oinf", *IDS, "--numerics", "bf16", "--backend", "sim", says=["--numerics bf16", "--backend cpu and vulkan"])
-        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--trace", "t.json", says=["--trace", "--backend sim"])
+        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--backend", "sim", says=["--numerics fast", "--backend cpu and vulkan"], code=2)
+        self.fails("run", "m.oinf", *IDS, "--memory-budget", "1MiB", "--backend", "vulkan", says=["run: --memory-budget is for --backend sim and cpu"], code=2)
+        self.fails("run", "m.oinf", *IDS, "--numerics", "bf16", "--backend", "sim", says=["--numerics bf16", "--backend cpu and vulkan"], code=2)
+        self.fails("run", "m.oinf", *IDS, "--numerics", "fast", "--trace", "t.json", says=["--trace", "--backend sim"], code=2)
 
     def test_outputs_that_cannot_be_written(self):
         self.package()
@@ -278,7 +279,7 @@ class Errors(Case):
         run = ["run", "m.oinf", *IDS, "--backend", "sim"]
         self.fails(*run, says=["[sample] logit 0", "nan", "--find-nonfinite"])
         self.fails(*run, "--find-nonfinite", says=["'final_norm' is NaN"])
-        self.fails(*run[:-1], "cpu", "--find-nonfinite", says=["--find-nonfinite looks into the simulator"])
+        self.fails(*run[:-1], "cpu", "--find-nonfinite", says=["--find-nonfinite looks into the simulator"], code=2)
 
     def test_vocabulary_without_merges(self):
         self.package(merges=None)
@@ -300,6 +301,8 @@ class Errors(Case):
     def test_value_that_nobody_can_watch(self):
         self.package()
         self.fails("run", "m.oinf", *IDS, "--watch", "logit", says=["no value 'logit'", "did you mean 'logits'"])
+        code, _, err = self.run_cli("run", "m.oinf", *IDS, "--watch", "*")
+        self.assertEqual((code, "did you mean" in err), (1, False), err)  # every name of one letter is one letter away
         self.fails("run", "m.oinf", *IDS, "--watch", "nosuch", says=["no value 'nosuch'", "`openinfer graph M`"])
 
     def test_name_that_is_empty(self):
@@ -414,6 +417,11 @@ class Errors(Case):
         self.fails("run", "m.oinf", "Why", "is", "it?", says=["'is' 'it?'", "quotes"], code=2)
         self.fails("run", "m.oinf", "--", "-a", "-b", says=["'-b' is one argument too many"], code=2)
         self.fails("run", says=["run: M is required"], code=2)
+        for flags in (["inspect", "m.oinf", "--json=1"], ["inspect", "m.oinf", "--tensors=no"], ["run", "m.oinf", "x", "--chat=2"]):
+            self.fails(*flags, says=[f"{flags[0]}: {flags[-1].split('=')[0]} takes no value: leave out =" + flags[-1].split("=")[1]], code=2)
+        for flags in (["graph", "m.oinf", "-o"], ["pack", "m.oinf", "--output"], EMIT, ["run", "m.oinf", "x", "--logits"], ["convert", "m.gguf", "-o"]):
+            self.fails(*flags, "-", says=[f"{flags[-1]} -: ", "standard output", "./-"], code=2)
+        self.fails("graph", "m.oinf", "--output=-", says=["--output -: "], code=2)
 
     def test_outputs_that_are_in_the_way(self):
         """No output replaces the package or another output."""
@@ -461,6 +469,13 @@ class Errors(Case):
             self.assertEqual((full.returncode, full.stdout), expected, arguments)
             closed = subprocess.run([COMMAND, *arguments], stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2), cwd=self.folder, check=False)
             self.assertEqual((closed.returncode, closed.stdout), expected, arguments)
+
+    def test_closed_standard_input_is_no_empty_text(self):
+        self.package()
+        for command in (["tokenize", "m.oinf"], ["detokenize", "m.oinf"], ["run", "m.oinf"]):
+            code, out, err = self.run_cli(*command, preexec_fn=lambda: os.close(0))
+            self.assertEqual((code, out, err), (1, b"", "openinfer: error: [read] standard input: Bad file descriptor\n"))
+        self.works("tokenize", "m.oinf", stdin=b"")
 
     def test_closed_standard_output_is_not_the_next_file(self):
         self.package()

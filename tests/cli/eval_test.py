@@ -194,8 +194,8 @@ class Eval(Case):
         self.assertIn("{sim,cpu,cpu:bf16,cpu:fast,vulkan,vulkan:bf16,vulkan:fast}", self.text("eval", "--help"))
         for wrong in ("gpu", "cpu:quick", "cpu:", "sim:fast:"):
             self.fails("eval", "m.oinf", "--text", "t.txt", "--against", wrong, says=[f"'{wrong}' is not BACKEND[:NUMERICS]"], code=2)
-        self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:fast", says=["eval: --against", "simulator is the reference"])
-        self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:bf16", says=["eval: --against", "simulator is the reference"])
+        self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:fast", says=["eval: --against", "simulator is the reference"], code=2)
+        self.fails("eval", "m.oinf", "--text", "t.txt", "--against", "sim:bf16", says=["eval: --against", "simulator is the reference"], code=2)
         tiny_llama.write(self.path("bare.oinf"), tokenizer=False)
         self.fails("eval", "bare.oinf", "--text", "t.txt", says=["has no tokenizer"])
 

@@ -195,9 +195,9 @@ class Run(Case):
         """What lies there is run: nobody else may have put it there."""
         os.mkdir(self.path("t"))
         cache = self.path(f"t/openinfer-cache-{os.geteuid()}")
-        homeless = {"XDG_CACHE_HOME": None, "HOME": None, "TMPDIR": self.path("t")}
+        homeless = {"XDG_CACHE_HOME": None, "HOME": self.path("absent"), "TMPDIR": self.path("t")}  # no home is made
         self.assertIn("backend cpu", self.compiled(**homeless)[1])
-        self.assertEqual(os.listdir(self.path("t")), [os.path.basename(cache)])
+        self.assertEqual((os.listdir(self.path("t")), os.path.exists(self.path("absent"))), ([os.path.basename(cache)], False))
         self.assertEqual(os.stat(cache).st_mode & 0o7777, 0o700)
         os.makedirs(self.path("x/openinfer"))
         for folder, setting in ((cache, homeless), (self.path("x/openinfer"), {"XDG_CACHE_HOME": self.path("x")})):
@@ -259,7 +259,7 @@ class Run(Case):
 
     def test_only_the_simulator_can_be_looked_into(self):
         for flags in (["--watch", "x"], ["--trace", "t.json"]):
-            self.fails("run", "m.oinf", "--prompt-ids", "1", "--backend", "cpu", *flags, says=["use --backend sim"])
+            self.fails("run", "m.oinf", "--prompt-ids", "1", "--backend", "cpu", *flags, says=["use --backend sim"], code=2)
 
     def test_logits_of_every_position_across_chunks(self):
         prompt = np.random.default_rng(1).integers(0, tiny_llama.VOCAB, 600).tolist()  # a step takes 512 rows
@@ -300,6 +300,8 @@ class Run(Case):
         self.assertNotIn("warning", self.stderr)
         self.run_ids("-n", 1, "--top-k", 50)
         self.assertIn("warning: --top-k, --top-p and --min-p change nothing without --temperature", self.stderr)
+        self.run_ids("-n", 1, "--seed", 5)
+        self.assertIn("warning: --seed changes nothing without --temperature", self.stderr)
 
     def test_context_fills_up(self):
         answer = tiny_llama.greedy(PROMPT, 3)
