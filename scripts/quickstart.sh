@@ -18,6 +18,7 @@ source scripts/steps.sh
 question=${1:-What is gravity?}
 command=build/release/bin/openinfer
 package=build/models/smollm2.oinf
+answer_tokens=96  # at most
 tokens=24  # that the three streams are compared over
 summary=()
 
@@ -40,7 +41,7 @@ build() {
 
 # The page that the README points to: examples/03_llama.cpp.
 answer() {
-  build/release/bin/example_03_llama "$package" "$question" 96 | tee build/models/answer.txt
+  build/release/bin/example_03_llama "$package" "$question" "$answer_tokens" | tee build/models/answer.txt
 }
 
 # emitted API DEVICE: the model as a program in build/models/smollm2_API.
@@ -83,6 +84,7 @@ cat <<EOF
 
 Question: $question
 Answer:   $(cat build/models/answer.txt)
+          ($answer_tokens tokens at most: it may end within a sentence)
 Tokens:   identical over $tokens tokens: simulator, emitted C++ on this CPU, emitted shaders on lavapipe
 
 What happened:

@@ -147,7 +147,7 @@ class Batch(Emitted):
         bench = json.loads(self.model_works("--bench", "--prompt", 5, "--generate", 4, "--batch", 3, "--json"))
         self.assertEqual(bench["batch"], 3)
         self.assertGreater(bench["decode_tokens_per_s"], 0)
-        self.model_fails("--bench", "--prompt", 5, "--generate", 4, "--batch", 4, says=["--batch 4", "holds 3 sequences", "emit again with --batch 4"])
+        self.model_fails("--bench", "--prompt", 5, "--generate", 4, "--batch", 4, says=["--batch 4", "holds 3 sequences", "emit again with --batch 4, if the graph has as many slots"])
 
     def test_bad_input(self):
         self.model_fails("--prompt-ids", "1", "--prompt-ids", "2", "--logits", "l.npy", says=["--logits is of one prompt"], code=2)

@@ -105,6 +105,8 @@ class Tensors(Emitted):
         np.save(self.path("wide.npy"), np.zeros((7, 65), "<f4"))
         np.save(self.path("whole.npy"), np.zeros((7, D), "<i8"))
         np.save(self.path("bools.npy"), np.ones((7, 64), "?"))
+        np.save(self.path("objects.npy"), np.array([None] * 7))
+        self.model_fails("--input", "ids=objects.npy", *inputs[2:], "--output", "z=z.npy", says=["objects.npy: elements of type '|O' are not read"])
         self.write("twos.npy", self.read("bools.npy")[:-1] + b"\x02")
         y, z = inputs[2:], ["--output", "z=z.npy"]
         self.model_fails(*inputs[:2], "--input", "y=bools.npy", *z, says=["input y is f32[N, 64], not bool (7, 64)"])

@@ -280,7 +280,8 @@ void bench(const Flags& flags) {
     throw Error("the context of " + std::to_string(context_of(model)) + " is too small for these lengths");
   if (flags.batch > rows.slots())
     throw Error("--batch " + std::to_string(flags.batch) + ": this program holds " + std::to_string(rows.slots()) +
-                " sequences: emit again with --batch " + std::to_string(flags.batch));
+                " sequences: emit again with --batch " + std::to_string(flags.batch) +
+                ", if the graph has as many slots");
   const std::vector<std::int32_t> prompt = random_tokens(flags.bench_prompt, rows.vocab());
   for (int n = 0; n < 2; ++n) {  // reads the package's pages; then what is laid out anew is, by a second step
     rows.feed(prompt);

@@ -57,7 +57,8 @@ inline Array parse_npy(std::string_view file, const std::string& name) {
   Array array;
   const std::string_view descr = npy_field(header, "descr");
   array.dtype = descr.size() < 5 ? "" : dtype_of_descr(descr.substr(1, 3));
-  if (array.dtype.empty()) throw bad("elements of type " + std::string(descr.substr(0, 5)) + " are not read");
+  if (array.dtype.empty())
+    throw bad("elements of type " + std::string(descr.substr(0, descr.find(','))) + " are not read");
   const std::string_view shape = npy_field(header, "shape");
   if (!shape.starts_with('(') || shape.find(')') == shape.npos) throw bad("its header is malformed");
   std::size_t size = element_bytes(array.dtype);
