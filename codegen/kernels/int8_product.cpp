@@ -11,6 +11,7 @@ namespace {
 
 using kir::Build;
 using kir::Kind;
+using kir::Mem;
 using kir::Slot;
 using kir::Tile;
 using kir::Val;
@@ -40,6 +41,8 @@ struct ByteProduct {
   static constexpr std::int64_t kTopBits = static_cast<std::int32_t>(0x80808080u);
 };
 
+constexpr int kWords = kPanelBlock / 4;  // of a row's group
+
 /// A group of panels side by side: what is loaded of x meets all of them. Few sums have two chains of dots each, for
 /// what one takes.
 class PanelsTimesRows {
@@ -48,17 +51,18 @@ class PanelsTimesRows {
       : s_(s),
         first_(first),
         panels_(s.side_by_side),
+        vectors_(s.decoded ? s.decoded->vectors : static_cast<int>(s.blocks.size())),
         chains_(s.rows.count * panels_ < 8 ? 2 : 1),
         product_(s.code.is_signed, s.code.zero, s.k.target().dot4),
         x_at_(s.k.let("x_at", s.rows.start() + s.block)) {
-    for (int p = 0; p < panels_; ++p) fifth_.push_back(s.code.fifth_bits(s.k, block(p)));
+    for (int p = 0; p < panels_ && !s.decoded; ++p) fifth_.push_back(s.code.fifth_bits(s.k, block(p)));
   }
 
   void add() const {
     for (int scale = 0; scale < s_.code.scales; ++scale) add_scaled(scale);
     if (!s_.code.has_minimum) return;
     std::vector<Val> low;
-    for (int p = 0; p < panels_; ++p) low.push_back(s_.k.let("low", s_.code.minimum(block(p))));
+    for (int p = 0; p < panels_; ++p) low.push_back(s_.k.let("low", minimum(p)));
     s_.k.each("m", s_.rows.count, [&](Val m) {
       const Val d_sum = x(m)["d_sum"];
       for (int p = 0; p < panels_; ++p) {
@@ -71,31 +75,44 @@ class PanelsTimesRows {
  private:
   const PanelBlock& block(int panel) const { return s_.blocks[first_ + static_cast<std::size_t>(panel)]; }
   Slot x(const Val& m) const { return s_.x.block(x_at_ + s_.rows.behind(m)); }
-  Val sum_at(const Val& m, int panel) const {
-    return m * static_cast<int>(s_.blocks.size()) + (static_cast<int>(first_) + panel);
-  }
+  Val sum_at(const Val& m, int panel) const { return m * vectors_ + (static_cast<int>(first_) + panel); }
   Val dot_at(const Val& m, int panel, const Val& chain) const { return (m * panels_ + panel) * chains_ + chain; }
+  Val decoded(const Mem& from, int count, const Val& at, int panel) const {
+    return from[s_.decoded->place(s_.decoded_group, count, at, static_cast<int>(first_) + panel)];
+  }
+  Val scale(int panel, int number) const {
+    if (!s_.decoded) return s_.code.scale(block(panel), number);
+    return decoded(s_.decoded->scales, s_.code.scales, s_.k.constant(number), panel);
+  }
+  Val minimum(int panel) const {
+    return s_.decoded ? decoded(s_.decoded->minima, 1, s_.k.constant(0), panel) : s_.code.minimum(block(panel));
+  }
+
   /// Σ of x's bytes that meet that scale.
   Val x_sum(const Val& m, int scale) const {
     if (s_.code.scales == 1) return x(m)["sum"];
     return scale == 0 ? Val(x(m)["first_sum"]) : Val(x(m)["sum"]) - x(m)["first_sum"];
   }
 
-  void add_scaled(int scale) const {
+  void add_scaled(int number) const {
     Build& k = s_.k;
     const Tile dot = k.tile("dot", s_.rows.count * panels_ * chains_, Kind::i32);
     if (product_.zero != 0) {
       k.each("m", s_.rows.count, [&](Val m) {
-        Val start = x_sum(m, scale) * -product_.zero;
+        Val start = x_sum(m, number) * -product_.zero;
         if (panels_ > 1) start = k.let("start", start);
         for (int p = 0; p < panels_; ++p) dot[dot_at(m, p, k.constant(0))] = start;
       });
     }
-    const int words = s_.code.words / s_.code.scales;
-    k.each("i", words / chains_,
-           [&](Val i) { k.each("c", chains_, [&](Val c) { add_word(dot, i * chains_ + c + scale * words, c); }); });
+    const int words = (s_.decoded ? kWords : s_.code.words) / s_.code.scales;
+    k.each("i", words / chains_, [&](Val i) {
+      k.each("c", chains_, [&](Val c) {
+        const Val word = i * chains_ + c + number * words;
+        s_.decoded ? add_decoded(dot, word, c) : add_word(dot, word, c);
+      });
+    });
     std::vector<Val> scales;
-    for (int p = 0; p < panels_; ++p) scales.push_back(k.let("scale", s_.code.scale(block(p), scale)));
+    for (int p = 0; p < panels_; ++p) scales.push_back(k.let("scale", scale(p, number)));
     k.each("m", s_.rows.count, [&](Val m) {
       const Val d = x(m)["d"];
       for (int p = 0; p < panels_; ++p) {
@@ -115,33 +132,64 @@ class PanelsTimesRows {
       std::vector<Val> q;
       for (std::size_t p = 0; p < word.size(); ++p)
         q.push_back(k.let("q", product_.weights(k, s_.code.bytes(k, word[p], fifth_[p], number, half))));
-      k.each("m", s_.rows.count, [&](Val m) {
-        const Val x_k = x(m)["qs"](number + half * 4);
-        for (int p = 0; p < panels_; ++p) {
-          const Val place = dot_at(m, p, chain);
-          dot[place] = product_.add(q[static_cast<std::size_t>(p)], x_k, dot[place]);
-        }
-      });
+      add_quants(dot, q, number + half * 4, chain);
+    });
+  }
+  void add_decoded(const Tile& dot, const Val& number, const Val& chain) const {
+    std::vector<Val> q;
+    for (int p = 0; p < panels_; ++p)
+      q.push_back(s_.k.let("q", bitcast(decoded(s_.decoded->words, kWords, number, p), Kind::i8x4)));
+    add_quants(dot, q, number, chain);
+  }
+  void add_quants(const Tile& dot, const std::vector<Val>& q, const Val& number, const Val& chain) const {
+    s_.k.each("m", s_.rows.count, [&](Val m) {
+      const Val x_k = x(m)["qs"](number);
+      for (int p = 0; p < panels_; ++p) {
+        const Val place = dot_at(m, p, chain);
+        dot[place] = product_.add(q[static_cast<std::size_t>(p)], x_k, dot[place]);
+      }
     });
   }
 
   const PanelStep& s_;
   std::size_t first_;  // of the step's vectors
-  int panels_, chains_;
+  int panels_, vectors_, chains_;
   ByteProduct product_;
   Val x_at_;
   std::vector<Val> fifth_;
 };
 
 void add_panels(const PanelStep& s) {
-  for (std::size_t v = 0; v < s.blocks.size(); v += static_cast<std::size_t>(s.side_by_side))
-    PanelsTimesRows(s, v).add();
+  const std::size_t vectors = s.decoded ? static_cast<std::size_t>(s.decoded->vectors) : s.blocks.size();
+  for (std::size_t v = 0; v < vectors; v += static_cast<std::size_t>(s.side_by_side)) PanelsTimesRows(s, v).add();
+}
+
+/// Bytes as products take them, all scales and minima in f32.
+void decode_panels(const DecodeStep& s) {
+  Build& k = s.k;
+  const PanelCode& code = s.code;
+  const ByteProduct product(code.is_signed, code.zero, k.target().dot4);
+  for (int v = 0; v < s.to.vectors; ++v) {
+    const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
+    const Val fifth = code.fifth_bits(k, block);
+    k.each("word", code.words, [&](const Val& number) {
+      const Val word = k.let("quants", code.word(block, number));
+      k.each("half", code.parts, [&](const Val& half) {
+        const Val q = product.weights(k, code.bytes(k, word, fifth, number, half));
+        s.to.words[s.to.place(s.group, kWords, number + half * 4, v)] = bitcast(q, Kind::i32);
+      });
+    });
+    for (int i = 0; i < code.scales; ++i)
+      s.to.scales[s.to.place(s.group, code.scales, k.constant(i), v)] = code.scale(block, i);
+    if (code.has_minimum) s.to.minima[s.to.place(s.group, 1, k.constant(0), v)] = code.minimum(block);
+  }
 }
 
 }  // namespace
 
 const Products& int8_products() {
-  static const Products products = {.name = "int8", .x = int8_block(), .add = add_panels, .side_by_side = true};
+  static const Products products = {
+      .name = "int8", .x = int8_block(), .add = add_panels, .side_by_side = true, .decode = decode_panels};
   return products;
 }
 

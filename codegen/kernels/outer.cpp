@@ -13,6 +13,7 @@ namespace {
 
 using kir::Build;
 using kir::Kind;
+using kir::Mem;
 using kir::Rate;
 using kir::Tile;
 using kir::Val;
@@ -158,10 +159,19 @@ void add_rows(const PanelStep& s) {
 class Outer {
  public:
   Outer(ProductParts& p, const Products& products, int panels)
-      : k_(p.k()), p_(p), products_(products), wide_(std::min(k_.lanes(), kPanelRows)), panels_(panels) {}
+      : k_(p.k()),
+        p_(p),
+        products_(products),
+        wide_(std::min(k_.lanes(), kPanelRows)),
+        panels_(panels),
+        depth_(groups_at_once()) {
+    if (depth_ > 0) declare_decoded();
+  }
 
   /// Columns of a subgroup: panels, or as many times the lanes where there are more of them.
   int columns() const { return panels_ * at_once(); }
+  /// Groups of panels that are decoded at once, or 0.
+  int depth() const { return depth_; }
 
   void run(std::size_t place, const Val& first, const std::vector<int>& heights) const {
     const Val start = k_.target().subgroups == 1 ? first : k_.let("column", first + k_.subgroup() * columns());
@@ -172,6 +182,30 @@ class Outer {
   }
 
  private:
+  /// Of blocks whose groups have scales made of bits; what others ask for is less than to store it.
+  int groups_at_once() const {
+    const auto& weights = p_.what().weights;
+    const auto in_groups = [](const Product::Weight& w) { return panel_code(w.dtype).groups > 1; };
+    const bool pays = products_.decode && std::any_of(weights.begin(), weights.end(), in_groups);
+    if (panels_ == 1 || !pays || k_.target().subgroups != 1 || k_.lanes() > kPanelRows) return 0;
+    return k_.target().tuned_or("outer_depth", 0) / kPanelBlock;
+  }
+  void declare_decoded() {
+    const int vectors = this->vectors() * panels_, lanes = vectors * k_.lanes();
+    int scales = 1;
+    bool minima = false;
+    for (std::size_t w = 0; w < p_.what().weights.size(); ++w) {
+      scales = std::max(scales, p_.weight(w).panel().scales);
+      minima = minima || p_.weight(w).panel().has_minimum;
+    }
+    decoded_.vectors = vectors;
+    decoded_.words = k_.shared("w_tile", Kind::i32, depth_ * (kPanelBlock / 4) * lanes);
+    decoded_.scales = k_.shared("scales", Kind::f32, depth_ * scales * lanes);
+    if (minima) decoded_.minima = k_.shared("minima", Kind::f32, depth_ * lanes);
+    const std::size_t at_once = p_.weights_at(0).size();
+    for (std::size_t i = 0; i < at_once; ++i)
+      sums_.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), Kind::f32, p_.tile() * lanes));
+  }
   Val count(std::size_t place) const { return value_of(k_, p_.what().weights[place].columns); }
   /// Columns of a panel, or of as many as there are lanes for.
   int at_once() const { return std::max(k_.lanes(), kPanelRows); }
@@ -184,12 +218,16 @@ class Outer {
     if (panels_ == 1) return rows_of_panel(place, start, {p_.first_row(), end}, heights, p_.tile() > heights[0]);
     const int height = heights[0];
     const Val whole = k_.let("whole", p_.first_row() + (end - p_.first_row()) / height * height);
-    k_.for_(
-        "row", p_.first_row(), whole,
-        [&](const Val& row) {
-          rows(place, start, panels_, {row, height, length()});
-        },
-        1, height);
+    if (depth_ > 0) {
+      decoded_once(place, start, {p_.first_row(), whole}, height);
+    } else {
+      k_.for_(
+          "row", p_.first_row(), whole,
+          [&](const Val& row) {
+            rows(place, start, panels_, {row, height, length()});
+          },
+          1, height);
+    }
     k_.for_("panel", 0, panels_, [&](const Val& panel) {
       const Val first = k_.let("column", start + panel * at_once());
       rows_of_panel(place, first, {whole, end}, {heights.begin() + 1, heights.end()}, false);
@@ -225,6 +263,65 @@ class Outer {
     const Tile starts = k_.tile("x_row", height, Kind::i32, Rate::subgroup);
     k_.each("m", height, [&](Val m) { starts[m] = min(row + m, end - 1) * length(); });
     return starts;
+  }
+
+  /// Of full tiles of rows: groups of the panels are decoded once for all of them, and their sums wait in shared
+  /// memory.
+  void decoded_once(std::size_t place, const Val& start, const std::pair<Val, Val>& range, int height) const {
+    const std::vector<std::size_t> weights = p_.weights_at(place);
+    for (std::size_t i = 0; i < weights.size(); ++i) multiply_decoded(weights[i], sums_[i], start, range, height);
+    k_.for_("m", 0, range.second - range.first, [&](const Val& m) {
+      k_.each("v", vectors() * panels_, [&](const Val& v) {
+        Sums now;
+        for (std::size_t i = 0; i < weights.size(); ++i) now.emplace_back(weights[i], sums_[i][sum_at(m, v)]);
+        const Val column = start + v % panels_ * at_once() + v / panels_ * wide_ + k_.lane();
+        p_.store(place, now, range.first + m, column);
+      });
+    });
+  }
+
+  void multiply_decoded(std::size_t weight, const Mem& sums, const Val& start, const std::pair<Val, Val>& range,
+                        int height) const {
+    const PanelCode& code = p_.weight(weight).panel();
+    const int vectors = this->vectors() * panels_;
+    const std::int64_t groups = p_.K() / kPanelBlock;
+    k_.for_("i", 0, (range.second - range.first) * vectors,
+            [&](const Val& i) { sums[i * k_.lanes() + k_.lane()] = 0.0; });
+    const auto depth = [&](const Val& first) {
+      const Val here = groups % depth_ == 0 ? k_.constant(depth_) : k_.let("groups_here", min(groups - first, depth_));
+      k_.for_("g", 0, here, [&](const Val& g) { decode(weight, start, k_.let("group_of_row", first + g), g); });
+      const auto tile = [&](const Val& row) {
+        const TileRows x = {row, height, length()};
+        const Tile sum = k_.tile("sum", height * vectors, Kind::f32);
+        const Val m = row - range.first;
+        k_.each("i", height * vectors, [&](const Val& i) { sum[i] = sums[sum_at(m, i)]; });
+        k_.for_("g", 0, here, [&](const Val& g) {
+          products_.add({k_, code, {}, panels_, p_.x_memory(), x, first + g, sum, &decoded_, g});
+        });
+        k_.each("i", height * vectors, [&](const Val& i) { sums[sum_at(m, i)] = Val(sum[i]); });
+      };
+      k_.for_("row", range.first, range.second, tile, 1, height);
+    };
+    k_.for_("first_group", 0, groups, depth, 1, depth_);
+  }
+  /// Of a tile's first row and the number of a vector in it.
+  Val sum_at(const Val& row, const Val& i) const { return (row * (vectors() * panels_) + i) * k_.lanes() + k_.lane(); }
+
+  /// Group `group` of the panels to place g.
+  void decode(std::size_t weight, const Val& start, const Val& group, const Val& g) const {
+    const StoredMatrix& w = p_.weight(weight);
+    const PanelCode& code = w.panel();
+    const Val in_block = code.groups == 1 ? k_.constant(0) : k_.let("in_block", group % code.groups);
+    std::vector<kir::Slot> slots;
+    for (int panel = 0; panel < panels_; ++panel) {
+      const Val first = (start / kPanelRows + panel) * (p_.K() / code.size());
+      slots.push_back(w.memory().block(k_.let("at", first + group / code.groups)));
+      fetch_ahead(k_, code, slots.back(), in_block, code.record.size_bytes() / code.groups * depth_);
+    }
+    std::vector<PanelBlock> blocks;
+    for (int v = 0; v < vectors(); ++v)
+      for (const kir::Slot& slot : slots) blocks.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, in_block});
+    products_.decode({k_, code, blocks, decoded_, g});
   }
 
   /// `end`: of the rows that there are, where the tile may have more.
@@ -307,6 +404,9 @@ class Outer {
   const Products& products_;
   int wide_;    // lanes along a panel
   int panels_;  // side by side
+  int depth_;   // groups of them that are decoded at once; 0: they are read where they lie
+  DecodedGroups decoded_;
+  std::vector<Mem> sums_;  // of weights whose columns meet in one tail
 };
 
 /// Panels that a tile of rows meets side by side: of prompts alone, and where all columns go into them.
@@ -334,6 +434,11 @@ std::vector<int> tile_heights(const kir::Target& target, std::int64_t most, int 
 
 }  // namespace
 
+Val DecodedGroups::place(const Val& group, int count, const Val& at, int vector) const {
+  Build& k = *group.build();
+  return ((group * count + at) * vectors + vector) * k.lanes() + k.lane();
+}
+
 const Products& f32_products() {
   static const Products products = {.name = "f32",
                                     .x = {},
@@ -354,6 +459,7 @@ TemplateKernel outer(const kir::Target& target, const Product& what, const Produ
   p.share_columns(columns, [&](std::size_t place, const Val& first) { outer.run(place, first, heights); });
   std::string reason = fmt::format("panels of 16 rows of W as lanes, {} products; ", products.name);
   if (panels > 1) reason += fmt::format("{} side by side; ", panels);
+  if (outer.depth() > 0) reason += fmt::format("{} k of them decoded once for a chunk; ", outer.depth() * kPanelBlock);
   if (p.tile() > 1)
     reason += fmt::format("tiles of {} rows in chunks of {}", fmt::join(heights, ", "), p.tile());
   else

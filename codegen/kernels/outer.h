@@ -27,16 +27,36 @@ struct TileRows {
   kir::Val behind(const kir::Val& m) const { return starts ? kir::Val((*starts)[m]) : m * length; }
 };
 
+/// Groups of panels side by side as an arithmetic wants them, made once for many tiles of rows: in shared memory, which
+/// a CPU keeps in its nearest cache. Places are [group][of the group][vector][lane].
+struct DecodedGroups {
+  kir::Mem words, scales, minima;  // i32: four quants each; f32
+  int vectors = 0;
+  /// Where the lane's part of place `at`, of `count` in a group, is.
+  kir::Val place(const kir::Val& group, int count, const kir::Val& at, int vector) const;
+};
+
 /// One block position of a panel against the same 32 elements of some rows of x.
 struct PanelStep {
   kir::Build& k;
   const PanelCode& code;
-  const std::vector<PanelBlock>& blocks;  // by vector: sixteen rows are several vectors where there are fewer lanes
-  int side_by_side;                       // vectors of as many panels stand together in blocks
-  const kir::Mem& x;                      // plain elements (N, K), or Products::x (N, K / 32)
-  const TileRows& rows;                   // of x
-  kir::Val block;                         // the position along K / 32
-  const kir::Tile& sum;                   // [row · blocks.size() + vector], f32
+  const std::vector<PanelBlock>& blocks;   // by vector: sixteen rows are several vectors where there are fewer lanes
+  int side_by_side;                        // vectors of as many panels stand together in blocks
+  const kir::Mem& x;                       // plain elements (N, K), or Products::x (N, K / 32)
+  const TileRows& rows;                    // of x
+  kir::Val block;                          // the position along K / 32
+  const kir::Tile& sum;                    // [row · vectors + vector], f32
+  const DecodedGroups* decoded = nullptr;  // read instead of blocks, at decoded_group
+  kir::Val decoded_group = {};
+};
+
+/// A group of panels that is to be decoded.
+struct DecodeStep {
+  kir::Build& k;
+  const PanelCode& code;
+  const std::vector<PanelBlock>& blocks;  // by vector
+  const DecodedGroups& to;
+  kir::Val group;  // of `to`
 };
 
 /// The arithmetic of a product.
@@ -48,6 +68,8 @@ struct Products {
   /// The same of that group and the one behind it, for one row of x and codes with grouped.pair. Empty: not needed.
   std::function<void(const PanelStep&)> add_pair = {};
   bool side_by_side = false;  // is it worth while that an x meets several panels?
+  /// Empty: an add that does not know decoded groups.
+  std::function<void(const DecodeStep&)> decode = {};
 };
 
 /// Exact weights, f32 sums.
@@ -56,6 +78,7 @@ const Products& f32_products();
 /// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
 ///   outer_rows      sums in registers for a lane, for prompts: rows of x times panels
 ///   outer_panels    panels side by side in a prompt, where the columns are as many, and the arithmetic wants it
+///   outer_depth     k of panels side by side that are decoded at once for a chunk of rows; 0: each tile decodes them
 ///   outer_chunk     rows of x that a workgroup goes through for its columns
 ///   prefetch_bytes  how far ahead of a stream that few rows read is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());

@@ -211,9 +211,9 @@ Val PanelCode::element(Build& k, const kir::Mem& panels, const Val& row, const V
   return has_minimum ? d * q + minimum(b) : d * q;
 }
 
-void fetch_ahead(Build& k, const PanelCode& code, const kir::Slot& slot, const std::optional<Val>& group) {
-  const int ahead = k.target().tuned_or("prefetch_bytes", 4096);
-  if (ahead <= 0 || k.lanes() > kPanelRows) return;
+void fetch_ahead(Build& k, const PanelCode& code, const kir::Slot& slot, const std::optional<Val>& group, int bytes) {
+  const int tuned = k.target().tuned_or("prefetch_bytes", 4096), ahead = bytes == 0 ? tuned : bytes;
+  if (tuned <= 0 || k.lanes() > kPanelRows) return;
   const int line_bytes = k.target().cache_line_bytes;
   for (const kir::Record::Field& field : code.record.fields) {
     const int in_line = line_bytes / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);

@@ -77,9 +77,9 @@ struct PanelCode {
 };
 
 /// Fetches the fields that the groups of a block share out, for that group; or, without one, the others: as far ahead
-/// as the target's tune.prefetch_bytes say. Runs on into the next panel, which is this thread's next one.
+/// as `bytes`, or the target's tune.prefetch_bytes, say. Runs on into the next panel, which is this thread's next one.
 void fetch_ahead(kir::Build& k, const PanelCode& code, const kir::Slot& slot,
-                 const std::optional<kir::Val>& group = std::nullopt);
+                 const std::optional<kir::Val>& group = std::nullopt, int bytes = 0);
 
 /// q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k.
 bool has_panel_code(DType dtype);

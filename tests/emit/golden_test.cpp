@@ -61,8 +61,10 @@ TEST_CASE("C++ is what was reviewed") {
   side_by_side.tuned["outer_panels"] = 2;
   panels.name = "panels_q4_1_int8_side_by_side", panels.weights[0].dtype = DType::q4_1;
   kernels.push_back(product(side_by_side, panels).kernel);
+  side_by_side.tuned["outer_depth"] = 512;
+  panels.name = "panels_q4_k_int8_decoded_once", panels.weights[0].dtype = DType::q4_k, panels.inner = {768};
+  kernels.push_back(product(side_by_side, panels).kernel);
   panels.name = "panels_q4_k_int8", panels.rows = {1}, panels.inner = {512};
-  panels.weights[0].dtype = DType::q4_k;
   panels.tails[0].axes[0] = {1};
   kernels.push_back(product(wide, panels).kernel);
   for (const kir::Kernel& k : kernels) check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));

@@ -210,14 +210,17 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
     }
 }
 
-TEST_CASE("panels side by side: each format, several chunks of rows, rests of each height; odd panels stay alone") {
+TEST_CASE("panels side by side: each format, decoded once or not, rests of rows; odd panels stay alone") {
   const kir::Target wide = {.lanes = 16,
                             .dot4 = kir::Dot4::us,
                             .fast_fma = true,
                             .tuned = {{"outer_rows", 16}, {"outer_panels", 2}, {"outer_chunk", 24}}};
-  std::vector<kir::Target> all = {wide};
+  std::vector<kir::Target> all = {wide, wide};
+  all[1].tuned["outer_depth"] = 96;
   if (!on_a_device()) {
-    all.push_back({.lanes = 8, .dot4 = kir::Dot4::us_sat16, .tuned = {{"outer_rows", 6}, {"outer_panels", 3}}});
+    all.push_back({.lanes = 8,
+                   .dot4 = kir::Dot4::us_sat16,
+                   .tuned = {{"outer_rows", 6}, {"outer_panels", 3}, {"outer_depth", 256}}});
     all.push_back({.lanes = 32, .subgroups = 2, .dot4 = kir::Dot4::ss, .tuned = {{"outer_panels", 2}}});
   }
   for (const kir::Target& target : all) {
@@ -237,11 +240,12 @@ TEST_CASE("a row's bits depend neither on how many rows there are nor on which p
   for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q4_k, DType::q6_k}) {
     const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 9);
     const Stored w(dtype, M, K, 3);
-    const auto y = [&](int side_by_side, std::int64_t rows, std::int64_t most) {
-      const kir::Target target = {.lanes = 16,
-                                  .dot4 = kir::Dot4::us,
-                                  .fast_fma = true,
-                                  .tuned = {{"outer_rows", 16}, {"outer_panels", side_by_side}}};
+    const auto y = [&](int side_by_side, std::int64_t rows, std::int64_t most, int depth = 0) {
+      const kir::Target target = {
+          .lanes = 16,
+          .dot4 = kir::Dot4::us,
+          .fast_fma = true,
+          .tuned = {{"outer_rows", 16}, {"outer_panels", side_by_side}, {"outer_depth", depth}}};
       Product p = {.name = "p", .rows = most == 1 ? Extent{1} : Extent{most, "N"}, .inner = {K}};
       p.int8 = true;
       p.weights = {{.name = "w", .dtype = dtype, .columns = {M}, .layout = Layout::panel16}};
@@ -257,6 +261,7 @@ TEST_CASE("a row's bits depend neither on how many rows there are nor on which p
     const std::vector<double> all = y(1, N, 1 << 16);
     INFO(name(dtype));
     CHECK(y(2, N, 1 << 16) == all);
+    CHECK(y(2, N, 1 << 16, 96) == all);
     CHECK(y(2, 7, 1 << 16) == std::vector<double>(all.begin(), all.begin() + 7 * M));
     CHECK(y(2, 1, 1) == std::vector<double>(all.begin(), all.begin() + M));
   }

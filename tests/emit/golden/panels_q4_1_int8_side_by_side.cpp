@@ -68,14 +68,15 @@ extern "C" void panels_q4_1_int8_side_by_side(
         for (int half_2 = 0; half_2 < 2; ++half_2) {
           const int at_5 = half_2 * 4;
           const i32x16 q = (quants >> at_5) & 0x0f0f0f0f;
+          const int at_6 = i + at_5;
           const i32x16 q_2 = (quants_2 >> at_5) & 0x0f0f0f0f;
           UNROLL(8)
           for (int m = 0; m < 8; ++m) {
-            const int qs = (x_int8 + x_at)[m * 18].qs[i + at_5];
-            const int at_6 = m * 2;
-            dot[at_6] = dot4_us(q, splat<i32x16>(qs), dot[at_6]);
-            const int at_7 = at_6 + 1;
-            dot[at_7] = dot4_us(q_2, splat<i32x16>(qs), dot[at_7]);
+            const int qs = (x_int8 + x_at)[m * 18].qs[at_6];
+            const int at_7 = m * 2;
+            dot[at_7] = dot4_us(q, splat<i32x16>(qs), dot[at_7]);
+            const int at_8 = at_7 + 1;
+            dot[at_8] = dot4_us(q_2, splat<i32x16>(qs), dot[at_8]);
           }
         }
       }
@@ -134,9 +135,10 @@ extern "C" void panels_q4_1_int8_side_by_side(
           for (int half_2 = 0; half_2 < 2; ++half_2) {
             const int at_2 = half_2 * 4;
             const i32x16 q = (quants >> at_2) & 0x0f0f0f0f;
+            const int at_3 = i + at_2;
             UNROLL(8)
             for (int m = 0; m < 8; ++m) {
-              dot[m] = dot4_us(q, splat<i32x16>(x_int8[b + x_row[m]].qs[i + at_2]), dot[m]);
+              dot[m] = dot4_us(q, splat<i32x16>(x_int8[b + x_row[m]].qs[at_3]), dot[m]);
             }
           }
         }
@@ -186,11 +188,11 @@ extern "C" void panels_q4_1_int8_side_by_side(
             for (int half_2 = 0; half_2 < 2; ++half_2) {
               const int at_3 = half_2 * 4;
               const i32x16 q = (quants >> at_3) & 0x0f0f0f0f;
+              const int at_4 = at_2 + at_3;
               UNROLL(4)
               for (int m = 0; m < 4; ++m) {
-                const int at_4 = m * 2 + c;
-                dot[at_4] = dot4_us(q, splat<i32x16>(x_int8[b + x_row[m]].qs[at_2 + at_3]),
-                    dot[at_4]);
+                const int at_5 = m * 2 + c;
+                dot[at_5] = dot4_us(q, splat<i32x16>(x_int8[b + x_row[m]].qs[at_4]), dot[at_5]);
               }
             }
           }
