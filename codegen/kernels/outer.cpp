@@ -357,6 +357,12 @@ class Outer {
     const PanelCode& code = w.panel();
     const std::int64_t blocks = p_.K() / code.size();
     const bool stream = x.count == 1 || x.starts;  // of full tiles all but the first find the panel in a cache
+    // The first tile would wait for the panels: while these are multiplied, the next ones are fetched, a line of each
+    // block with each tile of rows.
+    const bool fetches_next = panels > 1 && code.groups == 1 && k_.target().tuned_or("prefetch_bytes", 4096) > 0;
+    const int in_line = k_.target().cache_line_bytes, lines = std::max(code.words * 4 * kPanelRows / in_line, 1);
+    Val line;
+    if (fetches_next) line = k_.let("line", (x.first - p_.first_row()) / x.count % lines * in_line);
     const Tile sum = k_.tile("sum", x.count * vectors() * panels, Kind::f32);
     std::vector<Val> firsts;
     for (int panel = 0; panel < panels; ++panel) {
@@ -371,6 +377,9 @@ class Outer {
         for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, group);
       };
       if (stream) fetch();
+      if (fetches_next) {
+        for (const kir::Slot& slot : slots) k_.prefetch(slot["qs"](line), panels * blocks * code.record.size_bytes());
+      }
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
         for (int v = 0; v < vectors(); ++v)

@@ -53,12 +53,15 @@ extern "C" void panels_q4_1_int8_side_by_side(
     f32x16 sum[16]{};
     const int at = first_column / 16;
     const int first_block = at * 18;
+    const int line = ((row - first_row) / 8) % 4 * 64;
     const int first_block_2 = (at + 1) * 18;
     for (int b = 0; b < 18; ++b) {
-      i32x16 dot[16]{};
       const int at_2 = first_block + b;
-      const int x_at = row * 18 + b;
+      __builtin_prefetch(reinterpret_cast<const char*>(&w[at_2].qs[line]) + 11520);
       const int at_3 = first_block_2 + b;
+      __builtin_prefetch(reinterpret_cast<const char*>(&w[at_3].qs[line]) + 11520);
+      i32x16 dot[16]{};
+      const int x_at = row * 18 + b;
       UNROLL(4)
       for (int i = 0; i < 4; ++i) {
         const int at_4 = i * 64;
