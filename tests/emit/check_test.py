@@ -131,6 +131,13 @@ BF16 = [
 ]
 
 
+def some_of(faults):
+    """The first of each kernel; all of them for the label matrix."""
+    if "OPENINFER_EVERY_FAULT" in os.environ:
+        return faults
+    return list({fault[1]: fault for fault in reversed(faults)}.values())[::-1]
+
+
 def blocks(random, rows, columns, scales, size, block):
     """Random bytes of a block format; the scales that lead each block are small numbers in f16."""
     raw = random.integers(0, 256, (rows, columns // block, size), dtype=np.uint8)
@@ -242,6 +249,7 @@ class Planted(unittest.TestCase):
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, r"check: \d+ nodes, \d+ values within bounds\n$")
         with ThreadPoolExecutor(2) as pool:
+            faults = some_of(faults)
             found = pool.map(lambda f: program.planted(f[0], *f[1][1:4]), enumerate(faults))
             for (what, kernel, _, _, node), (code, _, err) in zip(faults, found):
                 with self.subTest(what, kernel=kernel):

@@ -25,7 +25,7 @@ class VulkanOrder(Order):
     DEVICE, FLAGS = "lavapipe", ["--validate"]
 
 
-class VulkanTensors(Tensors):
+class VulkanEveryTensors(Tensors):
     """The same project for lavapipe, every step under the validation layers; what is the host's alone is tested once."""
     DEVICE, FLAGS = "lavapipe", ["--validate"]
     test_threads_that_cannot_be_started = test_instruction_sets = None
@@ -132,6 +132,11 @@ class VulkanTensors(Tensors):
                               capture_output=True, text=True, cwd=self.folder, env=environment, check=False)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
         self.assertIn("no Vulkan driver", done.stderr)
+
+
+class VulkanTensors(VulkanEveryTensors):
+    """Without what only builds once more, or has its like in tests/run."""
+    test_moved_and_built_again_with_another_model = test_a_table_of_more_bytes_than_a_binding = test_no_fuse = None
 
 
 class VulkanBatch(Batch):

@@ -61,30 +61,48 @@ std::vector<double> spread(std::int64_t count, double least, double most) {
 
 }  // namespace
 
+/// Runs what has been made, and looks at the results.
+void check_on(run::VulkanDevice& on, Example& e) {
+  run::VulkanDispatch d = dispatch(e.made.kernel, e.memory(), e.groups());
+  d.params = e.parameters();
+  on.run(d);
+  check_results(e);
+}
+
+/// The same with every other buffer by its address, beside those that are bound.
+void check_by_address(run::VulkanDevice& on, Example& e) {
+  bool odd = false;
+  for (kir::Buffer& b : e.made.kernel.buffers) b.by_address = b.space == kir::Space::global && (odd = !odd);
+  CHECK(emit::render_glsl(e.made.kernel).find("buffer_reference") != std::string::npos);
+  check_on(on, e);
+}
+
+/// Without the formats whose codes have nothing of their own for buffers, subgroups and addresses.
+std::vector<Example> some_examples(const Target& target) {
+  std::vector<Example> some = {chain(target), rms_norm(target)};
+  for (const DType dtype : {DType::q8_0, DType::q5_1, DType::q6_k, DType::iq2_xxs})
+    some.push_back(matvec(target, dtype));
+  return some;
+}
+
 TEST_CASE("shaders compute what loops of doubles do, for one and four subgroups") {
   run::VulkanDevice* on = device();
   if (!on) return;
-  for (const Target& target : {kOne, kFour})
-    for (Example& e : all_examples(target)) {
-      run::VulkanDispatch d = dispatch(e.made.kernel, e.memory(), e.groups());
-      d.params = e.parameters();
-      on->run(d);
-      check_results(e);
-    }
+  for (Example& e : all_examples(kFour)) check_on(*on, e);
+  for (Example& e : some_examples(kOne)) check_on(*on, e);
+}
+
+TEST_CASE("every shader for one subgroup and by addresses", "[.every_build]") {
+  run::VulkanDevice* on = device();
+  if (!on) return;
+  for (Example& e : all_examples(kOne)) check_on(*on, e);
+  for (Example& e : all_examples(kFour)) check_by_address(*on, e);
 }
 
 TEST_CASE("shaders that have addresses of their buffers compute the same, from any element on") {
   run::VulkanDevice* on = device();
   if (!on) return;
-  for (Example& e : all_examples(kFour)) {
-    bool odd = false;  // a buffer by its address beside one that is bound
-    for (kir::Buffer& b : e.made.kernel.buffers) b.by_address = b.space == kir::Space::global && (odd = !odd);
-    CHECK(emit::render_glsl(e.made.kernel).find("buffer_reference") != std::string::npos);
-    run::VulkanDispatch d = dispatch(e.made.kernel, e.memory(), e.groups());
-    d.params = e.parameters();
-    on->run(d);
-    check_results(e);
-  }
+  for (Example& e : some_examples(kFour)) check_by_address(*on, e);
   Build k("copy", kOne);
   const Mem x = k.in("x", Kind::f16), y = k.inout("y", Kind::f32), z = k.out("z", Kind::f32);
   k.for_lanes("i", 0, 5, [&](Val i) {

@@ -5,7 +5,7 @@ if(TARGET openinfer_command)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")  # it compares with a project for x86-64-v2
     set(arm "")
   endif()
-  foreach(case Tensors Order Rows Batch ${arm} VulkanTensors VulkanOrder VulkanRows VulkanBatch)
+  foreach(case Tensors Order Rows Batch ${arm} VulkanTensors VulkanEveryTensors VulkanOrder VulkanRows VulkanBatch)
     set(file emit_rows_test.py)
     if(case MATCHES "^Vulkan")
       set(file emit_vulkan_test.py)
@@ -18,13 +18,14 @@ if(TARGET openinfer_command)
     set_tests_properties(emit_${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900 SKIP_RETURN_CODE 77
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
-  # Kernels for every NVIDIA row, through NVRTC where it is there; those of SmolLM2 take a minute.
-  foreach(case Kernels SmolLM2)
+  set_tests_properties(emit_VulkanEveryTensors PROPERTIES LABELS "matrix;release_only")
+  # Kernels for NVIDIA's rows, through NVRTC where it is there; all of them for every row, and those of SmolLM2, take a minute.
+  foreach(case Kernels EveryKernel SmolLM2)
     add_test(NAME emit_Cuda${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/emit_cuda_test.py ${case})
     set_tests_properties(emit_Cuda${case} PROPERTIES LABELS "unit;release_only" TIMEOUT 900
       ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   endforeach()
-  set_tests_properties(emit_CudaSmolLM2 PROPERTIES LABELS "matrix;release_only")
+  set_tests_properties(emit_CudaEveryKernel emit_CudaSmolLM2 PROPERTIES LABELS "matrix;release_only")
   add_test(NAME emit_Budget COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/budget_test.py)
   set_tests_properties(emit_Budget PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
@@ -50,6 +51,12 @@ if(TARGET openinfer_command)
   set_tests_properties(emit_check emit_check_experts emit_check_vulkan PROPERTIES LABELS "unit;release_only" TIMEOUT 900
     ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>")
   set_tests_properties(emit_check_experts PROPERTIES LABELS "matrix;release_only")  # a minute
+  # One fault a kernel there; all of them here.
+  foreach(case check check_vulkan)
+    add_test(NAME emit_${case}_every_fault COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/${case}_test.py)
+    set_tests_properties(emit_${case}_every_fault PROPERTIES LABELS "matrix;release_only" TIMEOUT 900
+      ENVIRONMENT "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;OPENINFER_EVERY_FAULT=1")
+  endforeach()
 endif()
 
 # Buffers by name and stored matrices, as the tests of the templates have them; a device.

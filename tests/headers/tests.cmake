@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every public header compiles alone: building the tests builds one translation unit for each.
+# Every public header compiles alone, in a translation unit of its own: building the tests builds those of the library, the label
+# matrix those of the models as well, which are pages of one kind.
 file(GLOB_RECURSE public_headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/include/openinfer/*.h)
 set(units "")
+set(model_units "")
 foreach(header ${public_headers})
   string(MAKE_C_IDENTIFIER ${header} id)
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/headers/${id}.cpp CONTENT "#include <@header@>\n" @ONLY)
-  list(APPEND units ${CMAKE_CURRENT_BINARY_DIR}/headers/${id}.cpp)
+  if(header MATCHES "/models/" AND NOT header MATCHES "/(llama|llama_typed|parts)[.]h$")
+    list(APPEND model_units ${CMAKE_CURRENT_BINARY_DIR}/headers/${id}.cpp)
+  else()
+    list(APPEND units ${CMAKE_CURRENT_BINARY_DIR}/headers/${id}.cpp)
+  endif()
 endforeach()
 add_library(openinfer_headers_alone OBJECT ${units})
-openinfer_options(openinfer_headers_alone)
-target_link_libraries(openinfer_headers_alone PRIVATE openinfer)
+add_library(openinfer_model_headers_alone OBJECT EXCLUDE_FROM_ALL ${model_units})
+foreach(target openinfer_headers_alone openinfer_model_headers_alone)
+  openinfer_options(${target})
+  target_link_libraries(${target} PRIVATE openinfer)
+endforeach()
+add_dependencies(openinfer_matrix_tests openinfer_model_headers_alone)
+add_test(NAME model_headers_alone COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target openinfer_model_headers_alone)
+set_tests_properties(model_headers_alone PROPERTIES LABELS "matrix;release_only" TIMEOUT 900)
 # Of the two builds that scripts/test.sh makes the sanitized one takes less time for it.
 if(OPENINFER_SANITIZE)
   add_dependencies(openinfer_unit_tests openinfer_headers_alone)

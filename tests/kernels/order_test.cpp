@@ -108,6 +108,7 @@ TEST_CASE("the k largest in order, the first places of ties") {
   for (const kir::Target& target : targets())
     for (const bool known : {true, false}) {
       for (const DType dtype : kDtypes) {
+        if (few_shaders() && !known && dtype != DType::f32) continue;
         check_top_k(target, {3, 37, 1}, 5, dtype, known);
         check_top_k(target, {2, 9, 5}, 9, dtype, known);
       }
@@ -136,11 +137,13 @@ TEST_CASE("sorting by runs and merges is stable") {
   for (const kir::Target& target : targets())
     for (const bool known : {true, false}) {
       for (const DType dtype : kDtypes) {
-        if (on_a_device() && !known && dtype != DType::f16) continue;  // a shader each, which takes half a second to compile
+        if (on_a_device() && !known && dtype != DType::f16)
+          continue;  // a shader each, which takes half a second to compile
         check_sort(target, {2, 37, 1}, dtype, false, known);
         check_sort(target, {2, 9, 5}, dtype, true, known);
       }
       for (const std::int64_t J : {64, 65, 128, 129, 300}) {
+        if (few_shaders() && known && J != 129) continue;
         check_sort(target, {1, J, 1}, DType::f32, false, known);
         check_sort(target, {1, J, 2}, DType::i8, true, known);
       }
@@ -155,6 +158,7 @@ TEST_CASE("running sums along any axis") {
     for (const bool known : {true, false})
       for (const Shape3& s : {Shape3{3, 37, 1}, {2, 7, 19}, {1, 1, 1}, {0, 5, 1}, {1, 700, 1}, {2, 3, 0}, {2, 0, 1}})
         for (const DType dtype : {DType::f32, DType::f16, DType::f64, DType::i8, DType::u32, DType::i64}) {
+          if (few_shaders() && known && dtype != DType::f32) continue;
           std::vector<double> values = noise(s.count());
           for (double& v : values) v = std::floor(v * 4) / (is_float(dtype) ? 4 : 1) + (dtype == DType::u32 ? 4 : 0);
           if (dtype == DType::i8)

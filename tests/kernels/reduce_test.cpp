@@ -85,8 +85,10 @@ TEST_CASE("folds along any axis against f64") {
     for (const Shape3& s : kShapes)
       for (const Fold fold : {Fold::sum, Fold::mean, Fold::max, Fold::min, Fold::argmax, Fold::argmin})
         for (const bool known : {true, false})
-          for (const DType dtype : {DType::f16, DType::bf16, DType::f32, DType::f64})
+          for (const DType dtype : {DType::f16, DType::bf16, DType::f32, DType::f64}) {
+            if (few_shaders() && known && (dtype != DType::f32 || fold == Fold::min || fold == Fold::argmin)) continue;
             check(target, fold, s, dtype, small(s.O * s.J * s.I, false, false), known);
+          }
 }
 
 TEST_CASE("products take one factor after the other") {
@@ -143,8 +145,9 @@ TEST_CASE("the first or the last of equals, and NaN, are the furthest") {
     for (const Fold fold : {Fold::max, Fold::min, Fold::argmax, Fold::argmin})
       for (const DType dtype : {DType::f16, DType::f32, DType::f64})
         for (const bool last : {false, true}) {
-          check(target, fold, {5, 4, 1}, dtype, rows, true, last);
           check(target, fold, {1, 20, 1}, dtype, rows, false, last);
+          if (few_shaders() && dtype != DType::f32) continue;
+          check(target, fold, {5, 4, 1}, dtype, rows, true, last);
           check(target, fold, {1, 5, 4}, dtype, rows, true, last);
         }
 }

@@ -42,6 +42,9 @@ struct Shape3 {
 /// Do kernels run on a device, whose driver takes about a second to compile a product over panels? Else in the
 /// interpreter.
 bool on_a_device();
+/// There, in the quick run: a shader for each kind of kernel, each stored format and each dtype, and not one for each
+/// of their sizes as well (those: ctest -L matrix -R emit_vulkan_every_target).
+bool few_shaders();
 
 /// Lanes x subgroups: 1x1, 16x1, 8x1, 8x4, 32x4, 64x2.
 const std::vector<kir::Target>& targets();

@@ -51,9 +51,7 @@ struct StoredTensor {
 };
 
 /// Of what orders and folds, the dtypes of the unit label.
-inline bool is_quick(DType t) {
-  return t == DType::f16 || t == DType::f64 || t == DType::i8 || t == DType::i64 || t == DType::u32;
-}
+inline bool is_quick(DType t) { return t == DType::f16 || t == DType::i8 || t == DType::i64 || t == DType::u32; }
 
 class CellGraph;
 struct Cell {

@@ -83,7 +83,7 @@ void add_block_products(ProductCells& cells, DType t, DType w) {
             {{w, {33, K}, false, fill}});
   cells.add(t, w, "(3, 5, K) with (65, K) transposed", with_weight(t, w, {3, 5, L}, {L, 65}, true), false,
             {{w, {65, L}, false, fill}});
-  cells.add(t, w, "(N, K) with (2, K, 7) by rows", with_weight(t, w, {kN, L}, {L, 7}), quick,
+  cells.add(t, w, "(N, K) with (2, K, 7) by rows", with_weight(t, w, {kN, L}, {L, 7}), quick && w == DType::q4_1,
             {{w, {2, L, 7}, true, fill}});
   cells.add(t, w, "(5, 7) with (2, 7, M) by columns", with_weight(t, w, {5, 7}, {7, L}), false,
             {{w, {2, 7, L}, false, fill}});

@@ -25,11 +25,11 @@ if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
 endif()
 # Tiny checkpoints of every family: nothing to fetch. lavapipe takes minutes where the machine has other work.
 if(TARGET openinfer_command AND NOT OPENINFER_SANITIZE)
-  foreach(case Sim Cpu Vulkan VulkanOthers)
+  foreach(case Sim Cpu CpuOthers Vulkan VulkanOthers)
     add_test(NAME models_families_${case} COMMAND ${OPENINFER_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/family_graphs_test.py ${case})
     set_tests_properties(models_families_${case} PROPERTIES LABELS unit TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT
       "OPENINFER_COMMAND=$<TARGET_FILE:openinfer_command>;XDG_CACHE_HOME=${OPENINFER_TEST_CACHE}")
   endforeach()
   set_tests_properties(models_families_Vulkan PROPERTIES LABELS model)
-  set_tests_properties(models_families_VulkanOthers PROPERTIES LABELS matrix TIMEOUT 2400)
+  set_tests_properties(models_families_CpuOthers models_families_VulkanOthers PROPERTIES LABELS matrix TIMEOUT 2400)
 endif()

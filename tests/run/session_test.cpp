@@ -15,6 +15,7 @@
 #include "codegen/run/vulkan_kernel.h"
 #include "tests/distance.h"
 #include "tests/run/vulkan_there.h"
+#include "tests/sanitizers.h"
 #include "tests/sim/small_llama.h"
 
 using namespace openinfer;
@@ -393,6 +394,7 @@ TEST_CASE("a table of more bytes than any binding of this device has: look-ups a
   const Device device = run::VulkanDevice({}).describe();
   const std::int64_t width = 1024, rows = device.max_storage_buffer_range_bytes / (2 * width) + 1000;
   if (!device.buffer_device_address || rows > 100'000) return;  // lavapipe: 128 MiB; others bind gigabytes
+  if (kFewer > 1) return;                                       // the case above has the same code, and less to compute
   sim_test::TestPackage package("run_large");
   std::vector<std::uint16_t> table(static_cast<std::size_t>(rows * width));  // f16: 1 to 2, no two rows alike
   std::uint32_t state = 1;

@@ -41,6 +41,7 @@ void compile_once(const kir::Kernel& k) {
 }  // namespace
 
 bool on_a_device() { return false; }
+bool few_shaders() { return false; }
 
 const std::vector<kir::Target>& targets() {
   static const std::vector<kir::Target> all = {{.lanes = 32}, {.lanes = 32, .subgroups = 4}};

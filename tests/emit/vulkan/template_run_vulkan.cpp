@@ -11,11 +11,12 @@
 namespace openinfer::kernels {
 
 bool on_a_device() { return true; }
+bool few_shaders() { return !std::getenv("OPENINFER_EVERY_TARGET"); }
 
 const std::vector<kir::Target>& targets() {
   static const std::vector<kir::Target> all = [] {
     std::vector<kir::Target> found = {{.lanes = kDeviceLanes, .subgroups = 4, .exact_division = false}};
-    if (!std::getenv("OPENINFER_EVERY_TARGET")) return found;  // the driver compiles each kernel for each: minutes
+    if (few_shaders()) return found;  // the driver compiles each kernel for each: minutes
     found.push_back({.lanes = kDeviceLanes, .exact_division = false});
     // Of a device without operations between lanes and without narrow storage.
     found.push_back({.lanes = kDeviceLanes,
