@@ -9,16 +9,13 @@
 
 #include "codegen/kernels/block_code.h"
 #include "lib/base/fail.h"
+#include "lib/graph/ir.h"
+#include "lib/ops/shapes.h"
 #include "openinfer/op_def.h"
 
 namespace openinfer::check {
 
-const Attribute& ExactRun::attribute(std::string_view name) const {
-  if (const Attribute* given = node.attributes.find(name)) return *given;
-  for (const AttributeSpec& spec : node.op->attributes)
-    if (spec.name == name && spec.fallback) return *spec.fallback;
-  fail(ErrorCode::internal, "[check] {} has no attribute '{}'", node.op->name, name);
-}
+const Attribute& ExactRun::attribute(std::string_view name) const { return attribute_or_fallback(node, name); }
 
 namespace {
 
@@ -105,7 +102,7 @@ Bounded layer_norm(const ExactRun& run) {
 /// Elements of a line along an axis: first + i · step.
 template <class F>
 void each_line(const Extents& shape, std::int64_t axis, const F& f) {
-  const std::size_t at = static_cast<std::size_t>(axis < 0 ? axis + std::ssize(shape) : axis);
+  const std::size_t at = axis_of(axis, shape.size());
   std::size_t inner = 1, outer = 1;
   for (std::size_t d = 0; d < shape.size(); ++d)
     if (d != at) (d < at ? outer : inner) *= static_cast<std::size_t>(shape[d]);
@@ -152,7 +149,7 @@ Bounded cumsum(const ExactRun& run) {
   const std::vector<double> size = in_f64(run.node, {absolute(x)});
   Bounded y = {in_f64(run.node, {x}), {}};
   const std::int64_t axis = std::get<std::int64_t>(run.attribute("axis"));
-  const std::int64_t terms = x.shape()[static_cast<std::size_t>(axis < 0 ? axis + std::ssize(x.shape()) : axis)];
+  const std::int64_t terms = x.shape()[axis_of(axis, x.shape().size())];
   for (const double s : size) y.error.push_back((roundings_of_sum(terms) + 2) * sum_unit(x.dtype()) * s);
   return y;
 }

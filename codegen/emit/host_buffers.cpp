@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "codegen/plan/tail.h"
+#include "codegen/plan/walk.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -126,7 +127,7 @@ void HostBuffers::look(const std::vector<plan::Step>& steps) {
   const auto see = [&](int buffer, std::string type) {
     seen_[static_cast<std::size_t>(buffer)].insert(std::move(type));
   };
-  for (const plan::Step& step : steps) {
+  plan::each_step(steps, [&](const plan::Step& step) {
     if (const auto* d = std::get_if<plan::Dispatch>(&step)) {
       for (const int number : d->kernels) {
         const kir::Kernel& code = plan_.kernels[static_cast<std::size_t>(number)].code;
@@ -137,14 +138,10 @@ void HostBuffers::look(const std::vector<plan::Step>& steps) {
     } else if (const auto* c = std::get_if<plan::Copy>(&step)) {
       see(c->from.buffer, "copy");
       see(c->to.buffer, "copy");
-    } else if (const auto* l = std::get_if<plan::Loop>(&step)) {
-      look(l->body);
     } else if (const auto* b = std::get_if<plan::Branch>(&step)) {
       see(b->predicate.buffer, "copy");
-      look(b->then);
-      look(b->otherwise);
     }
-  }
+  });
 }
 
 std::string wrapped_list(const std::string& start, const std::vector<std::string>& items, const std::string& end,

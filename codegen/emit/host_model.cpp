@@ -11,6 +11,7 @@
 #include "codegen/emit/cpp_text.h"
 #include "codegen/emit/host_steps.h"
 #include "codegen/plan/members.h"
+#include "codegen/plan/walk.h"
 #include "lib/base/fail.h"
 
 namespace openinfer::emit {
@@ -137,18 +138,11 @@ std::string HostModel::count(int state) const {
 }
 
 void HostModel::ceil_div() {
-  const auto in = [&](const auto& self, const std::vector<plan::Step>& list) -> bool {
-    return std::any_of(list.begin(), list.end(), [&](const plan::Step& step) {
-      if (const auto* d = std::get_if<plan::Dispatch>(&step))
-        return std::any_of(d->grid.begin(), d->grid.end(),
-                           [](const plan::GridFactor& f) { return !f.size.is_constant() && f.divide != 1; });
-      if (const auto* l = std::get_if<plan::Loop>(&step)) return self(self, l->body);
-      if (const auto* b = std::get_if<plan::Branch>(&step)) return self(self, b->then) || self(self, b->otherwise);
-      return false;
+  bool used = false;
+  for (const plan::EntryPoint& e : plan_.entries)
+    plan::each_dispatch(e.steps, [&](const plan::Dispatch& d) {
+      for (const plan::GridFactor& f : d.grid) used = used || (!f.size.is_constant() && f.divide != 1);
     });
-  };
-  const bool used = std::any_of(plan_.entries.begin(), plan_.entries.end(),
-                                [&](const plan::EntryPoint& e) { return in(in, e.steps); });
   if (used) line("std::int64_t ceil_div(std::int64_t a, std::int64_t b) {{ return (a + b - 1) / b; }}\n");
 }
 
@@ -208,20 +202,13 @@ std::string HostModel::family(int number) const {
 
 std::string_view HostModel::fetch(int weight) const {
   if (buffers_[weight].resident) return "resident";
-  const auto looks_up = [&](const auto& self, const std::vector<plan::Step>& list) -> bool {
-    return std::any_of(list.begin(), list.end(), [&](const plan::Step& step) {
-      if (const auto* d = std::get_if<plan::Dispatch>(&step)) {
-        const int table = d->streaming.lookup.table;
-        return table >= 0 && d->operands[static_cast<std::size_t>(table)].buffer == weight;
-      }
-      if (const auto* l = std::get_if<plan::Loop>(&step)) return self(self, l->body);
-      if (const auto* b = std::get_if<plan::Branch>(&step)) return self(self, b->then) || self(self, b->otherwise);
-      return false;
+  bool looked_up = false;
+  for (const plan::EntryPoint& e : plan_.entries)
+    plan::each_dispatch(e.steps, [&](const plan::Dispatch& d) {
+      const int table = d.streaming.lookup.table;
+      looked_up = looked_up || (table >= 0 && d.operands[static_cast<std::size_t>(table)].buffer == weight);
     });
-  };
-  const bool table = std::any_of(plan_.entries.begin(), plan_.entries.end(),
-                                 [&](const plan::EntryPoint& e) { return looks_up(looks_up, e.steps); });
-  return table ? "looked_up" : "streamed";
+  return looked_up ? "looked_up" : "streamed";
 }
 
 void HostModel::field(std::string_view field, const std::vector<std::string>& items) {

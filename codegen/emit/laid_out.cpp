@@ -9,6 +9,7 @@
 #include "codegen/kernels/panel_code.h"
 #include "codegen/plan/budget.h"
 #include "codegen/plan/members.h"
+#include "codegen/plan/walk.h"
 
 namespace openinfer::emit {
 namespace {
@@ -47,7 +48,7 @@ class Uses {
   explicit Uses(std::vector<bool>& on_use) : on_use_(on_use) {}
 
   void look(const std::vector<plan::Step>& steps) {
-    for (const plan::Step& step : steps) std::visit([this](const auto& s) { look(s); }, step);
+    plan::each_step(steps, [this](const plan::Step& step) { std::visit([this](const auto& s) { look(s); }, step); });
   }
   const std::vector<const plan::Dispatch*>& dispatches() const { return dispatches_; }
 
@@ -57,12 +58,8 @@ class Uses {
   }
   void look(const plan::Swap&) {}
   void look(const plan::Copy& c) { refuse(c.from.buffer); }
-  void look(const plan::Loop& l) { look(l.body); }
-  void look(const plan::Branch& b) {
-    refuse(b.predicate.buffer);
-    look(b.then);
-    look(b.otherwise);
-  }
+  void look(const plan::Loop&) {}
+  void look(const plan::Branch& b) { refuse(b.predicate.buffer); }
   void look(const plan::Dispatch& d) {
     dispatches_.push_back(&d);
     std::set<std::size_t> known;

@@ -4,18 +4,10 @@
 #include <algorithm>
 
 #include "codegen/plan/pipeline.h"
+#include "codegen/plan/walk.h"
 
 namespace openinfer::plan {
 namespace {
-
-template <class F>
-void each_dispatch(std::vector<Step>& steps, const F& f) {
-  for (Step& step : steps) {
-    if (auto* d = std::get_if<Dispatch>(&step)) f(*d);
-    if (auto* l = std::get_if<Loop>(&step)) each_dispatch(l->body, f);
-    if (auto* b = std::get_if<Branch>(&step)) each_dispatch(b->then, f), each_dispatch(b->otherwise, f);
-  }
-}
 
 /// Calls `f` with each global buffer of each of the dispatch's kernels, and what it is bound to.
 template <class F>

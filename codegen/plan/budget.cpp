@@ -11,6 +11,7 @@
 #include "codegen/kernels/panel_code.h"
 #include "codegen/plan/members.h"
 #include "codegen/plan/print.h"
+#include "codegen/plan/walk.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
 #include "lib/sim/budget.h"
@@ -31,28 +32,16 @@ std::int64_t pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / kPage
 
 std::vector<Dispatch*> dispatches_of(std::vector<Step>& steps) {
   std::vector<Dispatch*> all;
-  const std::function<void(std::vector<Step>&)> walk = [&](std::vector<Step>& list) {
-    for (Step& step : list) {
-      if (auto* d = std::get_if<Dispatch>(&step)) all.push_back(d);
-      if (auto* l = std::get_if<Loop>(&step)) walk(l->body);
-      if (auto* b = std::get_if<Branch>(&step)) walk(b->then), walk(b->otherwise);
-    }
-  };
-  walk(steps);
+  each_dispatch(steps, [&](Dispatch& d) { all.push_back(&d); });
   return all;
 }
 
 /// Weights that are no operand of a dispatch.
 void other_weights(const std::vector<Step>& steps, const std::function<void(int)>& f) {
-  for (const Step& step : steps) {
+  each_step(steps, [&](const Step& step) {
     if (const auto* c = std::get_if<Copy>(&step)) f(c->from.buffer);
-    if (const auto* l = std::get_if<Loop>(&step)) other_weights(l->body, f);
-    if (const auto* b = std::get_if<Branch>(&step)) {
-      f(b->predicate.buffer);
-      other_weights(b->then, f);
-      other_weights(b->otherwise, f);
-    }
-  }
+    if (const auto* b = std::get_if<Branch>(&step)) f(b->predicate.buffer);
+  });
 }
 
 /// A weight buffer's members in the package.

@@ -15,10 +15,7 @@
 
 namespace openinfer::plan {
 const Attribute& GroupLowering::attribute(const Node& node, std::string_view name) const {
-  if (const Attribute* given = node.attributes.find(name)) return *given;
-  for (const AttributeSpec& spec : node.op->attributes)
-    if (spec.name == name && spec.fallback) return *spec.fallback;
-  fail(ErrorCode::internal, "[plan] {} has no attribute '{}'", node.op->name, name);
+  return attribute_or_fallback(node, name);
 }
 
 bool GroupLowering::escapes(ValueId value) const {

@@ -7,6 +7,7 @@
 #include "codegen/plan/size.h"
 #include "lib/base/fail.h"
 #include "lib/graph/ir.h"
+#include "lib/ops/shapes.h"
 
 namespace openinfer::plan {
 namespace {
@@ -27,10 +28,8 @@ bool is_input(const GraphData& g, ValueId v) {
   return std::find(arguments.begin(), end, v) != end;
 }
 
-std::size_t axis_of(const Node& n, std::size_t rank, std::int64_t otherwise) {
-  const Attribute* given = n.attributes.find("axis");
-  const std::int64_t axis = given ? std::get<std::int64_t>(*given) : otherwise;
-  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
+std::size_t axis_of(const Node& n, std::size_t rank) {
+  return openinfer::axis_of(std::get<std::int64_t>(attribute_or_fallback(n, "axis")), rank);
 }
 
 class Facts {
@@ -74,12 +73,12 @@ class Facts {
       name = g_.weights[static_cast<std::size_t>(g_.nodes[table.node].decl)].pattern;
       facts_.looked_up.push_back(name);
     }
-    bound(IndexBound::Of::entries, input(n, "ids"), table.type.shape[axis_of(n, table.type.shape.size(), 0)],
+    bound(IndexBound::Of::entries, input(n, "ids"), table.type.shape[axis_of(n, table.type.shape.size())],
           "entries of " + name);
   }
   void scatter(const Node& n) {
     const ValueInfo& x = g_.values[n.operands[0]];
-    bound(IndexBound::Of::entries, input(n, "ids"), x.type.shape[axis_of(n, x.type.shape.size(), 0)],
+    bound(IndexBound::Of::entries, input(n, "ids"), x.type.shape[axis_of(n, x.type.shape.size())],
           "entries of " + x.name);
   }
   void experts(const Node& n) {
@@ -148,7 +147,7 @@ std::optional<ExtentBound> of_gather(const GraphData& g, const Node& n) {
   const Shape& table = g.values[n.operands[0]].type.shape;
   const ValueId ids = origin(g, n.operands[1]);
   if (is_input(g, ids)) return std::nullopt;  // IndexBound
-  ExtentBound bound = {table[axis_of(n, table.size(), 0)], 1, "[gather] entries of a table:", n.at};
+  ExtentBound bound = {table[axis_of(n, table.size())], 1, "[gather] entries of a table:", n.at};
   const Node* from = g.values[ids].node == kNoNode ? nullptr : &g.nodes[g.values[ids].node];
   if (from && from->op == &constant_op())
     bound.least = beyond_ids(n, g.constants[static_cast<std::size_t>(from->decl)].tensor);
@@ -163,7 +162,7 @@ std::vector<ExtentBound> of_extreme(const GraphData& g, const Node& n, bool larg
       all.push_back({extent, 1, fmt::format("[{}] the {} of", n.op->name, largest ? "largest" : "smallest"), n.at});
   };
   if (n.op->name.starts_with("arg")) {
-    add(x[axis_of(n, x.size(), -1)]);
+    add(x[axis_of(n, x.size())]);
     return all;
   }
   const Attribute* given = n.attributes.find("axes");

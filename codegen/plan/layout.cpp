@@ -111,10 +111,7 @@ class Layouts {
   }
   template <class T>
   T attribute(const Node& n, std::string_view name) const {
-    if (const Attribute* given = n.attributes.find(name)) return std::get<T>(*given);
-    for (const AttributeSpec& spec : n.op->attributes)
-      if (spec.name == name && spec.fallback) return std::get<T>(*spec.fallback);
-    fail(ErrorCode::internal, "[plan] {} has no attribute '{}'", n.op->name, name);
+    return std::get<T>(attribute_or_fallback(n, name));
   }
   std::string product(const Node& n, const WeightDecl& w) const {
     const bool by_rows = attribute<bool>(n, "transpose_w") != is_transposed(w);

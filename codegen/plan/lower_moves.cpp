@@ -5,6 +5,7 @@
 #include "codegen/kernels/move.h"
 #include "codegen/plan/lower_functions.h"
 #include "codegen/plan/moves.h"
+#include "lib/ops/shapes.h"
 
 namespace openinfer::plan {
 namespace {
@@ -124,10 +125,8 @@ void lower_flip(GroupLowering& l) {
   const MoveNode m(l);
   Strided s = {.axes = m.from, .from = dense_steps(m.from), .to = dense_steps(m.to)};
   s.backwards.resize(m.from.size());
-  for (const Dim& axis : std::get<Shape>(l.attribute(m.node, "axes"))) {
-    const std::int64_t d = axis.constant();
-    s.backwards[static_cast<std::size_t>(d < 0 ? d + std::ssize(m.from) : d)] = true;
-  }
+  for (const Dim& axis : std::get<Shape>(l.attribute(m.node, "axes")))
+    s.backwards[openinfer::axis_of(axis.constant(), m.from.size())] = true;
   m.dispatch(l, s);
 }
 

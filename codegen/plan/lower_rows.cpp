@@ -12,6 +12,7 @@
 #include "codegen/plan/lower_functions.h"
 #include "codegen/plan/moves.h"
 #include "codegen/plan/tail.h"
+#include "lib/ops/shapes.h"
 
 namespace openinfer::plan {
 namespace {
@@ -32,10 +33,7 @@ void with_tail(GroupLowering& l, const Node& head, Bindings bind, Make make) {
 std::vector<bool> reduced_dims(const GroupLowering& l, const Node& n, const Shape& shape) {
   const Shape& axes = std::get<Shape>(l.attribute(n, "axes"));
   std::vector<bool> reduced(shape.size(), axes.empty());
-  for (const Dim& axis : axes) {
-    const std::int64_t d = axis.constant();
-    reduced[static_cast<std::size_t>(d < 0 ? d + std::ssize(shape) : d)] = true;
-  }
+  for (const Dim& axis : axes) reduced[openinfer::axis_of(axis.constant(), shape.size())] = true;
   return reduced;
 }
 
@@ -65,8 +63,7 @@ Cut cut(GroupLowering& l, const Shape& shape, std::size_t first, std::size_t las
 }
 
 std::size_t axis_of(const GroupLowering& l, const Node& n, std::size_t rank) {
-  const auto axis = std::get<std::int64_t>(l.attribute(n, "axis"));
-  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
+  return openinfer::axis_of(std::get<std::int64_t>(l.attribute(n, "axis")), rank);
 }
 
 void lower_norm(GroupLowering& l) {

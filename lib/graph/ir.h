@@ -90,6 +90,12 @@ struct Node {
   int fused = -1;
 };
 
+/// The attribute as given, or its fallback. Errors: internal for one that the operator does not declare.
+const Attribute& attribute_or_fallback(const OpDef& op, const Attributes& attributes, std::string_view name);
+inline const Attribute& attribute_or_fallback(const Node& n, std::string_view name) {
+  return attribute_or_fallback(*n.op, n.attributes, name);
+}
+
 /// A sequence of nodes. Arguments: of the top region the inputs and then the states' first tokens; of a loop's body
 /// the index (i32), the carried values and the carried tokens; of a branch the tokens.
 /// Results: of the top region the outputs and the last tokens; of a body what the next turn gets; of a branch its

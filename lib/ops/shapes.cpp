@@ -29,7 +29,7 @@ std::size_t axis_in(const InferContext& c, std::size_t i, std::int64_t axis) {
   if (axis < -rank || axis >= rank)
     c.fail(ErrorCode::invalid_argument, fmt::format("axis {} is outside {} {}, which has {} dimensions", axis,
                                                     c.describe(i), to_string(c.type(i).shape), rank));
-  return static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+  return axis_of(axis, c.type(i).shape.size());
 }
 
 void check_extents(const InferContext& c, const Shape& shape) {

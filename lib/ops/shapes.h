@@ -32,6 +32,10 @@ bool broadcasts_to(const Shape& x, const Shape& to);
 /// Errors: shape_mismatch naming the two that do not fit.
 Shape broadcast_shapes(const InferContext& c, std::initializer_list<std::size_t> operands);
 
+/// An axis that is in the rank, counted from the front: -1 is the last.
+inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
+  return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis);
+}
 /// `axis` counted from the front, negative from the end. Errors: invalid_argument if outside the rank of operand i.
 std::size_t axis_in(const InferContext& c, std::size_t i, std::int64_t axis);
 
