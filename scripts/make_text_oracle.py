@@ -3,6 +3,7 @@
 """Makes the oracle data of lib/text with the libraries it is held to: tokenizers, jinja2, numpy.
 
     scripts/make_text_oracle.py tables         lib/text/unicode_tables.h, oracle/unicode_classes.json
+    scripts/make_text_oracle.py cases          lib/text/jinja/python_unicode.h
     scripts/make_text_oracle.py tokens [GGUF]  corpus.json, small_vocab.json, small_ids.json; smollm2_ids.json with a GGUF
     scripts/make_text_oracle.py kinds          lib/text/pre_tokenizer_kinds.h
     scripts/make_text_oracle.py models         hf.json, spm.json, charsmaps.json, pre.json (text_oracle/models.py)
@@ -68,6 +69,11 @@ def models():
 def tables():
     from text_oracle import unicode_tables
     unicode_tables.write(ROOT / "lib/text/unicode_tables.h", write_json)
+
+
+def cases():
+    from text_oracle import case_tables
+    case_tables.write(ROOT / "lib/text/jinja/python_unicode.h")
 
 
 # ---- tokens ----
@@ -301,7 +307,7 @@ def pcg32_demo(seed=42, count=8):
 
 if __name__ == "__main__":
     sys.path.insert(0, str(TESTS))
-    jobs = {"tables": tables, "kinds": kinds, "models": models, "minilm": minilm, "tokens": tokens, "templates": templates, "sampling": sampling, "speed": speed}
+    jobs = {"tables": tables, "cases": cases, "kinds": kinds, "models": models, "minilm": minilm, "tokens": tokens, "templates": templates, "sampling": sampling, "speed": speed}
     if len(sys.argv) < 2 or sys.argv[1] not in jobs:
         sys.exit(__doc__)
     jobs[sys.argv[1]](*sys.argv[2:])

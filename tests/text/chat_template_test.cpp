@@ -99,6 +99,32 @@ TEST_CASE("errors name line and column", "[chat]") {
         "[chat template] an integer beyond 64 bits: 9223372036854775807 + 1 at 1:24");
 }
 
+TEST_CASE("what Python knows and we do not is an error that names it", "[chat]") {
+  CHECK(render_error("{{ 2 ** 64 }}") == "[chat template] an integer beyond 64 bits: 2 ** 64 at 1:6");
+  CHECK(render_error("{{ (-9223372036854775807 - 1) // -1 }}") ==
+        "[chat template] an integer beyond 64 bits: -9223372036854775808 // -1 at 1:31");
+  CHECK(render_error("{{ -(-9223372036854775807 - 1) }}") ==
+        "[chat template] an integer beyond 64 bits: -(-9223372036854775808) at 1:4");
+  CHECK(render_error("{{ '9223372036854775808' | int }}") ==
+        "[chat template] an integer beyond 64 bits: 9223372036854775808 at 1:28");
+  CHECK(render_error("{{ 1e30 | int }}") == "[chat template] an integer beyond 64 bits: 1e+30 at 1:11");
+  CHECK(message_of([&] { ChatTemplate("{{ v }}").render(R"({"v": -9223372036854775809})"); }) ==
+        "[chat template] JSON: an integer beyond 64 bits at byte 26 of 27");
+  CHECK(render_error("{{ cycler(1, 2) }}") == "[chat template] the function cycler is not known at 1:10");
+  CHECK(render_error("{{ joiner() }}") == "[chat template] the function joiner is not known at 1:10");
+  CHECK(render_error("{{ (-8) ** 0.5 }}") == "[chat template] -8 ** 0.5 is a complex number at 1:9");
+  CHECK(render_error("{{ 2.5 | round(none) }}") == "[chat template] round needs an integer at 1:10");
+  CHECK(render_error("{{ 5 .real }}").find("the method int.real is not known at 1:") != std::string::npos);
+  CHECK(render_error("{{ 'a'.istitle() }}") == "[chat template] the method str.istitle is not known at 1:7");
+  CHECK(render_error("{{ namespace(a=1) }}").find("the text of a namespace is not known at 1:") != std::string::npos);
+  CHECK(render_error("{{ range }}").find("the text of function 'range' is not known") != std::string::npos);
+  CHECK(render_error("{% macro m() %}{{ varargs }}{% endmacro %}{{ m() }}") ==
+        "[chat template] jinja2's name 'varargs' is not known at 1:19");
+  CHECK(render_error("{% macro m() %}{% endmacro %}{{ m.caller }}") ==
+        "[chat template] the attribute 'caller' of a macro is not known at 1:34");
+  CHECK(render_error("{{ {'a': 1}.keys().mapping }}").find("dict_keys.mapping is not known") != std::string::npos);
+}
+
 TEST_CASE("hostile templates end in an error, soon", "[chat]") {
   const auto hostile = [](const std::string& source) {
     return render_error(source, {.output_bytes = 1 << 20, .work = 1 << 22});

@@ -160,6 +160,57 @@ cont' }}
 {{ strftime_now('%d %b %Y') }} {{ strftime_now('%Y-%m-%d %H:%M:%S') }}
 {% if s.x is defined and s.x.y is defined %}a{% else %}b{% endif %}{{ d.a[0] if d.a is defined else 'q' }}{{ 'items' in d }}{{ d.items is defined }}
 {{ rows | tojson }} {{ rows[0].v.w }} {{ rows[-1]['v'] | length }} {{ (rows | first).k }} {{ rows[1:][0].k }} {{ rows | map(attribute='v') | list | length }}
+{{ '42.23' | int }} {{ '+5' | int }} {{ '1e3' | int }} {{ '7.0' | int }} {{ '1_000' | int }} {{ ' -1_0 ' | int }} {{ '_1' | int(8) }} {{ '1__0' | int(8) }} {{ '1_' | int(8) }} {{ '0x1F' | int(8) }} {{ '- 5' | int(8) }} {{ '+' | int(8) }} {{ '' | int(8) }} {{ '007' | int }} {{ 'inf' | int(8) }} {{ 'nan' | int(8) }} {{ '-9223372036854775808' | int }}
+{{ '١٢' | int }} {{ '１２' | int }} {{ '\\u2003-٣_٤\\u3000' | int }} {{ '²' | int(8) }} {{ '١.٥' | float }} {{ '\\x1c5' | int(8) }} {{ '\\x1c5é' | int(8) }} {{ '\\u00a05\\x1c' | int(8) }} {{ '𝟙𝟚' | int }}
+{{ '+1.5' | float }} {{ '1_0' | float }} {{ '.5' | float }} {{ '5.' | float }} {{ '.' | float(8) }} {{ '1e-3' | float }} {{ '1E+0_2' | float }} {{ '1_.5' | float(8) }} {{ '1._5' | float(8) }} {{ '1e_5' | float(8) }} {{ '1e' | float(8) }} {{ '0x10' | float(8) }} {{ 'nan' | float }} {{ '-Infinity' | float }} {{ '+INF' | float }} {{ 'infi' | float(8) }} {{ '1e400' | float }} {{ '-1e400' | float }} {{ '1e-400' | float }} {{ '-0.00e999' | float }} {{ '-0' | float }} {{ '1e99999999999999999999' | float }} {{ '0.0001e-99999999999999999999' | float }} {{ ' 1.5\\n' | float }}
+{{ none | int }} {{ [] | int(8) }} {{ {} | float(8) }} {{ true | int }} {{ true | float }} {{ -3.9 | int }} {{ none | float }}
+{{ nothing | int }}
+{{ nothing | float(2) }}
+{% set x = 'inf' %}{{ x | float | int }}
+{{ 42 | round }} {{ 42 | round(1) }} {{ 9007199254740993 | round }} {{ true | round }} {{ (-0.4) | round }} {{ 2.55 | round(true) }} {{ 1e300 | round }} {{ '1e400' | float | round }}
+{{ 'a  b c  '.split(none, 1) }} {{ '  a b  '.split(none, 0) }} {{ 'a b c '.split(maxsplit=2) }} {{ 'a b '.split(none, 1) }} {{ '  '.split(none, 0) }} {{ 'a  b c  '.split(none, 5) }}
+{{ "hello_world they're x2y ʰa".title() }} {{ "hello_world they're x2y" | title }} {{ 'ǆ ßa ŉ'.title() }} {{ 'ǆ ßa ŉ' | title }} {{ 'ΟΔΟΣ ΑΣ Σ-ΑΣ.Σ' | title }} {{ 'ΟΔΟΣ ΑΣ.Σ'.title() }} {{ 'a\\u2003b\\x1cc<d[e{f(g-h_i' | title }}
+{{ 'ßTRAẞE' | capitalize }} {{ 'ǅA'.capitalize() }} {{ 'ΑΣ'.capitalize() }} {{ 'ﬁN' | capitalize }}
+{{ '²'.isdigit() }} {{ '٣'.isdigit() }} {{ '①'.isdigit() }} {{ '½'.isdigit() }} {{ '12²٣'.isdigit() }} {{ ''.isdigit() }} {{ 'Ⅷ'.isdigit() }} {{ '𝟙'.isdigit() }} {{ '一'.isdigit() }} {{ '1.5'.isdigit() }}
+{{ 'Straße'.upper() }} {{ 'İ'.lower() | list }} {{ 'ΑΣ'.lower() }} {{ 'ﬁ ﬃ ŉ ΐ ὒ ᾳ ᾼ և'.upper() }} {{ 'ẞ'.lower() }} {{ 'ı ſ'.upper() }} {{ 'Ǆ ǅ ǆ' | upper }} {{ 'Ǆ ǅ ǆ' | lower }}
+{{ 'Σ'.lower() }} {{ 'ΑΣΑ ΑΣ.Α ΑΣ.'.lower() }} {{ 'Α\\u0301Σ\\u0301' | lower }} {{ 'ªΣ ʰΣ ⅠΣ 1Σ'.lower() }} {{ "ΑΣ'Σ" | lower }}
+{{ ['ß', 'SS', 'ss', 'ẞ'] | unique | list }} {{ ['ΑΣ', 'ας', 'Ασ'] | unique | list }} {{ ['b', 'İ', 'i'] | sort }}
+{{ 'ß' is lower }} {{ 'ĸ' is lower }} {{ 'ª' is lower }} {{ 'ǅ' is lower }} {{ 'ǅ' is upper }} {{ 'Ⅷ' is upper }} {{ 'aǅ' is lower }} {{ '1' is lower }} {{ 'Ⓐ1' is upper }} {{ '' is upper }} {{ 'ϒ' is upper }} {{ 12 is upper }} {{ none is lower }}
+{{ cycler is defined }} {{ joiner is defined }} {{ lipsum is defined }} {{ namespace is callable }} {{ joiner is callable }}
+{{ -0.0 }} {{ -f }} {{ 0.0 * -1 }} {{ -(-0.0) }} {{ +(-0.0) }} {{ -true }} {{ +true }} {{ -0 }} {{ (-0.0) | abs }}
+{{ 1.0 // 0.1 }} {{ -1.0 % 1 }} {{ 1.0 % -1 }} {{ -0.0 // 1 }} {{ 5.5 // -2 }} {{ 5.5 % -2 }} {{ 0.3 % 0.1 }} {{ 1 // 1e-320 }} {{ 1 % '-inf' | float }} {{ -1 // ('inf' | float) }} {{ 'inf' | float // 1 }}
+{{ 0 ** -1 }}
+{{ 0.0 ** -1.5 }}
+{{ 10.0 ** 400 }}
+{{ 1e308 * 10 }} {{ 2 ** -2000 }} {{ 4 ** 0.5 }} {{ (-8) ** 3.0 }} {{ ('inf' | float) ** 2 }} {{ (-1) ** -3 }} {{ 1 ** -1 }} {{ 0 ** 0 }} {{ 0.0 ** 0 }}
+{% macro f(a, b=1) %}x{% endmacro %}{{ f.name }} {{ f.arguments }} {{ f }} {{ f['name'] }} {{ f.nosuch }} {{ [f] }} {{ range.name }}
+{{ d.keys() }} {{ d.values() }} {{ d.items() }} {{ {}.keys() }} {{ {}.items() }} {{ [d.keys()] }} {{ d.keys() ~ '' }} {{ d.values() | string }} {{ dict(x=d.items()) }}
+{{ d.keys() | list }} {{ d.keys() | length }} {{ d.keys() | first }} {{ d.values() | last }} {{ 'b' in d.keys() }} {{ ('b', 1) in d.items() }} {{ d.keys() | sort }} {{ d.keys() | join('-') }} {% for k in d.keys() %}{{ loop.index }}{{ k }}{% endfor %} {% for k, v in d.items() %}{{ k }}{{ v }}{% endfor %} {{ d.keys() | map('upper') | list }} {{ 'y' if {}.keys() else 'n' }} {{ d.items() | reverse | list }}
+{{ d.keys()[0] }} {{ d.keys()[0] is defined }} {{ d.keys().count is defined }} {{ d.keys() is sequence }} {{ d.keys() is iterable }} {{ d.keys() is mapping }} {{ d.keys() == ['b', 'a', 'items'] }} {{ {'a': 1, 'b': 2}.keys() == {'b': 0, 'a': 0}.keys() }} {{ {'a': 1, 'b': 2}.items() == {'b': 2, 'a': 1}.items() }} {{ {'a': 1}.values() == {'a': 1}.values() }} {{ {'a': 1}.items() == [('a', 1)] }}
+{{ d.keys()[:1] }}
+{{ d.keys() | tojson }}
+{{ d.keys() + ['x'] }}
+{{ d.values() * 2 }}
+{{ {d.keys(): 1} }}
+{{ range(3) }} {{ range(1, 3) }} {{ range(0, 6, 2) }} {{ range(5, 5) }} {{ range(5, 0, -2) }} {{ [range(2)] }} {{ range(9)[2:5] }} {{ range(9)[::-2] }} {{ range(9)[::-1] }} {{ range(4)[1] }} {{ range(4)[-1] }} {{ range(4)[9] }} {{ range(2, 9, 3)[1:] }} {{ range(3)[5:] }} {{ range(3).count(2) }}
+{{ range(3) == range(0, 3, 1) }} {{ range(0) == range(5, 5) }} {{ range(3) == [0, 1, 2] }} {{ range(3) == (0, 1, 2) }} {{ 2 in range(3) }} {{ range(3) | length }} {{ range(3) | list }} {{ range(3) | last }} {{ range(3) is sequence }} {{ {range(2): 1} }} {{ range(3) | join }} {{ [range(2)] == [range(2)] }} {{ range(0, 4, 3) == range(0, 6, 3) }}
+{{ range(3) | tojson }}
+{{ range(3) + [3] }}
+{{ range(3) * 2 }}
+{{ [1] < (1, 2) }}
+{{ range(1) < range(2) }}
+{{ varargs }} {{ kwargs is defined }}{% macro m(varargs) %}{% set kwargs = 1 %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(5) }}
+{{ {(1, 2): 3} | tojson }}
+{{ (1, 2) | tojson }} {{ range(0, 9, 4).stop }} {{ range(3).step }} {{ (1, 2).count(1) }} {{ (1, 2).append is defined }} {{ range(9)[::100] }} {{ range(9)[8:2:-3] | list }}
+{{ 5 | indent }}
+{{ nothing | dictsort }}
+{{ [[1], [2]] | unique | list }}
+{{ [1] in d }}
+{{ {} in d.keys() }}
+{{ d.get([1]) }}
+{{ nothing is callable }} {{ d[[1]] }} {{ none | map('upper') | list }} {{ none | selectattr('k') | list }} {{ 0 | select | list }} {{ (1, 2) in d }}
+{{ 'abc'.startswith(['a']) }}
+{{ 'abc'.startswith(range(2)) }}
 """.strip("\n").split("\n")
 # A string with a real newline in it was split above: put it together again.
 SNIPPETS = [a for a in SNIPPETS if a != "cont' }}"]

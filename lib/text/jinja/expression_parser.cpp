@@ -2,7 +2,8 @@
 #include "lib/text/jinja/expression_parser.h"
 
 #include <charconv>
-#include <cstdlib>
+
+#include "lib/text/jinja/numbers.h"
 
 namespace openinfer::jinja {
 namespace {
@@ -190,7 +191,7 @@ NodePtr ExpressionParser::primary() {
   switch (first.kind) {
     case TokenKind::name: ++at_; return named(first);
     case TokenKind::integer: ++at_; return constant(first.at, integer(first));
-    case TokenKind::floating: ++at_; return constant(first.at, std::strtod(first.text.c_str(), nullptr));
+    case TokenKind::floating: ++at_; return constant(first.at, parse_float(first.text).value());
     case TokenKind::string: {
       std::string text;
       while (peek(TokenKind::string)) text += tokens_[at_++].text;

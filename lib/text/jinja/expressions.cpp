@@ -7,6 +7,14 @@
 
 namespace openinfer::jinja {
 
+namespace {
+
+Value missing_attribute(const Value& object, std::string_view name) {
+  return Undefined{fmt::format("'{}' object has no attribute '{}'", type_name(object), name)};
+}
+
+}  // namespace
+
 Value Interpreter::evaluate(const Node& node, const Scope& scope) {
   const Deeper deeper(*this);
   const auto child = [&](std::size_t i) { return evaluate(*node.children[i], scope); };
@@ -14,7 +22,7 @@ Value Interpreter::evaluate(const Node& node, const Scope& scope) {
     case NodeKind::constant: return node.value;
     case NodeKind::variable: return variable(node, scope);
     case NodeKind::list: return make_list(evaluate_all(node, scope));
-    case NodeKind::tuple: return make_list(evaluate_all(node, scope), true);
+    case NodeKind::tuple: return make_list(evaluate_all(node, scope), Sequence::tuple);
     case NodeKind::dict: return dict(node, scope);
     case NodeKind::attribute: {
       const Value object = child(0);
@@ -74,10 +82,9 @@ Value Interpreter::operation(const Node& node, const Scope& scope) {
     for (const auto& part : node.children) text += to_text(evaluate(*part, scope), budget_);
     return string(std::move(text));
   }
-  const Value a = child(0), b = node.kind == NodeKind::binary ? child(1) : Value(0);
+  const Value a = child(0), b = node.kind == NodeKind::binary ? child(1) : Value();
   position_ = node.at;
-  if (node.kind == NodeKind::binary) return binary(node.text, a, b);
-  return binary(node.kind == NodeKind::negate ? "-" : "+", b, a);
+  return node.kind == NodeKind::binary ? binary(node.text, a, b) : negated(a, node.kind == NodeKind::negate);
 }
 
 Value Interpreter::test_node(const Node& node, const Scope& scope) {
@@ -98,10 +105,8 @@ Value Interpreter::dict(const Node& node, const Scope& scope) {
   Values parts = evaluate_all(node, scope);
   std::vector<std::pair<Value, Value>> items;
   for (std::size_t i = 0; i < parts.size(); i += 2) {
-    if (const Value* bad = unhashable(parts[i], budget_)) {
-      position_ = node.at;
-      error("a key of type {}, which Python cannot hash; use a string", type_name(*bad));
-    }
+    position_ = node.at;
+    check_hashable(parts[i]);
     const auto same =
         std::ranges::find_if(items, [&](const auto& entry) { return equal(entry.first, parts[i], budget_); });
     if (same != items.end()) {
@@ -173,11 +178,12 @@ Value Interpreter::binary(const std::string& op, const Value& a, const Value& b)
     budget_.spend(a.string().size() + b.string().size());
     return a.string() + b.string();
   }
-  if (op == "+" && a.is(Kind::list) && b.is(Kind::list) && a.list().is_tuple == b.list().is_tuple) {
+  if (op == "+" && a.is(Kind::list) && b.is(Kind::list) && a.list().type == b.list().type &&
+      a.list().type <= Sequence::tuple) {
     budget_.spend((a.list().items.size() + b.list().items.size()) * sizeof(Value));
     Values items = a.list().items;
     items.insert(items.end(), b.list().items.begin(), b.list().items.end());
-    return make_list(std::move(items), a.list().is_tuple);
+    return make_list(std::move(items), a.list().type);
   }
   if (op == "*" && b.is_number() && !b.is(Kind::floating)) return repeat(a, b.integer());
   if (op == "*" && a.is_number() && !a.is(Kind::floating)) return repeat(b, a.integer());
@@ -198,53 +204,19 @@ Value Interpreter::repeat(const Value& sequence, std::int64_t times) {
     for (std::size_t i = 0; i < count && !sequence.string().empty(); ++i) text += sequence.string();
     return text;
   }
-  if (!sequence.is(Kind::list)) error("* of '{}' and 'int'", type_name(sequence));
+  if (!sequence.is(Kind::list) || sequence.list().type > Sequence::tuple)
+    error("* of '{}' and 'int'", type_name(sequence));
   pay(sequence.list().items.size() * sizeof(Value));
   Values items;
   for (std::size_t i = 0; i < count && !sequence.list().items.empty(); ++i)
     items.insert(items.end(), sequence.list().items.begin(), sequence.list().items.end());
-  return make_list(std::move(items), sequence.list().is_tuple);
-}
-
-Value Interpreter::integers(const std::string& op, std::int64_t a, std::int64_t b) const {
-  std::int64_t result = 0;
-  bool overflow = false;
-  if (op == "+") {
-    overflow = __builtin_add_overflow(a, b, &result);
-  } else if (op == "-") {
-    overflow = __builtin_sub_overflow(a, b, &result);
-  } else if (op == "*") {
-    overflow = __builtin_mul_overflow(a, b, &result);
-  } else if (op == "**") {
-    if (b < 0) return floats(op, static_cast<double>(a), static_cast<double>(b));
-    result = 1;
-    if (a == 0 || a == 1 || a == -1) return b == 0 || a == 1 || (a == -1 && b % 2 == 0) ? 1 : static_cast<int>(a);
-    for (; b > 0 && !overflow; --b) overflow = __builtin_mul_overflow(result, a, &result);
-  } else {
-    if (b == 0) error("division by zero");
-    if (b == -1) return op == "%" ? Value(0) : integers("-", 0, a);
-    result = op == "%" ? a % b : a / b;
-    if (a % b != 0 && (a < 0) != (b < 0)) result += op == "%" ? b : -1;  // Python rounds to minus infinity
-  }
-  if (overflow) error("an integer beyond 64 bits: {} {} {}", a, op, b);
-  return result;
-}
-
-Value Interpreter::floats(const std::string& op, double a, double b) const {
-  if (op == "+") return a + b;
-  if (op == "-") return a - b;
-  if (op == "*") return a * b;
-  if (op == "**") return std::pow(a, b);
-  if (b == 0) error("division by zero");
-  if (op == "/") return a / b;
-  const double rest = std::fmod(a, b);
-  if (op == "%") return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
-  return std::floor(a / b);
+  return make_list(std::move(items), sequence.list().type);
 }
 
 Value Interpreter::attribute(const Value& object, std::string_view name) const {
   if (object.is(Kind::undefined)) error("{}, but its attribute '{}' is used", object.undefined().what, name);
   if (object.is(Kind::loop)) return loop_attribute(object.loop(), name);
+  if (object.is(Kind::callable) && object.callable().macro) return macro_attribute(object.callable(), name);
   if (object.is(Kind::name_space))
     for (const auto& [key, value] : object.name_space().items)
       if (key == name) return value;
@@ -252,7 +224,7 @@ Value Interpreter::attribute(const Value& object, std::string_view name) const {
     return std::make_shared<const Callable>(Callable{std::string(name), nullptr, object});
   if (object.is(Kind::dict))
     if (const Value* found = object.dict().find(name, budget_)) return *found;
-  return Undefined{fmt::format("'{}' object has no attribute '{}'", type_name(object), name)};
+  return object.is(Kind::list) ? sequence_attribute(object, name) : missing_attribute(object, name);
 }
 
 Value Interpreter::item(const Value& object, const Value& key) const {
@@ -265,7 +237,8 @@ Value Interpreter::item(const Value& object, const Value& key) const {
         if (equal(name, key, budget_)) return value;
     }
   }
-  if ((key.is(Kind::integer) || key.is(Kind::boolean)) && (object.is(Kind::list) || object.is(Kind::string))) {
+  const bool has_places = object.is(Kind::string) || (object.is(Kind::list) && !object.list().is_view());
+  if (has_places && (key.is(Kind::integer) || key.is(Kind::boolean))) {
     const auto parts = object.is(Kind::string) ? characters(object.string()) : std::vector<std::string_view>();
     budget_.spend(parts.size());
     const auto size = static_cast<std::int64_t>(object.is(Kind::string) ? parts.size() : object.list().items.size());
@@ -278,6 +251,26 @@ Value Interpreter::item(const Value& object, const Value& key) const {
   }
   if (key.is(Kind::string)) return attribute(object, key.string());
   return Undefined{fmt::format("'{}' object has no such element", type_name(object))};
+}
+
+Value Interpreter::macro_attribute(const Callable& macro, std::string_view name) const {
+  if (name == "name") return macro.name;
+  if (name == "arguments") return make_list({macro.macro->names.begin(), macro.macro->names.end()}, Sequence::tuple);
+  for (const std::string_view other : {"caller", "explicit_caller", "catch_kwargs", "catch_varargs"})
+    if (name == other) unsupported("the attribute '{}' of a macro is not known", name);
+  return Undefined{fmt::format("'Macro' object has no attribute '{}'", name)};
+}
+
+Value Interpreter::sequence_attribute(const Value& sequence, std::string_view name) const {
+  const List& list = sequence.list();
+  if (list.type == Sequence::range) {
+    if (name == "start") return list.start;
+    if (name == "stop") return list.stop;
+    if (name == "step") return list.step;
+  }
+  if (list.is_view() && (name == "mapping" || name == "isdisjoint"))
+    unsupported("{}.{} is not known", type_name(sequence), name);
+  return missing_attribute(sequence, name);
 }
 
 Value Interpreter::loop_attribute(const Loop& loop, std::string_view name) const {
@@ -316,12 +309,19 @@ std::shared_ptr<const List> Interpreter::iterate(const Value& value) {
   return out;
 }
 
+void Interpreter::check_hashable(const Value& key) const {
+  if (const Value* bad = unhashable(key, budget_))
+    error("a key of type {}, which Python cannot hash; use a string", type_name(*bad));
+}
+
 bool Interpreter::contains(const Value& container, const Value& value) {
   if (container.is(Kind::string)) {
     if (!value.is(Kind::string)) error("'in <string>' needs a string, not {}", type_name(value));
     budget_.spend(container.string().size() / 8);
     return find(container.string(), value.string(), 0, budget_) != std::string::npos;
   }
+  if (container.is(Kind::dict) || (container.is(Kind::list) && container.list().type == Sequence::dict_keys))
+    check_hashable(value);
   const auto items = iterate(container);
   return std::ranges::any_of(items->items, [&](const Value& x) { return equal(x, value, budget_); });
 }
@@ -333,7 +333,8 @@ Value Interpreter::slice(const Node& node, const Scope& scope) {
     bounds[i] = node.children[i + 1] ? evaluate(*node.children[i + 1], scope) : Value(None{});
   position_ = node.at;
   if (object.is(Kind::undefined)) error("{}, but a slice of it is used", object.undefined().what);
-  if (!object.is(Kind::string) && !object.is(Kind::list)) error("a slice of a value of type {}", type_name(object));
+  if (!object.is(Kind::string) && (!object.is(Kind::list) || object.list().is_view()))
+    error("a slice of a value of type {}", type_name(object));
   for (const Value& bound : bounds)
     if (!bound.is(Kind::none) && !bound.is(Kind::integer) && !bound.is(Kind::boolean))
       error("a slice by {}", type_name(bound));
@@ -362,7 +363,21 @@ Value Interpreter::slice(const Node& node, const Scope& scope) {
       items.push_back(object.list().items[at]);
     }
   }
-  return object.is(Kind::string) ? Value(std::move(text)) : make_list(std::move(items), object.list().is_tuple);
+  if (object.is(Kind::string)) return text;
+  if (object.list().type != Sequence::range) return make_list(std::move(items), object.list().type);
+  return range_slice(object.list(), std::move(items), first, last, bounds[2].is(Kind::none) ? 1 : bounds[2].integer());
+}
+
+/// A range that has these items of another's, which are `first`, first + step, … before `last`.
+Value Interpreter::range_slice(const List& range, Values items, std::int64_t first, std::int64_t last,
+                               std::int64_t step) const {
+  List part{std::move(items), Sequence::range, range.nesting, 0, 0, 1};
+  const auto place = [&](std::int64_t index, std::int64_t& value) {
+    return __builtin_mul_overflow(index, range.step, &value) || __builtin_add_overflow(range.start, value, &value);
+  };
+  if (place(first, part.start) || place(last, part.stop) || __builtin_mul_overflow(range.step, step, &part.step))
+    error("a slice of a range beyond 64 bits");
+  return std::make_shared<const List>(std::move(part));
 }
 
 }  // namespace openinfer::jinja

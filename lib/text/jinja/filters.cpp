@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `value | name(arguments)`. Where jinja2 gives a generator, these give a list.
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "lib/text/jinja/interpreter.h"
+#include "lib/text/jinja/numbers.h"
 
 namespace openinfer::jinja {
 
@@ -72,26 +72,36 @@ Value length(Interpreter& run, const Value& value, const Args& args) {
 template <bool upper>
 Value change_case_filter(Interpreter& run, const Value& value, const Args& args) {
   no_arguments(run, args);
-  return run.string(change_case(to_text(value, run.budget()), upper));
+  const std::string text = to_text(value, run.budget());
+  return run.string(upper ? upper_case(text) : lower_case(text));
 }
 
 Value capitalize(Interpreter& run, const Value& value, const Args& args) {
   no_arguments(run, args);
-  const std::string text = to_text(value, run.budget());
-  const std::size_t first = text.empty() ? 0 : characters(text).front().size();
-  return run.string(change_case(text.substr(0, first), true) + change_case(text.substr(first), false));
+  return run.string(capitalized(to_text(value, run.budget())));
 }
 
-/// A capital after white space, - and an opening bracket, as jinja2's title.
+/// A capital after white space, - and an opening bracket, as jinja2's title: it is not Python's.
 Value title(Interpreter& run, const Value& value, const Args& args) {
   no_arguments(run, args);
   std::string out;
-  bool begin = true;
+  std::string_view first, rest;  // of the word
   const std::string text = to_text(value, run.budget());
+  const auto end_word = [&] {
+    out += upper_case(first) + lower_case(rest);
+    first = rest = {};
+  };
   for (const auto character : characters(text)) {
-    out += change_case(character, begin);
-    begin = strip(character, nullptr).empty() || std::string_view("-({[<").find(character) != std::string_view::npos;
+    if (strip(character, nullptr).empty() || std::string_view("-({[<").find(character) != std::string_view::npos) {
+      end_word();
+      out += character;
+    } else if (first.empty()) {
+      first = character;
+    } else {
+      rest = {first.data() + first.size(), rest.size() + character.size()};
+    }
   }
+  end_word();
   return run.string(std::move(out));
 }
 
@@ -154,7 +164,7 @@ Value items(Interpreter& run, const Value& value, const Args& args) {
   if (!value.is(Kind::dict)) run.error("items of a value of type {}", type_name(value));
   Values pairs;
   run.budget().spend(value.dict().items.size() * 16);
-  for (const auto& [key, item] : value.dict().items) pairs.push_back(make_list({key, item}, true));
+  for (const auto& [key, item] : value.dict().items) pairs.push_back(make_list({key, item}, Sequence::tuple));
   return make_list(std::move(pairs));
 }
 
@@ -172,13 +182,18 @@ Args rest_of(Interpreter& run, const Args& args, std::size_t from) {
   return rest;
 }
 
+/// None and 0 have no elements: jinja2's map and select ask for truth first.
+std::shared_ptr<const List> elements_if_any(Interpreter& run, const Value& value) {
+  return truthy(value) ? run.iterate(value) : std::make_shared<const List>();
+}
+
 /// map("filter", …) or map(attribute="a.b", default=x)
 Value map(Interpreter& run, const Value& value, const Args& args) {
   Values out;
   if (args.positional.empty()) {
     const auto bound = args.bind(run, {"attribute", "default"});
     if (!bound[0]) run.error("map needs a filter or an attribute");
-    const auto elements = run.iterate(value);
+    const auto elements = elements_if_any(run, value);
     for (const Value& item : elements->items) {
       Value found = path(run, item, *bound[0]);
       out.push_back(found.is(Kind::undefined) && bound[1] ? *bound[1] : std::move(found));
@@ -187,7 +202,7 @@ Value map(Interpreter& run, const Value& value, const Args& args) {
   }
   if (!args.positional[0].is(Kind::string)) run.error("map needs the name of a filter");
   const Args rest = rest_of(run, args, 1);
-  const auto elements = run.iterate(value);
+  const auto elements = elements_if_any(run, value);
   for (const Value& item : elements->items) out.push_back(apply_filter(run, args.positional[0].string(), item, rest));
   return make_list(std::move(out));
 }
@@ -200,7 +215,7 @@ Value select(Interpreter& run, const Value& value, const Args& args) {
   const bool has_test = args.positional.size() > (by_attribute ? 1 : 0);
   if (has_test && !args.positional[by_attribute].is(Kind::string)) run.error("a test is given by its name");
   Values out;
-  const auto elements = run.iterate(value);
+  const auto elements = elements_if_any(run, value);
   for (const Value& item : elements->items) {
     const Value subject = by_attribute ? path(run, item, args.positional[0]) : item;
     const bool holds =
@@ -215,21 +230,30 @@ Value string_filter(Interpreter& run, const Value& value, const Args& args) {
   return to_text(value, run.budget());
 }
 
-template <class Number>
-Value number(Interpreter& run, const Value& value, const Args& args) {
+/// int() or float() of a number or a text; what it cannot be is the argument, or 0. As jinja2, "1.5" | int is 1.
+Value to_integer(Interpreter& run, const Value& value, const Args& args) {
   const auto bound = args.bind(run, {"default"});
-  if (value.is_number()) {
-    if constexpr (std::is_same_v<Number, double>) return value.number();
-    if (!value.is(Kind::floating)) return value.integer();
-    if (std::abs(value.number()) < 0x1p62) return static_cast<std::int64_t>(value.number());
-  }
-  Number parsed{};
+  if (value.is(Kind::undefined)) run.error("{}", value.undefined().what);
+  const Value absent = bound[0] ? *bound[0] : Value(0);
   if (value.is(Kind::string)) {
-    const std::string_view text = strip(value.string(), nullptr);
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), parsed);
-    if (!text.empty() && read.ec == std::errc() && read.ptr == text.data() + text.size()) return parsed;
+    run.budget().spend(value.string().size());
+    if (const auto integer = parse_integer(value.string())) return *integer;
+    const auto number = parse_float(value.string());
+    return number && std::isfinite(*number) ? Value(truncated(*number)) : absent;
   }
-  return bound[0] ? *bound[0] : Value(Number{});
+  if (!value.is_number() || (value.is(Kind::floating) && std::isnan(value.number()))) return absent;
+  return value.is(Kind::floating) ? truncated(value.number()) : value.integer();
+}
+
+Value to_float(Interpreter& run, const Value& value, const Args& args) {
+  const auto bound = args.bind(run, {"default"});
+  if (value.is(Kind::undefined)) run.error("{}", value.undefined().what);
+  if (value.is_number()) return value.number();
+  if (value.is(Kind::string)) {
+    run.budget().spend(value.string().size());
+    if (const auto number = parse_float(value.string())) return *number;
+  }
+  return bound[0] ? *bound[0] : Value(0.0);
 }
 
 Value absolute(Interpreter& run, const Value& value, const Args& args) {
@@ -242,9 +266,11 @@ Value absolute(Interpreter& run, const Value& value, const Args& args) {
 Value round_filter(Interpreter& run, const Value& value, const Args& args) {
   const auto bound = args.bind(run, {"precision"});
   if (!value.is_number()) run.error("round of a value of type {}", type_name(value));
-  const std::int64_t digits = bound[0] && bound[0]->is(Kind::integer) ? bound[0]->integer() : 0;
+  if (bound[0] && !bound[0]->is(Kind::integer) && !bound[0]->is(Kind::boolean)) run.error("round needs an integer");
+  const std::int64_t digits = bound[0] ? bound[0]->integer() : 0;
   if (digits < 0 || digits > 15) run.error("round to {} digits", digits);
-  return std::strtod(fmt::format("{:.{}f}", value.number(), digits).c_str(), nullptr);  // ties to even, as Python
+  if (!value.is(Kind::floating)) return value.integer();
+  return *parse_float(fmt::format("{:.{}f}", value.number(), digits));  // ties to even, as Python
 }
 
 Value reverse(Interpreter& run, const Value& value, const Args& args) {
@@ -260,7 +286,7 @@ Value reverse(Interpreter& run, const Value& value, const Args& args) {
 /// Strings without regard to case unless asked for.
 Value sort_key(Interpreter& run, const Value& item, const Value* attribute, bool case_sensitive) {
   Value key = attribute ? path(run, item, *attribute) : item;
-  return key.is(Kind::string) && !case_sensitive ? run.string(change_case(key.string(), false)) : key;
+  return key.is(Kind::string) && !case_sensitive ? run.string(lower_case(key.string())) : key;
 }
 
 Value sort_by(Interpreter& run, Values items, const Value* attribute, bool case_sensitive, bool reversed) {
@@ -288,6 +314,7 @@ Value dictsort(Interpreter& run, const Value& value, const Args& args) {
   const auto bound = args.bind(run, {"case_sensitive", "by", "reverse"});
   const bool by_value = bound[1] && bound[1]->is(Kind::string) && bound[1]->string() == "value";
   const Value place(by_value ? 1 : 0);
+  if (value.is(Kind::undefined)) run.error("{}", value.undefined().what);
   return sort_by(run, items(run, value, {}).list().items, &place, bound[0] && truthy(*bound[0]),
                  bound[2] && truthy(*bound[2]));
 }
@@ -298,6 +325,7 @@ Value unique(Interpreter& run, const Value& value, const Args& args) {
   const auto elements = run.iterate(value);
   for (const Value& item : elements->items) {
     Value key = sort_key(run, item, bound[1], bound[0] && truthy(*bound[0]));
+    run.check_hashable(key);
     if (std::ranges::any_of(keys, [&](const Value& x) { return equal(x, key, run.budget()); })) continue;
     keys.push_back(std::move(key));
     out.push_back(item);
@@ -316,10 +344,11 @@ Value indent(Interpreter& run, const Value& value, const Args& args) {
   const auto bound = args.bind(run, {"width", "first", "blank"});
   const std::int64_t width = bound[0] && bound[0]->is(Kind::integer) ? bound[0]->integer() : 4;
   if (width < 0 || width > 1000) run.error("indent by {}", width);
+  if (!value.is(Kind::string)) run.error("indent of a value of type {}", type_name(value));
   const std::string space =
       bound[0] && bound[0]->is(Kind::string) ? bound[0]->string() : std::string(static_cast<std::size_t>(width), ' ');
   const bool blank = bound[2] && truthy(*bound[2]);
-  const Value text(to_text(value, run.budget()) + "\n");
+  const Value text(value.string() + "\n");
   const Value lines = call_method(run, text, "splitlines", {});
   std::string out;
   for (std::size_t i = 0; i < lines.list().items.size(); ++i) {
@@ -360,8 +389,8 @@ constexpr FilterRow kFilters[] = {
     {"selectattr", select<true, true>},
     {"rejectattr", select<true, false>},
     {"string", string_filter},
-    {"int", number<std::int64_t>},
-    {"float", number<double>},
+    {"int", to_integer},
+    {"float", to_float},
     {"abs", absolute},
     {"round", round_filter},
     {"reverse", reverse},

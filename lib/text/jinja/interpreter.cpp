@@ -111,7 +111,7 @@ std::shared_ptr<const List> Interpreter::loop_items(const Node& node, Scope& sco
     bind_targets(node, inner, item);
     if (truthy(evaluate(*node.children[1], inner))) kept.push_back(item);
   }
-  return std::make_shared<const List>(List{std::move(kept), false, items->nesting});
+  return std::make_shared<const List>(List{std::move(kept), Sequence::list, items->nesting, 0, 0, 1});
 }
 
 Interpreter::Flow Interpreter::loop(const Node& node, Scope& scope) {
@@ -185,8 +185,12 @@ Value Interpreter::variable(const Node& node, const Scope& scope) const {
     for (const auto& [name, value] : at->names)
       if (name == node.text) return value;
   if (const Value* value = variables_.find(node.text, budget_)) return *value;
-  for (const std::string_view name : {"namespace", "range", "dict", "raise_exception", "strftime_now"})
+  for (const std::string_view name :
+       {"namespace", "range", "dict", "raise_exception", "strftime_now", "cycler", "joiner", "lipsum"})
     if (name == node.text) return std::make_shared<const Callable>(Callable{node.text, nullptr, {}});
+  if (node.text == "self" || (macros_ && (node.text == "varargs" || node.text == "kwargs"))) {
+    fail_template(ErrorCode::unsupported, node.at, "jinja2's name '{}' is not known", node.text);
+  }
   return Undefined{fmt::format("'{}' is undefined", node.text)};
 }
 
@@ -223,7 +227,9 @@ Value Interpreter::call_macro(const Node& macro, const Args& args) {
     if (i >= first_default) value = evaluate(*macro.children[1 + i - first_default], scope);
     scope.names.emplace_back(names[i], std::move(value));
   }
+  ++macros_;
   std::string text = capture(*macro.children[0], scope);
+  --macros_;
   position_ = caller;
   return string(std::move(text));
 }
@@ -235,6 +241,7 @@ Value Interpreter::call_global(std::string_view name, const Args& args) {
     const auto bound = args.bind(*this, {"message"});
     error("the template refuses: {}", bound[0] ? to_text(*bound[0], budget_) : "");
   }
+  if (name != "namespace" && name != "dict") unsupported("the function {} is not known", name);
   // namespace(a=1) and dict(a=1), or of a dict
   if (args.positional.size() > 1) error("{} takes one dict and names", name);
   std::vector<std::pair<Value, Value>> items;
@@ -269,7 +276,7 @@ Value Interpreter::range(const Args& args) {
   budget_.spend(static_cast<std::size_t>(count) * sizeof(Value));
   Values items;
   for (std::int64_t i = 0; i < count; ++i) items.emplace_back(start + i * step);
-  return make_list(std::move(items));
+  return std::make_shared<const List>(List{std::move(items), Sequence::range, 1, start, stop, step});
 }
 
 Value Interpreter::strftime_now(const Args& args) const {

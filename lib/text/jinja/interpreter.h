@@ -49,6 +49,7 @@ class Interpreter {
   /// Elements of a list, keys of a dict, characters of a string; nothing of an undefined value.
   std::shared_ptr<const List> iterate(const Value& value);
   bool contains(const Value& container, const Value& value);
+  void check_hashable(const Value& key) const;
   Value string(std::string text) {  // a new string, paid for
     budget_.spend(text.size() + 8);
     return Value(std::move(text));
@@ -99,6 +100,8 @@ class Interpreter {
   Value binary(const std::string& op, const Value& a, const Value& b);
   Value integers(const std::string& op, std::int64_t a, std::int64_t b) const;
   Value floats(const std::string& op, double a, double b) const;
+  double power(double a, double b) const;
+  Value negated(const Value& value, bool minus) const;
   Value repeat(const Value& sequence, std::int64_t times);
   Value slice(const Node& node, const Scope& scope);
   Value dict(const Node& node, const Scope& scope);
@@ -110,6 +113,9 @@ class Interpreter {
   Value range(const Args& args);
   Value strftime_now(const Args& args) const;
   Value loop_attribute(const Loop& loop, std::string_view name) const;
+  Value macro_attribute(const Callable& macro, std::string_view name) const;
+  Value sequence_attribute(const Value& sequence, std::string_view name) const;
+  Value range_slice(const List& range, Values items, std::int64_t first, std::int64_t last, std::int64_t step) const;
 
   Budget& budget_;
   const Dict& variables_;
@@ -117,7 +123,7 @@ class Interpreter {
   Position position_;
   Scope globals_;
   std::string out_;
-  int depth_ = 0;
+  int depth_ = 0, macros_ = 0;        // macros that are being called
   std::deque<Namespace> namespaces_;  // as long as any value may point to them
 };
 
@@ -134,12 +140,21 @@ std::vector<std::string_view> characters(std::string_view text);
 enum class Side { both, left, right };
 /// Python's strip: white space, or the characters of `set`. The caller pays for `text` and, 8 a byte, for `set`.
 std::string_view strip(std::string_view text, const Value* set, Side side = Side::both);
-std::string change_case(std::string_view text, bool upper);
 /// Where `part` begins, at `from` or after it (find) or as late as it can (rfind); npos if nowhere. Comparisons are
 /// paid here, the walk over `text` by the caller.
 std::size_t find(std::string_view text, std::string_view part, std::size_t from, Budget& budget);
 std::size_t rfind(std::string_view text, std::string_view part, Budget& budget);
 std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t most,
                     Budget& budget);
+
+// cases.cpp: letters and digits as Python's str knows them.
+std::string upper_case(std::string_view text);
+std::string lower_case(std::string_view text);
+std::string capitalized(std::string_view text);
+std::string title_case(std::string_view text);
+bool is_lower(std::string_view text);
+bool is_upper(std::string_view text);
+bool is_digit_character(std::uint32_t code_point);
+std::optional<int> decimal_digit(std::uint32_t code_point);
 
 }  // namespace openinfer::jinja

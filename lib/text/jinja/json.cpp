@@ -134,6 +134,9 @@ class JsonReader {
     if (const auto read = std::from_chars(first, last, integer);
         !word.empty() && read.ec == std::errc() && read.ptr == last)
       return integer;
+    if (!word.empty() && word.find_first_of(".eE+") == word.npos && word.find_last_not_of("0123456789") + 1 <= 1 &&
+        word != "-")
+      wrong("an integer beyond 64 bits");
     double value = 0;
     const auto read = std::from_chars(first, last, value);
     if (word.empty() || read.ec != std::errc() || read.ptr != last) wrong("expected a value");
@@ -157,7 +160,10 @@ class JsonWriter {
       case Kind::integer: out_ += std::to_string(value.integer()); return;
       case Kind::floating: number(value.number()); return;
       case Kind::string: string(value.string()); return;
-      case Kind::list: list(value.list(), depth); return;
+      case Kind::list:
+        if (value.list().type > Sequence::tuple) break;
+        list(value.list(), depth);
+        return;
       case Kind::dict: dict(value.dict(), depth); return;
       case Kind::undefined:
       case Kind::name_space:
@@ -242,6 +248,7 @@ class JsonWriter {
 
   void key(const Value& key) {
     if (key.is(Kind::string)) return string(key.string());
+    if (key.is(Kind::list)) fail(ErrorCode::invalid_argument, "a key of type {} has no JSON form", type_name(key));
     out_ += '"';
     write(key, 0);
     out_ += '"';

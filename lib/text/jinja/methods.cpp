@@ -36,13 +36,13 @@ Value strip_method(Interpreter& run, const Value& self, const Args& args) {
   return run.string(std::string(strip(self.string(), bound[0], side)));
 }
 
-/// At white space, of which none stays; the last of `most` splits keeps the rest.
+/// At white space; behind the last of `most` splits the rest stays as it is.
 Values split_space(std::string_view text, std::int64_t most) {
   Values parts;
   for (text = strip(text, nullptr, Side::left); !text.empty(); text = strip(text, nullptr, Side::left)) {
     std::size_t end = 0;
     if (most >= 0 && static_cast<std::int64_t>(parts.size()) == most) {
-      parts.emplace_back(strip(text, nullptr, Side::right));
+      parts.emplace_back(text);
       break;
     }
     while (end < text.size()) {
@@ -115,7 +115,7 @@ Value splitlines_method(Interpreter& run, const Value& self, const Args& args) {
   return make_list(std::move(lines));
 }
 
-/// startswith and endswith take a string or a tuple of them.
+/// startswith and endswith take a string or a tuple of them, and no list.
 template <bool start>
 Value affix_method(Interpreter& run, const Value& self, const Args& args) {
   const auto bound = args.bind(run, {"affix"});
@@ -125,7 +125,7 @@ Value affix_method(Interpreter& run, const Value& self, const Args& args) {
     return start ? self.string().starts_with(text) : self.string().ends_with(text);
   };
   if (!bound[0]) run.error("{} needs a string", start ? "startswith" : "endswith");
-  if (!bound[0]->is(Kind::list)) return fits(*bound[0]);
+  if (!bound[0]->is(Kind::list) || bound[0]->list().type != Sequence::tuple) return fits(*bound[0]);
   return std::ranges::any_of(bound[0]->list().items, fits);
 }
 
@@ -142,7 +142,7 @@ Value remove_affix_method(Interpreter& run, const Value& self, const Args& args)
 template <bool upper>
 Value case_method(Interpreter& run, const Value& self, const Args& args) {
   args.bind(run, {});
-  return run.string(change_case(self.string(), upper));
+  return run.string(upper ? upper_case(self.string()) : lower_case(self.string()));
 }
 
 Value replace_method(Interpreter& run, const Value& self, const Args& args) {
@@ -194,7 +194,7 @@ Value join_method(Interpreter& run, const Value& self, const Args& args) {
   return out;
 }
 
-/// The whole string of one kind, and not empty; only the letters and digits of ASCII are told apart without utf8proc.
+/// The whole string of one kind, and not empty.
 template <class Is>
 Value all_of(Interpreter& run, const Value& self, const Args& args, Is is) {
   args.bind(run, {});
@@ -205,32 +205,35 @@ Value isspace_method(Interpreter& run, const Value& self, const Args& args) {
   return all_of(run, self, args, [](std::string_view c) { return strip(c, nullptr).empty(); });
 }
 Value isdigit_method(Interpreter& run, const Value& self, const Args& args) {
-  return all_of(run, self, args, [](std::string_view c) { return c.size() == 1 && c[0] >= '0' && c[0] <= '9'; });
+  return all_of(run, self, args,
+                [](std::string_view c) { return is_digit_character(text::utf8_step(c, 0).code_point); });
 }
 
 template <bool title>
 Value capital_method(Interpreter& run, const Value& self, const Args& args) {
-  return apply_filter(run, title ? "title" : "capitalize", self, args);
+  args.bind(run, {});
+  return run.string(title ? title_case(self.string()) : capitalized(self.string()));
 }
 
 Value keys_method(Interpreter& run, const Value& self, const Args& args) {
   args.bind(run, {});
-  return run.iterate(self);
+  return make_list(run.iterate(self)->items, Sequence::dict_keys);
 }
 Value values_method(Interpreter& run, const Value& self, const Args& args) {
   args.bind(run, {});
   Values values;
   for (const auto& item : self.dict().items) values.push_back(item.second);
   run.budget().spend(values.size() * 4);
-  return make_list(std::move(values));
+  return make_list(std::move(values), Sequence::dict_values);
 }
 Value items_method(Interpreter& run, const Value& self, const Args& args) {
   args.bind(run, {});
-  return apply_filter(run, "items", self, args);
+  return make_list(apply_filter(run, "items", self, args).list().items, Sequence::dict_items);
 }
 Value get_method(Interpreter& run, const Value& self, const Args& args) {
   const auto bound = args.bind(run, {"key", "default"});
   if (!bound[0]) run.error("get needs a key");
+  run.check_hashable(*bound[0]);
   for (const auto& [key, value] : self.dict().items)
     if (equal(key, *bound[0], run.budget())) return value;
   return bound[1] ? *bound[1] : Value(None{});
@@ -290,12 +293,18 @@ constexpr MethodRow kMethods[] = {
     {Kind::string, "islower", nullptr},
     {Kind::string, "isnumeric", nullptr},
     {Kind::string, "isdecimal", nullptr},
+    {Kind::string, "isascii", nullptr},
+    {Kind::string, "isidentifier", nullptr},
+    {Kind::string, "isprintable", nullptr},
+    {Kind::string, "istitle", nullptr},
+    {Kind::string, "maketrans", nullptr},
     {Kind::dict, "pop", nullptr},
     {Kind::dict, "popitem", nullptr},
     {Kind::dict, "update", nullptr},
     {Kind::dict, "setdefault", nullptr},
     {Kind::dict, "clear", nullptr},
     {Kind::dict, "copy", nullptr},
+    {Kind::dict, "fromkeys", nullptr},
     {Kind::list, "append", nullptr},
     {Kind::list, "extend", nullptr},
     {Kind::list, "insert", nullptr},
@@ -306,11 +315,32 @@ constexpr MethodRow kMethods[] = {
     {Kind::list, "sort", nullptr},
     {Kind::list, "index", nullptr},
     {Kind::list, "copy", nullptr},
+    {Kind::integer, "real", nullptr},
+    {Kind::integer, "imag", nullptr},
+    {Kind::integer, "numerator", nullptr},
+    {Kind::integer, "denominator", nullptr},
+    {Kind::integer, "conjugate", nullptr},
+    {Kind::integer, "bit_length", nullptr},
+    {Kind::integer, "bit_count", nullptr},
+    {Kind::integer, "as_integer_ratio", nullptr},
+    {Kind::integer, "to_bytes", nullptr},
+    {Kind::integer, "from_bytes", nullptr},
+    {Kind::floating, "real", nullptr},
+    {Kind::floating, "imag", nullptr},
+    {Kind::floating, "conjugate", nullptr},
+    {Kind::floating, "is_integer", nullptr},
+    {Kind::floating, "as_integer_ratio", nullptr},
+    {Kind::floating, "hex", nullptr},
+    {Kind::floating, "fromhex", nullptr},
 };
 
 const MethodRow* find_row(const Value& object, std::string_view name) {
-  const auto row =
-      std::ranges::find_if(kMethods, [&](const MethodRow& r) { return object.is(r.kind) && r.name == name; });
+  // Tuples and ranges have two methods of lists, views of dicts have none; bool is an int.
+  if (object.is(Kind::list) && object.list().type != Sequence::list &&
+      (object.list().is_view() || (name != "count" && name != "index")))
+    return nullptr;
+  const Kind kind = object.is(Kind::boolean) ? Kind::integer : object.kind();
+  const auto row = std::ranges::find_if(kMethods, [&](const MethodRow& r) { return r.kind == kind && r.name == name; });
   return row == std::end(kMethods) ? nullptr : row;
 }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <utf8proc.h>
-
 #include <algorithm>
 
 #include "lib/text/jinja/interpreter.h"
@@ -77,23 +75,6 @@ std::string_view strip(std::string_view text, const Value* set, Side side) {
     text = text.substr(0, last);
   }
   return text;
-}
-
-/// One character for one: ß stays ß in upper case.
-std::string change_case(std::string_view text, bool upper) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const auto step = text::utf8_step(text, at);
-    if (step.valid) {
-      const auto c = static_cast<utf8proc_int32_t>(step.code_point);
-      text::append_utf8(out, static_cast<std::uint32_t>(upper ? utf8proc_toupper(c) : utf8proc_tolower(c)));
-    } else {
-      out += text.substr(at, step.length);
-    }
-    at += step.length;
-  }
-  return out;
 }
 
 std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t most,

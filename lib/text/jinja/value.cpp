@@ -71,11 +71,28 @@ std::string repr_string(std::string_view text) {
   return out += quote;
 }
 
+std::string_view sequence_name(Sequence type) {
+  switch (type) {
+    case Sequence::list: return "list";
+    case Sequence::tuple: return "tuple";
+    case Sequence::range: return "range";
+    case Sequence::dict_keys: return "dict_keys";
+    case Sequence::dict_values: return "dict_values";
+    case Sequence::dict_items: return "dict_items";
+  }
+  return "list";
+}
+
 std::string repr_items(const List& list, Budget& budget) {
-  std::string out = list.is_tuple ? "(" : "[";
+  if (list.type == Sequence::range)
+    return list.step == 1 ? fmt::format("range({}, {})", list.start, list.stop)
+                          : fmt::format("range({}, {}, {})", list.start, list.stop, list.step);
+  const bool is_tuple = list.type == Sequence::tuple;
+  std::string out = is_tuple ? "(" : "[";
   for (std::size_t i = 0; i < list.items.size(); ++i) (out += i ? ", " : "") += repr(list.items[i], budget);
-  if (list.is_tuple && list.items.size() == 1) out += ',';
-  return out += list.is_tuple ? ')' : ']';
+  if (is_tuple && list.items.size() == 1) out += ',';
+  out += is_tuple ? ')' : ']';
+  return list.is_view() ? fmt::format("{}({})", sequence_name(list.type), out) : out;
 }
 
 std::string repr_dict(const Dict& dict, Budget& budget) {
@@ -83,6 +100,18 @@ std::string repr_dict(const Dict& dict, Budget& budget) {
   for (std::size_t i = 0; i < dict.items.size(); ++i)
     ((out += i ? ", " : "") += repr(dict.items[i].first, budget)).append(": ") += repr(dict.items[i].second, budget);
   return out += '}';
+}
+
+/// Python's sets: views of keys and items. Views of values equal themselves alone.
+bool equal_lists(const List& a, const List& b, Budget& budget) {
+  const auto same = [&](const Value& x, const Value& y) { return equal(x, y, budget); };
+  const auto is_set = [](const List& list) { return list.is_view() && list.type != Sequence::dict_values; };
+  if (is_set(a) && is_set(b))
+    return a.items.size() == b.items.size() && std::ranges::all_of(a.items, [&](const Value& x) {
+             return std::ranges::any_of(b.items, [&](const Value& y) { return same(x, y); });
+           });
+  if (a.type != b.type || a.type == Sequence::dict_values) return &a == &b;
+  return std::ranges::equal(a.items, b.items, same);
 }
 
 bool equal_dicts(const Dict& a, const Dict& b, Budget& budget) {
@@ -105,10 +134,10 @@ const Value* Dict::find(std::string_view key, Budget& budget) const {
   return nullptr;
 }
 
-Value make_list(Values items, bool is_tuple) {
+Value make_list(Values items, Sequence type) {
   int inner = 0;
   for (const Value& item : items) inner = std::max(inner, nesting_of(item));
-  return std::make_shared<const List>(List{std::move(items), is_tuple, checked_nesting(inner)});
+  return std::make_shared<const List>(List{std::move(items), type, checked_nesting(inner)});
 }
 
 Value make_dict(std::vector<std::pair<Value, Value>> items) {
@@ -125,19 +154,22 @@ std::string_view type_name(const Value& value) {
     case Kind::integer: return "int";
     case Kind::floating: return "float";
     case Kind::string: return "str";
-    case Kind::list: return value.list().is_tuple ? "tuple" : "list";
+    case Kind::list: return sequence_name(value.list().type);
     case Kind::dict: return "dict";
     case Kind::name_space: return "Namespace";
     case Kind::loop: return "LoopContext";
-    case Kind::callable: return "function";
+    case Kind::callable: return value.callable().macro ? "Macro" : "function";
   }
   return "object";
 }
 
 const Value* unhashable(const Value& value, Budget& budget) {
   budget.spend(1);
-  if (value.is(Kind::dict) || (value.is(Kind::list) && !value.list().is_tuple)) return &value;
-  if (value.is(Kind::list))
+  if (value.is(Kind::dict)) return &value;
+  if (!value.is(Kind::list)) return nullptr;
+  const Sequence type = value.list().type;
+  if (type == Sequence::list || type == Sequence::dict_keys || type == Sequence::dict_items) return &value;
+  if (type == Sequence::tuple)
     for (const Value& item : value.list().items)
       if (const Value* found = unhashable(item, budget)) return found;
   return nullptr;
@@ -171,10 +203,7 @@ bool equal(const Value& a, const Value& b, Budget& budget) {
     case Kind::string:
       budget.spend(std::min(a.string().size(), b.string().size()) / 16);
       return a.string() == b.string();
-    case Kind::list:
-      return a.list().is_tuple == b.list().is_tuple &&
-             std::ranges::equal(a.list().items, b.list().items,
-                                [&](const Value& x, const Value& y) { return equal(x, y, budget); });
+    case Kind::list: return equal_lists(a.list(), b.list(), budget);
     case Kind::dict: return equal_dicts(a.dict(), b.dict(), budget);
     case Kind::name_space: return &a.name_space() == &b.name_space();
     case Kind::loop: return &a.loop() == &b.loop();
@@ -196,7 +225,7 @@ int order(const Value& a, const Value& b, Budget& budget) {
     budget.spend(std::min(a.string().size(), b.string().size()) / 16);
     return a.string().compare(b.string());  // UTF-8 keeps the order of code points
   }
-  if (a.is(Kind::list) && b.is(Kind::list)) {
+  if (a.is(Kind::list) && b.is(Kind::list) && a.list().type == b.list().type && a.list().type <= Sequence::tuple) {
     const auto &x = a.list().items, &y = b.list().items;
     for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i)
       if (!equal(x[i], y[i], budget)) return order(x[i], y[i], budget);
@@ -223,10 +252,12 @@ std::string repr(const Value& value, Budget& budget) {
     case Kind::string: budget.spend(value.string().size()); return repr_string(value.string());
     case Kind::list: return repr_items(value.list(), budget);
     case Kind::dict: return repr_dict(value.dict(), budget);
-    case Kind::name_space: return "<Namespace>";
+    case Kind::name_space: fail(ErrorCode::unsupported, "the text of a namespace is not known");
     case Kind::loop:
       return fmt::format("<LoopContext {}/{}>", value.loop().index + 1, value.loop().items->items.size());
-    case Kind::callable: return fmt::format("<function {}>", value.callable().name);
+    case Kind::callable:
+      if (value.callable().macro) return fmt::format("<Macro {}>", repr_string(value.callable().name));
+      fail(ErrorCode::unsupported, "the text of function '{}' is not known; call it", value.callable().name);
   }
   return "";
 }

@@ -93,10 +93,15 @@ using Values = std::vector<Value>;
 /// Lists within lists go this deep and no deeper, so that printing, comparing and freeing them may recurse.
 inline constexpr int kMaxNesting = 100;
 
+/// Python's types of what a list stands for: what they print as, and what they can do, differs.
+enum class Sequence { list, tuple, range, dict_keys, dict_values, dict_items };
 struct List {
   Values items;
-  bool is_tuple = false;
+  Sequence type = Sequence::list;
   int nesting = 1;
+  std::int64_t start = 0, stop = 0, step = 1;  // of a range
+
+  bool is_view() const { return type >= Sequence::dict_keys; }
 };
 struct Dict {
   std::vector<std::pair<Value, Value>> items;  // in order of insertion; keys differ
@@ -118,7 +123,7 @@ struct Loop {
   std::size_t index = 0;
 };
 
-Value make_list(Values items, bool is_tuple = false);
+Value make_list(Values items, Sequence type = Sequence::list);
 Value make_dict(std::vector<std::pair<Value, Value>> items);
 
 std::string_view type_name(const Value& value);  // Python's: "str", "NoneType"
