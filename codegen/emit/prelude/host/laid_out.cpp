@@ -37,7 +37,9 @@ std::int64_t all_bytes(const std::vector<LaidOut::Tensor>& tensors) {
 LaidOut::LaidOut(std::vector<Tensor> tensors, std::int64_t passing_bytes, ThreadPool& pool)
     : pool_(pool),
       tensors_(std::move(tensors)),
-      places_(all_bytes(tensors_)),
+      places_(all_bytes(tensors_),
+              "weights are laid out there; emit for a package that `openinfer pack --device` made, or with "
+              "--memory-budget"),
       passing_(tensors_.empty()
                    ? 0
                    : pool.threads() * static_cast<std::int64_t>(in_lines(static_cast<std::uint64_t>(passing_bytes)))),

@@ -6,12 +6,11 @@
 
 namespace MODEL_NAME {
 
-Memory::Memory(std::int64_t size_bytes) : size_bytes_(size_bytes) {
+Memory::Memory(std::int64_t size_bytes, std::string_view remedy) : size_bytes_(size_bytes) {
   if (size_bytes == 0) return;
   void* pages =
       ::mmap(nullptr, static_cast<std::size_t>(size_bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED)
-    fail(Reason::memory, "no memory for ", size_bytes, " bytes: open with smaller sizes (--max-context)");
+  if (pages == MAP_FAILED) fail(Reason::memory, "no memory for ", size_bytes, " bytes: ", remedy);
   data_ = static_cast<std::byte*>(pages);
 }
 Memory::Memory(Memory&& other) noexcept

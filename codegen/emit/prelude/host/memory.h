@@ -45,7 +45,8 @@ template <class... Parts>
 /// Pages that are zero until they are written.
 class Memory {
  public:
-  explicit Memory(std::int64_t size_bytes);
+  /// Errors: Error that ends in `remedy`.
+  explicit Memory(std::int64_t size_bytes, std::string_view remedy = "open with smaller sizes (--max-context)");
   Memory(Memory&& other) noexcept;
   Memory& operator=(Memory&&) = delete;
   ~Memory();
