@@ -158,6 +158,21 @@ class Llama(c.Case):
         p = self.convert(self.path)
         self.assertEqual((p.metadata["rope_scaling.type"], p.metadata["rope_scaling.factor"]), ("linear", 4.0))
 
+    def test_the_attention_factor_beside_yarn_comes_on_top_of_the_papers(self):
+        # YaRN, arXiv:2309.00071: sqrt(1/t) = 0.1 ln(s) + 1, as transformers (_compute_yarn_parameters) has it where no attention_factor is given;
+        # llama.cpp (rope_yarn) starts from the file's attn_factor and multiplies it by that
+        yarn = {"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 4.0, "llama.rope.scaling.original_context_length": 32}
+        for factor in (4.0, 1.0):
+            paper = 0.1 * np.log(factor) + 1
+            for given, expected in (({}, paper), ({"attn_factor": 0.5}, 0.5 * paper), ({"yarn_attn_factor": 0.75}, 0.75 * paper),
+                                    ({"attn_factor": 1.25, "yarn_attn_factor": 0.75}, 1.25 * paper)):
+                with self.subTest(factor=factor, given=given):
+                    c.gguf_llama(self.path, self.weights, **yarn | {"llama.rope.scaling.factor": factor} | {f"llama.rope.scaling.{k}": v for k, v in given.items()})
+                    p = self.convert(self.path)
+                    scaling = {k[13:]: v for k, v in p.metadata.items() if k.startswith("rope_scaling.")}
+                    self.assertAlmostEqual(scaling.pop("attention_factor"), expected, places=12)
+                    self.assertEqual(scaling, {"type": "yarn", "factor": factor, "original_ctx_len": 32, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": True})
+
     def llama3(self, factors) -> c.Package:
         c.gguf_llama(self.path, self.weights | {"f": factors})
         c.NAMES["rope"] = ("f", "rope_freqs.weight")
