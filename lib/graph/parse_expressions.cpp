@@ -64,6 +64,15 @@ void Parser::refuse_chained() const {
            token_.text);
 }
 
+/// f(x + 1): behind an argument, where a comma or the bracket is due.
+void Parser::refuse_infix() const {
+  if (token_.kind == Kind::symbol && ops_.find_symbol(token_.text))
+    refuse(
+        "'{}' behind an argument: operands are names or numbers; write one operator a line: give what '{}' makes a "
+        "line and a name of its own",
+        token_.text, token_.text);
+}
+
 Parser::Call Parser::call() {
   Call call;
   call.op = &find_op(token_.text);
@@ -72,7 +81,7 @@ Parser::Call Parser::call() {
   expect("(");
   std::size_t position = 0;
   for (bool first = true; !is_symbol(")"); first = false) {
-    if (!first) expect(",");
+    if (!first) refuse_infix(), expect(",");
     argument(call, position);
     check_size();
   }

@@ -128,6 +128,7 @@ class Parser {
   Attribute attribute(AttributeKind kind);
   void refuse_nested() const;
   void refuse_chained() const;
+  void refuse_infix() const;
   Atom atom();
   ValueId weight_use();
   ValueId constant_use();

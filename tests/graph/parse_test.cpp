@@ -83,6 +83,12 @@ TEST_CASE("an_operand_that_is_an_expression_is_told_to_take_a_line") {
         "[oig] a second operator '*' in one line; write one operator a line: give what stands before it a name at "
         "test.oig:4");
   CHECK(error_around("a = silu(x) + x").find("a second operator '+' in one line") != std::string::npos);
+  CHECK(error_around("a = rope(x + 1, pos=x, head_dim=4)") ==
+        "[oig] '+' behind an argument: operands are names or numbers; write one operator a line: give what '+' makes a "
+        "line and a name of its own at test.oig:4");
+  for (const char* line : {"a = silu(x * x)", "a = rope(x, pos=x / 2, head_dim=4)", "a = silu(2 - x)"})
+    CHECK(error_around(line).find("operands are names or numbers") != std::string::npos);
+  CHECK(error_around("a = rope(x pos=x, head_dim=4)").find("expected ',' but found 'pos'") != std::string::npos);
 }
 
 TEST_CASE("optional_operands_and_attributes_print_only_where_they_say_something") {
