@@ -138,7 +138,7 @@ class Expander {
       if (name.starts_with('^')) negated = !negated, name.remove_prefix(1);
       return add(name, negated, std::min(end + 1, rest.size()));
     }
-    if (rest.starts_with("\\b") && depth_ == 0) return add_boundary();
+    if ((rest.starts_with("\\b") || rest.starts_with("\\B")) && depth_ == 0) return add_boundary(rest[1] == 'B');
     constexpr std::string_view kShort = "sSdDwW";
     constexpr std::array<std::string_view, 3> kNames = {"space", "digit", "word"};
     const auto kind = rest.size() > 1 ? kShort.find(rest[1]) : kShort.npos;
@@ -180,10 +180,11 @@ class Expander {
     return true;
   }
 
-  /// \b, between characters that are of the word class and those that are not.
-  void add_boundary() {
+  /// \b, between a character that is of the word class and one that is not, or the text's end; \B, everywhere else.
+  void add_boundary(bool negated) {
     const std::string word = "[" + members("word") + "]";
-    out_ += "(?:(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + "))";
+    const std::string_view behind_word = negated ? "(?=" : "(?!", behind_other = negated ? "(?!" : "(?=";
+    out_ += fmt::format("(?:(?<={}){}{})|(?<!{}){}{}))", word, behind_word, word, word, behind_other, word);
     at_ += 2;
   }
 

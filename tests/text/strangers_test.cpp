@@ -174,3 +174,22 @@ TEST_CASE("Oniguruma's hexadecimal digits, vertical tab and dots over lines", "[
   CHECK(message_of([] { cut("[\\\\H]", "a"); }).find("has \\H within a class at byte 1") != std::string::npos);
   CHECK(message_of([] { cut("a\\\\C", "é"); }).find("has \\C at byte 1") != std::string::npos);
 }
+
+TEST_CASE("boundaries and what is none are those of one word class", "[tokenizer]") {
+  using Words = std::vector<std::string>;
+  // As tokenizers 0.23 splits: pre_tokenizers.Split(Regex(pattern), "isolated").pre_tokenize_str(text). U+0301, U+0300,
+  // U+20DD and U+0903 are marks, U+203F is a connector, U+00B2 a number, U+24B6 a letter in a circle.
+  CHECK(cut("\\\\Bb+", "abb bb") == Words{"a", "bb", " b", "b"});
+  CHECK(cut("\\\\Bb+", "e\u0301bb \u0301bb") == Words{"e\u0301", "bb", " \u0301", "bb"});
+  CHECK(cut("\\\\bb+", "e\u0301bb \u0301bb") == Words{"e\u0301bb \u0301bb"});
+  CHECK(cut("a\\\\B.", "ab a! a_ a\u0301 a\u200d") == Words{"ab", " a! ", "a_", " ", "a\u0301", " a\u200d"});
+  CHECK(cut("\\\\B!", "a! !! é!") == Words{"a! ", "!", "!", " é!"});
+  CHECK(cut("x\\\\B", "x x. xx") == Words{"x x. ", "x", "x"});
+  CHECK(cut("\\\\B.", "a\u0300b c") == Words{"a", "\u0300", "b", " c"});
+  CHECK(cut("\\\\b.", "a\u0300b c") == Words{"a", "\u0300b", " ", "c"});
+  CHECK(cut("\\\\B.", "a\u20ddb") == Words{"a", "\u20dd", "b"});
+  CHECK(cut("\\\\B.", "a\u0903b \u0903") == Words{"a", "\u0903", "b", " \u0903"});
+  CHECK(cut("\\\\B[^a]", "\u0661\u0662 \u203f\u203f") == Words{"\u0661", "\u0662", " \u203f", "\u203f"});
+  CHECK(cut("\\\\B.", "\u00b2\u00b2a") == Words{"\u00b2", "\u00b2", "a"});
+  CHECK(cut("\\\\B.", "\u24b6\u24b7 a") == Words{"\u24b6", "\u24b7", " a"});
+}
