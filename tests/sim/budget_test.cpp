@@ -101,6 +101,24 @@ TEST_CASE("a budget of one byte less than the smallest is refused, with the same
   message_of([&] { SimSession(model, g, options); }, ErrorCode::invalid_argument);
 }
 
+TEST_CASE("outputs are counted while they are made, as the step before gave them, and as a copy of a view") {
+  const auto bytes = [](std::int64_t n, bool both) {
+    const Graph g = graph([&](GraphBuilder& b) {
+      const Value x = b.input("x", f32, {n});
+      b.output("y", exp(x));
+      if (both) b.output("z", neg(x));
+    });
+    SimOptions options = {.threads = 2, .memory_budget = 1};
+    const std::string message = message_of([&] { SimSession(g, options); }, ErrorCode::out_of_memory);
+    std::smatch number;
+    REQUIRE(std::regex_search(message, number, std::regex("smallest memory budget that works is ([0-9]+) ")));
+    return std::stoll(number[1]);
+  };
+  constexpr std::int64_t kOne = 3000 * 4;  // of one tensor of the larger graph beyond the smaller one's
+  CHECK(bytes(4000, false) - bytes(1000, false) == kOne * (1 + 1 + 2));
+  CHECK(bytes(4000, true) - bytes(1000, true) == kOne * (1 + 2 + 2 * 2));
+}
+
 TEST_CASE("limits say which steps fit; a larger one is refused before it runs") {
   TestPackage package("sim_budget_limits");
   fill_small_llama(package);
