@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What persists between steps.
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "pages.h"
@@ -114,6 +116,19 @@ TEST_CASE("a state's symbol that inputs bind is fixed by the first step") {
   SimSession fixed(accumulator(), {.dims = {{"B", 3}}});
   CHECK(fixed.stats().state_bytes == 24);
   CHECK_THAT(error_of([&] { step(fixed, {1, 2}); }), Contains("B = 3 from the session's options"));
+}
+
+TEST_CASE("a fork keeps the sizes that the first step of its origin fixed") {
+  SimSession sim(accumulator());
+  step(sim, {1, 2, 3, 4});
+  SimSession fork = sim.fork();
+  for (const std::int64_t other : {1, 3})
+    CHECK_THAT(error_of([&] {
+                 fork.run_step({{"x", Tensor(f32, {other, 2})}});
+               }),
+               Contains(fmt::format(
+                   "[input] dimension 0 of 'x' is {}, not B (B = 2 from state $h, which was made with it)", other)));
+  CHECK(step(fork, {1, 1, 1, 1}) == std::vector<float>{2, 3, 4, 5});
 }
 
 TEST_CASE("a state in a loop is one state") {
