@@ -177,25 +177,30 @@ class SimSession {
   /// From the next step on, calls `watcher` with every value of that name: inputs, results, a loop's index and what it
   /// carries (once each turn) and ends as. "x.*" means x, x.1, x.2, …; an output's name means its value if no value has
   /// that name. Watched values are computed even if no output needs them; in a branch not taken there are none. A
-  /// watcher may throw, which ends the step, and may not run steps. Errors: not_found, with the nearest names.
+  /// watcher may throw, which ends the step; it may not run steps, nor take or change states. Errors: not_found, with
+  /// the nearest names.
   void watch(std::string_view name, Watcher watcher, At at = {});
   void unwatch(std::string_view name, At at = {});
 
-  /// A copy of every state; pages that are still zero are not copied.
-  StateSnapshot save() const;
+  /// A copy of every state; pages that are still zero are not copied. Between begin and finish: as the nodes that ran
+  /// left them; restore and reset then change at once what the nodes still to run find. Errors, of all that follow
+  /// here: invalid_argument from a watcher of this session.
+  StateSnapshot save(At at = {}) const;
   /// Errors: invalid_argument if names, dtypes or shapes differ from this session's states.
   void restore(const StateSnapshot& snapshot, At at = {});
-  void reset();  // zeros every state; sizes stay
+  void reset(At at = {});  // zeros every state; sizes stay
   /// A session of its own with the same options and contents, without watchers and trace; costs a copy of the states.
+  /// Errors: invalid_argument between begin and finish, where states are half written.
   SimSession fork(At at = {}) const;
 
   /// The states as a file that any session of the same package and graph takes up, on whatever backend. `note` is the
   /// caller's: which tokens the caches hold, say. Caches are written as far as they hold anything; the file appears
-  /// whole or not at all. Errors: io_error.
+  /// whole or not at all. Errors: io_error; invalid_argument between begin and finish.
   void save_state(const std::string& path, std::string_view note = {}, At at = {}) const;
   /// Takes up such a file and returns its note. A cache may have another capacity, if what it holds fits. On an Error
   /// the states are as before. Errors: io_error; corrupt_package for a file that is cut, damaged or something else;
-  /// unsupported for another version; invalid_argument for another package's or graph's, or states that do not fit.
+  /// unsupported for another version; invalid_argument for another package's or graph's, or states that do not fit, and
+  /// between begin and finish.
   std::string load_state(const std::string& path, At at = {});
   /// Its note alone, before there is a session. Errors: as load_state's but for what does not fit a session; without
   /// package and graph, of any.

@@ -81,22 +81,32 @@ void SimSession::unwatch(std::string_view name, At at) {
   located(at, [&] { impl_->watches_.remove(name); });
 }
 
-StateSnapshot SimSession::save() const { return impl_->compiled_ ? impl_->compiled_->save() : impl_->states_.save(); }
+StateSnapshot SimSession::save(At at) const {
+  return located(at, [&] {
+    impl_->not_of_a_watcher("save");
+    return impl_->compiled_ ? impl_->compiled_->save() : impl_->states_.save();
+  });
+}
 void SimSession::restore(const StateSnapshot& snapshot, At at) {
-  located(at, [&] { impl_->compiled_ ? impl_->compiled_->restore(snapshot) : impl_->states_.restore(snapshot); });
+  located(at, [&] {
+    impl_->not_of_a_watcher("restore");
+    impl_->compiled_ ? impl_->compiled_->restore(snapshot) : impl_->states_.restore(snapshot);
+  });
 }
 void SimSession::save_state(const std::string& path, std::string_view note, At at) const {
   located(at, [&] {
     const Program& program = *impl_->program_;
-    write_state_file(path, state_owner(program.model, program.g()), program.g(), save(), note);
+    impl_->between_steps("save_state");
+    write_state_file(path, state_owner(program.model, program.g()), program.g(), save(at), note);
   });
 }
 std::string SimSession::load_state(const std::string& path, At at) {
   return located(at, [&] {
     const Program& program = *impl_->program_;
+    impl_->between_steps("load_state");
     const StateFile file = read_state_file(path);
     check_owner(path, file.owner, state_owner(program.model, program.g()));
-    restore(fit_states(path, file, program.g(), save()), at);
+    restore(fit_states(path, file, program.g(), save(at)), at);
     return file.note;
   });
 }
@@ -116,9 +126,17 @@ std::vector<std::string> SimSession::remarks() const {
   return impl_->compiled_ ? impl_->compiled_->remarks() : std::vector<std::string>();
 }
 
-void SimSession::reset() { impl_->compiled_ ? impl_->compiled_->reset() : impl_->states_.reset(); }
+void SimSession::reset(At at) {
+  located(at, [&] {
+    impl_->not_of_a_watcher("reset");
+    impl_->compiled_ ? impl_->compiled_->reset() : impl_->states_.reset();
+  });
+}
 SimSession SimSession::fork(At at) const {
-  return located(at, [&] { return SimSession(impl_->fork()); });
+  return located(at, [&] {
+    impl_->between_steps("fork");
+    return SimSession(impl_->fork());
+  });
 }
 
 void SimSession::trace(const std::string& path, At at) {

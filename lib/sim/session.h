@@ -27,6 +27,10 @@ struct SimSession::Impl {
   std::unique_ptr<Impl> fork() const;
   /// Errors: unsupported in a session that runs compiled.
   void only_simulated(std::string_view what) const;
+  /// What takes or changes states: never while a node's values are shown. Errors: invalid_argument.
+  void not_of_a_watcher(std::string_view what) const;
+  /// The same, nor between begin and finish: half a step is nothing that another session could go on from.
+  void between_steps(std::string_view what) const;
   std::map<std::string, std::int64_t> limits() const;
   Outputs run_compiled(const Inputs& inputs, const std::vector<std::string>& wanted);
 

@@ -66,6 +66,17 @@ void SimSession::Impl::only_simulated(std::string_view what) const {
          name(compiled_->backend()));
 }
 
+void SimSession::Impl::not_of_a_watcher(std::string_view what) const {
+  if (inside_) fail(ErrorCode::invalid_argument, "[sim] a watcher cannot {} the session that calls it", what);
+}
+
+void SimSession::Impl::between_steps(std::string_view what) const {
+  not_of_a_watcher(what);
+  if (stepping_)
+    fail(ErrorCode::invalid_argument,
+         "[sim] {} in the middle of a step, whose states are half written: call finish first", what);
+}
+
 Outputs SimSession::Impl::run_compiled(const Inputs& inputs, const std::vector<std::string>& wanted) {
   find_outputs(wanted);  // are there such?
   const GraphData& g = program_->g();

@@ -4,12 +4,14 @@
 
 #include <catch2/catch.hpp>
 
+#include "lib/base/temporary_folder.h"
 #include "pages.h"
 #include "test_ops.h"
 #include "tests/sanitizers.h"
 
 using namespace sim_test;
 using Catch::Contains;
+using Catch::StartsWith;
 
 namespace {
 
@@ -210,6 +212,47 @@ TEST_CASE("restore and reset in the midst of a step") {
   sim.next();
   sim.restore(saved);
   CHECK(floats(sim.finish()["z"]) == std::vector<float>{11, 22});
+}
+
+TEST_CASE("in the midst of a step nothing forks a session, and a watcher does nothing to its states") {
+  SimSession sim(accumulator());
+  step(sim, {1, 2});
+  const auto saved = sim.save();
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "kept.state").string();
+  sim.save_state(file);
+  std::vector<std::pair<std::string, std::function<void()>>> all;
+  all.emplace_back("fork", [&] { sim.fork(); });
+  all.emplace_back("save_state", [&] { sim.save_state(file); });
+  all.emplace_back("load_state", [&] { sim.load_state(file); });
+  sim.begin({{"x", row({10, 20})}});
+  for (const auto& [name, act] : all)
+    CHECK_THAT(error_of(act),
+               StartsWith("[sim] " + name +
+                          " in the middle of a step, whose states are half written: call finish first at ") &&
+                   Contains("state_test.cpp"));
+  while (sim.next()) {
+  }
+  CHECK(floats(sim.save().states[0].tensors[0]) == std::vector<float>{11, 22});  // between nodes: as they left it
+  CHECK_THAT(error_of([&] { sim.fork(); }), Contains("call finish first"));
+  CHECK(floats(sim.finish()["z"]) == std::vector<float>{11, 22});
+  SimSession fork = sim.fork();
+  CHECK(step(fork, {1, 1}) == std::vector<float>{12, 23});
+
+  all.emplace_back("save", [&] { sim.save(); });
+  all.emplace_back("restore", [&] { sim.restore(saved); });
+  all.emplace_back("reset", [&] { sim.reset(); });
+  for (const auto& [name, act] : all) {
+    sim.watch("z", [&](const Watched&) { act(); });
+    CHECK_THAT(
+        error_of([&] {
+          step(sim, {1, 1});
+        }),
+        StartsWith("[sim] a watcher cannot " + name + " the session that calls it at ") && Contains("state_test.cpp"));
+    sim.unwatch("z");
+    sim.restore(saved);  // the watcher's error ended the step
+    CHECK(step(sim, {1, 1}) == std::vector<float>{2, 3});
+  }
 }
 
 TEST_CASE("after an error the states are as the failing node found them") {
