@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/sim/cells.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "formats/opnf/panel16.h"
@@ -9,18 +11,29 @@
 namespace openinfer {
 namespace {
 
-/// (…, C, R) stored as (…, R, C) turned to its logical order.
-Tensor turn(const StoredTensor& t, const std::byte* from) {
-  const std::int64_t rows = t.shape[t.shape.size() - 2];
-  const std::int64_t columns = t.shape.back();
+// Of a transposed weight out of the file at once: it is nowhere twice while it is turned, so that a budget need not
+// know where that happens.
+constexpr std::int64_t kTurnedBytes = 4 << 10;
+
+/// (…, R, C) stored as (…, C, R) turned to its logical order; bytes(first, count) are those stored elements.
+template <class Bytes>
+Tensor turn(const StoredTensor& t, std::int64_t piece, Bytes bytes) {
+  const std::int64_t rows = t.shape[t.shape.size() - 2], columns = t.shape.back();
   const auto width = static_cast<std::size_t>(info(t.dtype).block_bytes);
   Tensor to(t.dtype, t.shape, Location{});
   std::byte* out = to.mutable_bytes().data();
-  const std::int64_t matrices = rows * columns == 0 ? 0 : to.count() / (rows * columns);
-  for (std::int64_t m = 0; m < matrices; ++m, from += static_cast<std::size_t>(rows * columns) * width)
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t c = 0; c < columns; ++c, out += width)
-        std::memcpy(out, from + static_cast<std::size_t>(c * rows + r) * width, width);
+  for (std::int64_t first = 0, count = 0; first < to.count(); first += count) {
+    count = std::min(piece, to.count() - first);
+    const std::byte* from = bytes(first, count);
+    std::int64_t r = first % rows, c = first / rows % columns, matrix = first / rows / columns * rows * columns;
+    for (std::int64_t k = 0; k < count; ++k, from += width) {
+      std::memcpy(out + static_cast<std::size_t>(matrix + r * columns + c) * width, from, width);
+      if (++r < rows) continue;
+      r = 0;
+      if (++c < columns) continue;
+      c = 0, matrix += rows * columns;
+    }
+  }
   return to;
 }
 
@@ -87,9 +100,12 @@ Tensor Cells::weight_from_file(std::uint32_t weight) const {
     read(weight, 0, tensor.mutable_bytes());
     return tensor;
   }
-  std::vector<std::byte> stored(static_cast<std::size_t>(t.size_bytes));
-  read(weight, 0, stored);
-  return turn(t, stored.data());
+  const std::int64_t width = info(t.dtype).block_bytes;
+  std::array<std::byte, kTurnedBytes> piece{};
+  return turn(t, kTurnedBytes / width, [&](std::int64_t first, std::int64_t count) {
+    read(weight, first * width, std::span(piece).first(static_cast<std::size_t>(count * width)));
+    return piece.data();
+  });
 }
 
 void Cells::make_dense(Cell& cell) {
@@ -107,7 +123,8 @@ TensorView Cells::dense_weight(std::uint32_t weight) {
   const StoredTensor& t = program_->weights.tensors()[weight];
   if (!is_turned(t)) return {t.dtype, t.shape, stored_bytes(weight), false};
   std::optional<Tensor>& turned = turned_[weight];
-  if (!turned) turned = turn(t, stored_bytes(weight));
+  const std::byte* stored = turned ? nullptr : stored_bytes(weight);
+  if (!turned) turned = turn(t, element_count(t.shape), [&](std::int64_t, std::int64_t) { return stored; });
   return turned->view();
 }
 

@@ -71,7 +71,7 @@ class Walk {
     StepBytes step;
     step.parts.states = states();
     step.parts.values = most_ + outputs();
-    step.parts.weights = checked_multiply(threads_, rows_bytes()) + dense_most_;
+    step.parts.weights = checked_multiply(threads_, rows_bytes());
     step.most_row_bytes = most_row_bytes_;
     return step;
   }
@@ -165,17 +165,15 @@ class Walk {
     const auto& specs = node.op->operands;
     return !specs.empty() && specs[std::min(operand, specs.size() - 1)].stored;
   }
-  /// It lives with the values; a transposed one is there twice while it is turned.
+  /// It lives with the values; one that a region hands on is counted as what takes it there.
   void weight(NodeId leaf, ValueId v) {
     if (!dense_.contains(v)) return;
-    std::int64_t largest = 0, turned = 0;
+    std::int64_t largest = 0;
     for (const std::uint32_t member : program_.weights.members(leaf)) {
       const StoredTensor& t = program_.weights.tensors()[member];
       largest = std::max(largest, t.size_bytes);
-      if (t.transposed && t.shape.size() >= 2) turned = std::max(turned, t.size_bytes);
     }
     add(v, largest + kTensorBytes);
-    dense_most_ = std::max(dense_most_, turned);
   }
   /// The largest tensor that a value may be; null: it is no weight.
   const StoredTensor* stored(ValueId v) const {
@@ -268,7 +266,7 @@ class Walk {
   const Binding& binding_;
   const int threads_;
   std::map<ValueId, std::int64_t> held_;
-  std::int64_t live_ = 0, most_ = 0, dense_most_ = 0, most_row_bytes_ = 0;
+  std::int64_t live_ = 0, most_ = 0, most_row_bytes_ = 0;
   std::set<ValueId> dense_;
   std::vector<std::int64_t> rows_;  // by operand: of a thread
 };
