@@ -242,8 +242,9 @@ TEST_CASE("in the midst of a step nothing forks a session, and a watcher does no
   all.emplace_back("save", [&] { sim.save(); });
   all.emplace_back("restore", [&] { sim.restore(saved); });
   all.emplace_back("reset", [&] { sim.reset(); });
-  for (const auto& [name, act] : all) {
-    sim.watch("z", [&](const Watched&) { act(); });
+  for (const auto& one : all) {  // a lambda of clang 14 cannot capture a name that is bound
+    const std::string& name = one.first;
+    sim.watch("z", [&one](const Watched&) { one.second(); });
     CHECK_THAT(
         error_of([&] {
           step(sim, {1, 1});
