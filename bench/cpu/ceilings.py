@@ -37,7 +37,7 @@ class Ceilings:
 
 
 def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
-    """What no program of this kind can exceed, by figure; `probes`: read (bytes/s), file_s, disk_s, f32, bf16, bf16_tiles, int8 (Gop/s)."""
+    """What no program of this kind can exceed, by figure; `probes`: read (bytes/s, by figure), file_s, disk_s, f32, bf16, bf16_tiles, int8 (Gop/s)."""
     of_cache = 2 if numerics == "fast" else 4  # f16 or f32
     cache = facts.cache_elements * plan.depth * of_cache
     if numerics == "strict":
@@ -45,14 +45,14 @@ def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
     else:
         floats = max(probes["f32"], probes["bf16"], probes["bf16_tiles"])
         peak = floats if float_weights or numerics == "bf16" else probes["int8"]
-    per_token = bytes_per_token / probes["read"]
+    read = probes["read"]
     return {
-        "decode": 1 / per_token,
-        "deep": 1 / (per_token + cache / probes["read"]),
+        "decode": read["decode"] / bytes_per_token,
+        "deep": read["deep"] / (bytes_per_token + cache),
         "prefill": peak * 1e9 / (2 * facts.in_layers),
-        "rows": min(plan.rows / per_token, peak * 1e9 / (2 * facts.in_layers)),
+        "rows": min(plan.rows * read["rows"] / bytes_per_token, peak * 1e9 / (2 * facts.in_layers)),
         "first_s": probes["file_s"],
         "disk_first_s": probes["disk_s"],
         "peak_bytes": facts.file_bytes + facts.cache_elements * plan.prompt * of_cache,
-        "cache_s": cache / probes["read"],
+        "cache_s": cache / read["deep"],
     }

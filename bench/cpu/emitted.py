@@ -56,20 +56,37 @@ class Emitted:
                                      f"{program.parent.parent.name} --bench")
         return json.loads(out), peak
 
-    def measure(self, machine):
+    def measure(self, machine, read):
+        """Figures by name. `read` asks what the read bandwidth is now: what is bound by it has it asked on both sides, and
+        what is told as a multiple of one row has one row on both sides."""
         p = self.plan
+        reads = [read()]
         first, peak = self.bench(machine, self.one, "--prompt", p.prompt, "--generate", p.generate)
-        deep, _ = self.bench(machine, self.one, "--prompt", 1, "--generate", p.at_depth, "--depth", p.depth)
+        reads.append(read())
+        ones = [self.one_row(machine)]
         rows, _ = self.bench(machine, self.several, "--prompt", 1, "--generate", p.generate // 4, "--batch", p.rows)
+        ones.append(self.one_row(machine))
+        reads.append(read())
+        deep, _ = self.bench(machine, self.one, "--prompt", 1, "--generate", p.at_depth, "--depth", p.depth)
+        ones.append(self.one_row(machine))
+        reads.append(read())
         one_token = [self.one, self.oinf, "--prompt-ids", "1", "--generate", "1", "--threads", machine.threads]
         cold = [self.from_disk(machine, one_token) for _ in range(DISK_RUNS)]
         until_it = machine.until_output(one_token, "the first token")
         _, seconds, _ = machine.timed(one_token, "the first token")
+        mean = statistics.mean
         return {"prefill": first["prefill_tokens_per_s"], "decode": first["decode_tokens_per_s"], "peak_bytes": peak,
                 "bytes_per_token": first["bytes_per_token"], "deep": deep["decode_tokens_per_s"],
                 "rows": rows["decode_tokens_per_s"], "first_s": until_it, "process_s": seconds,
                 "disk_first_s": statistics.median(first for first, _ in cold),
-                "disk_process_s": statistics.median(whole for _, whole in cold)}
+                "disk_process_s": statistics.median(whole for _, whole in cold),
+                "ones": ones, "rows_times": rows["decode_tokens_per_s"] / mean(ones[:2]),
+                "deep_s": 1 / deep["decode_tokens_per_s"] - mean(1 / one for one in ones[1:]),
+                "read": {"decode": mean(reads[:2]), "rows": mean(reads[1:3]), "deep": mean(reads[2:])}}
+
+    def one_row(self, machine):
+        """Tokens a second from an empty cache."""
+        return self.bench(machine, self.one, "--prompt", 1, "--generate", self.plan.generate)[0]["decode_tokens_per_s"]
 
     def from_disk(self, machine, command):
         """Seconds until the first token, and of a process."""
