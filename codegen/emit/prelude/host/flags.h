@@ -123,6 +123,7 @@ inline void set(Flags& flags, std::string_view flag, std::string_view value) {
 constexpr std::string_view kWithValue[] = {
     "--prompt-ids", "--generate", "--max-context", "--prompt", "--depth", "--threads",    "--logits",      "--stats",
     "--input",      "--output",   "--dim",         "--gpu",    "--batch", "--check-data", "--memory-limit"};
+constexpr std::string_view kFiles[] = {"--logits", "--stats"};
 constexpr std::string_view kRepeats[] = {"--prompt-ids", "--input", "--output", "--dim"};
 
 inline bool is_in(std::span<const std::string_view> words, std::string_view word) {
@@ -161,6 +162,8 @@ inline Flags parse(int argc, char** argv) {
       if (!has_value) throw WrongUsage(std::string(word) + " needs a value");
       if (!is_in(kRepeats, word) && is_in(given, word)) throw WrongUsage(std::string(word) + " may be given once");
       given.push_back(word);
+      if (words[i + 1] == "-" && is_in(kFiles, word))
+        throw WrongUsage(std::string(word) + " -: standard output is called /dev/stdout, and a file of that name ./-");
       set(flags, word, words[++i]);
     } else if (word == "--ignore-eos") {
       flags.ignore_eos = true;
