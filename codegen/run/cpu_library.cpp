@@ -167,6 +167,12 @@ fs::path keep_failure(TemporaryFolder& made, const fs::path& library) {
   return error ? made.path() : kept;
 }
 
+/// Why the system cannot load this library; empty if it can.
+std::string why_not_loaded(const fs::path& library) {
+  if (void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL)) return ::dlclose(handle), "";
+  return fmt::format("what it made cannot be loaded: {}", ::dlerror());
+}
+
 /// Compiles into a folder of its own and moves the result into place, so that a reader never sees half a file. Returns
 /// the library, in use.
 InputFile compile(std::vector<std::string> command, const std::vector<std::string>& flags, const std::string& source,
@@ -181,7 +187,9 @@ InputFile compile(std::vector<std::string> command, const std::vector<std::strin
   command.push_back((folder / "kernels.so").string());
   command.push_back((folder / "kernels.cpp").string());
   std::string ended = run_program(command, (folder / "log").string());
-  if (ended.empty() && !fs::exists(folder / "kernels.so")) ended = "it made no library and said nothing";
+  if (ended.empty())
+    ended = fs::exists(folder / "kernels.so") ? why_not_loaded(folder / "kernels.so")
+                                              : "it made no library and said nothing";
   if (!ended.empty()) {
     const std::string why = first_error(folder / "log");
     fail(ErrorCode::device_error, "[cpu] {} could not compile the kernels: {} (sources and log are in {})", compiler,

@@ -94,8 +94,11 @@ fs::path cache_folder() {
   const auto [folder, parents] = cache_place();
   std::error_code error;
   if (parents) fs::create_directories(folder.parent_path(), error);
-  if (error) fail_io("make", folder.parent_path(), error);
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail_io("make", folder, last_error());
+  if (!error && ::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) error = last_error();
+  if (error)
+    fail(ErrorCode::io_error,
+         "[cpu] cannot make {}, where compiled kernels are kept: {}; $XDG_CACHE_HOME names another place",
+         folder.string(), error.message());
   check_ours(folder);
   return folder;
 }

@@ -222,6 +222,31 @@ TEST_CASE("a compiler that says nothing is told of by its exit code") {
                     Catch::Contains("could not compile the kernels: it ended with code 1 and said nothing"));
 }
 
+TEST_CASE("a library that cannot be loaded is the compiler's failure, and is not kept") {
+  const Folder folder(fmt::format("openinfer_cpu_library_bad.{}", ::getpid()));
+  const Setting cache("XDG_CACHE_HOME", folder.path.string());
+  AnyModel any("run_library_bad");
+  for (const std::string text : {"", "no library"}) {
+    const std::string write = "for a; do [ \"$p\" = -o ] && printf '%s' '" + text + "' > \"$a\"; p=$a; done; exit 0\n";
+    const Setting compiler("CXX", script(folder.path / "bad", write));
+    for (int n = 0; n < 2; ++n)  // nor does the second run find it
+      CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu),
+                        Catch::Contains("/bad could not compile the kernels: what it made cannot be loaded: "));
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder.path / "openinfer"))
+      CHECK(entry.is_directory());  // with sources and log
+  }
+}
+
+TEST_CASE("a folder for kernels that cannot be made is named with what moves it") {
+  const Folder folder(fmt::format("openinfer_cpu_library_file.{}", ::getpid()));
+  std::ofstream(folder.path / "file") << "\n";
+  const Setting cache("XDG_CACHE_HOME", (folder.path / "file").string());
+  AnyModel any("run_library_file");
+  CHECK_THROWS_WITH(SimSession(any.model, doubled(), Backend::cpu),
+                    Catch::Contains("file/openinfer, where compiled kernels are kept: Not a directory; "
+                                    "$XDG_CACHE_HOME names another place"));
+}
+
 TEST_CASE("where a process ignores its children's ends a compiler is judged by what it made") {
   const Folder folder(fmt::format("openinfer_cpu_library_ignored.{}", ::getpid()));
   const Setting cache("XDG_CACHE_HOME", folder.path.string());
