@@ -17,6 +17,7 @@
 #include "codegen/plan/print.h"
 #include "lib/base/fail.h"
 #include "lib/passes/pipeline.h"
+#include "lib/sim/program.h"
 
 namespace openinfer {
 
@@ -102,7 +103,8 @@ Evaluator Evaluator::from_graph(const Model& model, const Graph& graph, EmitOpti
   return located(at, [&] {
     const Device& device = target_->device;
     check_api(device, options);
-    const SimSession fits(model, graph, {}, Location{});  // the package has every tensor that the graph declares
+    // The package has every tensor that the verified graph declares.
+    const openinfer::Program fits(openinfer::run_passes(graph, simulator_passes()).graph, model);
     const Dumps dumps(options.dump);
     const std::string name = options.name.value_or(emit::name_for(model));
     const Graph over = compiled(plan::over(graph, model), options, dumps);

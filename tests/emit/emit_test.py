@@ -256,6 +256,20 @@ class Tensors(Emitted):
         self.assertRegex(source, r"// m = matmul.* at .*:\d+")
         self.assertLessEqual(max(map(len, source.splitlines())), 140)
 
+    def test_emission_takes_no_memory_for_states(self):
+        self.write("cache.oig", """oig 1
+dim 1 <= N <= 4
+state $kv : kv_cache(f32, layers=64, slots=16, heads=8, capacity=65536, head_dim=128)
+graph (x: f32[N, 1024], pos: i32[N], slot: i32[N]) -> (y: f32[N, 1024]) {
+  kv_write($kv, x, x, layer=3, pos=pos, slot=slot)
+  return x
+}
+""")
+        flags = ["--graph", self.path("cache.oig"), "--device", "x86-64-v3", "-o", self.path("cache")]
+        done = subprocess.run([COMMAND, "emit", self.package, *flags], capture_output=True, text=True, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_threads_that_cannot_be_started(self):
         def little():  # of addresses: a thread takes 8 MiB of them for its stack
             resource.setrlimit(resource.RLIMIT_AS, (3_000_000 << 10, 3_000_000 << 10))
