@@ -81,8 +81,8 @@ void check_flags(const CLI::App& command, int argc, const char* const* argv) {
     const std::string flag(is_long ? word.substr(0, word.find('=')) : word.substr(0, 2));
     const CLI::Option* option = command.get_option_no_throw(flag);
     if (!option)
-      throw UsageError(
-          fmt::format("{}: {}", command.get_name(), unexpected(command, {is_long ? flag : std::string(word)})));
+      throw UsageError(fmt::format("{}: {}", command.get_name(),
+                                   unexpected(command, {is_long && flag != "--" ? flag : std::string(word)})));
     const bool in_one_word = flag != word;
     if (option->get_expected_max() == 0 && in_one_word && is_long)
       throw UsageError(

@@ -130,7 +130,7 @@ void Parser::named_argument(Call& call, std::string_view name) {
     std::vector<std::string_view> names;
     for (const auto& s : operands) names.push_back(s.name);
     for (const auto& s : specs) names.push_back(s.name);
-    refuse("{} has no operand or attribute '{}'{}", call.op->name, name, did_you_mean(name, names));
+    refuse("{} has no operand or attribute '{}'{}", call.op->name, name, nearest_hint(name, names));
   }
   if (call.attributes.find(name)) refuse("{} is given '{}' twice", call.op->name, name);
   call.attributes.set(name, attribute(spec->kind));

@@ -150,7 +150,8 @@ class Walk {
     std::vector<ValueId> results;
     for (const OutputDecl& o : g_.outputs) results.push_back(o.value);
     for (ValueId v : results) {
-      use(v, kTopRegion, {});
+      const bool made = v < g_.values.size() && value(v).node != kNoNode;
+      use(v, kTopRegion, made ? g_.nodes[value(v).node].at : Location{});
       if (value(v).state >= 0) fail(kInvalid, "[verify] an output is a state");
       if (!is_plain(value(v)))
         fail(kInvalid, "[verify] the output {} is stored in blocks or several dtypes", describe(g_, v));

@@ -219,8 +219,12 @@ void verify_weight_decl(const WeightDecl& w, Location at) {
     fail_at(at, kInvalid, "[verify] weight @{} has {} ranges for {} places", w.pattern, w.ranges.size(), places);
   std::int64_t members = 1;
   for (const auto& [from, to] : w.ranges) {
-    if (from < 0 || to <= from || to - from > kMaxFamily)
-      fail_at(at, kInvalid, "[verify] weight @{} runs over {}..{}", w.pattern, from, to);
+    if (from < 0 || to <= from)
+      fail_at(at, kInvalid, "[verify] weight @{} runs over {}..{}, which has no member; 0 <= from < to is needed",
+              w.pattern, from, to);
+    if (to - from > kMaxFamily)
+      fail_at(at, kInvalid, "[verify] weight @{} runs over {}..{}; {} members are possible", w.pattern, from, to,
+              kMaxFamily);
     members = checked_multiply(members, to - from);
     if (members > kMaxFamily)
       fail_at(at, kInvalid, "[verify] weight @{} has more than {} members", w.pattern, kMaxFamily);

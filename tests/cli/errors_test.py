@@ -412,6 +412,7 @@ class Errors(Case):
         self.fails("run", "m.oinf", "x", "--temperature", says=["run: --temperature needs a value"], code=2)
         self.fails("run", "m.oinf", "x", "--temp", "1", says=["there is no flag --temp; did you mean '--temperature'?"], code=2)
         self.fails("verify", "-dash.oinf", says=["verify: there is no flag -dash.oinf; a file of that name is ./-dash.oinf"], code=2)
+        self.fails("verify", "m.oinf", "--=3", says=["verify: there is no flag --=3"], code=2)
         self.fails("verify", "--deep", "-x", says=["verify: there is no flag -x"], code=2)
         self.fails("run", "m.oinf", "x", "--seed", "1", "--seed", "2", says=["run: --seed may be given once"], code=2)
         self.fails("run", "m.oinf", "Why", "is", "it?", says=["'is' 'it?'", "quotes"], code=2)

@@ -229,6 +229,7 @@ class Rows(Emitted):
         self.model_fails("--prompt-ids=1", "--generate=three", says=["--generate: 'three' is no whole number"], code=2)
         self.model_fails("--prompt-ids=1", "--stats=", "--ids", says=["--stats needs a value"], code=2)
         self.model_fails("--prompt-ids=", "--ids", says=["--prompt-ids: the prompt has no tokens"], code=2)
+        self.model_fails("--prompt-ids=1", "--stats", "-", says=["--stats -: standard output is called /dev/stdout"], code=2)
         self.model_fails("--prompt-ids=1", "--ids=yes", says=["there is no flag --ids=yes"], code=2)
 
     def test_flags_that_would_do_nothing(self):

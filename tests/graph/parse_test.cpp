@@ -180,6 +180,8 @@ TEST_CASE("errors_name_the_line_and_the_remedy") {
   CHECK(error_around("a = rope(x, pos=x)") == "[rope] needs the attribute 'head_dim' at test.oig:4");
   CHECK(error_around("a = rope(x, pos=x, head_dim=4, thta=1)") ==
         "[oig] rope has no operand or attribute 'thta'; did you mean 'theta'? at test.oig:4");
+  CHECK(error_around("a = silu(x, start=1)") ==
+        "[oig] silu has no operand or attribute 'start'; there is 'x' at test.oig:4");
   CHECK(error_around("a = silu(x)\na = silu(x)") ==
         "[oig] 'a' is defined twice; a name stands for one value at test.oig:5");
   CHECK(error_around("for l in 0..2 {\na = silu(x)\n}\nb = silu(a)") ==
@@ -227,7 +229,9 @@ TEST_CASE("hostile_texts_are_refused_quickly") {
   CHECK(error_around("for l in 0..9223372036854775808 {\n}") ==
         "[oig] 9223372036854775808 does not fit 64 bits at test.oig:4");
   CHECK(parse_error("oig 1\nweight @w.{0..1000000000000} : f32[1]\ngraph () -> () { return }") ==
-        "[verify] weight @w.{} runs over 0..1000000000000 at test.oig:2");
+        "[verify] weight @w.{} runs over 0..1000000000000; 1048576 members are possible at test.oig:2");
+  CHECK(parse_error("oig 1\nweight @w.{5..2} : f32[1]\ngraph () -> () { return }") ==
+        "[verify] weight @w.{} runs over 5..2, which has no member; 0 <= from < to is needed at test.oig:2");
   CHECK(parse_error(around("a = concat(" + repeat("1, ", 300000) + "1)")).find("is given more than 4096 operands") !=
         std::string::npos);
   CHECK(parse_error("oig 1\ngraph (x: f32[" + repeat("1 + ", 100) + "1]) -> () { return }") ==

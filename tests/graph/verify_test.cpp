@@ -144,6 +144,10 @@ TEST_CASE("a_view_is_not_used_after_a_later_write") {
   CHECK(lines("a, b = kv_read($kv, layer=0)\nc = silu(a)\nkv_write($kv, x, x, layer=0)").empty());
   CHECK(lines("a, b = kv_read($kv, layer=0)\nkv_write($kv, x, x, layer=0)\nc = silu(a)") ==
         "[silu] 'a' was read before a later write to $kv; read it again at test.oig:6");
+  CHECK(parse_error("oig 1\nstate $kv : kv_cache(f32, layers=2, slots=1, heads=1, capacity=8, head_dim=4)\n"
+                    "graph (x: f32[1, 4]) -> (y: f32[1, 1, 8, 4]) {\na, b = kv_read($kv, layer=0)\n"
+                    "kv_write($kv, x, x, layer=0)\nreturn a\n}") ==
+        "[verify] 'a' was read before a later write to $kv; read it again at test.oig:4");
   // The second turn sees what the first one wrote.
   CHECK(
       lines("a, b = kv_read($kv, layer=0)\nfor l in 0..2 carry $kv {\nc = silu(a)\nkv_write($kv, x, x, layer=l)\n}") ==
