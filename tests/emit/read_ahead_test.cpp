@@ -3,6 +3,7 @@
 // touching them.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,7 +40,9 @@ class ColdFile {
     ::munmap(const_cast<std::byte*>(mapped_.data()), kSize);
     ::close(file_);
   }
-  std::span<const std::byte> bytes(std::size_t from, std::size_t to) const { return mapped_.subspan(from, to - from); }
+  ReadAhead::Place place(std::size_t from, std::size_t to) const {
+    return {mapped_.subspan(from, to - from), file_, from};
+  }
   std::size_t pages() const { return (kSize + page_ - 1) / page_; }
   /// Those from page `first` on that memory has.
   std::size_t there(std::size_t first = 0) const {
@@ -70,16 +73,40 @@ TEST_CASE("what is on the disk comes into memory ahead of who reads it", "[host]
     WARN("this file system keeps its files in memory: there is no disk to read from");
     return;
   }
-  const ReadAhead ahead({file.bytes(0, 100), file.bytes(4097, kSize)});
+  const ReadAhead ahead({file.place(0, 100), file.place(4097, kSize)});
   CHECK(soon([&] { return file.there() == file.pages(); }));
+}
+
+TEST_CASE("who may only read a package has it read ahead too", "[host]") {
+  const ColdFile file;
+  if (file.there() != 0 || ::geteuid() != 0) {
+    WARN("skipped: it takes a disk, and a user who can become another one");
+    return;
+  }
+  int until[2];
+  REQUIRE(::pipe(until) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(until[1]);
+    char none = 0;
+    const bool other = ::setresuid(65534, 65534, 65534) == 0;
+    const ReadAhead ahead({file.place(0, kSize)});
+    ::_exit(other && ::read(until[0], &none, 1) == 0 ? 0 : 1);
+  }
+  REQUIRE(child > 0);
+  ::close(until[0]);
+  CHECK(soon([&] { return file.there() == file.pages(); }));
+  ::close(until[1]);
+  int ended = -1;
+  CHECK((::waitpid(child, &ended, 0) == child && ended == 0));
 }
 
 TEST_CASE("nothing to read, and an end before the end, are no trouble for what is read ahead", "[host]") {
   const ColdFile file;
   { const ReadAhead none({}); }
-  { const ReadAhead empty({file.bytes(7, 7)}); }
+  { const ReadAhead empty({file.place(7, 7)}); }
   CHECK(file.there() == 0);
-  for (int i = 0; i < 20; ++i) const ReadAhead stopped({file.bytes(0, kSize)});
+  for (int i = 0; i < 20; ++i) const ReadAhead stopped({file.place(0, kSize)});
 }
 
 }  // namespace read_ahead_test

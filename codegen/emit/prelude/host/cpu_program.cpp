@@ -38,15 +38,19 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
 }
 
 /// In the order of the file, which is about that of the steps; tables of which a step may read a few rows are last.
-std::vector<std::span<const std::byte>> CpuProgram::mapped_weights() const {
-  std::vector<std::span<const std::byte>> all, tables;
+std::vector<ReadAhead::Place> CpuProgram::mapped_weights() const {
+  std::vector<ReadAhead::Place> all, tables;
   if (!description().maps) return all;
   for (std::size_t family = 0; family < tensors.size(); ++family)
-    for (std::size_t member = 0; member < tensors[family].size(); ++member)
-      if (!tensors[family][member].empty() && reader().tensor(rows[family][member]).pattern.empty())
-        (description().families[family].looked_up ? tables : all).push_back(tensors[family][member]);
+    for (std::size_t member = 0; member < tensors[family].size(); ++member) {
+      if (tensors[family][member].empty()) continue;
+      const opnf::Tensor tensor = reader().tensor(reader().tensor(rows[family][member]).target);
+      if (!tensor.pattern.empty()) continue;
+      auto& some = description().families[family].looked_up ? tables : all;
+      some.push_back({tensors[family][member], reader().file_descriptor(tensor.shard), tensor.offset});
+    }
   for (auto* some : {&all, &tables})
-    std::sort(some->begin(), some->end(), [](const auto& a, const auto& b) { return a.data() < b.data(); });
+    std::sort(some->begin(), some->end(), [](const auto& a, const auto& b) { return a.bytes.data() < b.bytes.data(); });
   all.insert(all.end(), tables.begin(), tables.end());
   return all;
 }

@@ -66,7 +66,7 @@ class CpuProgram : public Program {
     return static_cast<const T*>(static_cast<const void*>(bytes));
   }
   std::byte* take_state(std::int64_t size_bytes);  // zero
-  std::vector<std::span<const std::byte>> mapped_weights() const;
+  std::vector<ReadAhead::Place> mapped_weights() const;
   std::vector<LaidOut::Tensor> other_layouts();
 
   std::vector<Memory> states_;

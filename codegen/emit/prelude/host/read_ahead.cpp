@@ -1,10 +1,11 @@
 #include "read_ahead.h"
 
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -17,27 +18,28 @@ constexpr std::uintptr_t kPiece = 2 << 20;  // a large page; between two of them
 constexpr int MADV_POPULATE_READ = 22;
 #endif
 
-/// Does the memory have the page that this address is in?
-bool is_there(void* page) {
-  unsigned char there = 1;
-  return ::mincore(page, 1, &there) != 0 || (there & 1) != 0;
+/// Does the memory have this byte of a file? mincore would say so of every page to who may not write the file.
+bool is_there(int file, std::uint64_t offset) {
+  char byte = 0;
+  const iovec to = {&byte, 1};
+  return ::preadv2(file, &to, 1, static_cast<off_t>(offset), RWF_NOWAIT) >= 0 || errno != EAGAIN;
 }
 
 /// With half of it left for all else; otherwise what is read ahead would push out what comes next.
-bool memory_holds(const std::vector<std::span<const std::byte>>& places) {
+bool memory_holds(const std::vector<ReadAhead::Place>& places) {
   std::size_t pages = 0;
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  for (const std::span<const std::byte> place : places) pages += place.size() / page;
+  for (const ReadAhead::Place& place : places) pages += place.bytes.size() / page;
   return pages <= static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) / 2;
 }
 
 }  // namespace
 
-ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> places) {
+ReadAhead::ReadAhead(std::vector<Place> places) {
   if (!memory_holds(places)) return;
   try {
     reader_ = std::thread([this, places = std::move(places)] {
-      for (const std::span<const std::byte> place : places) read(place);
+      for (const Place& place : places) read(place);
     });
   } catch (const std::exception&) {  // without a thread for it, nothing is read ahead
   }
@@ -47,14 +49,14 @@ ReadAhead::~ReadAhead() {
   if (reader_.joinable()) reader_.join();
 }
 
-void ReadAhead::read(std::span<const std::byte> place) const {
+void ReadAhead::read(const Place& place) const {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto start = reinterpret_cast<std::uintptr_t>(place.data());
-  const std::uintptr_t end = (start + place.size() + page - 1) / page * page;
+  const auto start = reinterpret_cast<std::uintptr_t>(place.bytes.data());
+  const std::uintptr_t end = (start + place.bytes.size() + page - 1) / page * page;
   for (std::uintptr_t at = start / page * page; at < end && !stop_;) {
     const std::uintptr_t next = std::min(end, (at / kPiece + 1) * kPiece);
-    void* const piece = reinterpret_cast<void*>(at);
-    if (!is_there(piece)) ::madvise(piece, next - at, MADV_POPULATE_READ);
+    if (!is_there(place.file, place.offset + (std::max(at, start) - start)))
+      ::madvise(reinterpret_cast<void*>(at), next - at, MADV_POPULATE_READ);
     at = next;
   }
 }

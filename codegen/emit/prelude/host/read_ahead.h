@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <thread>
 #include <vector>
@@ -14,13 +15,18 @@ namespace MODEL_NAME {
 /// already is left alone. It is advice: where it cannot be had, steps read what they touch themselves.
 class ReadAhead {
  public:
-  explicit ReadAhead(std::vector<std::span<const std::byte>> places);
+  struct Place {
+    std::span<const std::byte> bytes;  // mapped
+    int file;
+    std::uint64_t offset;  // where the file has them
+  };
+  explicit ReadAhead(std::vector<Place> places);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
  private:
-  void read(std::span<const std::byte> place) const;
+  void read(const Place& place) const;
 
   std::atomic<bool> stop_{false};
   std::thread reader_;
