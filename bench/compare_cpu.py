@@ -16,6 +16,7 @@ multiple of one row; the table has medians over rounds, and ratios are medians o
 """
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -91,17 +92,17 @@ def random_llama(o, dtype):
     return path
 
 
-def one_round(number, engines, limits, facts, is_float, numerics, plan, oinf):
-    """Figures by engine, and the ceilings as they were meanwhile."""
+def one_round(number, engines, limits, oinf):
+    """Figures by engine, and how fast files were read meanwhile."""
     order = list(engines)
     order = order[number % len(order) :] + order[: number % len(order)]
     found = {name: engines[name]() for name in order}
-    probes = {**limits.now, "read": found["ours"]["read"], **{f"{place}_s": limits.read_file(oinf, place) for place in ("disk", "file")}}
-    found["ceiling"] = ceilings.bounds(facts, plan, numerics, is_float, found["ours"]["bytes_per_token"], probes)
-    return found
+    limits.probe_peaks()
+    return {**found, "files": {f"{place}_s": limits.read_file(oinf, place) for place in ("disk", "file")}}
 
 
 def compare(o, machine, limits, peers, plan):
+    """Of each model and numerics the rounds, and `ceiling`: what the machine allows a round once all peaks are known."""
     for name, is_float, gguf in models(o):
         path = gguf()
         oinf = emitted.package(path, o.work / f"{path.stem}.oinf")
@@ -114,8 +115,18 @@ def compare(o, machine, limits, peers, plan):
             rounds = []
             for number in range(o.rounds):
                 say(f"{name}, {numerics}: round {number + 1} of {o.rounds}")
-                rounds.append(one_round(number, engines, limits, facts, is_float, numerics, plan, oinf))
-            yield {"model": name, "numerics": numerics, "found": report.summary(rounds, list(engines)), "rounds": rounds}
+                rounds.append(one_round(number, engines, limits, oinf))
+            ceiling = functools.partial(ceilings.bounds, facts, plan, numerics, is_float)
+            yield {"model": name, "numerics": numerics, "rounds": rounds}, ceiling
+
+
+def judged(results, limits, engines):
+    """The same with each round's ceilings and what all rounds found, as JSON has it."""
+    for result, ceiling in results:
+        for found in result["rounds"]:
+            ours = found["ours"]
+            found["ceiling"] = ceiling(ours["bytes_per_token"], {**limits.peaks, "read": ours["read"], **found.pop("files")})
+        yield {**result, "found": report.summary(result["rounds"], engines)}
 
 
 def processor():
@@ -139,15 +150,15 @@ def main():
     if o.ik_llama:
         peers["ik_llama"] = llama.given(o.ik_llama, "ik_llama.cpp")
     limits = ceilings.Ceilings(ceilings.build(o.work), machine)
-    limits.now = limits.peaks()
     load = f"load average {os.getloadavg()[0]:.1f} at the start"
+    results = list(compare(o, machine, limits, peers, plan))
     found = {
         "machine": f"{processor()}, {o.threads} threads, medians of {o.rounds} rounds, {load}",
         "threads": o.threads,
         "plan": dataclasses.asdict(plan),
-        "peaks": limits.now,
+        "peaks": limits.peaks,
         "read": [(t, limits.read(1 << 30, t) / 1e9) for t in sorted({1, o.threads})],
-        "results": list(compare(o, machine, limits, peers, plan)),
+        "results": list(judged(results, limits, ["ours", *peers])),
     }
     found["peers"] = {key: peer.title for key, peer in peers.items()}  # they may have learned something
     print(report.markdown(found), end="")

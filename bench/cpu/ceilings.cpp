@@ -152,9 +152,10 @@ void read_file(const char* path, int threads, bool from_disk) {
 // ---
 
 constexpr int kChains = 12, kSteps = 2'000'000;
+constexpr int kRounds = 40;  // of 3 ms: somebody else on the machine disturbs many
 
 double gflop_f32(int threads) {
-  const Seconds s = timed(threads, 5, [](int) {
+  const Seconds s = timed(threads, kRounds, [](int) {
     Floats sum[kChains] = {}, a = Floats{} + 0.999f, b = Floats{} + 1e-3f;
     asm volatile("" : "+m"(a), "+m"(b));
     const Floats x = a, y = b;
@@ -171,7 +172,7 @@ double gflop_f32(int threads) {
 /// f(sum, x, y) for vectors V of products: `each` multiply-adds a call.
 template <class V, class F>
 double of_dots(int threads, int each, const F& f) {
-  const Seconds s = timed(threads, 5, [&](int) {
+  const Seconds s = timed(threads, kRounds, [&](int) {
     V sum[kChains], x, y;
     std::memset(&sum, 0, sizeof sum), std::memset(&x, 0x3f, sizeof x),
         std::memset(&y, 0x3f, sizeof y);  // 63, or 0.75 as bf16
@@ -234,7 +235,7 @@ template <class Step>
 double gop_tiles(int threads, int k, Step step) {
   if (!may_use_tiles()) return 0;
   constexpr int kTileSteps = 100'000;
-  const Seconds s = timed(threads, 5, [step](int) {
+  const Seconds s = timed(threads, kRounds, [step](int) {
     static const TileShapes shapes;  // in memory as a whole: the compiler takes the instruction to read a part of it
     _tile_loadconfig(&shapes);
     _tile_zero(0);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running programs for compare_cpu.py: where they work, what they took, one line where they fail."""
+import ctypes
+import mmap
 import os
 import pathlib
 import shutil
@@ -48,9 +50,27 @@ def run(command, what, **more):
 
 
 def drop_pages(path):
-    """The page cache forgets this file, so that it is read from the disk."""
+    """The page cache forgets this file, so that it is read from the disk. It keeps what another process has mapped."""
     with open(path, "rb") as file:
+        os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        kept, pages = pages_in_memory(file)
+    if kept > pages // 100:
+        raise Problem(f"{path}: {kept} of {pages} pages stay in memory, so that nothing would be read from the disk: end what has it mapped, "
+                      "or give --work on a disk")
+
+
+def pages_in_memory(file):
+    """How many of a file's pages the page cache has, and how many there are."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
+        pages = -(-len(mapped) // mmap.PAGESIZE)
+        there = (ctypes.c_ubyte * pages)()
+        first = ctypes.c_char.from_buffer(mapped)
+        failed = ctypes.CDLL(None, use_errno=True).mincore(ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(len(mapped)), there)
+        del first
+    if failed:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), file.name)
+    return pages - bytes(there).count(0), pages
 
 
 class Machine:
