@@ -62,8 +62,8 @@ struct ElementwiseForm {
 std::vector<ElementwiseForm> forms_of(std::size_t operands, const Dim& N, DType t) {
   const Shape whole = {N, 33}, row = {33}, column = {N, 1}, first = {1, 33};
   // Of the unit label: the others differ from these in how they load and store, which casts and moves show.
-  const bool quick = t == f32 || t == i32;
-  const bool usual = quick || t == f16 || t == i8 || t == boolean;
+  const bool quick = t == f32;
+  const bool usual = quick || t == i32 || t == f16 || t == i8 || t == boolean;
   if (operands == 1)
     return {{"(N, 33)", {whole}, usual}, {"()", {{}}, quick}, {"(3, 7, 65)", {{3, 7, 65}}}, {"(5003)", {{5003}}}};
   if (operands == 2)
