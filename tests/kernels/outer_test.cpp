@@ -106,7 +106,7 @@ TEST_CASE("products of panels: each format, one row and tiles with what is left 
       if (on_a_device() && block_of(w) == 256 && (w != DType::q4_k || &target != &all.front())) continue;
       check_outer(target, {DType::f32, w, 1, 3 * block_of(w), 48});
       if (few_shaders() && w != DType::q4_1 && w != DType::q4_k) continue;
-      check_outer(target, {DType::f32, w, 1, block_of(w), 16});
+      if (!few_shaders()) check_outer(target, {DType::f32, w, 1, block_of(w), 16});
       check_outer(target, {DType::f32, w, 5, 2 * block_of(w), 32});
     }
 }
@@ -122,7 +122,7 @@ TEST_CASE("products of panels: numbers of rows around tiles and chunks, known or
     for (const DType x : {DType::f16, DType::bf16}) check_outer(target, {x, DType::q8_0, 3, 64, 16});
     check_outer(target, {DType::f32, DType::q5_1, 1, 32, 5 * 16, false});
   }
-  check_outer({.lanes = 16}, {DType::f32, DType::q8_0, 131, 32, 16, false});
+  if (!few_shaders()) check_outer({.lanes = 16}, {DType::f32, DType::q8_0, 131, 32, 16, false});
 }
 
 TEST_CASE("products of panels: few rows at most, in one tile that may be partly empty") {
@@ -138,6 +138,7 @@ TEST_CASE("products of panels: stacked siblings of different widths and formats"
   const std::int64_t K = 64;
   for (const kir::Target& target : panel_targets())
     for (const std::int64_t N : {1, 9}) {
+      if (few_shaders() && N == 1) continue;  // one matrix by one row: the case of each format
       const Stored x(DType::f32, N, K, 1), q(DType::q4_1, 48, K, 2), k(DType::q5_0, 16, K, 3), v(DType::q8_0, 32, K, 4);
       const Product p = product_of({&q, &k, &v}, x, N == 1 ? Extent{1} : Extent{1 << 16, "N"}, Siblings::stacked);
       Buffers b = {{"x", x.data}};
@@ -248,7 +249,7 @@ TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
     for (const DType dtype : kPanelDtypes)
       for (const std::int64_t N : {1, 5}) {
         if (on_a_device() && block_of(dtype) == 256) continue;  // shaders of a hundred lines, with nothing of their own
-        if (few_shaders() && dtype != DType::q4_1) continue;    // scales of all are read alike
+        if (few_shaders() && (dtype != DType::q4_1 || N == 1)) continue;  // scales of all are read alike
         const Stored x(DType::f32, N, 2 * block_of(dtype), 1);
         Stored w(dtype, 32, x.n, 2);
         const auto bytes = static_cast<std::size_t>(info(dtype).block_bytes);
