@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The command as users see it: each *_test.py runs it on packages that tiny_llama.py makes. Under sanitizers what takes longest and
 # feeds it nothing hostile is left to `ctest --preset asan-ubsan`, which leaves out nothing.
-set(long_cli_tests devices_test embed_test encoder_decoder_test eval_test explain_test state_test)
+set(long_cli_tests devices_test embed_test encoder_decoder_test eval_test explain_test run_numerics_test state_test)
 if(TARGET openinfer_command)
   add_dependencies(openinfer_unit_tests openinfer_command)
   file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_test.py)

@@ -137,7 +137,7 @@ class VulkanEveryTensors(Tensors):
 class VulkanTensors(VulkanEveryTensors):
     """Without what only builds once more, or has its like in tests/run or in Tensors."""
     test_moved_and_built_again_with_another_model = test_a_table_of_more_bytes_than_a_binding = test_no_fuse = None
-    test_a_package_in_the_other_layout = None
+    test_a_package_in_the_other_layout = test_a_line_that_moved = None
 
 
 class VulkanBatch(Batch):

@@ -103,6 +103,7 @@ TEST_CASE("products of panels: each format, one row and tiles with what is left 
   const std::vector<kir::Target> all = all_targets();
   for (const kir::Target& target : all)
     for (const DType w : kPanelDtypes) {
+      if (!is_looked_at(w)) continue;
       if (on_a_device() && block_of(w) == 256 && (w != DType::q4_k || &target != &all.front())) continue;
       check_outer(target, {DType::f32, w, 1, 3 * block_of(w), 48});
       if (few_shaders() && w != DType::q4_1 && w != DType::q4_k) continue;
@@ -196,7 +197,7 @@ TEST_CASE("products of panels: zipped siblings, a bias and a residual") {
 TEST_CASE("products of panels by decoded tiles: each format, what is left of rows, columns and k") {
   for (const kir::Target& target : tile_targets()) {
     for (const DType w : kPanelDtypes) {
-      if (on_a_device() && w != DType::q5_1) continue;
+      if (!is_looked_at(w) || (on_a_device() && w != DType::q5_1)) continue;
       check_outer(target, {DType::f32, w, kFewer == 1 ? 37 : 13, block_of(w) == 256 ? 256 : 3 * 32, 80});
       if (!few_shaders()) check_outer(target, {DType::f32, w, 9, block_of(w), 16, false});
     }
@@ -248,6 +249,7 @@ TEST_CASE("a scale that is infinite or no number spoils its own row alone") {
   for (const kir::Target& target : panel_targets())
     for (const DType dtype : kPanelDtypes)
       for (const std::int64_t N : {1, 5}) {
+        if (!is_looked_at(dtype)) continue;
         if (on_a_device() && block_of(dtype) == 256) continue;  // shaders of a hundred lines, with nothing of their own
         if (few_shaders() && (dtype != DType::q4_1 || N == 1)) continue;  // scales of all are read alike
         const Stored x(DType::f32, N, 2 * block_of(dtype), 1);

@@ -7,8 +7,15 @@
 #include <cstring>
 
 #include "codegen/kernel_ir/scalar_ops.h"
+#include "tests/sanitizers.h"
 
 namespace openinfer::kernels {
+
+bool is_looked_at(DType dtype) {
+  const bool is_like_another =
+      dtype == DType::q4_0 || dtype == DType::q5_0 || dtype == DType::q5_1 || dtype == DType::q5_k;
+  return kFewer == 1 || !is_like_another;
+}
 
 Data::Data(DType dtype, const std::vector<double>& values) : Data(dtype, static_cast<std::int64_t>(values.size())) {
   for (std::size_t i = 0; i < values.size(); ++i) set(static_cast<std::int64_t>(i), values[i]);

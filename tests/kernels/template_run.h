@@ -45,6 +45,9 @@ bool on_a_device();
 /// There, in the quick run: a shader for each kind of kernel, each stored format and each dtype, and not one for each
 /// of their sizes as well (those: ctest -L matrix -R emit_vulkan_every_target).
 bool few_shaders();
+/// Under a sanitizer: those of stored formats whose code has something that no other's has, minima, bytes, blocks of
+/// 256 and their scales of six bits, and not each format at each size.
+bool is_looked_at(DType dtype);
 
 /// Lanes x subgroups: 1x1, 16x1, 8x1, 8x4, 32x4, 64x2.
 const std::vector<kir::Target>& targets();

@@ -39,7 +39,8 @@ void refused_or_same(const Model& model, const Graph& g, Backend backend, std::i
 
 }  // namespace
 
-TEST_CASE("there is no largest of no elements, and a table has no entry beyond its last: compiled code refuses") {
+TEST_CASE("there is no largest of no elements, and a table has no entry beyond its last: compiled code refuses",
+          "[long]") {
   AnyPackage any("run_extents");
   const auto over = [](const std::function<Value(GraphBuilder&, const Value& x)>& y) {
     return graph([&](GraphBuilder& b) { b.output("y", y(b, b.input("x", f32, {b.dim("N", 0, 64), 4}))); });

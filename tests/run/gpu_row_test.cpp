@@ -46,7 +46,7 @@ Device bare_device() {
 
 }  // namespace
 
-TEST_CASE("on a GPU of the database a session plans as an emitted program for it") {
+TEST_CASE("on a GPU of the database a session plans as an emitted program for it", "[long]") {
   if (!run_test::has_vulkan()) return;
   RowLlama llama("run_row");
   const std::map<std::string, std::int64_t> sizes = {{"ctx", 24}};

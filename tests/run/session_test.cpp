@@ -372,7 +372,7 @@ Inputs inputs_of(const Rows& r) {
   return {{"tok", ids(r.tok)}, {"pos", ids(r.pos)}, {"slot", ids(r.slot)}, {"rows", ids(r.rows)}};
 }
 
-TEST_CASE("what is larger than the device binds is reached by its address, and the plan says so") {
+TEST_CASE("what is larger than the device binds is reached by its address, and the plan says so", "[long]") {
   if (!run_test::has_vulkan()) return;
   Llama llama("run_addresses");
   Device device = run::VulkanDevice({}).describe();

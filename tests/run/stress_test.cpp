@@ -177,7 +177,7 @@ TEST_CASE("many compiled sessions of one package keep their own states in the ha
   stress(Backend::cpu, Model::ReadMode::pread, kReading, 240 / kFewer);
 }
 
-TEST_CASE("sessions on a Vulkan device keep their own states in the hands of four threads") {
+TEST_CASE("sessions on a Vulkan device keep their own states in the hands of four threads", "[long]") {
   if (!run_test::has_vulkan()) return;
   stress(Backend::vulkan, Model::ReadMode::map, 4, 24 / kFewer);
 }

@@ -78,7 +78,7 @@ Tensor step(SimSession& session, const Ids& tok, std::int32_t pos, std::int32_t 
 
 }  // namespace
 
-TEST_CASE("t5 gives the same logits token by token as for all tokens at once") {
+TEST_CASE("t5 gives the same logits token by token as for all tokens at once", "[long]") {
   sim_test::TestPackage package("run_t5");
   fill_small_t5(package);
   const Model model = package.open();
