@@ -127,6 +127,40 @@ void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::
     for (std::int64_t m = 0; m < M; ++m) check(b["y"], n * M + m, expected(x, n, w, m));
 }
 
+/// A product of 8-bit rows and two weights, of each its own result.
+void check_siblings(const kir::Target& target, Product::Siblings siblings, const Stored& u, const Stored& v,
+                    std::int64_t N, Layout layout) {
+  INFO(name(u.dtype) << " " << name(v.dtype) << " of " << N << " rows, depth " << target.tuned_or("outer_depth", 0));
+  const bool stacked = siblings == Product::Siblings::stacked;
+  const auto rows_of = [](const Stored& w) { return static_cast<std::int64_t>(w.values.size()) / w.n; };
+  const std::int64_t K = u.n, M = rows_of(u), M2 = rows_of(v);
+  const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 5);
+  Product p = {.name = "p", .rows = {1 << 16, "N"}, .inner = {K}};
+  p.int8 = true;
+  p.siblings = siblings;
+  p.weights = {{.name = "u", .dtype = u.dtype, .columns = {M}, .layout = layout},
+               {.name = "v", .dtype = v.dtype, .columns = {M2}, .layout = layout}};
+  const auto plain = [&](const char* y, std::int64_t width) {
+    return Pointwise{.axes = {p.rows, {width}}, .given = {DType::f32}, .outputs = {{y, DType::f32, 0}}};
+  };
+  if (stacked)
+    p.tails = {plain("yu", M), plain("yv", M2)};
+  else
+    p.tails = {{.axes = {p.rows, {M}},
+                .given = {DType::f32, DType::f32},
+                .outputs = {{"yu", DType::f32, 0}, {"yv", DType::f32, 1}}}};
+  Buffers b = {{"x", int8_data(x)},
+               {"u", layout == Layout::rows ? u.data : panels(u)},
+               {"v", layout == Layout::rows ? v.data : panels(v)},
+               {"yu", Data(DType::f32, N * M)},
+               {"yv", Data(DType::f32, N * M2)}};
+  run(product(target, p), b, {{"N", N}});
+  for (std::int64_t n = 0; n < N; ++n) {
+    for (std::int64_t m = 0; m < M; ++m) check(b["yu"], n * M + m, expected(x, n, u, m));
+    for (std::int64_t m = 0; m < M2; ++m) check(b["yv"], n * M2 + m, expected(x, n, v, m));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("rows become 8-bit blocks: every dtype, blocks of zeros and of one number, ends, signs") {
@@ -304,35 +338,23 @@ TEST_CASE("a block that is no number reaches every product that reads it") {
 }
 
 TEST_CASE("stacked and zipped siblings share the blocks of their activations") {
-  const std::int64_t N = 9, K = 64;
   for (const kir::Target& target : dot_targets())
-    for (const auto siblings : {Product::Siblings::stacked, Product::Siblings::zipped}) {
-      const bool stacked = siblings == Product::Siblings::stacked;
-      const std::int64_t M = 17, M2 = stacked ? 3 : M;
-      const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 5);
-      const Stored u(DType::q4_0, M, K, 1), v(DType::q8_0, M2, K, 2);
-      Product p = {.name = "p", .rows = {1 << 16, "N"}, .inner = {K}};
-      p.int8 = true;
-      p.siblings = siblings;
-      p.weights = {{.name = "u", .dtype = u.dtype, .columns = {M}}, {.name = "v", .dtype = v.dtype, .columns = {M2}}};
-      const auto plain = [&](const char* y, std::int64_t width) {
-        return Pointwise{.axes = {p.rows, {width}}, .given = {DType::f32}, .outputs = {{y, DType::f32, 0}}};
-      };
-      if (stacked)
-        p.tails = {plain("yu", M), plain("yv", M2)};
-      else
-        p.tails = {{.axes = {p.rows, {M}},
-                    .given = {DType::f32, DType::f32},
-                    .outputs = {{"yu", DType::f32, 0}, {"yv", DType::f32, 1}}}};
-      Buffers b = {{"x", int8_data(x)},
-                   {"u", u.data},
-                   {"v", v.data},
-                   {"yu", Data(DType::f32, N * M)},
-                   {"yv", Data(DType::f32, N * M2)}};
-      run(product(target, p), b, {{"N", N}});
-      for (std::int64_t n = 0; n < N; ++n) {
-        for (std::int64_t m = 0; m < M; ++m) check(b["yu"], n * M + m, expected(x, n, u, m));
-        for (std::int64_t m = 0; m < M2; ++m) check(b["yv"], n * M2 + m, expected(x, n, v, m));
+    for (const auto siblings : {Product::Siblings::stacked, Product::Siblings::zipped})
+      check_siblings(target, siblings, Stored(DType::q4_0, 17, 64, 1),
+                     Stored(DType::q8_0, siblings == Product::Siblings::stacked ? 3 : 17, 64, 2), 9, Layout::rows);
+}
+
+TEST_CASE("siblings in panels side by side, read in place and decoded once") {
+  kir::Target target = {
+      .lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}, {"outer_panels", 2}}};
+  for (const int depth : {0, 96, 512})
+    for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q4_k})
+      for (const std::int64_t N : {3, 8, 29}) {
+        target.tuned["outer_depth"] = depth;
+        check_siblings(target, Product::Siblings::zipped, Stored(dtype, 64, 768, 1), Stored(dtype, 64, 768, 2), N,
+                       Layout::panel16);
+        if (N == 29)
+          check_siblings(target, Product::Siblings::stacked, Stored(dtype, 64, 768, 1), Stored(dtype, 32, 768, 2), N,
+                         Layout::panel16);
       }
-    }
 }
