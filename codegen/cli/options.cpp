@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -216,6 +217,14 @@ bool same_file(const std::string& a, const std::string& b) {
   if (fs::exists(a, ignored) && !fs::is_regular_file(a, ignored)) return false;
   if (fs::equivalent(a, b, ignored)) return true;
   return fs::weakly_canonical(fs::absolute(a), ignored) == fs::weakly_canonical(fs::absolute(b), ignored);
+}
+
+bool is_shard(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  std::array<char, 8> magic{};
+  std::ifstream(path, std::ios::binary).read(magic.data(), magic.size());
+  return std::string_view(magic.data(), magic.size()) == std::string_view("OINS\r\n\x1a\n", 8);
 }
 
 std::string size_text(std::uint64_t size_bytes) {

@@ -46,6 +46,8 @@ std::pair<std::string, std::string> split_assignment(std::string_view text);
 
 /// Do both paths name one regular file, there or to be? Device files may be named twice.
 bool same_file(const std::string& a, const std::string& b);
+/// Holds the file tensors of a package, beside its main file?
+bool is_shard(const std::string& path);
 
 /// "94.2 MiB"
 std::string size_text(std::uint64_t size_bytes);

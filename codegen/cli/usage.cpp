@@ -88,10 +88,15 @@ void check_flags(const CLI::App& command, int argc, const char* const* argv) {
       throw UsageError(
           fmt::format("{}: {} takes no value: leave out {}", command.get_name(), flag, word.substr(flag.size())));
     if (option->get_expected_min() == 0) continue;
-    if (in_one_word && !is_long) continue;  // -n5
     const auto is_this = [&](const char* name) { return option->check_lname(name); };
     if (!in_one_word && ++i == argc) return;
-    const std::string_view value = in_one_word ? word.substr(flag.size() + 1) : argv[i];
+    const bool is_glued = in_one_word && !is_long;  // -n5
+    const std::string_view value = in_one_word ? word.substr(flag.size() + (is_long ? 1 : 0)) : argv[i];
+    if (std::any_of(kFiles.begin(), kFiles.end(), is_this))
+      for (const std::string& path : {std::string(value), split_assignment(value).second})
+        if (is_shard(path))
+          throw UsageError(fmt::format("{}: {} {} would replace a shard of a package", command.get_name(), flag, path));
+    if (is_glued) continue;
     if (value.empty() && (in_one_word || !std::any_of(kJudged.begin(), kJudged.end(), is_this)))
       throw UsageError(fmt::format("{}: {} needs a value, and the one given is empty", command.get_name(), flag));
     if (value == "-" && std::any_of(kFiles.begin(), kFiles.end(), is_this))

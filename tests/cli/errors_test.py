@@ -424,6 +424,18 @@ class Errors(Case):
             self.fails(*flags, "-", says=[f"{flags[-1]} -: ", "standard output", "./-"], code=2)
         self.fails("graph", "m.oinf", "--output=-", says=["--output -: "], code=2)
 
+    def test_a_shard_is_not_replaced(self):
+        shard = b"OINS\r\n\x1a\n" + bytes(100)
+        self.write("w.00001.oins", shard)
+        os.symlink("w.00001.oins", self.path("link"))
+        for name in ("w.00001.oins", "link"):
+            for arguments in (["run", "m.oinf", "--prompt-ids", "1", "--logits", name], ["run", "m.oinf", "x", f"--stats={name}"], ["run", "m.oinf", "x", "--trace", name],
+                              ["run", "m.oinf", "x", "--save-state", name], ["run", "m.oinf", "--input", "x=x.npy", "--output", f"y={name}"],
+                              ["graph", "m.oinf", "--text", "-o", name], ["graph", "m.oinf", "--text", f"-o{name}"], ["cost", "m.oinf", "--device", "zen4", "--html", name],
+                              ["pack", "m.oinf", "-o", name]):
+                self.fails(*arguments, says=[f"{arguments[0]}: -", f"{name} would replace a shard of a package"], code=2)
+        self.assertEqual(self.read("w.00001.oins"), shard)
+
     def test_outputs_that_are_in_the_way(self):
         """No output replaces the package or another output."""
         before = self.read(self.package())

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -204,6 +205,35 @@ class Rows(Emitted):
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
         self.assertTrue(together.stdout.startswith(out + "model: the context of 5 is full\n"), together.stdout)  # as on a terminal
         self.model_fails("--prompt-ids", str(tiny_llama.VOCAB), says=[f"tok[0] is {tiny_llama.VOCAB}", "entries of tok_embeddings"])
+
+    def test_a_signal_leaves_no_part_of_a_file(self):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            for _ in range(100):  # stopped while it writes, unless that was too late
+                process = subprocess.Popen([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", ",".join(["1"] * 600), "--generate", "1", "--logits", "cut.npy"],
+                                           cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                while process.poll() is None and not any(name.endswith(".part") for name in os.listdir(self.folder)):
+                    pass
+                process.send_signal(signal.SIGSTOP)
+                process.send_signal(number)
+                process.send_signal(signal.SIGCONT)
+                if process.wait() != 0:
+                    break
+                os.remove(self.path("cut.npy"))
+            self.assertEqual(process.returncode, -number)
+            self.assertEqual([name for name in os.listdir(self.folder) if "cut.npy" in name], [])
+
+    def test_a_shard_is_not_replaced(self):
+        shard = b"OINS\r\n\x1a\n" + bytes(100)
+        self.write("w.00001.oins", shard)
+        for flag in ("--logits", "--stats"):
+            self.model_fails("--prompt-ids", "1", flag, "w.00001.oins", says=["w.00001.oins would replace a shard of a package"], code=2)
+        self.assertEqual(self.read("w.00001.oins"), shard)
+
+    def test_memory_is_the_programs_own(self):
+        large = bytearray(400 << 20)  # what starts it has more
+        self.model_works("--prompt-ids", "1,2,3", "--generate", 3, "--ignore-eos", "--stats", "s.json")
+        del large
+        self.assertLess(json.loads(self.read("s.json"))["peak_resident_bytes"], 300 << 20)
 
     def test_bench_and_stats(self):
         bench = json.loads(self.model_works("--bench", "--prompt", 20, "--generate", 4, "--depth", 30, "--json"))

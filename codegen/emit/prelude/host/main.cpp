@@ -1,11 +1,11 @@
 // The model as a command: generates from token ids, runs any step on .npy files, or measures speed.
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -40,14 +40,15 @@ struct Clock {
 };
 double seconds_since(double start) { return Clock::now() - start; }
 
+/// Of this program alone: getrusage's figure survives exec and would count the caller's memory. 0: unknown.
 long long peak_resident_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-#if defined(__APPLE__)
-  return usage.ru_maxrss;
-#else
-  return usage.ru_maxrss * 1024LL;
-#endif
+  long long kib = 0;
+  if (std::FILE* status = std::fopen("/proc/self/status", "re")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, status) && std::sscanf(line, "VmHWM: %lld", &kib) != 1) continue;
+    std::fclose(status);
+  }
+  return kib * 1024;
 }
 
 /// On a terminal, and gone when it is full.
@@ -367,6 +368,18 @@ bool is_same_file(const std::string& a, const std::string& b) {
   return S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+/// A file that holds tensors of a package, beside its main file.
+bool is_shard(const std::string& path) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) return false;
+  char magic[8] = {};
+  if (std::FILE* file = std::fopen(path.c_str(), "rbe")) {
+    if (std::fread(magic, 1, sizeof magic, file) != sizeof magic) magic[0] = 0;
+    std::fclose(file);
+  }
+  return std::memcmp(magic, "OINS\r\n\x1a\n", sizeof magic) == 0;
+}
+
 /// Does standard output go to this file? Opened anew it would lose what is in it and what comes after.
 bool is_standard_output(const std::string& path) {
   struct stat file {
@@ -385,6 +398,7 @@ void check_outputs(const Flags& flags) {
   for (auto path = written.begin(); path != written.end(); ++path) {
     const auto is_it = [&](const std::string& other) { return is_same_file(*path, other); };
     if (is_it(flags.package)) throw WrongUsage("the output " + *path + " would replace the package");
+    if (is_shard(*path)) throw WrongUsage("the output " + *path + " would replace a shard of a package");
     if (std::any_of(read.begin(), read.end(), is_it))
       throw WrongUsage("the output " + *path + " would replace an input");
     if (std::any_of(written.begin(), path, is_it)) throw WrongUsage("two outputs go to " + *path);
@@ -422,10 +436,29 @@ int report(std::string message, int code) {
 
 std::string cut_line;  // said by package_was_cut
 
-/// A page of the mapped package has no file behind it any more. Only what is safe in a signal handler happens here.
+// Only what is safe in a signal handler happens in these.
+
+void remove_unfinished() {
+  if (const char* part = unfinished_file) ::unlink(part);
+}
+/// A page of the mapped package has no file behind it any more.
 extern "C" void package_was_cut(int) {
+  static std::atomic_flag said = ATOMIC_FLAG_INIT;
+  while (said.test_and_set()) ::pause();  // another thread met the same cut first, and ends the process
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, cut_line.data(), cut_line.size());
+  remove_unfinished();
   ::_exit(1);
+}
+extern "C" void end_on_signal(int number) {
+  remove_unfinished();
+  ::signal(number, SIG_DFL);
+  ::raise(number);  // behind this handler
+}
+
+void catch_signals() {
+  ::signal(SIGBUS, package_was_cut);
+  for (const int number : {SIGHUP, SIGINT, SIGTERM})
+    if (::signal(number, end_on_signal) == SIG_IGN) ::signal(number, SIG_IGN);  // as nohup leaves it
 }
 
 }  // namespace
@@ -439,7 +472,7 @@ int main(int argc, char** argv) {
     const Flags flags = help ? Flags{} : parse(argc, argv);
     check_outputs(flags);
     cut_line = "model: error: " + printable(flags.package) + ": was cut while it was open\n";
-    ::signal(SIGBUS, package_was_cut);
+    catch_signals();
     if (help)
       std::fputs(kUsage, stdout);
     else if (flags.check)

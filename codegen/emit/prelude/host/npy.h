@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -117,6 +118,9 @@ inline std::string npy_header(std::string_view dtype, const std::vector<std::int
          text + "\n";
 }
 
+/// What an NpyFile is writing into, for whoever ends the process; null where none is. There is one at a time.
+inline std::atomic<const char*> unfinished_file{nullptr};
+
 /// A file that appears whole or not at all: written beside its name first, in a file that nobody else has. What is no
 /// regular file (/dev/stdout) is written in place.
 class NpyFile {
@@ -128,6 +132,7 @@ class NpyFile {
   ~NpyFile() {
     if (file_) std::fclose(file_);
     if (file_ && part_ != path_) std::remove(part_.c_str());
+    unfinished_file = nullptr;
   }
   void write(const void* bytes, std::size_t size) {
     if (std::fwrite(bytes, 1, size, file_) != size) throw Error(path_ + ": " + std::strerror(errno));
@@ -150,6 +155,7 @@ class NpyFile {
       file_ = std::fopen(part_.c_str(), "wbx");  // x: not what is there, nor through a link
     }
     if (!file_) throw Error(path_ + ": " + std::strerror(errno));
+    if (!in_place) unfinished_file = part_.c_str();
   }
   NpyFile(std::string path, const std::string& header) : NpyFile(std::move(path)) {
     write(header.data(), header.size());  // behind a constructor that is done: what it throws closes and removes
