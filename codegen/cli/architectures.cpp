@@ -3,6 +3,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -42,7 +43,7 @@ constexpr std::array kArchitectures = {
 ChosenGraph from_text(Graph graph, std::string origin, std::optional<DType> kv_dtype) {
   for (const auto& state : graph.data().states)
     if (kv_dtype && state.spec.kind == StateSpec::Kind::kv_cache && state.spec.dtype != *kv_dtype)
-      fail(ErrorCode::invalid_argument, "[run] --kv-dtype {}: the {} declares ${} as {}; change it there",
+      fail(ErrorCode::invalid_argument, "[graph] --kv-dtype {}: the {} declares ${} as {}; change it there",
            name(*kv_dtype), origin, state.name, name(state.spec.dtype));
   return {std::move(graph), std::move(origin)};
 }
@@ -65,6 +66,22 @@ Graph built(const Architecture& row, const Model& model, DType kv_dtype) try {
        lacks ? fmt::format("convert with --arch {}, or ", row.name) : "");
 }
 
+/// The row that the package names, or null.
+const Architecture* row_of(const Model& model) {
+  const auto architecture = model.find_meta<std::string>("general.architecture").value_or("");
+  const auto row = std::find_if(kArchitectures.begin(), kArchitectures.end(),
+                                [&](const Architecture& a) { return a.name == architecture; });
+  return row == kArchitectures.end() ? nullptr : &*row;
+}
+
+/// Is that the graph that `pack` embeds where it is given none? Nobody chose the dtype of its caches then.
+bool is_usual(std::string_view text, const Model& model) try {
+  const Architecture* row = row_of(model);
+  return row && text == to_text(row->build(model, DType::f32));
+} catch (const Error&) {  // the architecture's graph does not fit this package
+  return false;
+}
+
 [[noreturn]] void no_graph(const Model& model, const std::string& architecture) {
   constexpr std::string_view describe =
       "give --graph F.oig, or describe the model in C++ and embed its graph with "
@@ -83,14 +100,16 @@ std::span<const Architecture> architectures() { return kArchitectures; }
 
 ChosenGraph choose_graph(const Model& model, const GraphChoice& choice) {
   if (!choice.file.empty()) return from_text(read_graph(choice.file), "graph of " + choice.file, choice.kv_dtype);
-  for (const auto& [name, text] : model.graphs())
-    if (name == "main") return from_text(parse_graph(text, "main.oig"), "graph of the package", choice.kv_dtype);
-  const auto architecture = model.find_meta<std::string>("general.architecture").value_or("");
-  for (const auto& row : architectures())
-    if (row.name == architecture)
-      return {built(row, model, choice.kv_dtype.value_or(choice.usual_kv_dtype)),
-              fmt::format("graph for {}", architecture)};
-  no_graph(model, architecture);
+  const DType kv_dtype = choice.kv_dtype.value_or(choice.usual_kv_dtype);
+  for (const auto& [name, text] : model.graphs()) {
+    if (name != "main") continue;
+    if (kv_dtype != DType::f32 && is_usual(text, model))
+      return {built(*row_of(model), model, kv_dtype), "graph of the package"};
+    return from_text(parse_graph(text, "main.oig"), "graph of the package", choice.kv_dtype);
+  }
+  if (const Architecture* row = row_of(model))
+    return {built(*row, model, kv_dtype), fmt::format("graph for {}", row->name)};
+  no_graph(model, model.find_meta<std::string>("general.architecture").value_or(""));
 }
 
 }  // namespace openinfer::cli

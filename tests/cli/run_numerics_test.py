@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import tempfile
 import unittest
 from unittest import mock
@@ -50,6 +51,21 @@ class Numerics(run_case.RunCase):
         self.works("emit", "m.oinf", "--device", "zen4", "--numerics", "fast", "--kv-dtype", "f32", "-o", "wide")
         with open(self.path("wide/plan.txt"), encoding="utf-8") as file:
             self.assertRegex(file.read(), r"kv_keys +f32")
+
+    def test_fast_of_a_packed_graph_has_the_cache_of_fast(self):
+        self.works("pack", "m.oinf", "--layout", "panel16", "-o", "packed.oinf")
+        self.works("graph", "packed.oinf", "--text", "-o", "own.oig")
+        with open(self.path("own.oig"), encoding="utf-8") as file:
+            text = file.read()
+        self.write("own.oig", text.replace("silu(", "sigmoid("))  # somebody's own graph says itself what its cache is
+        self.works("pack", "m.oinf", "--graph", "own.oig", "-o", "own.oinf")
+        for package, flags, dtype in (("packed", [], "f16"), ("packed", ["--kv-dtype", "f32"], "f32"), ("own", [], "f32")):
+            self.works("emit", f"{package}.oinf", "--device", "zen4", "--numerics", "fast", *flags, "-o", f"{package}{dtype}")
+            self.assertTrue(re.search(rf"kv_keys +{dtype}", self.read(f"{package}{dtype}/plan.txt").decode()), package)
+        self.fails("emit", "own.oinf", "--device", "zen4", "--kv-dtype", "f16", "-o", "none", says=["the graph of the package declares $kv as f32"])
+        ids = [self.run_ids("-n", 8, "--ignore-eos", "--numerics", "fast", "--backend", "cpu"),
+               self.text("run", "packed.oinf", "--prompt-ids", "1,2,3", "--ids", "-n", 8, "--ignore-eos", "--numerics", "fast", "--backend", "cpu")]
+        self.assertEqual(ids[0], ids[1])
 
     def test_bf16(self):
         """Both operands of products of many rows are off by at most 2^-8 of themselves, by a third of that on average: 0.2 % of each of some
