@@ -187,7 +187,8 @@ class Outer {
     const auto& weights = p_.what().weights;
     const auto in_groups = [](const Product::Weight& w) { return panel_code(w.dtype).groups > 1; };
     const bool pays = products_.decode && std::any_of(weights.begin(), weights.end(), in_groups);
-    if (panels_ == 1 || !pays || k_.target().subgroups != 1 || k_.lanes() > kPanelRows) return 0;
+    if (panels_ == 1 || p_.tile() <= kFewRows || !pays) return 0;
+    if (k_.target().subgroups != 1 || k_.lanes() > kPanelRows) return 0;
     return k_.target().tuned_or("outer_depth", 0) / kPanelBlock;
   }
   void declare_decoded() {
@@ -356,13 +357,15 @@ class Outer {
     const StoredMatrix& w = p_.weight(weight);
     const PanelCode& code = w.panel();
     const std::int64_t blocks = p_.K() / code.size();
-    const bool stream = x.count == 1 || x.starts;  // of full tiles all but the first find the panel in a cache
-    // The first tile would wait for the panels: while these are multiplied, the next ones are fetched, a line of each
-    // block with each tile of rows.
-    const bool fetches_next = panels > 1 && code.groups == 1 && k_.target().tuned_or("prefetch_bytes", 4096) > 0;
-    const int in_line = k_.target().cache_line_bytes, lines = std::max(code.words * 4 * kPanelRows / in_line, 1);
-    Val line;
-    if (fetches_next) line = k_.let("line", (x.first - p_.first_row()) / x.count % lines * in_line);
+    // Of several full tiles all but the first find the panel in a cache.
+    const bool stream = x.count == 1 || x.starts || p_.tile() == x.count;
+    const auto next = static_cast<int>(panels * blocks * code.record.size_bytes());  // panels behind those side by side
+    // The first would wait for its panels: while these are multiplied, the next ones are fetched, at every step of
+    // every tile of rows the same share, in the order of their bytes.
+    const bool fetches_next = !stream && panels > 1 && code.groups == 1;
+    const int tiles = std::max(p_.tile() / x.count, 1);
+    Val step;
+    if (fetches_next) step = k_.let("first_step", (x.first - p_.first_row()) / x.count * blocks);
     const Tile sum = k_.tile("sum", x.count * vectors() * panels, Kind::f32);
     std::vector<Val> firsts;
     for (int panel = 0; panel < panels; ++panel) {
@@ -374,11 +377,13 @@ class Outer {
       std::vector<kir::Slot> slots;
       for (const Val& first : firsts) slots.push_back(w.memory().block(k_.let("at", first + b)));
       const auto fetch = [&](const std::optional<Val>& group = std::nullopt) {
-        for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, group);
+        for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, group, panels > 1 ? next : 0);
       };
       if (stream) fetch();
       if (fetches_next) {
-        for (const kir::Slot& slot : slots) k_.prefetch(slot["qs"](line), panels * blocks * code.record.size_bytes());
+        const Val now = k_.let("step", step + b), part = k_.let("part", now % tiles);
+        for (const Val& first : firsts)
+          fetch_share(k_, code, w.memory().block(k_.let("at", first + now / tiles)), part, tiles, next);
       }
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
@@ -418,13 +423,19 @@ class Outer {
   std::vector<Mem> sums_;  // of weights whose columns meet in one tail
 };
 
-/// Panels that a tile of rows meets side by side: of prompts alone, and where all columns go into them.
+/// Panels that a tile of rows meets side by side, where all columns go into them. Eight rows at once: of weights that
+/// take less than a byte each, since others are read for longer than they are multiplied, and fastest as one stream.
 int panels_side_by_side(const kir::Target& target, const Product& what, const Products& products) {
   const int panels = products.side_by_side ? target.tuned_or("outer_panels", 1) : 1;
-  if (what.experts || what.rows.value <= kFewRows) return 1;
+  if (what.experts || what.rows.value < kFewRows) return 1;
   const std::int64_t columns = std::int64_t{panels} * std::max(target.lanes, kPanelRows) * target.subgroups;
-  const auto divides = [&](const Product::Weight& w) { return w.columns.known() && w.columns.value % columns == 0; };
-  return std::all_of(what.weights.begin(), what.weights.end(), divides) ? panels : 1;
+  const auto fits = [&](const Product::Weight& w) {
+    const PanelCode& code = panel_code(w.dtype);
+    const bool less_than_bytes = code.record.size_bytes() < kPanelRows * code.size();
+    const bool divides = w.columns.known() && w.columns.value % columns == 0;
+    return divides && (what.rows.value > kFewRows || less_than_bytes);
+  };
+  return std::all_of(what.weights.begin(), what.weights.end(), fits) ? panels : 1;
 }
 
 /// Heights of tiles: the device's, then smaller ones for the rows that are left; none that holds more than there are

@@ -141,6 +141,12 @@ const std::map<DType, PanelCode>& panel_codes() {
   return all;
 }
 
+int in_cache_line(const Build& k, const kir::Record::Field& field) {
+  return k.target().cache_line_bytes / kir::info(field.kind).bytes;
+}
+/// Minima lie right behind their scales.
+bool shares_line_of_d(const kir::Record::Field& field) { return field.name == "m" || field.name == "dmin"; }
+
 }  // namespace
 
 Val PanelCode::word(const PanelBlock& b, const Val& number) const {
@@ -214,14 +220,25 @@ Val PanelCode::element(Build& k, const kir::Mem& panels, const Val& row, const V
 void fetch_ahead(Build& k, const PanelCode& code, const kir::Slot& slot, const std::optional<Val>& group, int bytes) {
   const int tuned = k.target().tuned_or("prefetch_bytes", 4096), ahead = bytes == 0 ? tuned : bytes;
   if (tuned <= 0 || k.lanes() > kPanelRows) return;
-  const int line_bytes = k.target().cache_line_bytes;
   for (const kir::Record::Field& field : code.record.fields) {
-    const int in_line = line_bytes / kir::info(field.kind).bytes, lines = std::max(field.count / in_line, 1);
+    const int in_line = in_cache_line(k, field), lines = std::max(field.count / in_line, 1);
     const bool shared = lines % code.groups == 0;
-    if (shared != group.has_value() || field.name == "m" || field.name == "dmin") continue;  // these share d's line
+    if (shared != group.has_value() || shares_line_of_d(field)) continue;
     const int share = shared ? lines / code.groups : lines;
     const Val first = shared ? *group * share : k.constant(0);
     k.each("line", share, [&](Val line) { k.prefetch(slot[field.name]((first + line) * in_line), ahead); });
+  }
+}
+
+void fetch_share(Build& k, const PanelCode& code, const kir::Slot& slot, const Val& part, int parts, int bytes) {
+  if (k.target().tuned_or("prefetch_bytes", 4096) <= 0 || k.lanes() > kPanelRows) return;
+  const bool whole_lines = code.record.size_bytes() % k.target().cache_line_bytes == 0;
+  for (const kir::Record::Field& field : code.record.fields) {
+    // Scales behind half a line share it with what is before or behind them.
+    if (shares_line_of_d(field) || (field.name == "d" && !whole_lines)) continue;
+    const int in_line = in_cache_line(k, field), lines = std::max(field.count / in_line, 1);
+    const Val line = lines == 1 ? k.constant(0) : k.let("line", part * lines / parts);
+    k.prefetch(slot[field.name](line * in_line), bytes);
   }
 }
 

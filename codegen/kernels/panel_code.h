@@ -80,6 +80,9 @@ struct PanelCode {
 /// as `bytes`, or the target's tune.prefetch_bytes, say. Runs on into the next panel, which is this thread's next one.
 void fetch_ahead(kir::Build& k, const PanelCode& code, const kir::Slot& slot,
                  const std::optional<kir::Val>& group = std::nullopt, int bytes = 0);
+/// Fetches share `part` of `parts` of what lies `bytes` behind a block: all shares together fetch the whole of it.
+void fetch_share(kir::Build& k, const PanelCode& code, const kir::Slot& slot, const kir::Val& part, int parts,
+                 int bytes);
 
 /// q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k.
 bool has_panel_code(DType dtype);

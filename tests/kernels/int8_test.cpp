@@ -273,9 +273,27 @@ TEST_CASE("panels side by side: each format, decoded once or not, rests of rows;
       const std::int64_t K = block_code(dtype).size == 32 ? 96 : 256;
       const std::int64_t M = std::int64_t{panels} * std::max(target.lanes, 16) * target.subgroups;
       for (const std::int64_t N : {3, 8, 29}) check_product(target, dtype, N, K, 2 * M, Layout::panel16);
+      for (const std::int64_t N : {5, 8}) check_product(target, dtype, N, K, 2 * M, Layout::panel16, 8);
       check_product(target, dtype, 9, K, M + 16, Layout::panel16);
     }
   }
+}
+
+TEST_CASE("eight rows at once take panels side by side of weights below a byte, fewer rows none") {
+  const kir::Target target = {
+      .lanes = 16, .dot4 = kir::Dot4::us, .fast_fma = true, .tuned = {{"outer_rows", 16}, {"outer_panels", 2}}};
+  const auto takes_two = [&](DType dtype, std::int64_t most) {
+    Product p = {.name = "p", .rows = {most, "N"}, .inner = {512}};
+    p.int8 = true;
+    p.weights = {{.name = "w", .dtype = dtype, .columns = {64}, .layout = Layout::panel16}};
+    p.tails = {{.axes = {p.rows, {64}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+    return product(target, p).reason.find("2 side by side") != std::string::npos;
+  };
+  CHECK(takes_two(DType::q4_0, 8));
+  CHECK(takes_two(DType::q6_k, 8));
+  CHECK_FALSE(takes_two(DType::q8_0, 8));
+  CHECK_FALSE(takes_two(DType::q4_0, 7));
+  CHECK(takes_two(DType::q8_0, 9));
 }
 
 TEST_CASE("a row's bits depend neither on how many rows there are nor on which panels stand beside its own") {
@@ -307,6 +325,8 @@ TEST_CASE("a row's bits depend neither on how many rows there are nor on which p
     CHECK(y(2, N, 1 << 16) == all);
     CHECK(y(2, N, 1 << 16, 96) == all);
     CHECK(y(2, 7, 1 << 16) == std::vector<double>(all.begin(), all.begin() + 7 * M));
+    CHECK(y(2, 7, 8) == std::vector<double>(all.begin(), all.begin() + 7 * M));
+    CHECK(y(2, 8, 8, 96) == std::vector<double>(all.begin(), all.begin() + 8 * M));
     CHECK(y(2, 1, 1) == std::vector<double>(all.begin(), all.begin() + M));
   }
 }
