@@ -11,8 +11,8 @@ PATH. Disk in --work (build/bench): 3 GiB with --quick, 8 GiB else. Time after t
 and --rounds 3, about 40 else.
 
 Every round runs each engine on the same weights, processors and prompt, right after one another and in turn first. Ours
-has a probe of the read bandwidth on both sides of what is bound by it, and one row on both sides of what is told as a
-multiple of one row; the table has medians over rounds, and ratios are medians of the ratios within a round. Speeds of a shared or virtual machine change by the minute: compare ratios, not runs.
+has a probe of the read bandwidth and of the peaks on both sides of what is bound by them, and one row on both sides of
+what is told as a multiple of one row; the table has medians over rounds, and ratios are medians of the ratios within a round. Speeds of a shared or virtual machine change by the minute: compare ratios, not runs.
 """
 import argparse
 import dataclasses
@@ -92,41 +92,34 @@ def random_llama(o, dtype):
     return path
 
 
-def one_round(number, engines, limits, oinf):
-    """Figures by engine, and how fast files were read meanwhile."""
+def one_round(number, engines, limits, oinf, bounds):
+    """Figures by engine, and `ceiling`: what the machine allowed ours meanwhile."""
     order = list(engines)
     order = order[number % len(order) :] + order[: number % len(order)]
     found = {name: engines[name]() for name in order}
-    limits.probe_peaks()
-    return {**found, "files": {f"{place}_s": limits.read_file(oinf, place) for place in ("disk", "file")}}
+    ours = found["ours"]
+    files = {f"{place}_s": limits.read_file(oinf, place) for place in ("disk", "file")}
+    return {**found, "ceiling": bounds(ours["bytes_per_token"], {**ours["peaks"], "read": ours["read"], **files})}
 
 
 def compare(o, machine, limits, peers, plan):
-    """Of each model and numerics the rounds, and `ceiling`: what the machine allows a round once all peaks are known."""
+    """Of each model and numerics the rounds, and what all of them found."""
     for name, is_float, gguf in models(o):
         path = gguf()
         oinf = emitted.package(path, o.work / f"{path.stem}.oinf")
         facts = emitted.Facts(o.openinfer, oinf)
         for numerics in o.numerics:
             program = emitted.Emitted(o.openinfer, oinf, o.work, numerics, plan)
-            engines = {"ours": lambda: program.measure(machine, lambda: limits.read(facts.file_bytes))}
+            probes = emitted.Probes(read=lambda: limits.read(facts.file_bytes), peaks=limits.probe_peaks)
+            engines = {"ours": lambda: program.measure(machine, probes)}
             for key, peer in peers.items():
                 engines[key] = lambda peer=peer: peer.measure(machine, path, plan)
+            bounds = functools.partial(ceilings.bounds, facts, plan, numerics, is_float)
             rounds = []
             for number in range(o.rounds):
                 say(f"{name}, {numerics}: round {number + 1} of {o.rounds}")
-                rounds.append(one_round(number, engines, limits, oinf))
-            ceiling = functools.partial(ceilings.bounds, facts, plan, numerics, is_float)
-            yield {"model": name, "numerics": numerics, "rounds": rounds}, ceiling
-
-
-def judged(results, limits, engines):
-    """The same with each round's ceilings and what all rounds found, as JSON has it."""
-    for result, ceiling in results:
-        for found in result["rounds"]:
-            ours = found["ours"]
-            found["ceiling"] = ceiling(ours["bytes_per_token"], {**limits.peaks, "read": ours["read"], **found.pop("files")})
-        yield {**result, "found": report.summary(result["rounds"], engines)}
+                rounds.append(one_round(number, engines, limits, oinf, bounds))
+            yield {"model": name, "numerics": numerics, "rounds": rounds, "found": report.summary(rounds, ["ours", *peers])}
 
 
 def processor():
@@ -158,7 +151,7 @@ def main():
         "plan": dataclasses.asdict(plan),
         "peaks": limits.peaks,
         "read": [(t, limits.read(1 << 30, t) / 1e9) for t in sorted({1, o.threads})],
-        "results": list(judged(results, limits, ["ours", *peers])),
+        "results": results,
     }
     found["peers"] = {key: peer.title for key, peer in peers.items()}  # they may have learned something
     print(report.markdown(found), end="")

@@ -17,6 +17,11 @@ def build(work):
     return made
 
 
+def better(some, others):
+    """Of each peak the greater."""
+    return {name: max(value, some.get(name, value)) for name, value in others.items()}
+
+
 class Ceilings:
     """`peaks`: Gop/s, the most that was seen so far, since what disturbs a probe only makes it smaller; barrier_ns the least."""
 
@@ -29,9 +34,11 @@ class Ceilings:
         return json.loads(self.machine.timed([self.program, *what], "ceilings")[0])
 
     def probe_peaks(self):
-        for name, now in {**self._ask("peaks", self.machine.threads), **self._ask("barrier", self.machine.threads)}.items():
-            better = min if name == "barrier_ns" else max
-            self.peaks[name] = better(now, self.peaks.get(name, now))
+        """What they are now."""
+        now = self._ask("peaks", self.machine.threads)
+        barrier = self._ask("barrier", self.machine.threads)["barrier_ns"]
+        self.peaks = {**better(self.peaks, now), "barrier_ns": min(barrier, self.peaks.get("barrier_ns", barrier))}
+        return now
 
     def read(self, size_bytes, threads=None):
         """Bytes a second over memory of that size."""

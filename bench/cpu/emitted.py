@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our side for compare_cpu.py: package, emitted program, its own --bench."""
+import dataclasses
 import json
 import re
 import statistics
+from collections.abc import Callable
 
+from ceilings import better
 from process import DISK_RUNS, ROOT, Problem, drop_pages, need_program, run, say
 
 
@@ -33,6 +36,14 @@ class Facts:
         self.cache_elements = sum(2 * t["shape"][0] * t["shape"][1] // width for t in keys)
 
 
+@dataclasses.dataclass
+class Probes:
+    """What the machine can do at this moment."""
+
+    read: Callable[[], float]  # bytes a second over memory of the file's size
+    peaks: Callable[[], dict]  # Gop/s by name
+
+
 class Emitted:
     """An emitted program of one package."""
 
@@ -56,12 +67,13 @@ class Emitted:
                                      f"{program.parent.parent.name} --bench")
         return json.loads(out), peak
 
-    def measure(self, machine, read):
-        """Figures by name. `read` asks what the read bandwidth is now: what is bound by it has it asked on both sides, and
-        what is told as a multiple of one row has one row on both sides."""
-        p = self.plan
-        reads = [read()]
+    def measure(self, machine, probes):
+        """Figures by name. What is bound by the read bandwidth or the peaks has them probed on both sides, and what is told as
+        a multiple of one row has one row on both sides."""
+        p, read = self.plan, probes.read
+        reads, peaks = [read()], probes.peaks()
         first, peak = self.bench(machine, self.one, "--prompt", p.prompt, "--generate", p.generate)
+        peaks = better(peaks, probes.peaks())
         reads.append(read())
         ones = [self.one_row(machine)]
         rows, _ = self.bench(machine, self.several, "--prompt", 1, "--generate", p.generate // 4, "--batch", p.rows)
@@ -80,7 +92,7 @@ class Emitted:
                 "rows": rows["decode_tokens_per_s"], "first_s": until_it, "process_s": seconds,
                 "disk_first_s": statistics.median(first for first, _ in cold),
                 "disk_process_s": statistics.median(whole for _, whole in cold),
-                "ones": ones, "rows_times": rows["decode_tokens_per_s"] / mean(ones[:2]),
+                "peaks": peaks, "ones": ones, "rows_times": rows["decode_tokens_per_s"] / mean(ones[:2]),
                 "deep_s": 1 / deep["decode_tokens_per_s"] - mean(1 / one for one in ones[1:]),
                 "read": {"decode": mean(reads[:2]), "rows": mean(reads[1:3]), "deep": mean(reads[2:])}}
 
