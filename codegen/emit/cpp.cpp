@@ -166,6 +166,10 @@ class CppRenderer final : public Renderer {
   }
   Text bf16(Id id) override {
     const Node& n = node(id);
+    const auto inline_here = [&](Id arg) { return names_.values[arg].empty(); };
+    if (n.op == Op::bf16_pair && is_vector(n.type) && !in_tail_ && inline_here(n.args[0]) && inline_here(n.args[1]) &&
+        kir::load_neighbours(k_, ramps_, n.args[0], n.args[1]))
+      return {fmt::format("load_pairs<{}>(&{})", type_name(n.type), first_place(node(n.args[0]), 1))};
     std::vector<Text> args;
     for (const Id arg : n.args) args.push_back(widened(arg, {node(arg).type.kind, n.type.rate}));
     return emit::Renderer::call(kir::info(n.op).name, args);

@@ -44,4 +44,12 @@ std::vector<Stride> find_ramps(const Kernel& kernel) {
   return strides;
 }
 
+bool load_neighbours(const Kernel& k, const std::vector<Stride>& ramps, Id first, Id second) {
+  const Node &a = k[first], &b = k[second];
+  if (a.op != Op::load || b.op != Op::load || a.ref != b.ref || a.field >= 0) return false;
+  const Node& behind = k[b.args[0]];
+  return ramps[a.args[0]] == 2 && behind.op == Op::add && behind.args[0] == a.args[0] &&
+         k[behind.args[1]].op == Op::constant && k[behind.args[1]].integer == 1;
+}
+
 }  // namespace openinfer::kir

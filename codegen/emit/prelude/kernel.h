@@ -326,6 +326,13 @@ inline V load_strided(const T* from, int stride) {
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = widen(from[i * stride]);
   return v;
 }
+/// Lane i: bf16_pair of from[2 i] and from[2 i + 1].
+template <class V, class T>
+inline V load_pairs(const T* from) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = bf16_pair(widen(from[i * 2]), widen(from[i * 2 + 1]));
+  return v;
+}
 template <class V, class T, class I>
 inline V gather(const T* from, I at) {
   V v;

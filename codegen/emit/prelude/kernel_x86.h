@@ -122,6 +122,18 @@ inline u32x16 bf16_pair(f32x16 a, f32x16 b) {
   const i32x16 pairs = ramp<i32x16>(0x00100000, 0x00010001);                  // places 0, 16, 1, 17, …
   return (u32x16)_mm512_permutexvar_epi16((__m512i)pairs, halves);
 }
+template <>
+inline u32x16 load_pairs<u32x16, f16>(const f16* from) {  // pairs lie as they shall
+  return (u32x16)_mm512_cvtne2ps_pbh((__m512)load<f32x16>(from + 16), (__m512)load<f32x16>(from));
+}
+template <>
+inline u32x16 load_pairs<u32x16, float>(const float* from) {
+  return (u32x16)_mm512_cvtne2ps_pbh((__m512)load<f32x16>(from + 16), (__m512)load<f32x16>(from));
+}
+template <>
+inline u32x16 load_pairs<u32x16, bf16>(const bf16* from) {
+  return bytes_at<u32x16>(from);
+}
 /// What is below 2^-126, before or after, becomes 0.
 inline f32x16 bf16_dot(u32x16 a, u32x16 b, f32x16 sum) {
   return (f32x16)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
