@@ -179,9 +179,11 @@ CLI::Validator size_in_bytes() {
 
 void add_numerics(CLI::App& command, std::string& numerics) {
   command
-      .add_option("--numerics", numerics,
-                  "strict: f32; bf16: products of prompts multiply bf16; fast: products multiply 8-bit integers, or of "
-                  "prompts bf16, and the cache is f16; each where that is faster on the device")
+      .add_option(
+          "--numerics", numerics,
+          "strict: f32; bf16: products of prompts, or of a few rows with weights in floats, multiply bf16; fast: "
+          "products multiply 8-bit integers, or of those bf16, and the cache is f16; each where that is faster "
+          "on the device")
       ->capture_default_str()
       ->check(CLI::IsMember({"strict", "bf16", "fast"}));
 }

@@ -26,11 +26,6 @@ constexpr int kUnroll = 4;               // k at a time
 
 int groups_at_once(const kir::Target& target) { return target.tuned_or("tile_depth", 0) / kPanelBlock; }
 
-/// Rows of elements as they are, each in one piece.
-bool has_float_rows(const Product::Weight& w) {
-  const bool number = w.dtype == DType::f16 || w.dtype == DType::bf16 || w.dtype == DType::f32;
-  return w.layout == Layout::rows && w.by_rows && number && !w.affine;
-}
 /// Elements of a row that are turned at once.
 int piece_run(const kir::Target& target) { return std::clamp(target.lanes, 2, kPanelBlock); }
 

@@ -9,6 +9,7 @@
 #include "codegen/kernels/outer.h"
 #include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/outer_tiles.h"
+#include "codegen/kernels/pair_columns.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"
 #include "codegen/kernels/rows.h"
@@ -37,24 +38,11 @@ constexpr int kColumnsAtOnce = 8, kColumnsOfTile = 2;
 /// The sum of column j, of those at once, for row m of the tile.
 using Sum = std::function<Val(Val j, Val m)>;
 
-/// Fetches what lies behind the columns that are read side by side, in one line, which the device follows: at every
-/// step as many lines as the step reads.
-void fetch_columns(const ProductParts& p, std::size_t weight, const Val& column, const Val& at, int columns) {
-  Build& k = p.k();
-  const int ahead = columns > 1 ? k.target().tuned_or("columns_ahead", 1) : 0;
-  if (ahead == 0) return;
-  const int bytes = kir::info(memory_kind(p.what().weights[weight].dtype)).bytes;
-  const int in_line = k.target().cache_line_bytes / bytes, lines = std::max(columns * k.lanes() / in_line, 1);
-  const Val from = column * p.K() + at * columns;
-  const auto bytes_ahead = static_cast<int>(ahead * columns * p.K() * bytes);
-  k.each("line", lines, [&](Val line) { k.prefetch(p.weight(weight).memory()[from + line * in_line], bytes_ahead); });
-}
-
 /// sum[j, m] += Σ_k W[column + j, k] · x[row m, k] over the lanes' share of k, for plain weights.
 void add_plain(const ProductParts& p, std::size_t weight, Val column, int columns, const Tile& sum) {
   Build& k = p.k();
   k.for_lanes("k", 0, p.K(), [&](Val at) {
-    fetch_columns(p, weight, column, at, columns);
+    prefetch_columns(p, weight, column, at, columns, k.lanes());
     k.each("j", columns, [&](Val j) {
       const kir::Elem place = p.weight(weight).memory()[(column + j) * p.K() + at];
       const Val w = k.let("w_k", as(p.weight(weight).number(place, column + j, at), p.kind()));
@@ -225,7 +213,9 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 }
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
-  if (what.bf16) return target.bf16_dot && !target.mma ? outer_tiles(target, what) : outer_mma(target, what);
+  if (what.bf16 && (target.mma || !target.bf16_dot)) return outer_mma(target, what);
+  if (what.bf16)
+    return why_no_pair_columns(target, what).empty() ? pair_columns(target, what) : outer_tiles(target, what);
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
   if (why_no_outer_tiles(target, what).empty()) return outer_tiles(target, what);
   if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))

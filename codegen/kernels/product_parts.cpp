@@ -115,6 +115,23 @@ void ProductParts::store(std::size_t place, const Sums& sums, const Val& row, co
   tails_[place]->apply(given, {row, column});
 }
 
+bool has_float_rows(const Product::Weight& w) {
+  const bool number = w.dtype == DType::f16 || w.dtype == DType::bf16 || w.dtype == DType::f32;
+  return w.layout == Layout::rows && w.by_rows && number && !w.affine;
+}
+
+void prefetch_columns(const ProductParts& p, std::size_t weight, const Val& column, const Val& at, int columns,
+                      int step) {
+  Build& k = p.k();
+  const int ahead = columns > 1 ? k.target().tuned_or("columns_ahead", 1) : 0;
+  if (ahead == 0) return;
+  const int bytes = kir::info(memory_kind(p.what().weights[weight].dtype)).bytes;
+  const int in_line = k.target().cache_line_bytes / bytes, lines = std::max(columns * step / in_line, 1);
+  const Val from = column * p.K() + at * columns;
+  const auto bytes_ahead = static_cast<int>(ahead * columns * p.K() * bytes);
+  k.each("line", lines, [&](Val line) { k.prefetch(p.weight(weight).memory()[from + line * in_line], bytes_ahead); });
+}
+
 kir::Val mul_add(const kir::Build& k, const kir::Val& a, const kir::Val& b, const kir::Val& sum) {
   return k.target().fast_fma ? fma(a, b, sum) : sum + a * b;
 }

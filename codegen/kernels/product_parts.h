@@ -76,6 +76,14 @@ class ProductParts {
   std::vector<std::unique_ptr<PointwiseCode>> tails_;
 };
 
+/// Rows of f16, bf16 or f32 as they are, each in one piece.
+bool has_float_rows(const Product::Weight& weight);
+
+/// Fetches what lies behind plain columns that are read side by side, in one line, which the device follows: at every
+/// step along k, from k = at on, as many lines as the step reads.
+void prefetch_columns(const ProductParts& p, std::size_t weight, const kir::Val& column, const kir::Val& at,
+                      int columns, int step);
+
 /// sum + a * b, in one instruction where the target has it.
 kir::Val mul_add(const kir::Build& k, const kir::Val& a, const kir::Val& b, const kir::Val& sum);
 

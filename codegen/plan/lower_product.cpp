@@ -7,6 +7,7 @@
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/outer_tiles.h"
+#include "codegen/kernels/pair_columns.h"
 #include "codegen/kernels/product.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/plan/lower_functions.h"
@@ -93,30 +94,48 @@ std::string why_not_int8(const GroupLowering& l, const FusedGroup& group) {
   return "";
 }
 
-/// Why a product of many rows does not multiply bf16, by matrix units if the target has some, else by dot products of
-/// pairs; "": it does. Of families all members must be such, as above.
+/// Why the weight of that product is not one that is rounded to bf16 as it lies in rows; "": it is. Of families all
+/// members must be such, as above.
+std::string why_no_rounded_rows(GroupLowering& l, const Node& n) {
+  const ReadAs w = read_as(l, n.operands[1]);
+  if (w.affine) return fmt::format("{} is quantised with scales of its own", name_of(l, w.stored));
+  if (transposes(l, n) == l.transposed(w.stored)) return fmt::format("{} lies by columns", name_of(l, w.stored));
+  for (const DType dtype : dtypes_of(l, w.stored))
+    if (!kernels::is_half(dtype) && (l.target().mma || dtype != DType::f32))
+      return fmt::format("{} is {} in rows", name_of(l, w.stored), name(dtype));
+  return "";
+}
+
+/// Why dot products of pairs of bf16 do not serve that many rows: tiles of many, or columns of few.
+std::string why_no_pairs(GroupLowering& l, const FusedGroup& group, const kernels::Extent& rows, std::int64_t K) {
+  const bool in_rows = std::all_of(group.products.begin(), group.products.end(), [&](NodeId id) {
+    const Node& n = l.node(id);
+    return l.layout(read_as(l, n.operands[1]).stored) == kernels::Layout::rows && why_no_rounded_rows(l, n).empty();
+  });
+  return in_rows && kernels::is_for_pair_columns(rows) ? kernels::why_no_pair_columns(l.target(), rows, K)
+                                                       : kernels::why_no_bf16_tiles(l.target(), rows, K);
+}
+
+/// Why a product of several rows does not multiply bf16, by matrix units if the target has some, else by dot products
+/// of pairs; "": it does.
 std::string why_not_bf16(GroupLowering& l, const FusedGroup& group) {
   const Node& first = l.node(group.products.front());
   const Shape& x = l.type(first.operands[0]).shape;
   if (!x.back().is_constant()) return "the depth of the product is not known";
   if (l.dtype(first.operands[0]) == DType::f64) return "sums of f64 stay f64";
+  const kernels::Extent rows = rows_of(l, x);
+  const std::int64_t K = x.back().constant();
   const bool units = l.target().mma.has_value();
   if (!units)
-    if (std::string no = kernels::why_no_bf16_tiles(l.target(), rows_of(l, x), x.back().constant()); !no.empty())
-      return no;
+    if (std::string no = why_no_pairs(l, group, rows, K); !no.empty()) return no;
   for (const NodeId id : group.products) {
     const Node& n = l.node(id);
-    const ReadAs w = read_as(l, n.operands[1]);
-    if (l.layout(w.stored) == kernels::Layout::panel16) continue;
-    if (w.affine) return fmt::format("{} is quantised with scales of its own", name_of(l, w.stored));
-    if (transposes(l, n) == l.transposed(w.stored)) return fmt::format("{} lies by columns", name_of(l, w.stored));
-    for (const DType dtype : dtypes_of(l, w.stored))
-      if (!kernels::is_half(dtype) && (units || dtype != DType::f32))
-        return fmt::format("{} is {} in rows", name_of(l, w.stored), name(dtype));
+    if (l.layout(read_as(l, n.operands[1]).stored) == kernels::Layout::panel16) continue;
+    if (std::string no = why_no_rounded_rows(l, n); !no.empty()) return no;
   }
   if (!units) return "";
   const std::size_t at_once = group.siblings == FusedGroup::Siblings::zipped ? group.products.size() : 1;
-  return kernels::why_no_outer_mma(l.target(), rows_of(l, x), x.back().constant(), at_once);
+  return kernels::why_no_outer_mma(l.target(), rows, K, at_once);
 }
 
 /// How the rows of a product lie for the kernel, and what the plan says of that.

@@ -32,7 +32,7 @@ class GroupLowering {
   virtual ~GroupLowering() = default;
   virtual const GraphData& graph() const = 0;
   virtual const kir::Target& target() const = 0;
-  /// strict: as exact as the target computes; bf16: both operands of products of many rows may be rounded to bf16;
+  /// strict: as exact as the target computes; bf16: both operands of products of several rows may be rounded to bf16;
   /// fast: activations to 8 bits as well.
   virtual Numerics numerics() const = 0;
   /// What is computed: a node alone is a group of one.

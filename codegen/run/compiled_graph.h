@@ -25,7 +25,7 @@ namespace openinfer::run {
 /// ranges.
 /// `at_most`: lower upper bounds of symbols, as a session's sizes.
 /// `numerics`: fast rounds what products of blocks read to 8 bits where the target has integer dot products, bf16 both
-/// operands of products of many rows where the target multiplies those faster.
+/// operands of products of several rows where the target multiplies those faster.
 /// Errors: unsupported, with the user's line, for an operator or a form that no kernel serves.
 /// `memory_budget`: bytes that it keeps to (plan/budget.h), 0: none; a graph over a package.
 plan::Plan make_plan(const Graph& graph, const kir::Target& target, std::string name = "model",

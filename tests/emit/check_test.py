@@ -130,6 +130,15 @@ BF16 = [
     ("half of each pair", "matmul_Wgate_Wup_2", r"bf16_dot\(w\[v\],", "bf16_dot(w[v] << 16,", "mul = mul"),
 ]
 
+# Of numerics bf16: a few rows of x and rows of f16 in pairs.
+BF16_ROWS = [
+    ("a norm's rounded rows that are too large", "rms_norm_attn_norm", r"(store\(&bf16_rows\[.*?\], )value", r"\1 1.03f * value", "Wq = matmul"),
+    ("the first row for all", "matmul_Wo", r"x_at \+ m \* \d+", "x_at", "residual = add"),
+    ("the first of four columns for all", "matmul_Wgate_Wup", r"bf16_dot\(w_pairs\[j\],", "bf16_dot(w_pairs[0],", "mul = mul"),
+    ("another column's pairs", "matmul_Wq_Wk_Wv", r"load_pairs<u32x(\d+)>\(&Wq\[w_at\]", r"load_pairs<u32x\1>(&Wq[w_at ^ 32]", "Wq = matmul"),
+    ("sums of two columns changed", "matmul_Wdown", r"totals\[j \*", "totals[(j ^ 1) *", "add = add"),
+]
+
 
 def some_of(faults):
     """The first of each kernel; all of them for the label matrix."""
@@ -319,6 +328,15 @@ class Planted(unittest.TestCase):
             self.skipTest("this CPU multiplies no pairs of bf16")
         write = functools.partial(tiny_llama.write, dtypes={key: "q8_0" if "down" in key else "f16" for key in tiny_llama.matrices()})
         self.every_fault(Program(self.home, "bf16", write, "--numerics", "bf16", "--max-context", "40"), BF16)
+
+    @unittest.skipUnless("OPENINFER_EVERY_FAULT" in os.environ, "as strict and fast: ctest -L matrix -R emit_check_every_fault")
+    def test_bf16_rows(self):
+        """There also: the columns that a few sequences side by side meet."""
+        here = json.loads(subprocess.run([COMMAND, "devices", "this-cpu", "--json"], check=True, capture_output=True).stdout)
+        if not here["bf16_dot"]:
+            self.skipTest("this CPU multiplies no pairs of bf16")
+        write = functools.partial(tiny_llama.write, dtypes={key: "f16" for key in tiny_llama.matrices()})
+        self.every_fault(Program(self.home, "bf16_rows", write, "--numerics", "bf16", "--max-context", "40", "--batch", "5"), BF16_ROWS)
 
     def test_fast(self):
         write = functools.partial(tiny_llama.write, dtypes={key: "q8_0" for key in tiny_llama.matrices()})

@@ -133,16 +133,20 @@ class Batch(Emitted):
             self.standard_output_fails(*flags, "--generate", 7, "--ignore-eos", *more)
         self.assertFalse(os.path.exists(self.path("full.json")))
 
-    def test_sequences_that_start_and_end_at_different_steps(self):
+    def side_by_side(self):
+        """Of each sequence its ids, and how far its logits are from those that it has alone."""
         shutil.copytree(self.project, self.path("batch"), ignore=shutil.ignore_patterns("b"))
         self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.16)\nproject(user LANGUAGES CXX)\nadd_subdirectory(batch batch/b)\n"
                    f"add_executable(user user.cpp)\ntarget_link_libraries(user {NAME})\n")
         self.write("user.cpp", SIDE_BY_SIDE)
         build(self.folder, self.folder)
         *lines, alone = subprocess.run([self.path("user"), self.package], check=True, capture_output=True, text=True).stdout.splitlines()
-        expected = [tiny_llama.greedy(prompt, count) for prompt, count in zip(self.PROMPTS, (5, 8, 2, 4, 3))]
-        self.assertEqual([list(map(int, line.split())) for line in lines], expected)
-        self.assertEqual(list(map(float, alone.split())), [0] * 5)
+        return [list(map(int, line.split())) for line in lines], list(map(float, alone.split()))
+
+    def test_sequences_that_start_and_end_at_different_steps(self):
+        ids, alone = self.side_by_side()
+        self.assertEqual(ids, [tiny_llama.greedy(prompt, count) for prompt, count in zip(self.PROMPTS, (5, 8, 2, 4, 3))])
+        self.assertEqual(alone, [0] * 5)
 
     def test_bench(self):
         bench = json.loads(self.model_works("--bench", "--prompt", 5, "--generate", 4, "--batch", 3, "--json"))
@@ -158,6 +162,24 @@ class Batch(Emitted):
         self.model_fails("--prompt-ids", "1", "--prompt-ids", ",".join(["1"] * 65), says=["65 tokens", "context of 64"])
         self.fails("emit", self.package, "--device", "this-cpu", "--batch", 17, "-o", "q", says=["batch 17 is beyond the graph's 16 (slots)"])
         self.fails("emit", self.package, "--device", "this-cpu", "--batch", 0, "-o", "q", says=["--batch"], code=2)
+
+
+class RoundedBatch(Batch):
+    """The same in numerics fast, of weights in f16: where the CPU multiplies pairs of bf16, they do, one row or three."""
+
+    @classmethod
+    def setUpClass(cls):
+        emit = cls.make("--name", NAME, "--batch", "3", "--max-context", "64", "--numerics", "fast")
+        tiny_llama.write(cls.package, dtypes={key: "f16" for key in tiny_llama.matrices()})
+        emit()
+
+    def test_sequences_that_start_and_end_at_different_steps(self):
+        ids, alone = self.side_by_side()
+        self.assertEqual([len(of_one) for of_one in ids], [5, 8, 2, 4, 3])
+        self.assertEqual(alone, [0] * 5)
+
+    # Of Batch alone.
+    test_prompts_side_by_side = test_bench = test_bad_input = None
 
 
 class Rows(Emitted):

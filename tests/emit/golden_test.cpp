@@ -67,5 +67,10 @@ TEST_CASE("C++ is what was reviewed") {
   panels.name = "panels_q4_k_int8", panels.rows = {1}, panels.inner = {512};
   panels.tails[0].axes[0] = {1};
   kernels.push_back(product(wide, panels).kernel);
+  Product columns = {.name = "columns_f16_pairs", .of = "x_bf16", .x = DType::bf16, .rows = {8, "N"}, .inner = {576}};
+  columns.bf16 = true;
+  columns.weights = {{.name = "w", .dtype = DType::f16, .columns = {192}}};
+  columns.tails = {{.axes = {columns.rows, {192}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  kernels.push_back(product({.lanes = 16, .bf16_dot = true, .fast_fma = true}, columns).kernel);
   for (const kir::Kernel& k : kernels) check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));
 }

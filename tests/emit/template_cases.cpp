@@ -96,26 +96,26 @@ Case tiles_case(kir::Target target, DType weight, bool fast_fma) {
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
-/// The same by pairs of bf16.
-Case pairs_case(kir::Target target, DType weight) {
-  constexpr std::int64_t kTileColumns = 80, kTileRows = 45, K = 256;
+/// The same by pairs of bf16: as many rows as there may be up to `most`.
+Case pairs_case(kir::Target target, DType weight, std::int64_t most, std::int64_t rows, std::int64_t K,
+                std::int64_t columns) {
   const std::int64_t stride = bf16_stride(K);
   target.fast_fma = target.bf16_dot = true;
   target.tuned = {{"tile_depth", 96}, {"tile_panels", 2}, {"tile_rows", 6}, {"outer_chunk", 20}};
   Product p;
-  p.name = fmt::format("product_pairs_{}", name(weight));
+  p.name = fmt::format("product_pairs_{}_{}", rows, name(weight));
   p.x = DType::bf16;
   p.bf16 = true;
-  p.rows = {1 << 16, "N"};
+  p.rows = {most, "N"};
   p.inner = {K};
   const Layout layout = is_block(weight) ? Layout::panel16 : Layout::rows;
-  p.weights = {{.name = "w", .dtype = weight, .columns = {kTileColumns}, .layout = layout}};
-  p.tails = {{.axes = {p.rows, {kTileColumns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  p.weights = {{.name = "w", .dtype = weight, .columns = {columns}, .layout = layout}};
+  p.tails = {{.axes = {p.rows, {columns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
   TemplateKernel t = product(target, p);
-  Run run = {.memory = {data(DType::bf16, (kTileRows + kBf16SpareRows) * stride, 1), data(weight, kTileColumns * K, 2),
-                        data(DType::f32, kTileRows * kTileColumns, 4)},
-             .params = {static_cast<std::int32_t>(kTileRows)},
-             .groups = groups_of(t, kTileRows)};
+  Run run = {.memory = {data(DType::bf16, (rows + kBf16SpareRows) * stride, 1), data(weight, columns * K, 2),
+                        data(DType::f32, rows * columns, 4)},
+             .params = {static_cast<std::int32_t>(rows)},
+             .groups = groups_of(t, rows)};
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
@@ -233,7 +233,11 @@ std::vector<Case> template_cases(const kir::Target& target) {
       cases.push_back(tiles_case(target, dtype, dtype != DType::q4_1));
   if (target.subgroups == 1)
     for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q5_k, DType::q6_k, DType::f16, DType::bf16, DType::f32})
-      cases.push_back(pairs_case(target, dtype));
+      cases.push_back(pairs_case(target, dtype, 1 << 16, 45, 256, 80));
+  if (target.subgroups == 1)
+    for (const DType dtype : {DType::f16, DType::bf16, DType::f32})
+      for (const std::int64_t K : {70, 128})  // with pairs left behind whole vectors, and without
+        cases.push_back(pairs_case(target, dtype, 8, K == 70 ? 5 : 8, K, K == 70 ? 21 : 32));
   cases.push_back(int8_case(target, 32));
   cases.push_back(int8_case(target, 576));
   for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})

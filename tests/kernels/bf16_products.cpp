@@ -58,9 +58,14 @@ Product bf16_product(const std::vector<const Stored*>& weights, std::int64_t K, 
 
 void check_bf16_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
                         bool known) {
+  check_bf16_product(target, dtype, N, K, M, known ? Extent{N} : Extent{512, "N"});
+}
+
+void check_bf16_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
+                        const Extent& rows) {
   INFO(name(dtype) << ": " << N << ", " << K << ", " << M);
   const Stored x(DType::f32, N, K, 11), w(dtype, M, K, 12);
-  const Product p = bf16_product({&w}, K, known ? Extent{N} : Extent{512, "N"});
+  const Product p = bf16_product({&w}, K, rows);
   Buffers b = {{"x", bf16_rows(x, N)}, {"w0", bf16_weight(w)}, {"y0", Data(DType::f32, N * M)}};
   run(product(target, p), b, {{"N", N}});
   for (std::int64_t n = 0; n < N; ++n)

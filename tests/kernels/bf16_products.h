@@ -28,5 +28,8 @@ Product bf16_product(const std::vector<const Stored*>& weights, std::int64_t K, 
 /// Fails the test where an element of y0 is farther from rounded_product than that says. `known`: the number of rows.
 void check_bf16_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
                         bool known = false);
+/// The same of a product whose rows are that extent, of which there are N.
+void check_bf16_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
+                        const Extent& rows);
 
 }  // namespace openinfer::kernels

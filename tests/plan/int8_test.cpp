@@ -394,3 +394,46 @@ TEST_CASE("fast: prompts over weights without bytes multiply pairs of bf16 where
   plain.bf16_dot = false;
   CHECK(count(to_text(fast_plan(g, plain)), "; f32: f32 has no bytes for integer dot products") == 1);
 }
+
+TEST_CASE("fast: few rows over floats in rows multiply pairs of bf16, one row and panels do not") {
+  constexpr std::string_view kWhy = "why: pairs of bf16 with sums in f32: 4 columns of W at a time";
+  TestPackage package("plan_fast_columns");
+  std::mt19937 random(5);
+  for (const char* key : {"gate", "up"}) package.add(key, {kWidth, kHidden}, numbers(kWidth * kHidden, random), true);
+  package.add("down", {kHidden, kWidth}, numbers(kWidth * kHidden, random), true);
+  package.add("norm", {kWidth}, numbers(kWidth, random));
+  const Model model = package.open();
+  const auto of_rows = [&](std::int64_t most) {
+    return graph(model, [&](GraphBuilder& b) {
+      auto x = b.input("x", f32, {b.dim("N", 1, most), kWidth});
+      auto n = rms_norm(x, model["norm"]);
+      b.output("y", x + matmul((matmul(n, model["gate"]) | silu()) * matmul(n, model["up"]), model["down"]));
+    });
+  };
+  for (const Numerics numerics : {Numerics::fast, Numerics::bf16}) {
+    const plan::Plan plan = fast_plan(of_rows(8), kPairs, numerics);
+    const std::string text = to_text(plan);
+    INFO(text);
+    CHECK(count(text, std::string(kWhy)) == 2);
+    CHECK(count(text, "bf16_rows = ") == 1);        // by the norm
+    CHECK(count(text, "mul_bf16 = to_bf16") == 1);  // of what down reads
+    CHECK(plan.entries[0].bf16_products.size() == 3);
+    const std::string one = to_text(fast_plan(of_rows(1), kPairs, numerics));
+    CHECK(count(one, "bf16_rows") == 0);
+    CHECK(count(one, numerics == Numerics::fast ? "; f32: f32 has no bytes for integer dot products"
+                                                : "; f32: at most 1 rows") == 2);
+  }
+  const Graph g = of_rows(8);
+  CHECK(count(to_text(fast_plan(g, kPairs, Numerics::strict)), "bf16") == 0);
+  SimSession sim(model, g);
+  for (const bool fuse : {true, false})
+    for (const std::int64_t n : {1, 2, 7, 8}) {
+      CAPTURE(fuse, n);
+      const Tensor x = rows(n, 4);
+      const Outputs want = sim.run_step({{"x", x}});
+      const plan::Plan p = fast_plan(g, kPairs, Numerics::bf16, fuse);
+      const double off = distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]);
+      CHECK(off >= 1e-5);  // as above
+      CHECK(off <= 0.01);
+    }
+}

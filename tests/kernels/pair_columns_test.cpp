@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of a few rows over rows of floats by dot products of pairs of bf16, in the interpreter, against f64 loops
+// over operands that were rounded to bf16.
+#include "codegen/kernels/pair_columns.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "bf16_products.h"
+#include "codegen/kernels/bf16_rows.h"
+#include "openinfer/error.h"
+
+using namespace openinfer;
+using namespace openinfer::kernels;
+
+namespace {
+
+using Siblings = Product::Siblings;
+using Exprs = std::span<const ScalarExpr>;
+
+/// Those with one subgroup: more and fewer lanes than a call has columns, and than k has pairs.
+std::vector<kir::Target> column_targets() {
+  std::vector<kir::Target> all = {{.lanes = 1}, {.lanes = 2}, {.lanes = 8}, {.lanes = 16}, {.lanes = 32}};
+  for (kir::Target& target : all) target.bf16_dot = true;
+  all.push_back(all[3]);
+  all.back().tuned["columns_ahead"] = 0;
+  return all;
+}
+
+const Extent kFew = {8, "N"};
+const std::vector<DType> kFloats = {DType::f16, DType::bf16, DType::f32};
+
+}  // namespace
+
+TEST_CASE("columns by pairs of bf16: 2 to 8 rows, what is left of columns and of k") {
+  for (const kir::Target& target : column_targets()) {
+    for (std::int64_t N = 1; N <= 8; ++N) check_bf16_product(target, DType::f16, N, 38, 21, kFew);
+    for (std::int64_t N = 2; N <= 8; ++N) check_bf16_product(target, DType::bf16, N, 70, 16, Extent{N});
+    for (const DType w : kFloats) {
+      for (const std::int64_t K : {2, 30, 32, 34, 96}) check_bf16_product(target, w, 5, K, 7, kFew);
+      for (const std::int64_t M : {1, 3, 4, 15, 17, 32, 44}) check_bf16_product(target, w, 3, 66, M, Extent{3});
+    }
+  }
+}
+
+TEST_CASE("columns by pairs of bf16: siblings, a bias and a residual") {
+  const std::int64_t N = 7, K = 44;
+  for (const kir::Target& target : column_targets()) {
+    const Stored x(DType::f32, N, K, 1), q(DType::f16, 37, K, 2), k(DType::bf16, 16, K, 3), v(DType::f32, 37, K, 6),
+        bias(DType::f16, 1, 37, 4), residual(DType::f32, N, 16, 5);
+    Product p = bf16_product({&q, &k}, K, kFew, Siblings::stacked);
+    p.weights[0].bias = "bias";
+    p.weights[0].bias_dtype = DType::f16;
+    p.tails[1].inputs = {{"residual", DType::f32, {true, true}}};
+    p.tails[1].steps = {{"sum", [](Exprs e) { return e[0] + e[1]; }, {0, 1}, DType::f32}};
+    p.tails[1].outputs = {{"y1", DType::f32, 2}};
+    Buffers b = {{"x", bf16_rows(x, N)},
+                 {"w0", q.data},
+                 {"w1", k.data},
+                 {"y0", Data(f32, N * 37)},
+                 {"y1", Data(f32, N * 16)},
+                 {"bias", bias.data},
+                 {"residual", residual.data}};
+    run(product(target, p), b, {{"N", N}});
+    for (std::int64_t n = 0; n < N; ++n) {
+      for (std::int64_t m = 0; m < 37; ++m) check(b["y0"], n * 37 + m, rounded_product(x, q, n, m, bias.at(0, m)));
+      for (std::int64_t m = 0; m < 16; ++m) check(b["y1"], n * 16 + m, rounded_product(x, k, n, m, residual.at(n, m)));
+    }
+    Product zipped = bf16_product({&q, &v}, K, kFew, Siblings::zipped);
+    zipped.tails = {{.axes = {zipped.rows, {37}},
+                     .given = {DType::f32, DType::f32},
+                     .outputs = {{"y0", DType::f32, 0}, {"y1", DType::f32, 1}}}};
+    b["w1"] = v.data;
+    b["y1"] = Data(f32, N * 37);
+    run(product(target, zipped), b, {{"N", N}});
+    for (std::int64_t n = 0; n < N; ++n)
+      for (std::int64_t m = 0; m < 37; ++m) {
+        check(b["y0"], n * 37 + m, rounded_product(x, q, n, m));
+        check(b["y1"], n * 37 + m, rounded_product(x, v, n, m));
+      }
+  }
+}
+
+TEST_CASE("columns by pairs of bf16: what is not finite spoils its row or column, and no other") {
+  const std::int64_t N = 8, K = 34, M = 19;
+  for (const kir::Target& target : column_targets()) {
+    const Stored x(DType::f32, N, K, 1);
+    Stored w(DType::f16, M, K, 2);
+    w.data.set(5 * K + 33, NAN);
+    w.data.set(18 * K + 2, INFINITY);
+    Data rows = bf16_rows(x, N);
+    rows.set(3 * bf16_stride(K) + 33, NAN);
+    rows.set(6 * bf16_stride(K) + 2, INFINITY);
+    Buffers b = {{"x", rows}, {"w0", w.data}, {"y0", Data(f32, N * M)}};
+    run(product(target, bf16_product({&w}, K, kFew)), b, {{"N", N}});
+    for (std::int64_t n = 0; n < N; ++n)
+      for (std::int64_t m = 0; m < M; ++m) {
+        INFO("row " << n << ", column " << m);
+        const double y = b["y0"][n * M + m];
+        if (n == 3 || m == 5)
+          CHECK(std::isnan(y));
+        else
+          CHECK(std::isfinite(y) == (n != 6 && m != 18));
+      }
+  }
+}
+
+TEST_CASE("columns by pairs of bf16: a row has the same bits among any rows, however many there may be") {
+  const std::int64_t K = 90, M = 21, stride = bf16_stride(K);
+  for (const kir::Target& target : column_targets()) {
+    const Stored x(DType::f32, 8, K, 11), w(DType::f16, M, K, 12);
+    const Data all_rows = bf16_rows(x, 8);
+    const auto product_of_rows = [&](std::int64_t first, std::int64_t N, const Extent& rows_of) {
+      Data rows(DType::bf16, (N + kBf16SpareRows) * stride);
+      for (std::int64_t i = 0; i < N * stride; ++i) rows.set(i, all_rows[first * stride + i]);
+      Buffers b = {{"x", rows}, {"w0", w.data}, {"y0", Data(f32, N * M)}};
+      run(product(target, bf16_product({&w}, K, rows_of)), b, {{"N", N}});
+      return b["y0"].values();
+    };
+    const std::vector<double> all = product_of_rows(0, 8, kFew);
+    for (const auto& [first, N] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {7, 1}, {2, 3}, {1, 7}})
+      for (const Extent& rows_of : {kFew, Extent{std::max<std::int64_t>(N, 2), "N"}}) {
+        const std::vector<double> some = product_of_rows(first, N, rows_of);
+        CHECK(std::equal(some.begin(), some.end(), all.begin() + first * M));
+      }
+  }
+}
+
+TEST_CASE("what columns by pairs of bf16 do not serve says why") {
+  const kir::Target target = column_targets().back();
+  kir::Target without = target, several = target;
+  without.bf16_dot = false;
+  several.subgroups = 4;
+  CHECK(why_no_pair_columns(target, kFew, 38).empty());
+  CHECK(why_no_pair_columns(without, kFew, 38) == "no kernel for the device multiplies bf16 faster than f32");
+  CHECK(why_no_pair_columns(several, kFew, 38) == "columns are read by one subgroup");
+  CHECK(why_no_pair_columns(target, {1}, 38) == "at most 1 rows");
+  CHECK(why_no_pair_columns(target, {9, "N"}, 38) == "at most 9 rows");
+  CHECK(why_no_pair_columns(target, kFew, 37) == "37 k are no pairs");
+  const Stored w(DType::f16, 16, 38, 1);
+  Product p = bf16_product({&w}, 38, kFew);
+  CHECK(why_no_pair_columns(target, p).empty());
+  p.weights[0].by_rows = false;
+  CHECK(why_no_pair_columns(target, p) == "w0 is no rows of floats");
+  CHECK_THROWS_WITH(pair_columns(target, p), Catch::Contains("w0 is no rows of floats"));
+  p.weights[0].by_rows = true;
+  p.bf16 = false;
+  CHECK(why_no_pair_columns(target, p) == "x is no rows of bf16");
+}
