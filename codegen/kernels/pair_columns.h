@@ -10,8 +10,8 @@
 
 namespace openinfer::kernels {
 
-/// Why pair_columns does not serve that product: one row of x, or more than a tile of them, an odd K, weights that are
-/// no rows of floats, a target without Target::bf16_dot. Empty: it does.
+/// Why pair_columns does not serve that product: one row of x, or more than a few tiles of them, an odd K, weights that
+/// are no rows of floats, a target without Target::bf16_dot. Empty: it does.
 std::string why_no_pair_columns(const kir::Target& target, const Product& what);
 /// The same before there is a product: of what has such weights.
 std::string why_no_pair_columns(const kir::Target& target, const Extent& rows, std::int64_t K);

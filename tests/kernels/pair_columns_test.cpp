@@ -32,9 +32,11 @@ const std::vector<DType> kFloats = {DType::f16, DType::bf16, DType::f32};
 
 }  // namespace
 
-TEST_CASE("columns by pairs of bf16: 2 to 8 rows, what is left of columns and of k") {
+TEST_CASE("columns by pairs of bf16: a few rows, what is left of columns and of k") {
   for (const kir::Target& target : column_targets()) {
     for (std::int64_t N = 1; N <= 8; ++N) check_bf16_product(target, DType::f16, N, 38, 21, kFew);
+    for (const std::int64_t N : {1, 8, 9, 15, 31, 32}) check_bf16_product(target, DType::f16, N, 38, 21, {32, "N"});
+    for (const std::int64_t N : {9, 24}) check_bf16_product(target, DType::f16, N, 34, 17, Extent{N});
     for (std::int64_t N = 2; N <= 8; ++N) check_bf16_product(target, DType::bf16, N, 70, 16, Extent{N});
     for (const DType w : kFloats) {
       for (const std::int64_t K : {2, 30, 32, 34, 96}) check_bf16_product(target, w, 5, K, 7, kFew);
@@ -108,8 +110,8 @@ TEST_CASE("columns by pairs of bf16: what is not finite spoils its row or column
 TEST_CASE("columns by pairs of bf16: a row has the same bits among any rows, however many there may be") {
   const std::int64_t K = 90, M = 21, stride = bf16_stride(K);
   for (const kir::Target& target : column_targets()) {
-    const Stored x(DType::f32, 8, K, 11), w(DType::f16, M, K, 12);
-    const Data all_rows = bf16_rows(x, 8);
+    const Stored x(DType::f32, 19, K, 11), w(DType::f16, M, K, 12);
+    const Data all_rows = bf16_rows(x, 19);
     const auto product_of_rows = [&](std::int64_t first, std::int64_t N, const Extent& rows_of) {
       Data rows(DType::bf16, (N + kBf16SpareRows) * stride);
       for (std::int64_t i = 0; i < N * stride; ++i) rows.set(i, all_rows[first * stride + i]);
@@ -117,8 +119,8 @@ TEST_CASE("columns by pairs of bf16: a row has the same bits among any rows, how
       run(product(target, bf16_product({&w}, K, rows_of)), b, {{"N", N}});
       return b["y0"].values();
     };
-    const std::vector<double> all = product_of_rows(0, 8, kFew);
-    for (const auto& [first, N] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {7, 1}, {2, 3}, {1, 7}})
+    const std::vector<double> all = product_of_rows(0, 19, {32, "N"});
+    for (const auto& [first, N] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {18, 1}, {2, 3}, {7, 8}})
       for (const Extent& rows_of : {kFew, Extent{std::max<std::int64_t>(N, 2), "N"}}) {
         const std::vector<double> some = product_of_rows(first, N, rows_of);
         CHECK(std::equal(some.begin(), some.end(), all.begin() + first * M));
@@ -135,7 +137,7 @@ TEST_CASE("what columns by pairs of bf16 do not serve says why") {
   CHECK(why_no_pair_columns(without, kFew, 38) == "no kernel for the device multiplies bf16 faster than f32");
   CHECK(why_no_pair_columns(several, kFew, 38) == "columns are read by one subgroup");
   CHECK(why_no_pair_columns(target, {1}, 38) == "at most 1 rows");
-  CHECK(why_no_pair_columns(target, {9, "N"}, 38) == "at most 9 rows");
+  CHECK(why_no_pair_columns(target, {33, "N"}, 38) == "at most 33 rows");
   CHECK(why_no_pair_columns(target, kFew, 37) == "37 k are no pairs");
   const Stored w(DType::f16, 16, 38, 1);
   Product p = bf16_product({&w}, 38, kFew);
