@@ -26,9 +26,6 @@ constexpr int kUnroll = 4;               // k at a time
 
 int groups_at_once(const kir::Target& target) { return target.tuned_or("tile_depth", 0) / kPanelBlock; }
 
-/// Elements of a row that are turned at once.
-int piece_run(const kir::Target& target) { return std::clamp(target.lanes, 2, kPanelBlock); }
-
 /// A workgroup's columns for a chunk of rows. A subgroup has panels of its own, a lane columns of its own: what a lane
 /// reads of the tiles in shared memory it has written itself.
 class OuterTiles {
@@ -50,7 +47,7 @@ class OuterTiles {
                                      subgroups * sum_rows() * width()));
     const std::vector<Product::Weight>& weights = p.what().weights;
     if (std::any_of(weights.begin(), weights.end(), has_float_rows))
-      piece_ = k_.shared("piece", Kind::f32, k_.lanes() * (piece_run(k_.target()) + 1));
+      piece_ = k_.shared("piece", element(), k_.lanes() * (piece_run() + 1));
   }
 
   int columns() const { return width() * k_.target().subgroups; }
@@ -74,6 +71,8 @@ class OuterTiles {
   Kind element() const { return pairs_ ? Kind::u32 : Kind::f32; }
   /// Such places along a group.
   int steps() const { return pairs_ ? kPanelBlock / 2 : kPanelBlock; }
+  /// Such places of a row that are turned at once.
+  int piece_run() const { return std::clamp(k_.lanes(), 2, steps()); }
   Val columns_of(std::size_t weight) const { return value_of(k_, p_.what().weights[weight].columns); }
   /// Where the subgroup's part of something in shared memory starts.
   Val own(const Val& at, int size) const { return k_.target().subgroups == 1 ? at : k_.subgroup() * size + at; }
@@ -162,26 +161,38 @@ class OuterTiles {
     const Mem& w = p_.weight(weight).memory();
     const Extent& columns = p_.what().weights[weight].columns;
     const bool whole = columns.known() && columns.value % this->columns() == 0;
-    const int run = piece_run(k_.target()), stride = run + 1;
+    const int run = piece_run(), stride = run + 1, in_place = kPanelBlock / steps();
     k_.for_("v", 0, vectors(), [&](const Val& v) {
       const Val column = k_.let("column", start + v * k_.lanes());
-      k_.for_("step", 0, here * (kPanelBlock / run), [&](const Val& step) {
-        const Val k = k_.let("k", first * kPanelBlock + step * run);
+      k_.for_("step", 0, here * (steps() / run), [&](const Val& step) {
+        const Val k = k_.let("k", first * kPanelBlock + step * (run * in_place));
         k_.for_("c", 0, k_.lanes(), [&](const Val& c) {
           const Val row = whole ? column + c : min(column + c, columns_of(weight) - 1);
           const Val from = k_.let("from", row * p_.K() + k);
-          k_.for_lanes("j", 0, run, [&](const Val& j) { piece_[c * stride + j] = as(w[from + j], Kind::f32); });
+          fetch_next_piece(w, p_.what().weights[weight].dtype, from);
+          const auto number = [&](const Val& at) { return as(w[at], Kind::f32); };
+          k_.for_lanes("j", 0, run, [&](const Val& j) {
+            const Val at = from + j * in_place;
+            piece_[c * stride + j] = pairs_ ? bf16_pair(number(at), number(at + 1)) : number(at);
+          });
         });
         k_.barrier();
-        const int places = run / (kPanelBlock / steps());
-        k_.for_("j", 0, places, [&](const Val& j) {
-          const Val from = k_.lane() * stride;
-          w_tile_[(step * places + j) * width() + v * k_.lanes() + k_.lane()] =
-              pairs_ ? bf16_pair(piece_[from + j * 2], piece_[from + j * 2 + 1]) : Val(piece_[from + j]);
+        k_.for_("j", 0, run, [&](const Val& j) {
+          w_tile_[(step * run + j) * width() + v * k_.lanes() + k_.lane()] = Val(piece_[k_.lane() * stride + j]);
         });
         k_.barrier();
       });
     });
+  }
+
+  /// What the same row gives to the next tile, which lies far from what all other rows give, is fetched while rows are
+  /// multiplied.
+  void fetch_next_piece(const Mem& w, DType dtype, const Val& from) const {
+    if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0) return;
+    const int bytes = kir::info(memory_kind(dtype)).bytes, in_line = k_.target().cache_line_bytes / bytes;
+    const int elements = piece_run() * (kPanelBlock / steps());
+    k_.each("line", std::max(elements / in_line, 1),
+            [&](const Val& line) { k_.prefetch(w[from + line * in_line], depth_ * kPanelBlock * bytes); });
   }
 
   /// What is decoded next time is fetched while rows are multiplied: a group's share of the lines that all groups of a
