@@ -43,7 +43,7 @@ class Plan:
     prompt: int = 512
     generate: int = 64
     depth: int = 1900
-    at_depth: int = 24
+    at_depth: int = 64
     rows: int = 8
 
 
