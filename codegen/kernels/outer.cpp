@@ -478,10 +478,11 @@ TemplateKernel outer(const kir::Target& target, const Product& what, const Produ
   const int columns = outer.columns() * target.subgroups;
   p.share_columns(columns, [&](std::size_t place, const Val& first) { outer.run(place, first, heights); });
   std::string reason = fmt::format("panels of 16 rows of W as lanes, {} products; ", products.name);
-  if (panels > 1) reason += fmt::format("{} side by side; ", panels);
   if (outer.depth() > 0) reason += fmt::format("{} k of them decoded once for a chunk; ", outer.depth() * kPanelBlock);
+  const auto first_of_one = heights.begin() + (panels > 1 ? 1 : 0);
+  if (panels > 1) reason += fmt::format("tiles of {} rows by {} panels, then ", heights[0], panels);
   if (p.tile() > 1)
-    reason += fmt::format("tiles of {} rows in chunks of {}", fmt::join(heights, ", "), p.tile());
+    reason += fmt::format("tiles of {} rows in chunks of {}", fmt::join(first_of_one, heights.end(), ", "), p.tile());
   else
     reason += fmt::format("fetched {} B ahead", ahead);
   return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason), .columns = p.parts(columns)};

@@ -287,7 +287,7 @@ TEST_CASE("eight rows at once take panels side by side of weights below a byte, 
     p.int8 = true;
     p.weights = {{.name = "w", .dtype = dtype, .columns = {64}, .layout = Layout::panel16}};
     p.tails = {{.axes = {p.rows, {64}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
-    return product(target, p).reason.find("2 side by side") != std::string::npos;
+    return product(target, p).reason.find("by 2 panels") != std::string::npos;
   };
   CHECK(takes_two(DType::q4_0, 8));
   CHECK(takes_two(DType::q6_k, 8));
