@@ -36,7 +36,7 @@ constexpr auto kCudaReserved = std::to_array<std::string_view>(
      "template", "this",     "throw",    "true",     "try",      "typedef",   "typename", "union",    "unsigned",
      "using",    "virtual",  "void",     "volatile", "while",    "constexpr", "fragment_a", "fragment_b", "fragment_c",
      "load_a", "load_b", "load_c", "store_c", "mma", "wrapping_add",
-     "wrapping_sub", "wrapping_mul", "wrapping_abs", "wrapping_lane_sum", "lane_sums"});
+     "wrapping_sub", "wrapping_mul", "wrapping_abs", "wrapping_lane_sum", "lane_sums", "lane_maxs"});
 // clang-format on
 
 class CudaRenderer final : public LaneRenderer {
@@ -214,6 +214,7 @@ class CudaRenderer final : public LaneRenderer {
     std::vector<Text> args;
     for (const Id arg : n.args) args.push_back(value(arg));
     if (n.op == Op::lane_sums) use("lane_sum");
+    if (n.op == Op::lane_maxs) use("lane_max");
     return call(use(kir::info(n.op).name), args);
   }
 

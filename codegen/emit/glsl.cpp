@@ -52,7 +52,7 @@ class GlslRenderer final : public LaneRenderer {
     head += "\n";
     for (const std::string& part : prelude_) head += prelude(part);
     for (const auto& [type, operations] : shared_lanes_) head += shared_lanes(type, operations);
-    if (sums_in_shared_) head += prelude("lane_sums_shared");
+    for (const std::string& part : quarters_in_shared_) head += prelude(part);
     return head + (prelude_.empty() ? "" : "\n") + body;
   }
 
@@ -188,8 +188,8 @@ class GlslRenderer final : public LaneRenderer {
     extension(n.op == Op::lane_get ? "KHR_shader_subgroup_ballot" : "KHR_shader_subgroup_arithmetic");
     if (n.op == Op::lane_get)
       return call("subgroupBroadcast", {value(n.args[0]), {fmt::format("uint({})", text(n.args[1]))}});
-    if (n.op == Op::lane_sums)
-      return call(use("lane_sums"), {value(n.args[0]), value(n.args[1]), value(n.args[2]), value(n.args[3])});
+    if (n.op == Op::lane_sums || n.op == Op::lane_maxs)
+      return call(use(kir::info(n.op).name), {value(n.args[0]), value(n.args[1]), value(n.args[2]), value(n.args[3])});
     const std::string_view name = n.op == Op::lane_sum   ? "subgroupAdd"
                                   : n.op == Op::lane_max ? "subgroupMax"
                                                          : "subgroupMin";
@@ -200,10 +200,11 @@ class GlslRenderer final : public LaneRenderer {
   Text by_shared_memory(const Node& n) {
     extension("KHR_shader_subgroup_basic");
     std::set<std::string>& operations = shared_lanes_[type_name(n.type)];
-    if (n.op == Op::lane_sums) {
-      sums_in_shared_ = true;
-      operations.insert("sum");
-      return call("lane_sums", {value(n.args[0]), value(n.args[1]), value(n.args[2]), value(n.args[3])});
+    if (n.op == Op::lane_sums || n.op == Op::lane_maxs) {
+      const std::string name(kir::info(n.op).name);
+      quarters_in_shared_.insert(name + "_shared");
+      operations.insert(n.op == Op::lane_sums ? "sum" : "max");
+      return call(name, {value(n.args[0]), value(n.args[1]), value(n.args[2]), value(n.args[3])});
     }
     const std::string operation(kir::info(n.op).name.substr(std::string_view("lane_").size()));
     operations.insert(operation);
@@ -460,7 +461,7 @@ class GlslRenderer final : public LaneRenderer {
 
   mutable std::set<std::string> extensions_;
   std::map<std::string, std::set<std::string>> shared_lanes_;  // type -> operations between lanes
-  bool sums_in_shared_ = false;
+  std::set<std::string> quarters_in_shared_;                   // parts of the prelude
   std::set<std::string> prelude_;
   std::size_t body_at_ = 0;
   bool has_coherent_ = false;

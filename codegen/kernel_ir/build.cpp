@@ -313,10 +313,12 @@ Val Build::lane_get(Val value, Val lane) {
   return {this, append({.op = Op::lane_get, .type = type, .args = {value.id(), resolve(lane, Kind::i32)}})};
 }
 
-Val Build::lane_sums(Val a, Val b, Val c, Val d) {
+Val Build::by_quarters(Op op, const Val& a, const Val& b, const Val& c, const Val& d) {
   const std::vector<Id> args = {a.id(), b.id(), c.id(), d.id()};
-  return {this, append({.op = Op::lane_sums, .type = {a.kind(), Rate::lane}, .args = args})};
+  return {this, append({.op = op, .type = {a.kind(), Rate::lane}, .args = args})};
 }
+Val Build::lane_sums(Val a, Val b, Val c, Val d) { return by_quarters(Op::lane_sums, a, b, c, d); }
+Val Build::lane_maxs(Val a, Val b, Val c, Val d) { return by_quarters(Op::lane_maxs, a, b, c, d); }
 
 Val Build::mma_load(Kind fragment, const Mem& from, Val at, Val stride) {
   const std::vector<Id> args = {resolve(at, Kind::i32), resolve(stride, Kind::i32)};

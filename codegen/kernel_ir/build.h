@@ -259,6 +259,8 @@ class Build {
   Val lane_get(Val value, Val lane);
   /// Each quarter of the lanes has the sum of one of the four: cheaper than four of lane_sum. Of four lanes or more.
   Val lane_sums(Val a, Val b, Val c, Val d);
+  /// The same of the largest, of targets whose lanes are vectors.
+  Val lane_maxs(Val a, Val b, Val c, Val d);
   /// Fragments of matrices in the shape of Target::mma: see Op::mma_load and Op::mma_store.
   Val mma_load(Kind fragment, const Mem& from, Val at, Val stride);
   Val mma(Val a, Val b, Val c);
@@ -300,6 +302,7 @@ class Build {
   std::vector<Id> region(const Body& body);
   void loop(Node node, const LoopBody& body);
   Val lane_wide(Op op, const Val& value);
+  Val by_quarters(Op op, const Val& a, const Val& b, const Val& c, const Val& d);
   Val group_wide(Op op, std::string_view name, const Val& value);
   int define(std::string_view name, const std::vector<Kind>& parameters, const FunctionBody& body,
              std::string_view comment, const std::vector<std::string>& parameter_names);

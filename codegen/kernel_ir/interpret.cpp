@@ -289,8 +289,8 @@ class Interpreter {
       return get(n.args[0], begin + from);
     }
     const bool sums = n.op == Op::lane_sum || n.op == Op::lane_sums;
-    const Op op = sums ? Op::add : n.op == Op::lane_max ? Op::max : Op::min;
-    const Id of = n.args[n.op == Op::lane_sums ? static_cast<std::size_t>((i - begin) / (lanes / 4)) : 0];
+    const Op op = sums ? Op::add : n.op == Op::lane_min ? Op::min : Op::max;
+    const Id of = n.args[n.args.size() == 4 ? static_cast<std::size_t>((i - begin) / (lanes / 4)) : 0];
     const Scalar combine = kir::scalar_of({.op = op, .type = n.type}, n.type.kind, Dot4::none);
     std::vector<Bits>& parts = lane_storage_;
     parts.clear();

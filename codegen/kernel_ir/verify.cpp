@@ -87,7 +87,7 @@ class Verifier {
     check(n.type.kind != Kind::none && !is_memory_only(n.type.kind), id, "a value of a kind that lies in memory only");
     if (info(n.op).lane_wide) {
       check(flow < Rate::lane, id, "a lane operation where some lanes may not be");
-      if (n.op == Op::lane_sums) return lane_sums(id);
+      if (n.op == Op::lane_sums || n.op == Op::lane_maxs) return by_quarters(id);
       check(rate(n.type.rate) <= Rate::subgroup, id, "its result is the same for the subgroup");
       return n.op == Op::mma_load ? fragment(id, n.type.kind) : void();
     }
@@ -104,11 +104,14 @@ class Verifier {
     kinds(id);
   }
 
-  void lane_sums(Id id) const {
+  void by_quarters(Id id) const {
     const Node& n = k_[id];
     check(k_.target.lanes >= 4, id, "a quarter of the lanes is less than one");
-    check(n.type.rate == Rate::lane, id, "quarters of the lanes have different sums");
-    for (std::size_t i = 0; i < n.args.size(); ++i) check(kind(n, i) == Kind::f32, id, "takes four f32");
+    check(n.type.rate == Rate::lane, id, "quarters of the lanes have different results");
+    const bool sums = n.op == Op::lane_sums;
+    check(sums || k_.target.lanes_are_vectors(), id, "lanes are no vectors");
+    for (std::size_t i = 0; i < n.args.size(); ++i)
+      check(kind(n, i) == (sums ? Kind::f32 : Kind::i32), id, sums ? "takes four f32" : "takes four i32");
   }
 
   void kinds(Id id) const {

@@ -106,6 +106,8 @@ class Wrapping {
     if (n.op == Op::load) return loaded(n);
     if (n.op == Op::select) return either(ranges_[n.args[1]], ranges_[n.args[2]]);
     if (n.op == Op::lane_max || n.op == Op::lane_min || n.op == Op::lane_get) return ranges_[n.args[0]];
+    if (n.op == Op::lane_maxs)
+      return either(either(ranges_[n.args[0]], ranges_[n.args[1]]), either(ranges_[n.args[2]], ranges_[n.args[3]]));
     if (n.op == Op::convert) return converted(n);
     if (n.op == Op::neg || n.op == Op::abs) return alone(n);
     if (n.args.size() == 2 && !info(n.op).pinned && n.op != Op::call)

@@ -27,11 +27,23 @@ class Int8Rows {
   /// Block number `block`: lanes of the subgroup share its elements; x(j) is element j as f32, asked for twice. Not
   /// where lanes may have left.
   void store(const kir::Val& block, const std::function<kir::Val(const kir::Val& j)>& x) const;
+  /// Blocks first … end - 1 behind `row`, on CPUs: four at a time. x(b, j) is element j of block row + b.
+  void store_run(const kir::Val& row, const kir::Val& first, const kir::Val& end,
+                 const std::function<kir::Val(const kir::Val& b, const kir::Val& j)>& x) const;
+  /// `count` blocks, one or four, whose elements are in registers, of a target of four to 32 lanes: lane l of
+  /// y[at(i) + v], v < vectors(), is element lanes · v + l of the block that lies at block(i).
+  void store_vectors(const kir::Tile& y, const std::function<kir::Val(const kir::Val& i)>& at, int count,
+                     const std::function<kir::Val(const kir::Val& i)>& block) const;
+  /// Of a block.
+  int vectors() const;
 
  private:
   kir::Build& k_;
   kir::Mem blocks_;
 };
+
+/// Does the target have vectors that Int8Rows::store_vectors takes?
+bool has_int8_vectors(const kir::Target& target);
 
 /// A kernel of its own: x (rows, width) to blocks (rows, width / 32) in the buffer `to`. The width is known.
 struct ToInt8 {

@@ -48,8 +48,10 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
     });
     if (!blocks) return;
     const std::int64_t count = what.width.value / kInt8Block;
+    const auto element = [&](const Val& block, const Val& j) { return result(block * kInt8Block + j); };
+    if (target.lanes_are_vectors()) return blocks->store_run(row * count, k.constant(0), k.constant(count), element);
     rows.by_subgroups("block", count, [&](Val block) {
-      blocks->store(row * count + block, [&](const Val& j) { return result(block * kInt8Block + j); });
+      blocks->store(row * count + block, [&](const Val& j) { return element(block, j); });
     });
   });
   return {.kernel = k.done(), .grid = rows.grid(), .reason = std::string(rows.reason())};

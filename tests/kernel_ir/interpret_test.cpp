@@ -82,6 +82,27 @@ TEST_CASE("neighbouring lanes share an index and split the block behind it") {
   }
 }
 
+TEST_CASE("quarters of the lanes have the largest of four values, where lanes are vectors") {
+  for (const Target& target : kTargets) {
+    if (target.lanes < 4) continue;
+    Build k("quarters", target);
+    const Mem y = k.out("y", Kind::i32);
+    const Val lane = k.lane();
+    const auto code = [&] {
+      y[k.subgroup() * k.lanes() + lane] = k.lane_maxs(lane, lane * 2 - 100, -lane, lane ^ 1);
+      return k.done();
+    };
+    if (!target.lanes_are_vectors()) {
+      CHECK_THROWS_WITH(code(), Catch::Contains("lanes are no vectors"));
+      continue;
+    }
+    std::vector<int> values(static_cast<std::size_t>(target.lanes));
+    interpret(code(), {bytes(values)}, {}, 1);
+    const int n = target.lanes, largest[] = {n - 1, 2 * n - 102, 0, n - 1};
+    for (int i = 0; i < n; ++i) CHECK(values[static_cast<std::size_t>(i)] == largest[i / (n / 4)]);
+  }
+}
+
 TEST_CASE("quarters of the lanes have the sums of four values") {
   for (const Target& target : kTargets) {
     if (target.lanes < 4) continue;

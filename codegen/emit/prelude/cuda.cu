@@ -165,6 +165,15 @@ __device__ inline T lane_max(T x) {
   return x;
 }
 
+// == lane_maxs
+/// Each quarter of the warp: the largest of one of the four over all lanes.
+template <class T>
+__device__ inline T lane_maxs(T a, T b, T c, T d) {
+  a = lane_max(a), b = lane_max(b), c = lane_max(c), d = lane_max(d);
+  const unsigned quarter = threadIdx.x % 32 / 8;
+  return quarter < 2 ? (quarter == 0 ? a : b) : (quarter == 2 ? c : d);
+}
+
 // == lane_min
 /// Over the lanes of the warp, for each of them.
 template <class T>

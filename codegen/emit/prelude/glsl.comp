@@ -28,6 +28,13 @@ float lane_sums(float a, float b, float c, float d) {
   const uint quarter = gl_SubgroupInvocationID / (gl_SubgroupSize / 4u);
   return quarter < 2u ? (quarter == 0u ? a : b) : (quarter == 2u ? c : d);
 }
+// == lane_maxs
+/// Each quarter of the subgroup: the largest of one of the four over all lanes.
+int lane_maxs(int a, int b, int c, int d) {
+  a = subgroupMax(a), b = subgroupMax(b), c = subgroupMax(c), d = subgroupMax(d);
+  const uint quarter = gl_SubgroupInvocationID / (gl_SubgroupSize / 4u);
+  return quarter < 2u ? (quarter == 0u ? a : b) : (quarter == 2u ? c : d);
+}
 // == dot4
 /// sum + Σ a[j]·b[j] of four signed bytes.
 int dot4(int a, int b, int sum) {
@@ -61,6 +68,13 @@ int dot4(int a, int b, int sum) { return sum + sdot(a, b, 0); }
 /// Each quarter of the subgroup: the sum of one of the four over all lanes.
 float lane_sums(float a, float b, float c, float d) {
   a = lanes_sum(a), b = lanes_sum(b), c = lanes_sum(c), d = lanes_sum(d);
+  const uint quarter = gl_SubgroupInvocationID / (gl_SubgroupSize / 4u);
+  return quarter < 2u ? (quarter == 0u ? a : b) : (quarter == 2u ? c : d);
+}
+// == lane_maxs_shared
+/// Each quarter of the subgroup: the largest of one of the four over all lanes.
+int lane_maxs(int a, int b, int c, int d) {
+  a = lanes_max(a), b = lanes_max(b), c = lanes_max(c), d = lanes_max(d);
   const uint quarter = gl_SubgroupInvocationID / (gl_SubgroupSize / 4u);
   return quarter < 2u ? (quarter == 0u ? a : b) : (quarter == 2u ? c : d);
 }

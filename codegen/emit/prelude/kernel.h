@@ -433,6 +433,14 @@ inline element<V> lane_max(V v) {
     return lane_max(max(h.low, h.high));
   }
 }
+/// Each quarter of the lanes: the largest of one of the four.
+template <IsVector V>
+inline V lane_maxs(V a, V b, V c, V d) {
+  const element<V> largest[] = {lane_max(a), lane_max(b), lane_max(c), lane_max(d)};
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = largest[4 * i / lanes_of<V>];
+  return v;
+}
 template <IsVector V>
 inline element<V> lane_min(V v) {
   if constexpr (lanes_of<V> == 2) {

@@ -93,6 +93,18 @@ inline f32x16 lane_sums(f32x16 a, f32x16 b, f32x16 c, f32x16 d) {
   const f32x16 pairs = fours + (f32x16)_mm512_permute_ps((__m512)fours, 0x4e);
   return pairs + (f32x16)_mm512_permute_ps((__m512)pairs, 0xb1);
 }
+inline i32x16 lane_maxs(i32x16 a, i32x16 b, i32x16 c, i32x16 d) {
+  constexpr int kLow = 0x44, kHigh = 0xee, kEven = 0x88, kOdd = 0xdd;  // as above
+  const auto meet = [](i32x16 x, i32x16 y) {
+    return max((i32x16)_mm512_shuffle_i32x4((__m512i)x, (__m512i)y, kLow),
+               (i32x16)_mm512_shuffle_i32x4((__m512i)x, (__m512i)y, kHigh));
+  };
+  const i32x16 ab = meet(a, b), cd = meet(c, d);
+  const i32x16 fours = max((i32x16)_mm512_shuffle_i32x4((__m512i)ab, (__m512i)cd, kEven),
+                           (i32x16)_mm512_shuffle_i32x4((__m512i)ab, (__m512i)cd, kOdd));
+  const i32x16 pairs = max(fours, (i32x16)_mm512_permute_ps((__m512)fours, 0x4e));
+  return max(pairs, (i32x16)_mm512_permute_ps((__m512)pairs, 0xb1));
+}
 #if defined(__AVX512VNNI__)
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   return (i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
@@ -267,6 +279,16 @@ inline f32x8 lane_sums(f32x8 a, f32x8 b, f32x8 c, f32x8 d) {
   const f32x8 pairs = (f32x8)_mm256_shuffle_ps((__m256)ac, (__m256)bd, 0x44) +
                       (f32x8)_mm256_shuffle_ps((__m256)ac, (__m256)bd, 0xee);
   return pairs + (f32x8)_mm256_permute_ps((__m256)pairs, 0xb1);
+}
+inline i32x8 lane_maxs(i32x8 a, i32x8 b, i32x8 c, i32x8 d) {
+  const auto larger = [](__m256i x, __m256i y) { return _mm256_max_epi32(x, y); };
+  const auto meet = [&](i32x8 x, i32x8 y) {
+    return (__m256)larger(_mm256_permute2x128_si256((__m256i)x, (__m256i)y, 0x20),
+                          _mm256_permute2x128_si256((__m256i)x, (__m256i)y, 0x31));
+  };
+  const __m256 ac = meet(a, c), bd = meet(b, d);
+  const __m256i pairs = larger((__m256i)_mm256_shuffle_ps(ac, bd, 0x44), (__m256i)_mm256_shuffle_ps(ac, bd, 0xee));
+  return (i32x8)larger(pairs, _mm256_shuffle_epi32(pairs, 0xb1));
 }
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
