@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "codegen/check/bounds.h"
+#include "codegen/check/int8_blocks.h"
 #include "codegen/check/recorded_inputs.h"
 #include "formats/opnf/writer.h"
 #include "lib/base/fail.h"
@@ -157,8 +158,23 @@ class Recorder {
     for (std::size_t i = 0; i < numbers.size(); ++i)
       bounds.push_back(bound(node, stored.dtype(), exact.value[i], exact.error[i], numbers[i]));
     if (numbers.empty()) return;
+    if (plan_.taps[t].result.int8) return put_blocks(key(t), numbers, bounds);
     put_tensor(key(t), openinfer::name(stored.dtype()), {stored.count()}, stored.bytes());
     put_bounds(key(t), bounds);
+  }
+
+  /// Of a value of f32 that is there in 8-bit blocks alone: its elements, and the blocks to go on with.
+  void put_blocks(const std::string& key, std::vector<double> numbers, const std::vector<std::uint16_t>& bounds) {
+    const std::vector<std::int32_t> blocks = int8_blocks(numbers);
+    std::vector<double> wide;
+    for (const std::uint16_t bound : bounds) wide.push_back(bfloat_to_float(bound));
+    widen_to_int8(numbers, wide);
+    const std::vector<float> elements(numbers.begin(), numbers.end());
+    std::vector<std::uint16_t> rounded_up;
+    for (const double bound : wide) rounded_up.push_back(bf16_from(bound));
+    put_tensor(key, "f32", {std::ssize(elements)}, bytes_of(elements));
+    put_bounds(key, rounded_up);
+    put_tensor(key + ".blocks", "i32", {std::ssize(blocks)}, bytes_of(blocks));
   }
 
   // --- rows of a cache ---

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "codegen/kernels/product_parts.h"
 
@@ -19,151 +18,20 @@ using kir::Tile;
 using kir::Val;
 
 constexpr int kFewRows = 8;  // which a stream meets at once
-
-// --- f32 ---
-
-/// Σ_j x[32·block + j] of the first row, the same in all lanes.
-Val x_sum(const PanelStep& s, const Val& x_at) {
-  Build& k = s.k;
-  const int wide = std::min(k.lanes(), kPanelBlock);
-  const kir::Reg ones = k.var("ones", Kind::f32);
-  k.each("s", kPanelBlock / wide, [&](Val i) { ones += as(s.x[x_at + i * wide + k.lane_in(kPanelBlock)], Kind::f32); });
-  const Val sum = k.let("x_sum", k.lane_sum(ones));
-  return wide == k.lanes() ? sum : sum * (static_cast<double>(wide) / k.lanes());  // every element was there more often
-}
-
-/// f(chain, byte) for the four bytes of a word, dealt to that many chains.
-void each_byte(Build& k, int chains, const std::function<void(Val chain, Val byte)>& f) {
-  k.each("i", 4 / chains, [&](Val i) { k.each("c", chains, [&](Val c) { f(c, i * chains + c); }); });
-}
-
-/// Σ over the places of a word's side, each brought to its size: by powers of two, which round nothing.
-Val together(Build& k, const PanelCode& code, const Tile& part, int places) {
-  Val total = part[0];
-  for (int p = 1; p < places; ++p) {
-    const int more = code.placed_exponent(p) - code.placed_exponent(0);
-    total = more == 0 ? total + part[p] : mul_add(k, part[p], k.constant(std::ldexp(1.0, -more)), total);
-  }
-  const int all = code.placed_exponent(0);
-  return all == 0 ? total : total * std::ldexp(1.0, -all);
-}
-
-/// One row of x: quants times x where they lie, a sum for each place, the scale behind a block's sum. An x of more than
-/// 2^96 would overflow where the product itself does not.
-void add_row(const PanelStep& s) {
-  Build& k = s.k;
-  const PanelCode& code = s.code;
-  const int bytes = 4 / code.sides, places = bytes * code.parts;
-  const Val x_at = k.let("x_at", s.rows.start() + s.block * kPanelBlock);
-  const Val ones = code.has_minimum ? x_sum(s, x_at) : Val();
-  for (std::size_t v = 0; v < s.blocks.size(); ++v) {
-    const PanelBlock& block = s.blocks[v];
-    const Val fifth = code.fifth_bits(k, block);
-    Val sum = s.sum[v];
-    for (int scale = 0; scale < code.scales; ++scale) {
-      const Tile part = k.tile("part", places, Kind::f32);
-      const int words = code.words / code.scales;
-      k.each("word", words, [&](Val w) {
-        const Val number = w + scale * words;
-        const Val word = k.let("quants", code.word(block, number));
-        k.each("side", code.sides, [&](Val side) {
-          k.each("byte", bytes, [&](Val byte) {
-            k.each("half", code.parts, [&](Val half) {
-              const Val q = code.placed_quant(word, fifth, number, side, byte, half);
-              const Val x = as(s.x[x_at + (number * 4 + side * bytes + byte + half * 16)], Kind::f32);
-              const Val place = byte * code.parts + half;
-              part[place] = mul_add(k, q, x, part[place]);
-            });
-          });
-        });
-      });
-      sum = mul_add(k, code.scale(block, scale), together(k, code, part, places), sum);
-    }
-    s.sum[v] = code.has_minimum ? mul_add(k, code.minimum(block), ones, sum) : sum;
-  }
-}
-
-/// One row of x, two groups whose quants share bytes: a sum for each group and byte of a side.
-void add_pair(const PanelStep& s) {
-  Build& k = s.k;
-  const PanelCode& code = s.code;
-  const Val x_at = k.let("x_at", s.rows.start() + s.block * kPanelBlock);
-  const Val ones[] = {x_sum(s, x_at), x_sum(s, k.let("x_at", x_at + kPanelBlock))};
-  for (std::size_t v = 0; v < s.blocks.size(); ++v) {
-    const Tile part = k.tile("part", 4, Kind::f32);
-    k.each("word", code.words, [&](Val number) {
-      const Val word = k.let("quants", code.grouped.pair(s.blocks[v], number));
-      Val fifth[2];
-      for (int odd = 0; odd < 2 && code.grouped.pair_fifth; ++odd)
-        fifth[odd] = k.let("fifth", code.grouped.pair_fifth(s.blocks[v], number, odd));
-      k.each("side", 2, [&](Val side) {
-        k.each("byte", 2, [&](Val byte) {
-          for (int odd = 0; odd < 2; ++odd) {
-            const Val q = code.placed_of_pair(word, fifth[odd], side, byte, odd);
-            const Val x = as(s.x[x_at + (number * 4 + side * 2 + byte + odd * kPanelBlock)], Kind::f32);
-            part[byte * 2 + odd] = mul_add(k, q, x, part[byte * 2 + odd]);
-          }
-        });
-      });
-    });
-    Val sum = s.sum[v];
-    for (int odd = 0; odd < 2; ++odd) {
-      PanelBlock block = s.blocks[v];
-      block.group = block.group + odd;
-      Val total = mul_add(k, part[2 + odd], k.constant(std::ldexp(1.0, -8)), part[odd]);
-      if (odd == 1) total = total * std::ldexp(1.0, -4);
-      sum = mul_add(k, code.minimum(block), ones[odd], mul_add(k, code.scale(block), total, sum));
-    }
-    s.sum[v] = sum;
-  }
-}
-
-/// Several rows of x: a decoded weight meets all of them. Few rows take two chains each.
-void add_rows(const PanelStep& s) {
-  Build& k = s.k;
-  const PanelCode& code = s.code;
-  const int vectors = static_cast<int>(s.blocks.size()), chains = s.rows.count < 8 ? 2 : 1;
-  for (int v = 0; v < vectors; ++v) {
-    const PanelBlock& block = s.blocks[static_cast<std::size_t>(v)];
-    const Val fifth = code.fifth_bits(k, block);
-    const Val low = code.has_minimum ? k.let("low", code.minimum(block)) : Val();
-    const Tile part = k.tile("part", s.rows.count * chains, Kind::f32);
-    k.each("m", s.rows.count, [&](Val m) { part[m * chains] = s.sum[m * vectors + v]; });
-    const int words = code.words / code.scales;
-    for (int number_of_scale = 0; number_of_scale < code.scales; ++number_of_scale) {
-      const Val scale = k.let("scale", code.scale(block, number_of_scale));
-      k.for_("word", number_of_scale * words, (number_of_scale + 1) * words, [&](Val number) {
-        const Val word = k.let("quants", code.word(block, number));
-        const Val x_at = k.let("x_at", s.rows.start() + s.block * kPanelBlock + number * 4);
-        each_byte(k, chains, [&](Val c, Val byte) {
-          k.each("half", code.parts, [&](Val half) {
-            const Val q = code.quant(word, fifth, number, byte, half);
-            const Val w = k.let("w", code.has_minimum ? mul_add(k, scale, q, low) : scale * q);
-            k.each("m", s.rows.count, [&](Val m) {
-              const Val x = as(s.x[x_at + (s.rows.behind(m) + byte + half * 16)], Kind::f32);
-              part[m * chains + c] = mul_add(k, w, x, part[m * chains + c]);
-            });
-          });
-        });
-      });
-    }
-    k.each("m", s.rows.count, [&](Val m) {
-      s.sum[m * vectors + v] = chains == 1 ? Val(part[m]) : part[m * chains] + part[m * chains + 1];
-    });
-  }
-}
+constexpr int kPanelsOfBlock = static_cast<int>(kInt8Block) / kPanelRows;
 
 // --- the walk ---
 
 /// A workgroup's columns, for a chunk of rows.
 class Outer {
  public:
-  Outer(ProductParts& p, const Products& products, int panels)
+  Outer(ProductParts& p, const Products& products, int side_by_side)
       : k_(p.k()),
         p_(p),
         products_(products),
         wide_(std::min(k_.lanes(), kPanelRows)),
-        panels_(panels),
+        side_by_side_(side_by_side),
+        panels_(in_blocks() ? std::max(side_by_side, kPanelsOfBlock) : side_by_side),
         depth_(groups_at_once()) {
     if (depth_ > 0) declare_decoded();
   }
@@ -187,7 +55,7 @@ class Outer {
     const auto& weights = p_.what().weights;
     const auto in_groups = [](const Product::Weight& w) { return panel_code(w.dtype).groups > 1; };
     const bool pays = products_.decode && std::any_of(weights.begin(), weights.end(), in_groups);
-    if (panels_ == 1 || p_.tile() <= kFewRows || !pays) return 0;
+    if (side_by_side_ == 1 || p_.tile() <= kFewRows || !pays) return 0;
     if (k_.target().subgroups != 1 || k_.lanes() > kPanelRows) return 0;
     return k_.target().tuned_or("outer_depth", 0) / kPanelBlock;
   }
@@ -212,11 +80,12 @@ class Outer {
   int at_once() const { return std::max(k_.lanes(), kPanelRows); }
   /// Of a panel.
   int vectors() const { return kPanelRows / wide_; }
+  bool in_blocks() const { return p_.blocks(0) != nullptr; }
 
   void all_rows(std::size_t place, const Val& start, const std::vector<int>& heights) const {
     if (p_.tile() == 1) return rows(place, start, 1, {p_.first_row(), 1, length()});
     const Val end = k_.let("end_row", min(p_.first_row() + p_.tile(), p_.n_rows()));
-    if (panels_ == 1) return rows_of_panel(place, start, {p_.first_row(), end}, heights, p_.tile() > heights[0]);
+    if (side_by_side_ == 1) return rows_of_panel(place, start, {p_.first_row(), end}, heights, p_.tile() > heights[0]);
     const int height = heights[0];
     const Val whole = k_.let("whole", p_.first_row() + (end - p_.first_row()) / height * height);
     if (depth_ > 0) {
@@ -225,13 +94,14 @@ class Outer {
       k_.for_(
           "row", p_.first_row(), whole,
           [&](const Val& row) {
-            rows(place, start, panels_, {row, height, length()});
+            rows(place, start, side_by_side_, {row, height, length()});
           },
           1, height);
     }
+    const std::vector<int> lower(heights.begin() + 1, heights.end());
+    if (in_blocks()) return rows_of_panel(place, start, {whole, end}, lower, false);
     k_.for_("panel", 0, panels_, [&](const Val& panel) {
-      const Val first = k_.let("column", start + panel * at_once());
-      rows_of_panel(place, first, {whole, end}, {heights.begin() + 1, heights.end()}, false);
+      rows_of_panel(place, k_.let("column", start + panel * at_once()), {whole, end}, lower, false);
     });
   }
 
@@ -271,13 +141,80 @@ class Outer {
   void decoded_once(std::size_t place, const Val& start, const std::pair<Val, Val>& range, int height) const {
     const std::vector<std::size_t> weights = p_.weights_at(place);
     for (std::size_t i = 0; i < weights.size(); ++i) multiply_decoded(weights[i], sums_[i], start, range, height);
+    const auto sums = [&](const Val& m, const Val& v) {
+      Sums now;
+      for (std::size_t i = 0; i < weights.size(); ++i) now.emplace_back(weights[i], sums_[i][sum_at(m, v)]);
+      return now;
+    };
+    if (in_blocks()) {
+      const auto some = [&](const Val& first) {
+        const TileRows x = {range.first + first, together(height), length()};
+        const Tile y = tile_of_blocks(x);
+        k_.each("m", x.count, [&](const Val& m) {
+          k_.each("panel", panels_, [&](const Val& panel) {
+            k_.each("v", vectors(), [&](const Val& v) {
+              const Val column = start + panel * at_once() + v * wide_ + k_.lane();
+              y[place_in_blocks(m, panel, v)] =
+                  p_.element_of_block(place, sums(first + m, v * panels_ + panel), x.first + m, column);
+            });
+          });
+        });
+        store_blocks(place, start, y, x, {});
+      };
+      return k_.for_("m", 0, range.second - range.first, some, 1, together(height));
+    }
     k_.for_("m", 0, range.second - range.first, [&](const Val& m) {
       k_.each("v", vectors() * panels_, [&](const Val& v) {
-        Sums now;
-        for (std::size_t i = 0; i < weights.size(); ++i) now.emplace_back(weights[i], sums_[i][sum_at(m, v)]);
         const Val column = start + v % panels_ * at_once() + v / panels_ * wide_ + k_.lane();
-        p_.store(place, now, range.first + m, column);
+        p_.store(place, sums(m, v), range.first + m, column);
       });
+    });
+  }
+
+  // --- results in 8-bit blocks ---
+
+  /// Rows whose blocks are rounded together.
+  static int together(int rows) { return rows % 4 == 0 ? 4 : 1; }
+  /// Vectors of all the workgroup's panels, row by row.
+  Tile tile_of_blocks(const TileRows& x) const { return k_.tile("y", x.count * panels_ * vectors(), Kind::f32); }
+  Val place_in_blocks(const Val& m, const Val& panel, const Val& v) const {
+    return m * (panels_ * vectors()) + panel * vectors() + v;
+  }
+  /// As rows(): `panels` at a time, until the blocks of each row are whole.
+  void rows_in_blocks(std::size_t place, const Val& start, int panels, const TileRows& x, const Val& end) const {
+    const Tile y = tile_of_blocks(x);
+    k_.each("pass", panels_ / panels, [&](const Val& pass) {
+      const Val first = k_.let("column", start + pass * (panels * at_once()));
+      std::vector<std::pair<std::size_t, Tile>> sums;
+      for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, multiply(w, place, first, panels, x));
+      k_.each("m", x.count, [&](const Val& m) {
+        const Val row = row_of(x, m, end);
+        k_.each("panel", panels, [&](const Val& panel) {
+          k_.each("v", vectors(), [&](const Val& v) {
+            Sums now;
+            for (const auto& [w, sum] : sums) now.emplace_back(w, sum[(m * vectors() + v) * panels + panel]);
+            y[place_in_blocks(m, pass * panels + panel, v)] =
+                p_.element_of_block(place, now, row, first + panel * at_once() + v * wide_ + k_.lane());
+          });
+        });
+      });
+    });
+    store_blocks(place, start, y, x, end);
+  }
+  /// Of a tile that may be partly empty: the last row once more, which is stored as often.
+  Val row_of(const TileRows& x, const Val& m, const Val& end) const {
+    return x.starts ? k_.let("row_of_tile", min(x.first + m, end - 1)) : x.first + m;
+  }
+  void store_blocks(std::size_t place, const Val& start, const Tile& y, const TileRows& x, const Val& end) const {
+    const int of_row = panels_ / kPanelsOfBlock, vectors = p_.blocks(place)->vectors(), count = together(x.count);
+    k_.each("rows", x.count / count, [&](const Val& rows) {
+      for (int number = 0; number < of_row; ++number) {
+        const auto block = [&](const Val& i) {
+          return p_.block_at(place, row_of(x, rows * count + i, end), start + number * kInt8Block);
+        };
+        const auto at = [&](const Val& i) { return ((rows * count + i) * of_row + number) * vectors; };
+        p_.blocks(place)->store_vectors(y, at, count, block);
+      }
     });
   }
 
@@ -327,6 +264,7 @@ class Outer {
 
   /// `end`: of the rows that there are, where the tile may have more.
   void rows(std::size_t place, const Val& start, int panels, const TileRows& x, const Val& end = {}) const {
+    if (in_blocks()) return rows_in_blocks(place, start, panels, x, end);
     std::vector<std::pair<std::size_t, Tile>> sums;
     for (const std::size_t w : p_.weights_at(place)) sums.emplace_back(w, multiply(w, place, start, panels, x));
     const auto store = [&](const Val& m, const Val& v, const Val& column) {
@@ -416,9 +354,10 @@ class Outer {
   Build& k_;
   ProductParts& p_;
   const Products& products_;
-  int wide_;    // lanes along a panel
-  int panels_;  // side by side
-  int depth_;   // groups of them that are decoded at once; 0: they are read where they lie
+  int wide_;          // lanes along a panel
+  int side_by_side_;  // panels that a tile of a prompt's rows meets
+  int panels_;        // of a workgroup
+  int depth_;         // groups of them that are decoded at once; 0: they are read where they lie
   DecodedGroups decoded_;
   std::vector<Mem> sums_;  // of weights whose columns meet in one tail
 };
@@ -428,6 +367,9 @@ class Outer {
 int panels_side_by_side(const kir::Target& target, const Product& what, const Products& products) {
   const int panels = products.side_by_side ? target.tuned_or("outer_panels", 1) : 1;
   if (what.experts || what.rows.value < kFewRows) return 1;
+  const auto in_blocks = [](const Pointwise::Output& o) { return o.int8; };
+  for (const Pointwise& tail : what.tails)
+    if (panels % kPanelsOfBlock != 0 && std::any_of(tail.outputs.begin(), tail.outputs.end(), in_blocks)) return 1;
   const std::int64_t columns = std::int64_t{panels} * std::max(target.lanes, kPanelRows) * target.subgroups;
   const auto fits = [&](const Product::Weight& w) {
     const PanelCode& code = panel_code(w.dtype);
@@ -454,17 +396,18 @@ std::vector<int> tile_heights(const kir::Target& target, std::int64_t most, int 
 
 }  // namespace
 
+bool stores_int8_rows(const kir::Target& target, const Product& what) {
+  if (!what.int8 || what.experts || what.siblings == Product::Siblings::stacked) return false;
+  if (what.rows.value < kFewRows) return false;
+  if (!has_int8_vectors(target) || target.lanes > kPanelRows) return false;
+  return std::all_of(what.weights.begin(), what.weights.end(), [](const Product::Weight& w) {
+    return w.layout == Layout::panel16 && w.columns.known() && w.columns.value % kInt8Block == 0;
+  });
+}
+
 Val DecodedGroups::place(const Val& group, int count, const Val& at, int vector) const {
   Build& k = *group.build();
   return ((group * count + at) * vectors + vector) * k.lanes() + k.lane();
-}
-
-const Products& f32_products() {
-  static const Products products = {.name = "f32",
-                                    .x = {},
-                                    .add = [](const PanelStep& s) { s.rows.count == 1 ? add_row(s) : add_rows(s); },
-                                    .add_pair = add_pair};
-  return products;
 }
 
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products) {
@@ -474,10 +417,12 @@ TemplateKernel outer(const kir::Target& target, const Product& what, const Produ
   ProductParts p(k, what, chunk, products.x);
   const int panels = panels_side_by_side(target, what, products);
   const Outer outer(p, products, panels);
+  if (p.blocks(0) && !stores_int8_rows(target, what)) k.fail("no 8-bit blocks of such columns");
   const std::vector<int> heights = tile_heights(target, p.tile(), panels);
   const int columns = outer.columns() * target.subgroups;
   p.share_columns(columns, [&](std::size_t place, const Val& first) { outer.run(place, first, heights); });
   std::string reason = fmt::format("panels of 16 rows of W as lanes, {} products; ", products.name);
+  if (p.blocks(0)) reason += "results in 8-bit blocks, of two panels each; ";
   if (outer.depth() > 0) reason += fmt::format("{} k of them decoded once for a chunk; ", outer.depth() * kPanelBlock);
   const auto first_of_one = heights.begin() + (panels > 1 ? 1 : 0);
   if (panels > 1) reason += fmt::format("tiles of {} rows by {} panels, then ", heights[0], panels);

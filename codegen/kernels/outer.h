@@ -83,4 +83,9 @@ const Products& f32_products();
 ///   prefetch_bytes  how far ahead of a stream that few rows read is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());
 
+/// Does that product, whose tails are not looked at, store its result in 8-bit blocks where a tail's output asks for
+/// them? A workgroup has whole blocks then: panels in pairs. Not of fewer than eight rows, which are read as one
+/// stream.
+bool stores_int8_rows(const kir::Target& target, const Product& what);
+
 }  // namespace openinfer::kernels

@@ -35,8 +35,10 @@ PointwiseCode::PointwiseCode(kir::Build& k, const Pointwise& what) : k_(k), what
     const bool moves = std::find(input.moves.begin(), input.moves.end(), true) != input.moves.end();
     scalars_.push_back(moves ? Val() : k.let(input.name + "_value", inputs_.back()[0]));
   }
-  for (const Pointwise::Output& output : what.outputs)
-    outputs_.push_back(k.out(output.name, memory_kind(output.dtype)));
+  for (const Pointwise::Output& output : what.outputs) {
+    if (output.int8) blocks_.emplace(k, output.name);
+    outputs_.push_back(output.int8 ? Mem() : k.out(output.name, memory_kind(output.dtype)));
+  }
 }
 
 Val PointwiseCode::index(const std::vector<bool>& moves, const std::vector<Val>& at) const {
@@ -51,6 +53,11 @@ Val PointwiseCode::index(const std::vector<bool>& moves, const std::vector<Val>&
 }
 
 void PointwiseCode::apply(const std::vector<Val>& given, const std::vector<Val>& at) const {
+  if (blocks_) k_.fail("only some products store 8-bit blocks");
+  element_of_block(given, at);
+}
+
+Val PointwiseCode::element_of_block(const std::vector<Val>& given, const std::vector<Val>& at) const {
   std::vector<Val> values = given;
   std::vector<DType> dtypes = what_.given;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
@@ -69,8 +76,15 @@ void PointwiseCode::apply(const std::vector<Val>& given, const std::vector<Val>&
     dtypes.push_back(step.dtype);
   }
   const Val place = index(std::vector<bool>(at.size(), true), at);
-  for (std::size_t i = 0; i < outputs_.size(); ++i)
-    outputs_[i][place] = values[static_cast<std::size_t>(what_.outputs[i].value)];
+  Val element;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const Val& value = values[static_cast<std::size_t>(what_.outputs[i].value)];
+    if (what_.outputs[i].int8)
+      element = value;
+    else
+      outputs_[i][place] = value;
+  }
+  return element;
 }
 
 TemplateKernel pointwise(const kir::Target& target, std::string name, const Pointwise& what) {

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/kernel_template.h"
 #include "openinfer/location.h"
 #include "openinfer/op_def.h"
@@ -35,6 +37,8 @@ struct Pointwise {
     std::string name;  // of its buffer
     DType dtype;
     int value;  // numbered as operands
+    /// Rows of 8-bit blocks along the last axis (int8_rows.h) instead of elements: one, of kernels that say so.
+    bool int8 = false;
   };
   std::vector<Extent> axes = {};  // of the result, outermost first; neighbouring axes that all inputs share are one
   std::vector<DType> given = {};  // dtypes of what the kernel computes, in compute kinds
@@ -49,6 +53,10 @@ class PointwiseCode {
   PointwiseCode(kir::Build& k, const Pointwise& what);
   /// Computes and stores the outputs for one place: `at` is the index along each axis.
   void apply(const std::vector<kir::Val>& given, const std::vector<kir::Val>& at) const;
+  /// The same but for the output in 8-bit blocks, whose element is what it returns.
+  kir::Val element_of_block(const std::vector<kir::Val>& given, const std::vector<kir::Val>& at) const;
+  /// Where that goes; null: there is none.
+  const Int8Rows* blocks() const { return blocks_ ? &*blocks_ : nullptr; }
 
  private:
   kir::Val index(const std::vector<bool>& moves, const std::vector<kir::Val>& at) const;
@@ -56,6 +64,7 @@ class PointwiseCode {
   kir::Build& k_;
   const Pointwise& what_;  // outlives this
   std::vector<kir::Mem> inputs_, outputs_;
+  std::optional<Int8Rows> blocks_;
   std::vector<kir::Val> scalars_;  // by input: of those that no axis moves, loaded once
 };
 

@@ -106,13 +106,22 @@ ColumnParts ProductParts::parts(int divide) const {
   return all;
 }
 
-void ProductParts::store(std::size_t place, const Sums& sums, const Val& row, const Val& column) const {
+std::vector<Val> ProductParts::with_bias(const Sums& sums, const Val& column) const {
   std::vector<Val> given;
   for (const auto& [weight, sum] : sums) {
     const bool biased = !what_.weights[weight].bias.empty();
     given.push_back(biased ? sum + as(biases_[weight][column], kind()) : sum);
   }
-  tails_[place]->apply(given, {row, column});
+  return given;
+}
+void ProductParts::store(std::size_t place, const Sums& sums, const Val& row, const Val& column) const {
+  tails_[place]->apply(with_bias(sums, column), {row, column});
+}
+Val ProductParts::element_of_block(std::size_t place, const Sums& sums, const Val& row, const Val& column) const {
+  return tails_[place]->element_of_block(with_bias(sums, column), {row, column});
+}
+Val ProductParts::block_at(std::size_t place, const Val& row, const Val& column) const {
+  return row * (what_.weights[place].columns.value / kInt8Block) + column / kInt8Block;
 }
 
 bool has_float_rows(const Product::Weight& w) {

@@ -60,10 +60,17 @@ class ProductParts {
   ColumnParts parts(int divide) const;
   /// Bias, tail and stores of one element.
   void store(std::size_t place, const Sums& sums, const kir::Val& row, const kir::Val& column) const;
+  /// Where a place's result goes in 8-bit blocks; null: it has no such.
+  const Int8Rows* blocks(std::size_t place) const { return tails_[place]->blocks(); }
+  /// As store(), but for the element of a block, which it returns.
+  kir::Val element_of_block(std::size_t place, const Sums& sums, const kir::Val& row, const kir::Val& column) const;
+  /// The number of the block that begins there.
+  kir::Val block_at(std::size_t place, const kir::Val& row, const kir::Val& column) const;
 
  private:
   bool is_stacked() const { return what_.siblings == Product::Siblings::stacked; }
   void start_rows(kir::Val tile);
+  std::vector<kir::Val> with_bias(const Sums& sums, const kir::Val& column) const;
 
   kir::Build& k_;
   const Product& what_;

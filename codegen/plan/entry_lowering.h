@@ -48,6 +48,7 @@ class EntryLowering final : public GroupLowering {
   Operand rows_in(RowForm form, ValueId value) override;
   std::optional<Operand> rows_wanted_in(RowForm form, ValueId value) override;
   void want_rows_in(RowForm form, ValueId value) override { rows_wanted_.insert({form, value}); }
+  std::optional<Operand> rows_instead_in(RowForm form, ValueId value) override;
   void note_rows_in(RowForm form, NodeId product) override {
     (form == RowForm::int8 ? int8_products_ : bf16_products_).insert(g_.nodes[product].results[0]);
   }
@@ -67,6 +68,8 @@ class EntryLowering final : public GroupLowering {
   void keep_rows_to_slots(const RowBound& bound);
   void region(RegionId id);
   Operand place_of_rows(RowForm form, ValueId value);
+  /// Counts, for who computes them, readers of values that take rows in another form.
+  void look_ahead(const std::vector<Item>& items);
   std::vector<Item> items(RegionId id) const;
   std::vector<std::set<std::size_t>> dependencies(const std::vector<Item>& items) const;
   void lower_item(const Item& item);
@@ -143,6 +146,8 @@ class EntryLowering final : public GroupLowering {
   std::map<Rows, Operand> row_places_;  // wherever they are computed
   std::set<Rows> rows_wanted_;          // asked for before the value was computed
   std::set<Rows> rows_there_;           // computed in this region or one around it
+  std::set<Rows> rows_instead_;         // of them those whose values are nowhere themselves
+  std::map<Rows, std::size_t> readers_of_rows_;
   std::set<ValueId> int8_products_, bf16_products_, bf16_scores_;
   std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;

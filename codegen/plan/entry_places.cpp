@@ -92,6 +92,9 @@ Operand EntryLowering::operand(ValueId value) {
   if (const auto turned = turned_.find(value); turned != turned_.end()) return turned->second;
   if (places_[value]) return *places_[value];
   const ValueInfo& v = g_.values[value];
+  for (const RowForm form : {RowForm::int8, RowForm::bf16})
+    if (rows_instead_.contains({form, value}))
+      fail(ErrorCode::internal, "[plan] '{}' is nowhere but in rows for products", v.name);
   if (v.node != kNoNode && is_leaf(g_.nodes[v.node])) return leaf(value);
   if (scalar(value)) return index_in_memory(value);
   places_[value] = new_scratch(value, v.name);
@@ -367,6 +370,9 @@ std::optional<Result> EntryLowering::result_at(const Operand& place) const {
     for (const ValueId v : n.results)
       if (g_.values[v].state < 0 && places_[v] == place)
         return Result{g_.values[v].name, v, place, reduced(Size::count(type(v).shape))};
+    for (const ValueId v : n.results)
+      if (rows_instead_.contains({RowForm::int8, v}) && row_places_.at({RowForm::int8, v}) == place)
+        return Result{g_.values[v].name, v, place, reduced(Size::count(b.shape)), true};
   }
   return std::nullopt;
 }
@@ -442,6 +448,14 @@ Operand EntryLowering::place_of_rows(RowForm form, ValueId value) {
 
 std::optional<Operand> EntryLowering::rows_wanted_in(RowForm form, ValueId value) {
   if (!rows_wanted_.contains({form, value}) || !rows_there_.insert({form, value}).second) return std::nullopt;
+  return place_of_rows(form, value);
+}
+
+std::optional<Operand> EntryLowering::rows_instead_in(RowForm form, ValueId value) {
+  const auto readers = readers_of_rows_.find({form, value});
+  if (plain_ || readers == readers_of_rows_.end() || readers->second != uses_[value]) return std::nullopt;
+  rows_there_.insert({form, value});
+  rows_instead_.insert({form, value});
   return place_of_rows(form, value);
 }
 

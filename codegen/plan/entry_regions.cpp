@@ -6,6 +6,7 @@
 
 #include "codegen/plan/alike.h"
 #include "codegen/plan/entry_lowering.h"
+#include "codegen/plan/lower_functions.h"
 #include "codegen/plan/moves.h"
 #include "codegen/plan/tail.h"
 #include "lib/base/fail.h"
@@ -164,6 +165,7 @@ void EntryLowering::region(RegionId id) {
   reserve_results(id);
   const std::set<Rows> before = rows_there_;  // a loop may have no turns, a branch may not be taken
   const std::vector<Item> all = items(id);
+  look_ahead(all);
   const std::vector<std::set<std::size_t>> needs = dependencies(all);
   std::vector<bool> done(all.size());
   for (std::size_t placed = 0; placed < all.size(); ++placed) {
@@ -177,6 +179,20 @@ void EntryLowering::region(RegionId id) {
     lower_item(all[next]);
   }
   rows_there_ = before;
+}
+
+void EntryLowering::look_ahead(const std::vector<Item>& items) {
+  for (const Item& item : items) {
+    if (item.kind != FusedGroup::Kind::product || item.norm != kNoNode) continue;
+    group_ = item;
+    const std::optional<RowForm> form = rows_of_products(*this);
+    for (const NodeId p : item.products) {
+      const std::vector<ValueId>& operands = g_.nodes[p].operands;
+      // Members that differ in dtype may turn out to need strict kernels, which read the value itself.
+      if (form && g_.values[operands[1]].dtypes.size() <= 1) ++readers_of_rows_[{*form, operands[0]}];
+    }
+  }
+  group_ = {};
 }
 
 // --- items ---
@@ -303,11 +319,12 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
   const Node& node = g_.nodes[item.nodes.front()];
   const std::string kernel = kernel_of(item);
   if (!lower_function(kernel)) unsupported(node, fmt::format("no kernel template '{}'", kernel));
-  const auto before = std::tuple(rows_there_, rows_wanted_, int8_products_, bf16_products_, bf16_scores_);
+  const auto before =
+      std::tuple(rows_there_, rows_instead_, rows_wanted_, int8_products_, bf16_products_, bf16_scores_);
   const auto kernels = std::ssize(plan_.kernels);
   std::optional<std::vector<Step>> steps = steps_of_all(item, kernel, all);
   if (!steps) {
-    std::tie(rows_there_, rows_wanted_, int8_products_, bf16_products_, bf16_scores_) = before;
+    std::tie(rows_there_, rows_instead_, rows_wanted_, int8_products_, bf16_products_, bf16_scores_) = before;
     plan_.kernels.erase(plan_.kernels.begin() + kernels, plan_.kernels.end());
     plain_ = true;
     steps = steps_of_all(item, kernel, all);

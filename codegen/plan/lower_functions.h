@@ -6,10 +6,12 @@
 
 namespace openinfer::plan {
 
-void lower_pointwise(GroupLowering& l);      // lower_elementwise.cpp
-void lower_product(GroupLowering& l);        // lower_product.cpp
-void lower_expert_matmul(GroupLowering& l);  // lower_experts.cpp
-void lower_attention(GroupLowering& l);      // lower_attention.cpp
+void lower_pointwise(GroupLowering& l);  // lower_elementwise.cpp
+void lower_product(GroupLowering& l);    // lower_product.cpp
+/// In what form the group's products will ask for the rows of their activations; nothing: as they are.
+std::optional<RowForm> rows_of_products(GroupLowering& l);  // lower_product.cpp
+void lower_expert_matmul(GroupLowering& l);                 // lower_experts.cpp
+void lower_attention(GroupLowering& l);                     // lower_attention.cpp
 
 /// Does a kernel for `value`, in one of the dtypes that its family has, read codebooks? Then `bind` has them.
 bool bind_codebooks(GroupLowering& l, ValueId value, std::map<std::string, Operand>& bind);  // lower_product.cpp

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "codegen/kernels/block_code.h"
+#include "codegen/kernels/outer.h"
 #include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/outer_tiles.h"
 #include "codegen/kernels/pair_columns.h"
@@ -173,6 +174,10 @@ Form form_of(GroupLowering& l, const FusedGroup& group) {
   return {};
 }
 
+bool is_batched(const GroupLowering& l) {
+  return l.type(l.node(l.group().products.front()).operands[1]).shape.size() != 2;
+}
+
 void lower_batched(GroupLowering& l, NodeId id) {
   const Node& n = l.node(id);
   const ValueId y = n.results[0];
@@ -222,10 +227,14 @@ bool bind_codebooks(GroupLowering& l, ValueId value, std::map<std::string, Opera
   return true;
 }
 
+std::optional<RowForm> rows_of_products(GroupLowering& l) {
+  return is_batched(l) ? std::nullopt : form_of(l, l.group()).rows;
+}
+
 void lower_product(GroupLowering& l) {
   const FusedGroup& group = l.group();
   const Node& first = l.node(group.products.front());
-  const bool batched = l.type(first.operands[1]).shape.size() != 2;
+  const bool batched = is_batched(l);
   const Shape& x = l.type(first.operands[0]).shape;
   const Form form = batched ? Form() : form_of(l, group);
   const bool bf16 = form.rows == RowForm::bf16;
@@ -261,9 +270,10 @@ void lower_product(GroupLowering& l) {
     tails[place] = given.size() == 1 ? group.tail : tail_from(l, group.products[i]);
   }
   std::vector<NodeId> alone;
+  const bool in_blocks = kernels::stores_int8_rows(l.target(), what);
   for (std::size_t i = 0; i < given.size(); ++i) {
     bool rest = false;
-    Tail tail = row_tail(l, tails[i], given[i], bind, rest);
+    Tail tail = row_tail(l, tails[i], given[i], bind, rest, in_blocks);
     if (rest) alone.insert(alone.end(), tails[i].begin(), tails[i].end());
     what.tails.push_back(std::move(tail.pointwise));
     bind.insert(tail.bind.begin(), tail.bind.end());

@@ -86,6 +86,9 @@ class GroupLowering {
   virtual std::optional<Operand> rows_wanted_in(RowForm form, ValueId value) = 0;
   /// Asks for them.
   virtual void want_rows_in(RowForm form, ValueId value) = 0;
+  /// For who computes the value and would rather leave its rows in that form: their place, if all that read the value
+  /// take it so. The value itself is nowhere then.
+  virtual std::optional<Operand> rows_instead_in(RowForm form, ValueId value) = 0;
   /// The product multiplies rows in that form, not the activations: a fact that checks must know.
   virtual void note_rows_in(RowForm form, NodeId product) = 0;
   /// Of attention so noted: its scores multiply operands that were rounded once.

@@ -3,6 +3,7 @@
 // with every symbol at its bound.
 #include <algorithm>
 
+#include "codegen/kernels/int8_rows.h"
 #include "codegen/plan/entry_lowering.h"
 #include "lib/graph/infer.h"
 
@@ -15,6 +16,10 @@ std::string text_of(const GraphData& g, const Node& n) {
   for (const ValueId r : n.results)
     if (g.values[r].state < 0) results += (results.empty() ? "" : ", ") + g.values[r].name;
   return results.empty() ? std::string(n.op->name) : fmt::format("{} = {}", results, n.op->name);
+}
+
+double bytes_of_int8(double elements) {
+  return elements / static_cast<double>(kernels::kInt8Block) * 4 * static_cast<double>(kernels::kInt8BlockWords);
 }
 
 /// Gives names to elements that are there already: nothing is moved.
@@ -69,8 +74,11 @@ double EntryLowering::bytes_of(const std::vector<NodeId>& nodes) const {
       for (const std::size_t rows : {0u, 1u})
         written += elements(type(n.operands[rows]).shape) *
                    info(g_.states[static_cast<std::size_t>(group_.state)].spec.dtype).block_bytes;
-    for (const ValueId r : n.results)
-      if (g_.values[r].state < 0 && leaves(r)) written += bytes_of_elements(r, elements(type(r).shape));
+    for (const ValueId r : n.results) {
+      if (g_.values[r].state >= 0 || !leaves(r)) continue;
+      const double count = elements(type(r).shape);
+      written += rows_instead_.contains({RowForm::int8, r}) ? bytes_of_int8(count) : bytes_of_elements(r, count);
+    }
   }
   for (const auto& [value, bytes] : read) written += bytes;
   return written;

@@ -85,7 +85,8 @@ struct Result {
   std::string value;      // the graph's name of it: "q", "kv.keys"
   ValueId id = kNoValue;  // in the graph that was lowered
   Operand place;
-  Size elements;
+  Size elements;      // of the place
+  bool int8 = false;  // in 8-bit blocks (kernels/int8_rows.h), a place of 32-bit words
 };
 
 /// kernels::ColumnParts of a dispatch: its weights are operands.

@@ -26,8 +26,9 @@ ScalarExpr constant_of(const Number& number, DType dtype) {
 
 class TailBuilder {
  public:
-  TailBuilder(GroupLowering& l, const Shape& shape, const std::vector<std::size_t>& axes, const Bindings& taken)
-      : l_(l), shape_(shape), axes_(axes), taken_(taken) {}
+  TailBuilder(GroupLowering& l, const Shape& shape, const std::vector<std::size_t>& axes, const Bindings& taken,
+              bool in_blocks)
+      : l_(l), shape_(shape), axes_(axes), taken_(taken), in_blocks_(in_blocks) {}
 
   std::optional<Tail> make(const std::vector<NodeId>& nodes, const std::vector<ValueId>& given) {
     std::size_t first = 0;
@@ -85,8 +86,8 @@ class TailBuilder {
     }
     return true;
   }
-  std::string bound(ValueId v, const Operand& place) {
-    const std::string wanted = name_of(l_, v);
+  std::string bound(ValueId v, const Operand& place, std::string_view form = "") {
+    const std::string wanted = name_of(l_, v) + std::string(form);
     std::string name = wanted;
     for (int n = 2; tail_.bind.contains(name) || taken_.contains(name); ++n) name = wanted + "_" + std::to_string(n);
     tail_.bind[name] = place;
@@ -119,6 +120,12 @@ class TailBuilder {
   }
   void output(ValueId v) {
     if (!l_.escapes(v)) return;
+    if (in_blocks_ && l_.dtype(v) == DType::f32)
+      if (const std::optional<Operand> rows = l_.rows_instead_in(RowForm::int8, v)) {
+        tail_.pointwise.outputs.push_back({bound(v, *rows, "_int8"), DType::i32, place_.at(v), true});
+        in_blocks_ = false;
+        return;
+      }
     const Operand place = l_.operand(v);
     const std::string name = bound(v, place);
     tail_.pointwise.outputs.push_back({name, l_.dtype(v), place_.at(v)});
@@ -128,6 +135,7 @@ class TailBuilder {
   const Shape& shape_;
   const std::vector<std::size_t>& axes_;
   const Bindings& taken_;
+  bool in_blocks_;  // may an output still be so?
   Tail tail_;
   std::map<ValueId, int> place_;  // operand numbers
 };
@@ -156,16 +164,17 @@ std::string name_of(const GroupLowering& l, ValueId value) {
 }
 
 std::optional<Tail> tail_of(GroupLowering& l, const std::vector<NodeId>& nodes, const std::vector<ValueId>& given,
-                            const Shape& shape, const std::vector<std::size_t>& axes, const Bindings& taken) {
-  return TailBuilder(l, shape, axes, taken).make(nodes, given);
+                            const Shape& shape, const std::vector<std::size_t>& axes, const Bindings& taken,
+                            bool in_blocks) {
+  return TailBuilder(l, shape, axes, taken, in_blocks).make(nodes, given);
 }
 
 Tail row_tail(GroupLowering& l, const std::vector<NodeId>& nodes, const std::vector<ValueId>& given,
-              const Bindings& taken, bool& rest) {
+              const Bindings& taken, bool& rest, bool in_blocks) {
   const Shape& shape = l.type(given.front()).shape;
   const std::vector<std::size_t> axes = {shape.empty() ? 0 : shape.size() - 1, shape.empty() ? 0u : 1u};
   rest = false;
-  if (std::optional<Tail> tail = tail_of(l, nodes, given, shape, axes, taken)) return *std::move(tail);
+  if (std::optional<Tail> tail = tail_of(l, nodes, given, shape, axes, taken, in_blocks)) return *std::move(tail);
   // Only the given values, all of them in memory.
   rest = true;
   Tail plain;

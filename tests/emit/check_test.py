@@ -113,6 +113,8 @@ LLAMA = [
 # Of numerics fast: who rounds activations to 8 bits, and who multiplies them.
 FAST = [
     ("a wrong scale of 8-bit blocks", "to_int8_mul", r"0\.007874016f", "0.0070f", "add = add"),
+    ("a wrong scale of a product's own blocks", "matmul_Wgate_Wup_2", r"0\.007874016f", "0.0070f", "mul = mul"),
+    ("a sum that is not of its quants", "matmul_Wgate_Wup_2", r"(first_sum = static_cast<int>\(\w+)\)", r"\1 + 1.0f)", "mul = mul"),
     ("quants of half the size, of a norm", "rms_norm_attn_norm", r"127\.0f / largest", "63.5f / largest", "Wq = matmul"),
     ("another block's scale", "matmul_Wdown", r"mul_int8\[b\]\.d\b", "mul_int8[0].d", "add = add"),
     ("the quants of another block", "matmul_Wdown", r"mul_int8\[b\]\.qs", "mul_int8[0].qs", "add = add"),

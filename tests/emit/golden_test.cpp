@@ -61,6 +61,11 @@ TEST_CASE("C++ is what was reviewed") {
   side_by_side.tuned["outer_panels"] = 2;
   panels.name = "panels_q4_1_int8_side_by_side", panels.weights[0].dtype = DType::q4_1;
   kernels.push_back(product(side_by_side, panels).kernel);
+  panels.name = "panels_q4_1_int8_blocks", panels.rows = {8};
+  const std::vector<Pointwise> plain = panels.tails;
+  panels.tails = {{.axes = {{8}, {192}}, .given = {DType::f32}, .outputs = {{"y_int8", DType::i32, 0, true}}}};
+  kernels.push_back(product(side_by_side, panels).kernel);
+  panels.rows = {1 << 16, "N"}, panels.tails = plain;
   side_by_side.tuned["outer_depth"] = 512;
   panels.name = "panels_q4_k_int8_decoded_once", panels.weights[0].dtype = DType::q4_k, panels.inner = {768};
   kernels.push_back(product(side_by_side, panels).kernel);

@@ -149,6 +149,29 @@ Case int8_product_case(kir::Target target, kir::Dot4 dot4, DType weight, std::in
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// x · W of panels side by side, in 8-bit blocks: whole tiles of rows and what is left behind them.
+Case int8_blocks_case(kir::Target target, std::int64_t rows) {
+  constexpr std::int64_t K = 96, M = 64;
+  target.dot4 = kir::Dot4::us;
+  target.tuned = {{"outer_rows", 16}, {"outer_panels", 2}};
+  Product p;
+  p.name = fmt::format("product_int8_blocks_{}", rows);
+  p.rows = {64, "N"};
+  p.inner = {K};
+  p.int8 = true;
+  p.weights = {{.name = "w", .dtype = DType::q8_0, .columns = {M}, .layout = Layout::panel16}};
+  p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::i32, 0, true}}}};
+  TemplateKernel t = product(target, p);
+  std::vector<std::byte> x = random_bytes(static_cast<std::size_t>(rows * K / kInt8Block * kInt8BlockWords * 4), 3);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (i % 48 >= 16 && i % 3 == 0) x[i] ^= std::byte{0xff};  // as above
+  Run run = {
+      .memory = {std::move(x), data(DType::q8_0, M * K, 2), data(DType::i32, rows * M / 32 * kInt8BlockWords, 4)},
+      .groups = groups_of(t, rows)};
+  run.params = {static_cast<std::int32_t>(rows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// Rows at the end and near the start of a cache in f16, in parts of their keys.
 Case attention_case(kir::Target target) {
   constexpr std::int64_t D = 32, C = 300;
@@ -245,6 +268,8 @@ std::vector<Case> template_cases(const kir::Target& target) {
       cases.push_back(int8_product_case(target, dot4, dtype, dtype == DType::q4_1 ? 3 : 1));
   for (const DType dtype : {DType::q4_0, DType::q5_0, DType::q5_1, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k})
     cases.push_back(int8_product_case(target, kir::Dot4::us, dtype, 1));
+  if (has_int8_vectors(target) && target.lanes <= 16)
+    for (const std::int64_t rows : {1, 8, 21}) cases.push_back(int8_blocks_case(target, rows));
   return cases;
 }
 

@@ -7,6 +7,7 @@
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/norm.h"
+#include "codegen/kernels/outer.h"
 #include "codegen/kernels/product.h"
 #include "formats/opnf/panel16.h"
 #include "int8_blocks.h"
@@ -159,6 +160,48 @@ void check_siblings(const kir::Target& target, Product::Siblings siblings, const
     for (std::int64_t m = 0; m < M; ++m) check(b["yu"], n * M + m, expected(x, n, u, m));
     for (std::int64_t m = 0; m < M2; ++m) check(b["yv"], n * M2 + m, expected(x, n, v, m));
   }
+}
+
+/// silu(x · u) · (x · v), in blocks and as it is, of rows that have zeros, tiny numbers, infinities and no numbers.
+void check_own_blocks(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t most) {
+  const std::int64_t K = 256, M = 64;
+  std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 5);
+  const float odd[] = {0, 0x1p-70f, 0x1p-50f, 0x1p126f, std::numeric_limits<float>::quiet_NaN()};
+  for (std::int64_t n = 3; n < std::min<std::int64_t>(N, 8); ++n)
+    for (std::int64_t b = 0; b < K / 32; ++b) {
+      Int8Block& block = x[static_cast<std::size_t>(n * K / 32 + b)];
+      block.d = odd[n - 3];
+      block.d_sum = block.d * static_cast<float>(block.sum);
+    }
+  const Stored u(dtype, M, K, 1), v(dtype, M, K, 2);
+  Product p = {.name = "p", .rows = {most, "N"}, .inner = {K}};
+  p.int8 = true;
+  p.siblings = Product::Siblings::zipped;
+  p.weights = {{.name = "u", .dtype = dtype, .columns = {M}, .layout = Layout::panel16},
+               {.name = "v", .dtype = dtype, .columns = {M}, .layout = Layout::panel16}};
+  REQUIRE(stores_int8_rows(target, p));
+  const auto product_of = [](std::span<const ScalarExpr> o) { return o[0] * o[1]; };
+  Pointwise tail = {.axes = {p.rows, {M}}, .given = {DType::f32, DType::f32}};
+  tail.steps = {{.name = "y", .function = product_of, .operands = {0, 1}, .dtype = DType::f32}};
+  tail.outputs = {{"y", DType::f32, 2}, {"y_int8", DType::i32, 2, true}};
+  p.tails = {tail};
+  Buffers b = {{"x", int8_data(x)},
+               {"u", panels(u)},
+               {"v", panels(v)},
+               {"y", Data(DType::f32, N * M)},
+               {"y_int8", int8_room(N * M / 32)}};
+  run(product(target, p), b, {{"N", N}});
+  Buffers alone = {{"y", b["y"]}, {"blocks", int8_room(N * M / 32)}};
+  run(to_int8({.lanes = 1}, {.name = "to_int8", .of = "y", .to = "blocks", .rows = {N}, .width = {M}}), alone);
+  const auto got = b["y_int8"].bytes(), want = alone["blocks"].bytes();
+  CHECK(std::equal(got.begin(), got.end(), want.begin(), want.end()));
+  std::size_t no_numbers = 0, zeros = 0;
+  for (const Int8Block& block : int8_blocks(b["y_int8"])) {
+    no_numbers += std::isnan(block.d);
+    zeros += block.d == 0;
+  }
+  CHECK((no_numbers > 0) == (N > 6));
+  CHECK((zeros > 0) == (N > 3));
 }
 
 }  // namespace
@@ -329,6 +372,27 @@ TEST_CASE("a row's bits depend neither on how many rows there are nor on which p
     CHECK(y(2, 8, 8, 96) == std::vector<double>(all.begin(), all.begin() + 8 * M));
     CHECK(y(2, 1, 1) == std::vector<double>(all.begin(), all.begin() + M));
   }
+}
+
+TEST_CASE("a product's own 8-bit blocks are bit for bit those that a kernel of their own makes of its result") {
+  if (few_shaders()) return;  // as above
+  const kir::Target wide = {.lanes = 16,
+                            .dot4 = kir::Dot4::us,
+                            .fast_fma = true,
+                            .tuned = {{"outer_rows", 16}, {"outer_panels", 2}, {"outer_chunk", 24}}};
+  std::vector<kir::Target> all = {wide, wide, wide, wide, wide};
+  all[1].tuned["outer_depth"] = 96;
+  all[2].tuned["outer_panels"] = 4;
+  all[3].tuned["outer_panels"] = 1;
+  all[4].tuned = {{"outer_rows", 6}, {"outer_panels", 3}};  // no blocks of three: one panel after the other
+  for (const int lanes : {4, 8}) all.push_back({.lanes = lanes, .dot4 = kir::Dot4::us, .tuned = wide.tuned});
+  for (const kir::Target& target : all)
+    for (const DType dtype : {DType::q4_1, DType::q4_k})
+      for (const auto& [N, most] : std::vector<std::pair<int, int>>{{1, 64}, {3, 64}, {5, 8}, {8, 64}, {29, 64}}) {
+        INFO(name(dtype) << " lanes " << target.lanes << " panels " << target.tuned_or("outer_panels", 1) << " rows "
+                         << N);
+        check_own_blocks(target, dtype, N, most);
+      }
 }
 
 TEST_CASE("every format whose quants are bytes has a byte code; codebooks have none") {

@@ -134,6 +134,59 @@ TEST_CASE("fast: a norm makes the blocks of what follows it, others have a dispa
   CHECK(count(apart, "8-bit blocks for integer dot products") == 3);
 }
 
+TEST_CASE("fast: a product makes the blocks of what follows it where its panels hold whole ones") {
+  TestPackage package("plan_int8");
+  fill(package);
+  const Model model = package.open();
+  const kir::Target panels = {.lanes = 16, .dot4 = Dot4::us, .panels = true, .core_cache = true};
+  const auto entry_of = [&](const Graph& g, kir::Target target) { return to_text(fast_plan(g, target)); };
+  const std::string text = entry_of(layers(model), panels);
+  INFO(text);
+  CHECK(text.find("to_int8_mul") == text.npos);
+  CHECK(count(text, "mul_int8 = mul_int8") == 2);  // written, and read
+  CHECK(count(text, "results in 8-bit blocks, of two panels each; ") == 1);
+  CHECK(text.find("f32(N, 96)") == text.npos);  // the value itself is nowhere
+
+  kir::Target several = panels;
+  several.subgroups = 2;
+  CHECK(entry_of(layers(model), several).find("to_int8_mul") != text.npos);
+  const Graph seen = graph(model, [&](GraphBuilder& b) {
+    auto x = b.input("x", f32, {9, kWidth});
+    auto mul = matmul(x, model["gate.0"]) * matmul(x, model["up.0"]);
+    b.output("y", matmul(mul, model["down.0"]));
+    b.output("mul", mul);
+  });
+  CHECK(count(entry_of(seen, panels), "results in 8-bit blocks") == 0);  // somebody wants the value
+  const Graph shared = graph(model, [&](GraphBuilder& b) {
+    auto x = b.input("x", f32, {9, kWidth});
+    auto mul = matmul(x, model["gate.0"]) | silu();
+    b.output("y", matmul(mul, model["down.0"]));
+    b.output("z", matmul(mul, model["down.1"]));
+  });
+  CHECK(count(entry_of(shared, panels), "results in 8-bit blocks") == 1);            // two readers of the same rows
+  CHECK(count(entry_of(layers(model, 7), panels), "results in 8-bit blocks") == 0);  // few rows are a stream
+}
+
+TEST_CASE("fast: a tap looks at the blocks of a value that is nowhere else") {
+  TestPackage package("plan_int8");
+  fill(package);
+  const Model model = package.open();
+  const kir::Target panels = {.lanes = 16, .dot4 = Dot4::us, .panels = true, .core_cache = true};
+  plan::Plan p =
+      plan::lower(run_passes(layers(model), compilation_passes(), {}).graph,
+                  {.name = "test", .target = panels, .numerics = Numerics::fast, .entries = {}, .taps = true});
+  plan::run_passes(p);
+  std::size_t blocks = 0;
+  for (const plan::Tap& tap : p.taps) {
+    if (!tap.result.int8) continue;
+    ++blocks;
+    CHECK(tap.result.value == "mul");
+    CHECK(p.buffers[static_cast<std::size_t>(tap.result.place.buffer)].name == "mul_int8");
+    CHECK(tap.result.elements.text() == "N * 36");
+  }
+  CHECK(blocks == 1);
+}
+
 TEST_CASE("fast: a device without integer dot products gets the other kernels, and the plan says so") {
   TestPackage package("plan_int8");
   fill(package);

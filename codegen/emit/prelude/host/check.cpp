@@ -66,6 +66,30 @@ double number(std::string_view dtype, const std::byte* at) {
   return load<std::uint8_t>(at);
 }
 
+/// What 8-bit blocks {d, d · Σq, Σq, Σq of the first half, q[32]} are as f32: NaN where the sums are not those of the
+/// q.
+std::vector<std::byte> elements_of(std::span<const std::byte> blocks) {
+  constexpr std::size_t kElements = 32, kBytes = 16 + kElements;
+  std::vector<std::byte> elements(blocks.size() / kBytes * kElements * sizeof(float));
+  for (std::size_t b = 0; b < blocks.size() / kBytes; ++b) {
+    const std::byte* block = blocks.data() + b * kBytes;
+    const auto d = load<float>(block), d_sum = load<float>(block + 4);
+    std::int32_t sum = 0, first = 0;
+    for (std::size_t j = 0; j < kElements; ++j) {
+      const std::int32_t q = load<std::int8_t>(block + 16 + j);
+      sum += q;
+      first += j < kElements / 2 ? q : 0;
+    }
+    const bool whole = sum == load<std::int32_t>(block + 8) && first == load<std::int32_t>(block + 12) &&
+                       d_sum == d * static_cast<float>(sum);
+    for (std::size_t j = 0; j < kElements; ++j) {
+      const float x = whole ? d * static_cast<float>(load<std::int8_t>(block + 16 + j)) : std::nanf("");
+      std::memcpy(elements.data() + (b * kElements + j) * sizeof x, &x, sizeof x);
+    }
+  }
+  return elements;
+}
+
 /// How far the found number is from the wanted one. A NaN must be a NaN and an infinity that infinity.
 double distance(double found, double wanted) {
   if (found == wanted || (std::isnan(found) && std::isnan(wanted))) return 0;
@@ -159,7 +183,7 @@ Check::Recorded Check::recorded(int tap, std::size_t turn) const {
     throw Error("the simulator did not compute " + std::string(nodes_[static_cast<std::size_t>(tap)].name) +
                 " where this program does: step " + std::to_string(step_) + ", turn " + std::to_string(turn));
   Recorded recorded = {
-      .dtype = data_.tensor(*row).dtype->name, .values = data_.bytes(*row), .bounds = {}, .starts = {}};
+      .dtype = data_.tensor(*row).dtype->name, .values = data_.bytes(*row), .bounds = {}, .starts = {}, .blocks = {}};
   const std::size_t element = element_bytes(recorded.dtype);
   if (element == 0) refuse(name, " is ", recorded.dtype, ", which no kernel writes");
   const auto numbers = [&]<class T>(const char* part, std::string_view dtype, std::span<const T>& to) {
@@ -170,9 +194,12 @@ Check::Recorded Check::recorded(int tap, std::size_t turn) const {
   };
   numbers(".bound", "bf16", recorded.bounds);
   numbers(".starts", "i32", recorded.starts);
+  numbers(".blocks", "i32", recorded.blocks);
   const std::size_t count = recorded.values.size() / element;
   if (!recorded.bounds.empty() && recorded.bounds.size() != count)
     refuse(name, " has ", count, " elements, and ", recorded.bounds.size(), " bounds");
+  if (!recorded.blocks.empty() && (recorded.dtype != "f32" || recorded.blocks.size() * 8 != count * 3))
+    refuse(name, " has ", count, " elements, and ", recorded.blocks.size(), " words of their blocks");
   if (!recorded.starts.empty() && count % recorded.starts.size() != 0)
     refuse(name, " has ", count, " elements, which are not ", recorded.starts.size(), " runs");
   for (const std::int32_t start : recorded.starts)
@@ -197,19 +224,30 @@ void Check::compare(int tap, std::span<std::byte> values) {
   Node& node = nodes_[static_cast<std::size_t>(tap)];
   Place place = {.tap = tap, .step = step_, .turn = turns_[static_cast<std::size_t>(tap)]++};
   const Recorded wanted = recorded(tap, place.turn);
+  place.kernel = kernel(place);
+  if (!wanted.blocks.empty()) {
+    const auto blocks = std::as_bytes(wanted.blocks);
+    if (blocks.size() != values.size()) other_size(node, values.size());
+    const std::vector<std::byte> found = elements_of(values);
+    std::memcpy(values.data(), blocks.data(), blocks.size());
+    return hold(node, wanted, found, place);
+  }
   const std::size_t runs = std::max<std::size_t>(1, wanted.starts.size()), run = wanted.values.size() / runs;
   const std::size_t element = element_bytes(wanted.dtype);
   std::vector<std::byte> found(wanted.values.size());
   for (std::size_t r = 0; r < runs && run > 0; ++r) {
     const std::size_t at = wanted.starts.empty() ? 0 : static_cast<std::size_t>(wanted.starts[r]) * element;
     if (at > values.size() || run > values.size() - at || (wanted.starts.empty() && run != values.size()))
-      throw Error(std::string(node.name) + " has " + std::to_string(values.size()) +
-                  " bytes here, which are not those of step " + std::to_string(step_) + " in the simulator");
+      other_size(node, values.size());
     std::memcpy(found.data() + r * run, values.data() + at, run);
     std::memcpy(values.data() + at, wanted.values.data() + r * run, run);
   }
-  place.kernel = kernel(place);
   hold(node, wanted, found, place);
+}
+
+void Check::other_size(const Node& node, std::size_t bytes) const {
+  throw Error(std::string(node.name) + " has " + std::to_string(bytes) + " bytes here, which are not those of step " +
+              std::to_string(step_) + " in the simulator");
 }
 
 void Check::hold(Node& node, const Recorded& wanted, std::span<const std::byte> found, const Place& place) {

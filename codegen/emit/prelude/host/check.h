@@ -53,12 +53,14 @@ class Check {
     std::span<const std::byte> values;
     std::span<const std::uint16_t> bounds;  // bf16; none: the same bits
     std::span<const std::int32_t> starts;   // of runs within the node's memory; none: all of it
+    std::span<const std::int32_t> blocks;   // that the node's memory has instead: 32 elements in 8 bits each
   };
   Recorded recorded(int tap, std::size_t turn) const;
   std::size_t kernel(const Place& place) const;
   void check_data(const std::string& path) const;
   void read_nodes();
   void hold(Node& node, const Recorded& wanted, std::span<const std::byte> found, const Place& place);
+  [[noreturn]] void other_size(const Node& node, std::size_t bytes) const;
   void run_step(Model& model, std::string_view entry);
 
   opnf::Reader data_;
