@@ -302,8 +302,11 @@ class Outer {
     // every tile of rows the same share, in the order of their bytes.
     const bool fetches_next = !stream && panels > 1 && code.groups == 1;
     const int tiles = std::max(p_.tile() / x.count, 1);
-    Val step;
-    if (fetches_next) step = k_.let("first_step", (x.first - p_.first_row()) / x.count * blocks);
+    Val step, few;  // too few tiles for that: each fetches all of them
+    if (fetches_next) {
+      step = k_.let("first_step", (x.first - p_.first_row()) / x.count * blocks);
+      few = k_.let("few", p_.n_rows() - p_.first_row() < p_.tile() / 2);
+    }
     const Tile sum = k_.tile("sum", x.count * vectors() * panels, Kind::f32);
     std::vector<Val> firsts;
     for (int panel = 0; panel < panels; ++panel) {
@@ -318,11 +321,15 @@ class Outer {
         for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, group, panels > 1 ? next : 0);
       };
       if (stream) fetch();
-      if (fetches_next) {
+      const auto fetch_next = [&] {
         const Val now = k_.let("step", step + b), part = k_.let("part", now % tiles);
         for (const Val& first : firsts)
           fetch_share(k_, code, w.memory().block(k_.let("at", first + now / tiles)), part, tiles, next);
-      }
+      };
+      const auto fetch_all = [&] {
+        for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, k_.constant(0), next);
+      };
+      if (fetches_next) k_.if_(few, fetch_all, fetch_next);
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
         for (int v = 0; v < vectors(); ++v)

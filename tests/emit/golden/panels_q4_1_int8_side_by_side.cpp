@@ -51,66 +51,80 @@ extern "C" void panels_q4_1_int8_side_by_side(
   const int first_column = part_of_columns * 32;
   for (int row = first_row; row < whole; row += 8) {
     f32x16 sum[16]{};
+    const bool few = N - first_row < 64;
     const int at = first_column / 16;
     const int first_block = at * 18;
-    const int first_step = (row - first_row) / 8 * 18;
     const int first_block_2 = (at + 1) * 18;
+    const int first_step = (row - first_row) / 8 * 18;
     for (int b = 0; b < 18; ++b) {
-      const int step = first_step + b;
-      const int at_2 = step / 16;
-      const int at_3 = first_block + at_2;
-      const int part = step % 16;
-      const int line = part * 4 / 16;
-      const int at_4 = line * 64;
-      __builtin_prefetch(reinterpret_cast<const char*>(&w[at_3].qs[at_4]) + 11520);
-      __builtin_prefetch(reinterpret_cast<const char*>(&w[at_3].d[0]) + 11520);
-      const int at_5 = first_block_2 + at_2;
-      __builtin_prefetch(reinterpret_cast<const char*>(&w[at_5].qs[at_4]) + 11520);
-      __builtin_prefetch(reinterpret_cast<const char*>(&w[at_5].d[0]) + 11520);
+      const int at_2 = first_block + b;
+      const int at_3 = first_block_2 + b;
+      if (few) {
+        UNROLL(4)
+        for (int line = 0; line < 4; ++line) {
+          __builtin_prefetch(reinterpret_cast<const char*>(&w[at_2].qs[line * 64]) + 11520);
+        }
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_2].d[0]) + 11520);
+        UNROLL(4)
+        for (int line = 0; line < 4; ++line) {
+          __builtin_prefetch(reinterpret_cast<const char*>(&w[at_3].qs[line * 64]) + 11520);
+        }
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_3].d[0]) + 11520);
+      } else {
+        const int step = first_step + b;
+        const int at_4 = step / 16;
+        const int at_5 = first_block + at_4;
+        const int part = step % 16;
+        const int line = part * 4 / 16;
+        const int at_6 = line * 64;
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_5].qs[at_6]) + 11520);
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_5].d[0]) + 11520);
+        const int at_7 = first_block_2 + at_4;
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_7].qs[at_6]) + 11520);
+        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_7].d[0]) + 11520);
+      }
       i32x16 dot[16]{};
-      const int at_6 = first_block + b;
       const int x_at = row * 18 + b;
-      const int at_7 = first_block_2 + b;
       UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        const int at_8 = i * 64;
-        const i32x16 quants = load_i8x4<i32x16>(&w[at_6].qs[at_8]);
-        const i32x16 quants_2 = load_i8x4<i32x16>(&w[at_7].qs[at_8]);
+        const int at_4 = i * 64;
+        const i32x16 quants = load_i8x4<i32x16>(&w[at_2].qs[at_4]);
+        const i32x16 quants_2 = load_i8x4<i32x16>(&w[at_3].qs[at_4]);
         UNROLL(2)
         for (int half_2 = 0; half_2 < 2; ++half_2) {
-          const int at_9 = half_2 * 4;
-          const i32x16 q = (quants >> at_9) & 0x0f0f0f0f;
-          const int at_10 = i + at_9;
-          const i32x16 q_2 = (quants_2 >> at_9) & 0x0f0f0f0f;
+          const int at_5 = half_2 * 4;
+          const i32x16 q = (quants >> at_5) & 0x0f0f0f0f;
+          const int at_6 = i + at_5;
+          const i32x16 q_2 = (quants_2 >> at_5) & 0x0f0f0f0f;
           UNROLL(8)
           for (int m = 0; m < 8; ++m) {
-            const int qs = (x_int8 + x_at)[m * 18].qs[at_10];
-            const int at_11 = m * 2;
-            dot[at_11] = dot4_us(q, splat<i32x16>(qs), dot[at_11]);
-            const int at_12 = at_11 + 1;
-            dot[at_12] = dot4_us(q_2, splat<i32x16>(qs), dot[at_12]);
+            const int qs = (x_int8 + x_at)[m * 18].qs[at_6];
+            const int at_7 = m * 2;
+            dot[at_7] = dot4_us(q, splat<i32x16>(qs), dot[at_7]);
+            const int at_8 = at_7 + 1;
+            dot[at_8] = dot4_us(q_2, splat<i32x16>(qs), dot[at_8]);
           }
         }
       }
-      const f32x16 scale = load<f32x16>(&w[at_6].d[0]);
-      const f32x16 scale_2 = load<f32x16>(&w[at_7].d[0]);
+      const f32x16 scale = load<f32x16>(&w[at_2].d[0]);
+      const f32x16 scale_2 = load<f32x16>(&w[at_3].d[0]);
       UNROLL(8)
       for (int m = 0; m < 8; ++m) {
-        const int at_8 = m * 2;
+        const int at_4 = m * 2;
         const float d = (x_int8 + x_at)[m * 18].d;
-        sum[at_8] = fma(convert<f32x16>(dot[at_8]), scale * d, sum[at_8]);
-        const int at_9 = at_8 + 1;
-        sum[at_9] = fma(convert<f32x16>(dot[at_9]), scale_2 * d, sum[at_9]);
+        sum[at_4] = fma(convert<f32x16>(dot[at_4]), scale * d, sum[at_4]);
+        const int at_5 = at_4 + 1;
+        sum[at_5] = fma(convert<f32x16>(dot[at_5]), scale_2 * d, sum[at_5]);
       }
-      const f32x16 low = load<f32x16>(&w[at_6].m[0]);
-      const f32x16 low_2 = load<f32x16>(&w[at_7].m[0]);
+      const f32x16 low = load<f32x16>(&w[at_2].m[0]);
+      const f32x16 low_2 = load<f32x16>(&w[at_3].m[0]);
       UNROLL(8)
       for (int m = 0; m < 8; ++m) {
         const float d_sum = (x_int8 + x_at)[m * 18].d_sum;
-        const int at_8 = m * 2;
-        sum[at_8] = fma(low, splat<f32x16>(d_sum), sum[at_8]);
-        const int at_9 = at_8 + 1;
-        sum[at_9] = fma(low_2, splat<f32x16>(d_sum), sum[at_9]);
+        const int at_4 = m * 2;
+        sum[at_4] = fma(low, splat<f32x16>(d_sum), sum[at_4]);
+        const int at_5 = at_4 + 1;
+        sum[at_5] = fma(low_2, splat<f32x16>(d_sum), sum[at_5]);
       }
     }
     UNROLL(8)
