@@ -11,8 +11,8 @@ PATH. Disk in --work (build/bench): 3 GiB with --quick, 8 GiB else. Time after t
 and --rounds 3, about 40 else.
 
 Every round runs each engine on the same weights, processors and prompt, right after one another and in turn first. Ours
-has a probe of the read bandwidth and of the peaks on both sides of what is bound by them, and one row on both sides of
-what is told as a multiple of one row; the table has medians over rounds, and ratios are medians of the ratios within a round. Speeds of a shared or virtual machine change by the minute: compare ratios, not runs.
+has a probe of the read bandwidth on both sides of what is bound by it, of the peaks on both sides of a prompt, and one
+row on both sides of what is told as a multiple of one row; the table has medians over rounds, and ratios are medians of the ratios within a round. Speeds of a shared or virtual machine change by the minute: compare ratios, not runs.
 """
 import argparse
 import dataclasses

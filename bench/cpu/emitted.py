@@ -68,13 +68,13 @@ class Emitted:
         return json.loads(out), peak
 
     def measure(self, machine, probes):
-        """Figures by name. What is bound by the read bandwidth or the peaks has them probed on both sides, and what is told as
-        a multiple of one row has one row on both sides."""
+        """Figures by name. What is bound by the read bandwidth has it probed on both sides, a prompt the peaks, and what is
+        told as a multiple of one row has one row on both sides."""
         p, read = self.plan, probes.read
-        reads, peaks = [read()], probes.peaks()
+        peaks, reads = probes.peaks(), [read()]
         first, peak = self.bench(machine, self.one, "--prompt", p.prompt, "--generate", p.generate)
-        peaks = better(peaks, probes.peaks())
         reads.append(read())
+        peaks = better(peaks, probes.peaks())
         ones = [self.one_row(machine)]
         rows, _ = self.bench(machine, self.several, "--prompt", 1, "--generate", p.generate // 4, "--batch", p.rows)
         ones.append(self.one_row(machine))

@@ -83,7 +83,7 @@ void Int8Rows::store(const Val& block, const std::function<Val(const Val& j)>& x
 int Int8Rows::vectors() const { return kBlock / k_.lanes(); }
 
 bool has_int8_vectors(const kir::Target& target) {
-  return target.lanes_are_vectors() && target.lanes >= 4 && target.lanes <= kBlock;
+  return target.lanes_are_vectors() && target.lanes >= 4 && target.lanes <= kBlock / 2;  // halves have vectors
 }
 
 void Int8Rows::store_run(const Val& row, const Val& first, const Val& end,

@@ -30,7 +30,7 @@ class Int8Rows {
   /// Blocks first … end - 1 behind `row`, on CPUs: four at a time. x(b, j) is element j of block row + b.
   void store_run(const kir::Val& row, const kir::Val& first, const kir::Val& end,
                  const std::function<kir::Val(const kir::Val& b, const kir::Val& j)>& x) const;
-  /// `count` blocks, one or four, whose elements are in registers, of a target of four to 32 lanes: lane l of
+  /// `count` blocks, one or four, whose elements are in registers, of a target of four to 16 lanes: lane l of
   /// y[at(i) + v], v < vectors(), is element lanes · v + l of the block that lies at block(i).
   void store_vectors(const kir::Tile& y, const std::function<kir::Val(const kir::Val& i)>& at, int count,
                      const std::function<kir::Val(const kir::Val& i)>& block) const;

@@ -15,7 +15,8 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
   const kir::Kind kind = sum_kind(what.x);
   const Mem x = k.in("x", memory_kind(what.x)), w = k.in("w", memory_kind(what.w));
   const Mem b = what.b ? k.in("b", memory_kind(*what.b)) : Mem();
-  const Results results(k, what.tail, what.x, what.width);
+  std::optional<Results> results;
+  if (!what.only_int8) results.emplace(k, what.tail, what.x, what.width);
   std::optional<Int8Rows> blocks;
   if (!what.int8.empty()) blocks.emplace(k, what.int8);
   const Mem halves = what.bf16.empty() ? Mem() : k.out(what.bf16, kir::Kind::bf16, "(rows, stride)");
@@ -41,11 +42,12 @@ TemplateKernel norm(const kir::Target& target, std::string name, const Norm& wha
       const Val scaled = centred(x[at(i)]) * scale * convert(w[i], kind);
       return what.b ? scaled + convert(b[i], kind) : scaled;
     };
-    rows.across("i", 0, width, [&](Val i) {
+    const auto store_plain = [&](Val i) {
       const Val value = what.bf16.empty() ? result(i) : k.let("value", result(i));
-      results.store(row, i, value);
+      results->store(row, i, value);
       if (!what.bf16.empty()) halves[row * bf16_stride(what.width.value) + i] = f32_of(value);
-    });
+    };
+    if (results) rows.across("i", 0, width, store_plain);
     if (!blocks) return;
     const std::int64_t count = what.width.value / kInt8Block;
     const auto element = [&](const Val& block, const Val& j) { return result(block * kInt8Block + j); };

@@ -290,22 +290,37 @@ class Outer {
     });
   }
 
+  void fetch_ahead_all(const PanelCode& code, const std::vector<kir::Slot>& slots, int bytes) const {
+    for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, k_.constant(0), bytes);
+  }
+  /// Line `number` of each panel's quants, of the panels that many bytes behind these; none beyond the last.
+  void fetch_line_behind(const StoredMatrix& w, const std::vector<Val>& firsts, const Val& number, std::int64_t blocks,
+                         int bytes) const {
+    const int lines = lines_of_quants(k_, w.panel());
+    const Val block = k_.let("ahead", number / lines);
+    k_.if_(block < blocks, [&] {
+      const Val line = k_.let("line", number % lines);
+      for (const Val& first : firsts)
+        fetch_line(k_, w.panel(), w.memory().block(k_.let("at", first + block)), line, bytes);
+    });
+  }
+
   /// The sums of that weight's panels [row][vector of a panel][panel]: of each lane, if there are more than sixteen.
   Tile multiply(std::size_t weight, std::size_t place, const Val& start, int panels, const TileRows& x) const {
     const StoredMatrix& w = p_.weight(weight);
     const PanelCode& code = w.panel();
     const std::int64_t blocks = p_.K() / code.size();
     // Of several full tiles all but the first find the panel in a cache.
-    const bool stream = x.count == 1 || x.starts || p_.tile() == x.count;
-    const auto next = static_cast<int>(panels * blocks * code.record.size_bytes());  // panels behind those side by side
-    // The first would wait for its panels: while these are multiplied, the next ones are fetched, at every step of
-    // every tile of rows the same share, in the order of their bytes.
-    const bool fetches_next = !stream && panels > 1 && code.groups == 1;
     const int tiles = std::max(p_.tile() / x.count, 1);
-    Val step, few;  // too few tiles for that: each fetches all of them
+    const bool stream = x.count == 1 || x.starts || tiles == 1;
+    const auto next = static_cast<int>(panels * blocks * code.record.size_bytes());  // panels behind those side by side
+    // The first would wait for its panels: while these are multiplied, the next ones are fetched, a line of each panel
+    // at every step of the first tiles of rows until all are.
+    const bool fetches_next = !stream && panels > 1 && code.groups == 1;
+    Val first_line, few;  // too few tiles for that: each fetches all of them
     if (fetches_next) {
-      step = k_.let("first_step", (x.first - p_.first_row()) / x.count * blocks);
-      few = k_.let("few", p_.n_rows() - p_.first_row() < p_.tile() / 2);
+      first_line = k_.let("first_line", (x.first - p_.first_row()) / x.count * blocks);
+      few = k_.let("few", p_.n_rows() - p_.first_row() < lines_of_quants(k_, code) * x.count);
     }
     const Tile sum = k_.tile("sum", x.count * vectors() * panels, Kind::f32);
     std::vector<Val> firsts;
@@ -321,15 +336,10 @@ class Outer {
         for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, group, panels > 1 ? next : 0);
       };
       if (stream) fetch();
-      const auto fetch_next = [&] {
-        const Val now = k_.let("step", step + b), part = k_.let("part", now % tiles);
-        for (const Val& first : firsts)
-          fetch_share(k_, code, w.memory().block(k_.let("at", first + now / tiles)), part, tiles, next);
-      };
-      const auto fetch_all = [&] {
-        for (const kir::Slot& slot : slots) fetch_ahead(k_, code, slot, k_.constant(0), next);
-      };
-      if (fetches_next) k_.if_(few, fetch_all, fetch_next);
+      if (fetches_next)
+        k_.if_(
+            few, [&] { fetch_ahead_all(code, slots, next); },
+            [&] { fetch_line_behind(w, firsts, k_.let("number", first_line + b), blocks, next); });
       const auto add = [&](const auto& products, const Val& g, int half) {
         std::vector<PanelBlock> of_vectors;
         for (int v = 0; v < vectors(); ++v)

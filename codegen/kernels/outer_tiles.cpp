@@ -186,7 +186,7 @@ class OuterTiles {
   }
 
   /// What the same row gives to the next tile, which lies far from what all other rows give, is fetched while rows are
-  /// multiplied.
+  /// multiplied; behind the last tile of k that is of no use, and does no harm.
   void fetch_next_piece(const Mem& w, DType dtype, const Val& from) const {
     if (k_.target().tuned_or("prefetch_bytes", 4096) <= 0) return;
     const int bytes = kir::info(memory_kind(dtype)).bytes, in_line = k_.target().cache_line_bytes / bytes;

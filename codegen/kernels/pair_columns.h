@@ -10,12 +10,13 @@
 
 namespace openinfer::kernels {
 
-/// Why pair_columns does not serve that product: one row of x, or more than a few tiles of them, an odd K, weights that
-/// are no rows of floats, a target without Target::bf16_dot. Empty: it does.
+/// Why pair_columns does not serve that product: one row of x, or more than a few tiles of them, x that is no rows of
+/// bf16, an odd K, weights that are no rows of floats, experts, a target with several subgroups or without
+/// Target::bf16_dot. Empty: it does.
 std::string why_no_pair_columns(const kir::Target& target, const Product& what);
 /// The same before there is a product: of what has such weights.
 std::string why_no_pair_columns(const kir::Target& target, const Extent& rows, std::int64_t K);
-/// May the product have as few rows as that, and as many?
+/// Two to as many rows as are faster so than by tiles.
 bool is_for_pair_columns(const Extent& rows);
 
 /// y[n, m] = tail(Σ_k x[n, k] · W[k, m]). A lane adds up every pair of its own in order, then the lanes' sums meet: the

@@ -230,15 +230,15 @@ void fetch_ahead(Build& k, const PanelCode& code, const kir::Slot& slot, const s
   }
 }
 
-void fetch_share(Build& k, const PanelCode& code, const kir::Slot& slot, const Val& part, int parts, int bytes) {
+int lines_of_quants(const Build& k, const PanelCode& code) {
+  return std::max(code.words * 4 * kPanelRows / k.target().cache_line_bytes, 1);
+}
+
+void fetch_line(Build& k, const PanelCode& code, const kir::Slot& slot, const Val& line, int bytes) {
   if (k.target().tuned_or("prefetch_bytes", 4096) <= 0 || k.lanes() > kPanelRows) return;
-  const bool whole_lines = code.record.size_bytes() % k.target().cache_line_bytes == 0;
   for (const kir::Record::Field& field : code.record.fields) {
-    // Scales behind half a line share it with what is before or behind them.
-    if (shares_line_of_d(field) || (field.name == "d" && !whole_lines)) continue;
-    const int in_line = in_cache_line(k, field), lines = std::max(field.count / in_line, 1);
-    const Val line = lines == 1 ? k.constant(0) : k.let("line", part * lines / parts);
-    k.prefetch(slot[field.name](line * in_line), bytes);
+    if (shares_line_of_d(field)) continue;
+    k.prefetch(slot[field.name](field.name == "qs" ? line * in_cache_line(k, field) : k.constant(0)), bytes);
   }
 }
 

@@ -80,9 +80,10 @@ struct PanelCode {
 /// as `bytes`, or the target's tune.prefetch_bytes, say. Runs on into the next panel, which is this thread's next one.
 void fetch_ahead(kir::Build& k, const PanelCode& code, const kir::Slot& slot,
                  const std::optional<kir::Val>& group = std::nullopt, int bytes = 0);
-/// Fetches share `part` of `parts` of what lies `bytes` behind a block: all shares together fetch the whole of it.
-void fetch_share(kir::Build& k, const PanelCode& code, const kir::Slot& slot, const kir::Val& part, int parts,
-                 int bytes);
+/// Lines of a block's quants: what fetch_line counts through.
+int lines_of_quants(const kir::Build& k, const PanelCode& code);
+/// Fetches one line of the quants of what lies `bytes` behind a block, and its other fields, which are few.
+void fetch_line(kir::Build& k, const PanelCode& code, const kir::Slot& slot, const kir::Val& line, int bytes);
 
 /// q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k.
 bool has_panel_code(DType dtype);

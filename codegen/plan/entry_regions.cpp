@@ -183,7 +183,7 @@ void EntryLowering::region(RegionId id) {
 
 void EntryLowering::look_ahead(const std::vector<Item>& items) {
   for (const Item& item : items) {
-    if (item.kind != FusedGroup::Kind::product || item.norm != kNoNode) continue;
+    if (item.kind != FusedGroup::Kind::product) continue;
     group_ = item;
     const std::optional<RowForm> form = rows_of_products(*this);
     for (const NodeId p : item.products) {

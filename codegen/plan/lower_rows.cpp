@@ -80,10 +80,15 @@ void lower_norm(GroupLowering& l) {
     what.b = l.dtype(n.operands[2]);
     bind["b"] = l.operand(n.operands[2]);
   }
-  if (const std::optional<Operand> blocks = l.rows_wanted_in(RowForm::int8, n.results[0])) {
+  std::optional<Operand> blocks;
+  if (l.group().tail.empty() && what.x == DType::f32) blocks = l.rows_instead_in(RowForm::int8, n.results[0]);
+  what.only_int8 = blocks.has_value();
+  if (!blocks) blocks = l.rows_wanted_in(RowForm::int8, n.results[0]);
+  if (blocks) {
     what.int8 = "int8_rows";
     bind[what.int8] = *blocks;
   }
+  if (what.only_int8) return l.dispatch(kernels::norm(l.target(), kernel_name(l, n), what), bind);
   if (const std::optional<Operand> rows = l.rows_wanted_in(RowForm::bf16, n.results[0])) {
     what.bf16 = "bf16_rows";
     bind[what.bf16] = *rows;

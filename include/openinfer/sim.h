@@ -36,9 +36,10 @@ Backend backend_from_name(std::string_view name);
 /// How compiled steps compute, as the device has units for (see plan.txt). strict: f32 arithmetic; of one row with
 /// weights in blocks, which CPUs multiply as they lie in their words, for activations up to 2^96: a larger one may
 /// become infinite, which find_nonfinite (simulated) does not see and --check reports, for no bound allows it. bf16:
-/// both operands of products of many rows, as prompts have, and of two or more with weights in floats, are rounded to
-/// bf16, sums are f32. fast: what products with weights in blocks read is rounded to 8 bits, 32 elements with one
-/// scale; of prompts, and of two rows or more with weights in floats, both operands to bf16.
+/// both operands of products of many rows, as prompts have, and with weights in floats of steps that may have two or
+/// more, are rounded to bf16, sums are f32. fast: what products with weights in blocks read is rounded to 8 bits, 32
+/// elements with one scale; of prompts, and with weights in floats of steps that may have two rows, both operands to
+/// bf16.
 enum class Numerics : std::uint8_t { strict, bf16, fast };
 /// "strict", "bf16", "fast".
 std::string_view name(Numerics numerics);

@@ -225,6 +225,10 @@ TEST_CASE("rows become 8-bit blocks: every dtype, blocks of zeros and of one num
   }
 }
 
+TEST_CASE("8-bit blocks by as many lanes as a block has elements") {
+  if (!on_a_device()) check_int8({.lanes = 32}, DType::f32, 3, 192, noise(3 * 192));
+}
+
 TEST_CASE("8-bit blocks of what is too small, and of what is no number") {
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   for (const kir::Target& target : targets()) {
@@ -256,6 +260,10 @@ TEST_CASE("a norm writes its result and its 8-bit blocks") {
         const std::vector<double> y = b["y"].values();
         const std::vector<Int8Block> blocks = int8_blocks(b["blocks"]);
         for (std::size_t i = 0; i < blocks.size(); ++i) check_int8_block(blocks[i], y.data() + i * 32);
+        what.only_int8 = true;
+        Buffers alone = {{"x", b["x"]}, {"w", b["w"]}, {"b", b["b"]}, {"blocks", int8_room(3 * width / 32)}};
+        run(norm(target, "norm", what), alone, {{"rows", 3}});
+        CHECK(alone["blocks"].values() == b["blocks"].values());
       }
 }
 

@@ -51,11 +51,11 @@ extern "C" void panels_q4_1_int8_side_by_side(
   const int first_column = part_of_columns * 32;
   for (int row = first_row; row < whole; row += 8) {
     f32x16 sum[16]{};
-    const bool few = N - first_row < 64;
+    const bool few = N - first_row < 32;
     const int at = first_column / 16;
     const int first_block = at * 18;
     const int first_block_2 = (at + 1) * 18;
-    const int first_step = (row - first_row) / 8 * 18;
+    const int first_line = (row - first_row) / 8 * 18;
     for (int b = 0; b < 18; ++b) {
       const int at_2 = first_block + b;
       const int at_3 = first_block_2 + b;
@@ -71,17 +71,18 @@ extern "C" void panels_q4_1_int8_side_by_side(
         }
         __builtin_prefetch(reinterpret_cast<const char*>(&w[at_3].d[0]) + 11520);
       } else {
-        const int step = first_step + b;
-        const int at_4 = step / 16;
-        const int at_5 = first_block + at_4;
-        const int part = step % 16;
-        const int line = part * 4 / 16;
-        const int at_6 = line * 64;
-        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_5].qs[at_6]) + 11520);
-        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_5].d[0]) + 11520);
-        const int at_7 = first_block_2 + at_4;
-        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_7].qs[at_6]) + 11520);
-        __builtin_prefetch(reinterpret_cast<const char*>(&w[at_7].d[0]) + 11520);
+        const int number = first_line + b;
+        const int ahead = number / 4;
+        if (ahead < 18) {
+          const int at_4 = first_block + ahead;
+          const int line = number % 4;
+          const int at_5 = line * 64;
+          __builtin_prefetch(reinterpret_cast<const char*>(&w[at_4].qs[at_5]) + 11520);
+          __builtin_prefetch(reinterpret_cast<const char*>(&w[at_4].d[0]) + 11520);
+          const int at_6 = first_block_2 + ahead;
+          __builtin_prefetch(reinterpret_cast<const char*>(&w[at_6].qs[at_5]) + 11520);
+          __builtin_prefetch(reinterpret_cast<const char*>(&w[at_6].d[0]) + 11520);
+        }
       }
       i32x16 dot[16]{};
       const int x_at = row * 18 + b;
