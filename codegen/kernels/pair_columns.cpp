@@ -20,8 +20,8 @@ using kir::Tile;
 using kir::Val;
 
 constexpr std::int64_t kRowsOfPairs = 8;  // of a tile
-/// Of a product: W is read once for each tile. Turning it once for all (outer_tiles.h) costs as much as six tiles, so
-/// that sixteen rows are 3.2 times as fast here (1.1B f16, Zen 5).
+/// Of a product: W is read once for each tile. Turning it once for all (outer_tiles.h) cost more than four tiles when
+/// this was chosen: sixteen rows 3.2 times as fast here (1.1B f16, Zen 5; bench/cpu/zen5.md).
 constexpr std::int64_t kMostRowsOfPairs = 32;
 /// Columns that are read side by side: each line of x serves them all. Their 32 sums are more than registers hold
 /// beside W, which costs less than reading x for three at a time (Zen 5, one thread: 1.04 times as fast).
