@@ -63,10 +63,15 @@ class CpuModel final : public HostModel {
         "options){} "
         "{{",
         base(), plan_.name, plan_.taps.empty() ? "" : ", check(options.check)");
-    for (const int w : weights)
-      line("    place({}, weights.{});", std::find(all.begin(), all.end(), w) - all.begin(), buffers_.name(w));
+    if (!weights.empty()) line("    place_weights();");
     for (const int b : states) line("    state.{} = new_state<{}>({});", buffers_.name(b), buffers_.type(b), count(b));
     line("  }}\n\n private:");
+    if (!weights.empty()) {
+      line("  void place_weights() {{");
+      for (const int w : weights)
+        line("    place({}, weights.{});", std::find(all.begin(), all.end(), w) - all.begin(), buffers_.name(w));
+      line("  }}\n");
+    }
     run_function();
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) add("\n" + cpu_entry(buffers_, static_cast<int>(e)));
     if (!states.empty() || !weights.empty() || !plan_.taps.empty()) add("\n");
@@ -74,6 +79,10 @@ class CpuModel final : public HostModel {
     if (!weights.empty()) line("  Weights weights = {{}};");
     if (!states.empty()) line("  State state = {{}};");
     line("}};\n");
+  }
+  bool lays_out_on_use() const {
+    const std::vector<int> weights = placed_weights();
+    return std::any_of(weights.begin(), weights.end(), [&](int w) { return buffers_.on_use(w); });
   }
   void run_function() {
     std::vector<std::string> arguments;
@@ -84,7 +93,10 @@ class CpuModel final : public HostModel {
       arguments.push_back(
           fmt::format("static_cast<{}*>(out[{}])", buffers_.type(buffers_.number(Role::output, plan_.outputs[o])), o));
     line("  void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {{");
-    if (streams()) line("    begin_step();");
+    if (streams())
+      line("    begin_step();");
+    else if (lays_out_on_use())
+      line("    if (begin_step()) place_weights();");
     line("    switch (entry) {{");
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
       const std::string start = fmt::format("      case {}: return {}(", e, entry_function(plan_.entries[e]));

@@ -17,19 +17,16 @@ namespace {
 constexpr std::string_view kHostHeader =
 #include "host_laid_out_h.inc"
     ;
-constexpr std::string_view kHostSource =
-#include "host_laid_out_cpp.inc"
-    ;
 /// A constant as the host has it, for there is one truth only.
-constexpr int host_constant(std::string_view source, std::string_view mark) {
+constexpr int host_constant(std::string_view mark) {
   int number = 0;
-  for (std::size_t at = source.find(mark) + mark.size(); source[at] >= '0' && source[at] <= '9'; ++at)
-    number = 10 * number + (source[at] - '0');
+  for (std::size_t at = kHostHeader.find(mark) + mark.size(); kHostHeader[at] >= '0' && kHostHeader[at] <= '9'; ++at)
+    number = 10 * number + (kHostHeader[at] - '0');
   return number;
 }
-constexpr std::size_t kMostWeights = host_constant(kHostHeader, "kMost = ");
+constexpr std::size_t kMostWeights = host_constant("kMost = ");
 /// Bytes: where one weight's panels end, those of the next begin in another line.
-constexpr std::int64_t kLine = host_constant(kHostSource, "kLine = ");
+constexpr std::int64_t kLine = host_constant("kLine = ");
 static_assert(kMostWeights > 0 && kLine > 0);
 
 /// Is a member of it other than kernels read it?

@@ -465,6 +465,7 @@ struct File {
 
 struct Reader::Package {
   Mode mode;
+  Sections wanted;
   std::vector<File> files;
   std::vector<std::unique_ptr<uint64_t[]>> copies;  // of the sections, each followed by eight zero bytes at least
   std::array<std::span<const std::byte>, kSectionKinds> known{};
@@ -589,8 +590,10 @@ void Reader::Package::read_sections(std::span<const std::byte> index) {
     if (kind == Section::data) {
       if (s.alignment < kPage) corrupt({name, ": alignment ", s.alignment, ", expected ", kPage});
       data_offset = s.offset, data_end = end;
-    } else {
-      known[s.kind] = end <= header.index_end ? index.subspan(s.offset, s.length) : fetch(s.offset, s.length);
+    } else if (end <= header.index_end) {
+      known[s.kind] = index.subspan(s.offset, s.length);
+    } else if (wanted == Sections::all) {
+      known[s.kind] = fetch(s.offset, s.length);
     }
     after_tensors = after_tensors || kind == Section::tensors;
     if (kind == Section::tensors && end != header.index_end)
@@ -870,10 +873,10 @@ Reader::Reader(Reader&&) noexcept = default;
 Reader& Reader::operator=(Reader&&) noexcept = default;
 Reader::~Reader() = default;
 
-Reader Reader::open(const string& path, Mode mode) {
+Reader Reader::open(const string& path, Mode mode, Sections sections) {
   auto package = std::make_unique<Package>();
   Package& p = *package;
-  p.mode = mode;
+  p.mode = mode, p.wanted = sections;
   try {
     p.files.emplace_back().path = path;
     p.files[0].open(true);

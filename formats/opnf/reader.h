@@ -159,9 +159,11 @@ class Reader {
   /// is a SIGBUS, as of every mapped file. pread: tensors are read on request and nothing is mapped, so that a file
   /// that shrinks under us is always an Error.
   enum class Mode { map, pread };
+  /// index: what lies behind the index, TOKENIZER and GRAPH, is not copied, its maps are empty.
+  enum class Sections { all, index };
 
   /// Errors: io (absent, a directory, unreadable), corrupt (what is wrong and where), unsupported (version, feature).
-  static Reader open(const std::string& path, Mode mode = Mode::map);
+  static Reader open(const std::string& path, Mode mode = Mode::map, Sections sections = Sections::all);
   Reader(Reader&&) noexcept;
   Reader& operator=(Reader&&) noexcept;
   ~Reader();

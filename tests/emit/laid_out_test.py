@@ -11,8 +11,12 @@ from emitted import COMMAND, NAME, OTHER_NAME, Emitted, build, tiny_llama
 # Feeds pieces of a sequence to both models, opened anew for each list of them. The first step that reads a weight lets its panels pass by,
 # the second leaves them in their places, from the third on they lie there; a piece of several chunks of rows lays all out at once.
 USER = r"""
+#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <string>
+#include <thread>
 #include "small.h"
 #include "switched.h"
 
@@ -31,7 +35,27 @@ std::vector<float> feed(Model& model, int first, int count) {
   return logits;
 }
 
+// KiB of a file that are mapped and resident.
+long resident(const std::string& path) {
+  std::ifstream maps("/proc/self/smaps");
+  long all = 0;
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ')) ours = line.ends_with(path);
+    if (ours && line.starts_with("Rss:")) all += std::stol(line.substr(4));
+  }
+  return all;
+}
+
 int main(int, char** argv) {
+  {
+    auto model = in_rows::Model::open(argv[1], {.threads = 2});
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // until it is read ahead
+    feed<in_rows::Input, in_rows::Output>(model, 0, 1);
+    if (resident(argv[1]) == 0) std::printf("nothing mapped\n");
+    for (int at = 1; at < 4; ++at) feed<in_rows::Input, in_rows::Output>(model, at, 1);
+    if (const long left = resident(argv[1]); left > 12) std::printf("%ld KiB are mapped, and 12 stand before the weights\n", left);
+  }
   for (const int threads : {1, 2, 5})
     for (const std::vector<int>& pieces : {std::vector<int>{1, 1, 1, 1}, {3, 1, 200, 1}, {200, 1, 3, 1}, {1, 300, 1, 7}}) {
       auto model = in_rows::Model::open(argv[1], {.threads = threads});

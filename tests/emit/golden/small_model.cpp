@@ -21,12 +21,17 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 class Steps final : public CpuProgram {
  public:
   Steps(const std::string& package, const Options& options) : CpuProgram(small::description(), package, options) {
+    place_weights();
+  }
+
+ private:
+  void place_weights() {
     place(0, weights.table);
     place(1, weights.W);
   }
 
- private:
   void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {
+    if (begin_step()) place_weights();
     switch (entry) {
       case 0: return entry_step(static_cast<const int*>(in[0]->data), static_cast<const float*>(in[1]->data),
           static_cast<float*>(out[0]), static_cast<float*>(out[1]));

@@ -30,11 +30,15 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 class Steps final : public CpuProgram {
  public:
   Steps(const std::string& package, const Options& options) : CpuProgram(switched::description(), package, options) {
-    place(0, weights.table);
+    place_weights();
     state.sum = new_state<float>(sizes[1] * 64);
   }
 
  private:
+  void place_weights() {
+    place(0, weights.table);
+  }
+
   void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {
     switch (entry) {
       case 0: return entry_step(static_cast<const int*>(in[0]->data), static_cast<const kernel::b1*>(in[1]->data),

@@ -41,6 +41,13 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 class Steps final : public CpuProgram {
  public:
   Steps(const std::string& package, const Options& options) : CpuProgram(tiny::description(), package, options) {
+    place_weights();
+    state.kv_keys = new_state<float>(sizes[3] * sizes[2] * 32);
+    state.kv_values = new_state<float>(sizes[3] * sizes[2] * 32);
+  }
+
+ private:
+  void place_weights() {
     place(0, weights.tok_embeddings);
     place(1, weights.attn_norm);
     place(2, weights.Wq);
@@ -53,11 +60,8 @@ class Steps final : public CpuProgram {
     place(9, weights.Wdown);
     place(10, weights.final_norm);
     place(11, weights.lm_head);
-    state.kv_keys = new_state<float>(sizes[3] * sizes[2] * 32);
-    state.kv_values = new_state<float>(sizes[3] * sizes[2] * 32);
   }
 
- private:
   void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {
     switch (entry) {
       case 0: return entry_decode(static_cast<const int*>(in[0]->data), static_cast<const int*>(in[1]->data),

@@ -55,6 +55,20 @@ TEST_CASE("the reader's dtype table is the library's") {
   REQUIRE(!find_dtype_named("f31"));
 }
 
+TEST_CASE("sections behind the index are left out where nobody wants them") {
+  const std::string path = openinfer::testing::source_path("tests/formats/opnf/golden/small.oinf");
+  const Reader all = Reader::open(path);
+  REQUIRE(all.tokenizer().size() > 0);
+  for (const Reader::Mode mode : {Reader::Mode::map, Reader::Mode::pread}) {
+    const Reader index = Reader::open(path, mode, Reader::Sections::index);
+    CHECK(index.tokenizer().size() == 0);
+    CHECK(index.graphs().size() == 0);
+    CHECK(index.metadata().size() == all.metadata().size());
+    REQUIRE(index.tensor_count() == all.tensor_count());
+    for (const SectionEntry& s : index.sections()) CHECK_NOTHROW(index.check_section(s.kind));
+  }
+}
+
 TEST_CASE("the reader includes only the standard library and POSIX") {
   for (const char* file : {"reader.h", "reader.cpp"}) {
     std::ifstream in(openinfer::testing::source_path("formats/opnf/") + file);

@@ -10,6 +10,8 @@
 namespace MODEL_NAME {
 namespace {
 
+constexpr std::size_t kSmall = 64 << 10;  // bytes
+
 /// Before anything else is looked at: a machine that lacks what the kernels need shall hear that.
 const Description& checked(const Description& description) {
   for (const std::string_view feature : description.features)
@@ -25,8 +27,8 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
     : Program(checked(description), package, options),
       pool(options.threads),
       arena_(description.arena_bytes),
-      laid_out_(other_layouts(), description.passing_bytes, pool),
-      read_ahead_(mapped_weights()) {
+      read_ahead_(mapped_weights()),
+      laid_out_(other_layouts(), description.passing_bytes, read_ahead_, pool) {
   in_place = true;
   counts.arena_bytes = arena_.size_bytes();
   counts.threads = pool.threads();
@@ -78,7 +80,8 @@ std::vector<LaidOut::Tensor> CpuProgram::other_layouts() {
                      .from = from,
                      .panel_bytes = static_cast<std::uint64_t>(now.panel_bytes),
                      .to_panels = family.panels,
-                     .mapped = tensor.pattern.empty(),
+                     .file = tensor.pattern.empty() ? reader().file_descriptor(tensor.shard) : -1,
+                     .offset = tensor.offset,
                      .on_use = true,
                      .looked_up = false});
     }
@@ -87,6 +90,40 @@ std::vector<LaidOut::Tensor> CpuProgram::other_layouts() {
     one.looked_up = one.looked_up || family.looked_up;
   }
   return all;
+}
+
+/// Those that steps read in the mapped package, norms for the most part.
+std::vector<std::span<const std::byte>*> CpuProgram::small_weights() {
+  std::vector<std::span<const std::byte>*> all;
+  for (std::size_t family = 0; family < tensors.size(); ++family)
+    for (std::size_t member = 0; member < tensors[family].size(); ++member) {
+      std::span<const std::byte>& weight = tensors[family][member];
+      const bool mapped = !weight.empty() && reader().tensor(rows[family][member]).pattern.empty();
+      if (mapped && weight.size() <= kSmall && !laid_out_.holds(weight.data())) all.push_back(&weight);
+    }
+  return all;
+}
+
+/// The first step has read all weights. In the second those that are laid out anew come to stay, and their mapped pages
+/// go. A small weight in between would keep a large page for its few bytes: it gets a place of its own.
+bool CpuProgram::begin_step() {
+  if (counts.steps == 0 || small_ || laid_out_.size_bytes() == 0) return false;
+  const std::vector<std::span<const std::byte>*> all = small_weights();
+  std::size_t size = 0;
+  for (const auto* weight : all) size += in_lines(weight->size());
+  std::byte* place = small_.emplace(static_cast<std::int64_t>(size)).data();
+  for (const auto* weight : all) {
+    std::copy(weight->begin(), weight->end(), place);
+    place += in_lines(weight->size());
+  }
+  place = small_->data();
+  for (auto* weight : all) {
+    LaidOut::give_back(*weight);
+    *weight = {place, weight->size()};
+    place += in_lines(weight->size());
+  }
+  laid_out_.give_back();
+  return true;
 }
 
 std::byte* CpuProgram::take_state(std::int64_t size_bytes) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ class CpuProgram : public Program {
   CpuProgram(const Description& description, const std::string& package, const Options& options);
 
  protected:
+  /// Before a step. Are there weights that have moved since they were placed?
+  bool begin_step();
   /// Pointers to the members of a family, last {} fastest.
   template <class T, std::size_t count>
   void place(std::size_t family, const T* (&members)[count]) {
@@ -68,12 +71,14 @@ class CpuProgram : public Program {
   std::byte* take_state(std::int64_t size_bytes);  // zero
   std::vector<ReadAhead::Place> mapped_weights() const;
   std::vector<LaidOut::Tensor> other_layouts();
+  std::vector<std::span<const std::byte>*> small_weights();
 
   std::vector<Memory> states_;
   Memory arena_;
   std::vector<std::size_t> laid_out_as_;  // number of each of `relaid`, of which several may be one tensor
+  std::optional<Memory> small_;           // small weights, from the second step on
+  ReadAhead read_ahead_;                  // of the package, which outlives it
   LaidOut laid_out_;
-  ReadAhead read_ahead_;  // of the package, which outlives it
 };
 
 }  // namespace MODEL_NAME

@@ -4,15 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace MODEL_NAME {
 namespace {
 
-constexpr std::uint64_t kGivenBack = 1 << 20;  // bytes of the package whose pages are given back at once
-constexpr std::uint64_t kLine = 64;
-
-std::uint64_t in_lines(std::uint64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
+constexpr std::uint64_t kLargePage = 2 << 20;  // bytes
 
 /// Of all pages that hold some of these bytes, or of those that hold nothing else.
 enum class Pages { all, whole };
@@ -26,6 +24,17 @@ void advise(const std::byte* from, std::uint64_t size_bytes, int advice, Pages p
   if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, advice);  // it is advice: nothing to check
 }
 
+/// False where the file gives less, or an error.
+bool read(int file, std::uint64_t offset, std::span<std::byte> to) {
+  while (!to.empty()) {
+    const ssize_t got = ::pread(file, to.data(), to.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    to = to.subspan(static_cast<std::size_t>(got)), offset += static_cast<std::uint64_t>(got);
+  }
+  return true;
+}
+
 std::int64_t all_bytes(const std::vector<LaidOut::Tensor>& tensors) {
   std::uint64_t bytes = 0;
   for (const LaidOut::Tensor& t : tensors) bytes += t.from.size();
@@ -34,8 +43,9 @@ std::int64_t all_bytes(const std::vector<LaidOut::Tensor>& tensors) {
 
 }  // namespace
 
-LaidOut::LaidOut(std::vector<Tensor> tensors, std::int64_t passing_bytes, ThreadPool& pool)
-    : pool_(pool),
+LaidOut::LaidOut(std::vector<Tensor> tensors, std::int64_t passing_bytes, const ReadAhead& file, ThreadPool& pool)
+    : file_(file),
+      pool_(pool),
       tensors_(std::move(tensors)),
       places_(all_bytes(tensors_),
               "weights are laid out there; emit for a package that `openinfer pack --device` made, or with "
@@ -64,11 +74,20 @@ LaidOut::Tensor* LaidOut::waiting(const void* place) {
   return at == tensors_.end() || at->place != place || at->there ? nullptr : &*at;
 }
 
+void LaidOut::give_back() const {
+  for (const Tensor& t : tensors_)
+    if (t.file >= 0) give_back(t.from);
+}
+void LaidOut::give_back(std::span<const std::byte> mapped) {
+  advise(mapped.data(), mapped.size(), MADV_DONTNEED, Pages::all);
+}
+
 /// It comes to its place now, or is there.
-void LaidOut::settle(Tensor& t) {
+void LaidOut::settle(const Tensor& t) {
   if (t.looked_up && t.on_use) advise(t.place, t.from.size(), MADV_HUGEPAGE, Pages::whole);
 }
 void LaidOut::arrive(Tensor& t) {
+  if (t.file >= 0) give_back(t.from);
   if (!std::exchange(t.there, true)) --waiting_;
 }
 
@@ -78,10 +97,9 @@ void LaidOut::lay_out(Tensor& t) {
   const auto threads = static_cast<std::uint64_t>(pool_.threads());
   pool_.run(pool_.threads(), [&](int thread) {
     const auto number = static_cast<std::uint64_t>(thread);
-    Way way;
+    std::vector<std::byte> copy(t.panel_bytes);
     for (std::uint64_t panel = panels * number / threads; panel < panels * (number + 1) / threads; ++panel)
-      stay(t, panel * t.panel_bytes, (panel + 1) * t.panel_bytes, way);
-    give_back(t, way);
+      stay(t, panel * t.panel_bytes, (panel + 1) * t.panel_bytes, copy.data());
   });
   arrive(t);
 }
@@ -117,7 +135,6 @@ void LaidOut::run_share(int thread, std::span<const Coming> coming, Panels panel
                         const void* function, Call call) const {
   const std::int64_t threads = pool_.threads();
   std::byte* const buffer = passing_.data() + passing_.size_bytes() / threads * thread;
-  Way ways[Panels::kMost];
   for (std::int64_t group = groups * thread / threads; group < groups * (thread + 1) / threads; ++group) {
     std::byte* free = buffer;
     for (std::size_t w = 0; w < coming.size(); ++w) {
@@ -128,40 +145,39 @@ void LaidOut::run_share(int thread, std::span<const Coming> coming, Panels panel
       const std::uint64_t from = static_cast<std::uint64_t>(part) * part_bytes,
                           to = std::min(from + part_bytes, tensor->from.size());
       if (stays) {
-        stay(*tensor, from, to, ways[w]);
+        stay(*tensor, from, to, free);
         continue;
       }
-      turn(*tensor, from, to, free);
+      turn(*tensor, tensor->from.data() + from, to - from, free);
       // Where the whole would start: kernels count from there, and touch what is here alone.
       panels.of[w] = reinterpret_cast<const std::byte*>(reinterpret_cast<std::uintptr_t>(free) - from);
       free += in_lines(to - from);
     }
     call(function, panels, static_cast<int>(group));
   }
-  for (std::size_t w = 0; w < coming.size(); ++w)
-    if (coming[w].stays) give_back(*coming[w].tensor, ways[w]);
 }
 
-void LaidOut::turn(const Tensor& t, std::uint64_t from, std::uint64_t to, std::byte* place) const {
+void LaidOut::turn(const Tensor& t, const std::byte* from, std::uint64_t size_bytes, std::byte* place) const {
   const std::uint64_t blocks = t.panel_bytes / (opnf::kPanelRows * t.dtype->block_bytes);
-  for (; from < to; from += t.panel_bytes, place += t.panel_bytes)
+  for (const std::byte* const end = from + size_bytes; from != end; from += t.panel_bytes, place += t.panel_bytes)
     if (t.to_panels)
-      opnf::to_panel16(*t.dtype, blocks, t.from.data() + from, place);
+      opnf::to_panel16(*t.dtype, blocks, from, place);
     else
-      opnf::from_panel16(*t.dtype, blocks, t.from.data() + from, 0, opnf::kPanelRows, place);
+      opnf::from_panel16(*t.dtype, blocks, from, 0, opnf::kPanelRows, place);
 }
 
-void LaidOut::stay(const Tensor& t, std::uint64_t from, std::uint64_t to, Way& way) const {
-  turn(t, from, to, t.place + from);
-  if (way.to != from) way.from = from;
-  way.to = to;
-  if (way.to - way.from >= kGivenBack) give_back(t, way);
-}
-
-/// The pages at both ends too: whoever still reads there gets them again.
-void LaidOut::give_back(const Tensor& t, Way& way) const {
-  if (t.mapped) advise(t.from.data() + way.from, way.to - way.from, MADV_DONTNEED, Pages::all);
-  way.from = way.to;
+/// By way of `copy`, which has room for all of it: each thread would have a large page of the file mapped beside what
+/// it makes. What may come from the disk is mapped, for it is read in such pages, and given back with each that is
+/// done.
+void LaidOut::stay(const Tensor& t, std::uint64_t from, std::uint64_t to, std::byte* copy) const {
+  const std::byte* const mapped = t.from.data() + from;
+  const std::uint64_t size = to - from;
+  if (t.file >= 0 && file_.done() && read(t.file, t.offset + from, {copy, size}))
+    return turn(t, copy, size, t.place + from);
+  turn(t, mapped, size, t.place + from);
+  const auto page = [](const std::byte* at) { return reinterpret_cast<std::uintptr_t>(at) / kLargePage; };
+  if (const std::uint64_t done = (page(mapped + size) - page(mapped)) * kLargePage; t.file >= 0 && done > 0)
+    advise(reinterpret_cast<const std::byte*>(page(mapped) * kLargePage), done, MADV_DONTNEED, Pages::all);
 }
 
 void LaidOut::look_up(const void* place, std::int64_t id) {
@@ -170,7 +186,8 @@ void LaidOut::look_up(const void* place, std::int64_t id) {
   const auto panels = static_cast<std::int64_t>(t->from.size() / t->panel_bytes);
   const auto panel = static_cast<std::uint64_t>(
       std::clamp<std::int64_t>(id / static_cast<std::int64_t>(opnf::kPanelRows), 0, panels - 1));
-  turn(*t, panel * t->panel_bytes, (panel + 1) * t->panel_bytes, t->place + panel * t->panel_bytes);
+  std::vector<std::byte> copy(t->panel_bytes);
+  stay(*t, panel * t->panel_bytes, (panel + 1) * t->panel_bytes, copy.data());
 }
 
 void LaidOut::forget(const void* place) {

@@ -81,6 +81,7 @@ std::string on_threads(const Model& model) {
 
 Options options_of(const Flags& flags) {
   Options options = {.threads = flags.threads,
+                     .words = !flags.prompts.empty(),
                      .device = flags.gpu,
                      .validate = flags.validate,
                      .timings = flags.timings,

@@ -18,8 +18,11 @@ constexpr std::uintptr_t kPiece = 2 << 20;  // a large page; between two of them
 constexpr int MADV_POPULATE_READ = 22;
 #endif
 
-/// Does the memory have this byte of a file? mincore would say so of every page to who may not write the file.
-bool is_there(int file, std::uint64_t offset) {
+/// Does the memory have this page, and byte, of a file? mincore says so of every page to who may not write the file; a
+/// read that does not wait tells the truth, but begins to read small pages of what is not there.
+bool is_there(std::uintptr_t page, int file, std::uint64_t offset) {
+  unsigned char there = 0;
+  if (::mincore(reinterpret_cast<void*>(page), 1, &there) == 0 && (there & 1) == 0) return false;
   char byte = 0;
   const iovec to = {&byte, 1};
   return ::preadv2(file, &to, 1, static_cast<off_t>(offset), RWF_NOWAIT) >= 0 || errno != EAGAIN;
@@ -40,6 +43,7 @@ ReadAhead::ReadAhead(std::vector<Place> places) {
   try {
     reader_ = std::thread([this, places = std::move(places)] {
       for (const Place& place : places) read(place);
+      done_ = !stop_;
     });
   } catch (const std::exception&) {  // without a thread for it, nothing is read ahead
   }
@@ -55,7 +59,7 @@ void ReadAhead::read(const Place& place) const {
   const std::uintptr_t end = (start + place.bytes.size() + page - 1) / page * page;
   for (std::uintptr_t at = start / page * page; at < end && !stop_;) {
     const std::uintptr_t next = std::min(end, (at / kPiece + 1) * kPiece);
-    if (!is_there(place.file, place.offset + (std::max(at, start) - start)))
+    if (!is_there(at, place.file, place.offset + (std::max(at, start) - start)))
       ::madvise(reinterpret_cast<void*>(at), next - at, MADV_POPULATE_READ);
     at = next;
   }

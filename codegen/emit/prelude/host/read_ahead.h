@@ -24,11 +24,13 @@ class ReadAhead {
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
+  /// Has the memory had all of it?
+  bool done() const { return done_; }
 
  private:
   void read(const Place& place) const;
 
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stop_{false}, done_{false};
   std::thread reader_;
 };
 

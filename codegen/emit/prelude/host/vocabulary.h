@@ -16,7 +16,7 @@ namespace MODEL_NAME {
 /// The package's vocabulary: what ids stand for, and which end an answer.
 class Vocabulary {
  public:
-  /// `package` stays open as long as this is used.
+  /// `package`, opened with Options::words, stays open as long as this is used.
   explicit Vocabulary(const opnf::Reader& package) {
     const opnf::Map& words = package.tokenizer();
     if (const auto tokens = words.find("tokens")) tokens_ = tokens->strings();
