@@ -82,6 +82,7 @@ std::vector<std::string> wants(const Device& device, const kir::Target& target, 
 
 BuiltFor built_for(const Device& device, Numerics numerics, bool bounded) {
   const bool cpu = device.api == Api::cpu, vulkan = device.api == Api::vulkan;
+  const bool fused = device.has_isa("fma") || device.has_isa("asimd");
   const MatrixUnits units = matrix_units(device, numerics, bounded);
   BuiltFor built = {{.lanes = device.lanes,
                      .subgroups = cpu ? 1 : subgroups_of(device),
@@ -89,7 +90,8 @@ BuiltFor built_for(const Device& device, Numerics numerics, bool bounded) {
                      .bf16_dot = cpu && device.bf16_dot,
                      .exact_division = !vulkan,
                      .exact_fma = !vulkan,
-                     .fast_fma = cpu && (device.has_isa("fma") || device.has_isa("asimd")),
+                     .fast_fma = cpu && fused,
+                     .exp_by_fma = cpu && fused && numerics == Numerics::fast,
                      .panels = cpu,
                      .core_cache = cpu,
                      .most_bound_bytes = device.max_storage_buffer_range_bytes,

@@ -79,6 +79,7 @@ struct Target {
   bool exact_division = true;                          // f32 `/` rounds correctly; false: Vulkan's, within 2.5 ULP
   bool exact_fma = true;                               // `fma` rounds once; false: Vulkan's may round the product
   bool fast_fma = false;                               // a fused multiply-add of f32 is one instruction
+  bool exp_by_fma = false;                             // exp may have other bits than everywhere, within its bound
   bool panels = false;                                 // weights may be laid out as panel16
   bool core_cache = false;                             // shared memory lies in a core's cache, where prefetch leads
   std::int64_t most_bound_bytes = kUnlimited;          // of a buffer as a kernel is bound to it

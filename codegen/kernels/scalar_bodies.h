@@ -10,6 +10,7 @@
 namespace openinfer::kernels {
 
 ScalarExpr exp_body(const ScalarExpr& x);
+ScalarExpr exp_fma_body(const ScalarExpr& x);
 ScalarExpr log_body(const ScalarExpr& x);
 ScalarExpr tanh_body(const ScalarExpr& x);
 ScalarExpr erf_body(const ScalarExpr& x);

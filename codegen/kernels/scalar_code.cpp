@@ -142,6 +142,7 @@ Val code_of(kir::Build& k, const ScalarExpr& e, const std::vector<std::pair<std:
   ScalarExpr plain = expand_conversions(round_by_call(e));
   if (!k.target().exact_division) plain = divide_by_call(plain);
   if (!k.target().exact_fma) plain = fuse_by_call(plain);
+  if (k.target().exp_by_fma) plain = exp_by_fma(plain);
   return Coder(k, parameters)(plain);
 }
 

@@ -40,6 +40,21 @@ ScalarExpr exp_body(const ScalarExpr& x) {
   return scaled((ScalarExpr(1) + (r + r * r * q)).named("p"), k);
 }
 
+// The same r and q. 2^n is added to the exponent of e^r, which is right where the result is a normal number; what comes
+// out for other x is replaced, NaN by NaN + infinity.
+ScalarExpr exp_fma_body(const ScalarExpr& x) {
+  const ScalarExpr magic(12582912), one(1), infinity = f32_bits(kInfinityBits);
+  const ScalarExpr shifted = fma(x, ScalarExpr(1.44269502f), magic).named("shifted");
+  const ScalarExpr n = (shifted - magic).named("n");
+  const ScalarExpr r = fma(n, ScalarExpr(-kLn2Low), fma(n, ScalarExpr(-kLn2High), x)).named("r");
+  ScalarExpr p(0.00138210412f);
+  for (const float c : {0.00836867373f, 0.0416682623f, 0.166665211f, 0.49999994f, 1.0f, 1.0f})
+    p = fma(p, r, ScalarExpr(c));
+  const ScalarExpr e = as_float(as_int(p) + (as_int(shifted) << 23)).named("e");
+  return select(x < ScalarExpr(-0x1.5d589ep+6f), ScalarExpr(0),
+                select(x <= ScalarExpr(0x1.62e42ep+6f), e, x + infinity));
+}
+
 // x = 2^e (1 + f) with 1 + f in [√½, √2); log(1 + f) = f - f²/2 + f³ p(f), where p is within 2^-30.
 ScalarExpr log_body(const ScalarExpr& x) {
   constexpr int kRootHalf = 0x3f3504f3;

@@ -63,6 +63,7 @@ std::span<const ScalarFunction> scalar_functions() {
       of_x("sqrt", sqrt_body, 0.51, "√x within 0.51 ULP"),
       of_x("rsqrt", rsqrt_body, 1.0, "1 / √x within 1 ULP"),
       of_x("exp", exp_body, 1.0, "e^x within 1 ULP"),
+      of_x("exp_fma", exp_fma_body, 1.0, "e^x within 1 ULP, 0 where that is below 2^-126; by fused multiply-adds"),
       of_x("log", log_body, 1.0, "ln x within 1 ULP"),
       of_x("tanh", tanh_body, 1.5, "tanh x within 1.5 ULP"),
       of_x("erf", erf_body, 1.5, "erf x within 1.5 ULP"),
@@ -99,6 +100,13 @@ ScalarExpr fuse_by_call(const ScalarExpr& e) {
     if (node.op() != ScalarOp::fma) return node;
     const auto o = node.operands();
     return ScalarExpr::call(node.kind() == ScalarKind::f64 ? "exact_fma_f64" : "exact_fma", {o[0], o[1], o[2]});
+  })(e);
+}
+
+ScalarExpr exp_by_fma(const ScalarExpr& e) {
+  return ScalarRewrite([](const ScalarExpr& node) {
+    if (node.op() != ScalarOp::call || node.name() != "exp" || node.kind() != ScalarKind::f32) return node;
+    return ScalarExpr::call("exp_fma", {node.operands()[0]});
   })(e);
 }
 

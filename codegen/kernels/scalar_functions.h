@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // exp, log, pow, sin … of f32 over + - * /, selections, integers and bit casts: the same bits in every language, where
-// the devices' own functions promise little (Vulkan allows exp 3 + 2|x| ULP). No fma, no tables, no library. Of f64
-// fma alone.
+// the devices' own functions promise little (Vulkan allows exp 3 + 2|x| ULP). No fma but exp_fma's, no tables, no
+// library. Of f64 fma alone.
 //
 // What must hold of the target: + - * round to nearest and are neither contracted, reassociated nor approximated
 // (C++: -ffp-contract=off; GLSL: precise; CUDA: --fmad=false). `/` is the machine's: correctly rounded on CPUs and in
@@ -38,5 +38,7 @@ ScalarExpr inline_calls(const ScalarExpr& e);
 ScalarExpr divide_by_call(const ScalarExpr& e);
 /// `e` with exact_fma(a, b, c), or exact_fma_f64, for fma: for targets that may round the product.
 ScalarExpr fuse_by_call(const ScalarExpr& e);
+/// `e` with exp_fma(x) for exp(x): half of its time where a fused multiply-add is one instruction, other bits.
+ScalarExpr exp_by_fma(const ScalarExpr& e);
 
 }  // namespace openinfer::kernels

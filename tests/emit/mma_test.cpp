@@ -161,6 +161,17 @@ TEST_CASE("kernels use what the row has, and notes say what they do without") {
   CHECK(emit::target_of(resolve(DeviceSpec::named("apple-m1"))).cache_line_bytes == 128);
 }
 
+TEST_CASE("only numerics fast of CPUs that fuse has an exp of other bits") {
+  const Device zen = resolve(DeviceSpec::named("zen5")), hopper = resolve(DeviceSpec::named("hopper"));
+  for (const Numerics numerics : {Numerics::strict, Numerics::bf16})
+    CHECK_FALSE(emit::built_for(zen, numerics).target.exp_by_fma);
+  CHECK(emit::built_for(zen, Numerics::fast).target.exp_by_fma);
+  CHECK_FALSE(emit::built_for(hopper, Numerics::fast).target.exp_by_fma);
+  Device unfused = zen;
+  std::erase(unfused.isa, "fma");
+  CHECK_FALSE(emit::built_for(unfused, Numerics::fast).target.exp_by_fma);
+}
+
 TEST_CASE("tiles for matrix units keep to the device's shared memory") {
   kir::Target target = with_mma(16, 16);
   Product p = {.name = "matmul", .rows = {512, "N"}, .inner = {576}};

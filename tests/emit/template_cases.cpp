@@ -235,6 +235,10 @@ Case functions_case(const kir::Target& target) {
 
 std::vector<Case> template_cases(const kir::Target& target) {
   std::vector<Case> cases = {functions_case(target)};
+  kir::Target by_fma = target;
+  by_fma.exp_by_fma = true;
+  cases.push_back(functions_case(by_fma));
+  cases.back().kernel.name += "_by_fma";
   if (target.lanes >= 4) cases.push_back(attention_case(target));
   if (target.lanes == 16) cases.push_back(pairs_attention_case(target));
   for (int code = static_cast<int>(DType::q4_0); code <= static_cast<int>(DType::q8_k); ++code)
