@@ -10,11 +10,11 @@ constexpr float kHighOfLn2 = 0x1.62e4p-1f, kLowOfLn2 = 0x1.7f7d1cp-20f;
 
 ScalarExpr f32_number(float value) { return ScalarExpr::constant(ScalarKind::f32, static_cast<double>(value)); }
 
-/// e^r - 1 for |r| ≤ ln(2) / 2: exp_body's polynomial.
-ScalarExpr near_expm1(const ScalarExpr& r) {
-  const ScalarExpr q = polynomial(r, {0.49999994f, 0.166665211f, 0.0416682623f, 0.00836867373f, 0.00138210412f});
-  return (r + r * r * q).named("p");
+/// e^r - 1 - r for |r| ≤ ln(2) / 2: exp_body's polynomial.
+ScalarExpr behind_r(const ScalarExpr& r) {
+  return r * r * polynomial(r, {0.49999994f, 0.166665211f, 0.0416682623f, 0.00836867373f, 0.00138210412f});
 }
+ScalarExpr near_expm1(const ScalarExpr& r) { return (r + behind_r(r)).named("p"); }
 
 /// A number as high + low, where high has 12 bits of significand: products of two such are exact.
 struct SplitLog {
@@ -82,16 +82,19 @@ ScalarExpr log1p_body(const ScalarExpr& x) {
   return select(u == ScalarExpr(1), x, log(u) + rest);
 }
 
-// x = n ln 2 + r: e^x - 1 = (2^n - 1) + 2^n (e^r - 1), both of which are exact enough; e^x itself from 20 on.
+// x = n ln 2 + r: e^x - 1 = ((2^n - 1) + 2^n r) + 2^n (e^r - 1 - r), of which the first is nearly exact, and the last
+// takes what r lost; e^x itself from 20 on.
 ScalarExpr expm1_body(const ScalarExpr& x) {
   const ScalarExpr c =
       select(x > ScalarExpr(20), ScalarExpr(20), select(x < ScalarExpr(-20), ScalarExpr(-20), x)).named("c");
   const ScalarExpr shifted = (c * ScalarExpr(1.44269502f) + ScalarExpr(12582912)).named("shifted");
   const ScalarExpr n = (shifted - ScalarExpr(12582912)).named("n");
   const ScalarExpr k = (as_int(shifted) - ScalarExpr(0x4b400000)).named("k");
-  const ScalarExpr p = near_expm1((c - n * ScalarExpr(kHighOfLn2) - n * ScalarExpr(kLowOfLn2)).named("r"));
+  const ScalarExpr high = (c - n * ScalarExpr(kHighOfLn2)).named("high"),
+                   low = (n * ScalarExpr(kLowOfLn2)).named("low");
+  const ScalarExpr r = (high - low).named("r"), p = (behind_r(r) + ((high - r) - low)).named("p");
   const ScalarExpr scale = power_of_two(k).named("scale");
-  const ScalarExpr value = select(n == ScalarExpr(0), p, (scale - ScalarExpr(1)) + scale * p);
+  const ScalarExpr value = ((scale - ScalarExpr(1)) + scale * r) + scale * p;
   return select(x > ScalarExpr(20), exp(x), with_sign_of(value, x));  // of a zero too
 }
 
