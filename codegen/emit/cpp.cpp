@@ -184,13 +184,13 @@ class CppRenderer final : public Renderer {
     const Node& n = node(id);
     line(fmt::format("store_c(&{}, {}, {});", element(buffer(n), value(n.args[0])), text(n.args[1]), text(n.args[2])));
   }
+  void turn(Id id) override { line(fmt::format("turn({});", variable(node(id)))); }
   Text lane_operation(Id id) override {
     const Node& n = node(id);
-    const std::string name(kir::info(n.op).name);
     if (n.op == Op::lane_get) return {fmt::format("{}[{}]", wrapped(value(n.args[0]), 0), text(n.args[1]))};
     std::vector<Text> args;
     for (const Id arg : n.args) args.push_back(widened(arg, {n.type.kind, Rate::lane}));
-    return emit::Renderer::call(name, args);
+    return emit::Renderer::call(kir::info(n.op).name, args);
   }
 
   /// Where the lanes of an access are: all at one place, one behind the other, or anywhere.

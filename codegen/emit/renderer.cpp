@@ -180,6 +180,10 @@ Text Renderer::mma(Id) {
   openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: this language has no fragments of matrices", k_.name);
 }
 
+void Renderer::turn(Id) {
+  openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: this language's lanes are no vectors", k_.name);
+}
+
 std::pair<Id, std::string_view> Renderer::accumulation(const Node& write) const {
   const Node& sum = k_[write.args.back()];
   if ((sum.op != Op::add && sum.op != Op::mul) || !names_.values[write.args.back()].empty()) return {kir::kNoId, ""};
@@ -217,6 +221,7 @@ void Renderer::statement(Id id) {
   if (n.op == Op::write) return write(id);
   if (n.op == Op::store) return store(id);
   if (n.op == Op::mma_store) return mma_store(id);
+  if (n.op == Op::turn) return turn(id);
   if (n.op == Op::barrier) return barrier();
   if (n.op == Op::prefetch) return prefetch(id);
   if (n.op == Op::comment) return line("// " + n.name);

@@ -53,6 +53,8 @@ class Renderer {
   /// A load or product of fragments, and a store. Errors: unsupported where the language has none.
   virtual Text mma(kir::Id id);
   virtual void mma_store(kir::Id id) { mma(id); }
+  /// Errors: unsupported where lanes are no vectors.
+  virtual void turn(kir::Id id);
   virtual void declare_value(kir::Id id) = 0;
   virtual void declare_variable(kir::Id id) = 0;
   virtual void write(kir::Id id);

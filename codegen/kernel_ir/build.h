@@ -191,6 +191,8 @@ class Tile {
     Id place_;
   };
   Place operator[](Val place) const;
+  /// Rows become columns: place i of lane j is place j of lane i. Of as many places as lanes, which are vectors.
+  void turn() const;
 
  private:
   Build* build_;

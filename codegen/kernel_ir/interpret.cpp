@@ -141,6 +141,7 @@ class Interpreter {
   void statement(Id id, const Active& active) {
     const Node& n = nodes_[id];
     if (n.op == Op::declare || n.op == Op::write) return write(id, active);
+    if (n.op == Op::turn) return turn(n);
     if (n.op == Op::store) return store(id, active);
     if (n.op == Op::mma_store) return mma_store(id, active);
     if (n.op == Op::loop) return loop(n, active);
@@ -209,6 +210,13 @@ class Interpreter {
       for (int place = first; place < last; ++place)
         places[static_cast<std::size_t>(place * copies + (i >> shift))] = get(n.args.back(), i);
     }
+  }
+  /// Lanes are vectors: there is one subgroup.
+  void turn(const Node& n) {
+    auto& places = registers_[static_cast<std::size_t>(n.ref)];
+    const auto lanes = static_cast<std::size_t>(k_.target.lanes);
+    for (std::size_t i = 0; i < lanes; ++i)
+      for (std::size_t j = 0; j < i; ++j) std::swap(places[i * lanes + j], places[j * lanes + i]);
   }
   int place_of(Id id, int i) const {
     const Node& n = nodes_[id];

@@ -212,6 +212,8 @@ enum class Op : std::uint8_t {
   // statements
   declare,    // .ref variable, starts its life here; args: initial value (of all its places)
   write,      // .ref variable; args: [place in a tile,] value
+  turn,       // .ref a tile of as many places as lanes: place i of lane j becomes place j of lane i. Of targets whose
+              // lanes are vectors, where all lanes are.
   store,      // .ref buffer; args as load, then the value
   mma_store,  // .ref buffer; args: first element, stride between rows (multiples of 8), a fragment of sums
   loop,       // args: from, to; .integer: step; .deal, .share, .unroll; .index, .body

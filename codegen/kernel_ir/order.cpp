@@ -29,7 +29,8 @@ class Liveness {
     for (const Id id : region) {
       const Node& n = k_[id];
       parent_[id] = parent;
-      if (n.op == Op::write || n.op == Op::declare) writers_[static_cast<std::size_t>(n.ref)].push_back(id);
+      if (n.op == Op::write || n.op == Op::turn || n.op == Op::declare)
+        writers_[static_cast<std::size_t>(n.ref)].push_back(id);
       survey(n.body, id);
       survey(n.other, id);
     }
@@ -172,7 +173,7 @@ class Order {
     mapped_[id] = now;
     to_.nodes.push_back(n);
     for (Id& arg : to_.nodes[now].args) arg = mapped_[arg];
-    if (n.op == Op::read || n.op == Op::write || n.op == Op::declare)
+    if (n.op == Op::read || n.op == Op::write || n.op == Op::turn || n.op == Op::declare)
       to_.nodes[now].ref = variables_[static_cast<std::size_t>(n.ref)];
     if (n.op == Op::loop) {
       const Id index = copy(n.index);
@@ -208,8 +209,8 @@ class Order {
 }  // namespace
 
 bool changes_memory(Op op) {
-  return op == Op::write || op == Op::store || op == Op::mma_store || op == Op::loop || op == Op::if_ ||
-         op == Op::barrier;
+  return op == Op::write || op == Op::turn || op == Op::store || op == Op::mma_store || op == Op::loop ||
+         op == Op::if_ || op == Op::barrier;
 }
 
 Kernel in_canonical_order(const Kernel& kernel) { return Order(kernel).run(); }

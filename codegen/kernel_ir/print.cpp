@@ -94,7 +94,8 @@ class Printer {
     if (n.op == Op::param) return " " + k_.params[ref];
     if (n.op == Op::argument) return fmt::format(" {}", n.ref);
     if (n.op == Op::call) return " " + k_.functions[ref].name;
-    if (n.op == Op::read || n.op == Op::write || n.op == Op::declare) return fmt::format(" ${}", n.ref);
+    if (n.op == Op::read || n.op == Op::write || n.op == Op::turn || n.op == Op::declare)
+      return fmt::format(" ${}", n.ref);
     const bool fragment = n.op == Op::mma_load || n.op == Op::mma_store;
     if (n.op != Op::load && n.op != Op::store && n.op != Op::prefetch && !fragment) return {};
     const Buffer& b = k_.buffers[ref];

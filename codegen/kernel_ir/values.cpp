@@ -165,6 +165,9 @@ void Reg::operator=(Val v) const {
   build_->append({.op = Op::write, .args = {build_->resolve(v, kind)}, .ref = variable_});
 }
 
+void Tile::turn() const {
+  if (build_->lanes() > 1) build_->append({.op = Op::turn, .ref = variable_});
+}
 Tile::Place Tile::operator[](Val place) const { return {build_, variable_, build_->resolve(place, Kind::i32)}; }
 Tile::Place::operator Val() const {
   const Type type = build_->kernel().variables[static_cast<std::size_t>(variable_)].type;

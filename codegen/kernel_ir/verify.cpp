@@ -218,6 +218,7 @@ class Verifier {
       return fragment(id, Kind::mma_c);
     }
     if (n.op == Op::declare || n.op == Op::write) return write(id, flow);
+    if (n.op == Op::turn) return turn(id, flow);
     if (n.op == Op::loop) return loop(id, flow);
     if (n.op == Op::barrier) return check(flow == Rate::group, id, "a barrier where some of the workgroup may not be");
     if (n.op != Op::if_) return;
@@ -237,6 +238,19 @@ class Verifier {
     if (n.op == Op::declare) return;
     check(flow <= rate(v.type.rate), id, "a variable of coarser rate than the flow it is written in");
     variable(id, n.args.size() - 1);
+  }
+
+  void turn(Id id, Rate flow) const {
+    const Node& n = k_[id];
+    check(n.args.empty(), id, "wrong number of operands");
+    check(k_.target.lanes_are_vectors(), id, "lanes are no vectors");
+    check(flow < Rate::lane, id, "a lane operation where some lanes may not be");
+    check(is_one_of(n.ref, k_.variables.size()) && declared_[static_cast<std::size_t>(n.ref)], id,
+          "the variable is not in scope");
+    const Variable& v = k_.variables[static_cast<std::size_t>(n.ref)];
+    check(v.tile && v.count == k_.target.lanes && rate(v.type.rate) == rate(Rate::lane), id,
+          "no tile of as many places as lanes");
+    check(!is_fragment(v.type.kind), id, "fragments are loaded, multiplied and stored, nothing else");
   }
 
   void loop(Id id, Rate flow) {

@@ -186,12 +186,20 @@ class TiledAttention {
     return {all, paired};
   }
   void turn_keys() {
-    k_.for_("d", 0, D_, [&](Val d) {
-      k_.each("v", vectors(), [&](Val v) {
-        const Val j = v * k_.lanes() + k_.lane();
-        turned_[d * keys_ + j] = keys_as_stored_[j * D_ + d].load();
-      });
-    });
+    const int lanes = k_.lanes();
+    const auto block = [&](const Val& key, const Val& d) {
+      const Tile keys = k_.tile("keys", lanes, Kind::f32);
+      k_.each("j", lanes, [&](const Val& j) { keys[j] = keys_as_stored_[(key + j) * D_ + d + k_.lane()]; });
+      keys.turn();
+      k_.each("i", lanes, [&](const Val& i) { turned_[(d + i) * keys_ + key + k_.lane()] = keys[i]; });
+    };
+    k_.for_(
+        "first_key", 0, keys_,
+        [&](const Val& key) {
+          k_.for_(
+              "first_d", 0, D_, [&](const Val& d) { block(key, d); }, 1, lanes);
+        },
+        1, lanes);
   }
 
   /// The row that is staged as many keys later, so that it is there by then.

@@ -2,6 +2,7 @@
 #include "codegen/kernels/attention_units.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "codegen/kernels/bf16_rows.h"
@@ -42,8 +43,7 @@ AttentionUnits::AttentionUnits(Build& k, const Attention& what, const Lines& lin
     if (two_parts_) low = k.shared(name + "_low", Kind::u32, count);
   };
   parts("query_pairs", most_lines * D_ / 2, queries_high_, queries_low_);
-  parts("key_pairs", keys_ * key_stride(), key_rows_high_, key_rows_low_);
-  parts("turned_pairs", D_ / 2 * keys_, keys_high_, keys_low_);
+  parts("key_pairs", D_ / 2 * keys_, keys_high_, keys_low_);
   values_ = k.shared("value_pairs", Kind::u32, keys_ / 2 * D_);
   scores_ = k.shared("scores", Kind::f32, kUnit.m * keys_);
   weights_ = k.shared("weight_pairs", Kind::u32, kUnit.m * keys_ / 2);
@@ -53,41 +53,55 @@ AttentionUnits::AttentionUnits(Build& k, const Attention& what, const Lines& lin
 }
 
 int AttentionUnits::vectors() const { return keys_ / k_.lanes(); }
-int AttentionUnits::key_stride() const { return D_ / 2 + 1; }  // lanes that turn them meet in no set of a cache
 
-/// The pairs of D floats, in two parts where a score shall have 16 bits: of f16 that is all of them.
-void AttentionUnits::store_pairs(const Mem& from, const Val& first, const Mem& high, const Mem& low,
-                                 const Val& to) const {
-  k_.for_lanes("d", 0, D_ / 2, [&](const Val& d) {
-    const Val a = k_.let("a", from[first + d]), b = k_.let("b", from[first + d + D_ / 2]);
-    const Val pair = k_.let("pair", bf16_pair(a, b));
-    high[to + d] = pair;
-    if (two_parts_)
-      low[to + d] = bf16_pair(a - bitcast(pair << 16, Kind::f32), b - bitcast(pair & kHighHalf, Kind::f32));
-  });
+/// Of floats D / 2 apart, in two parts where a score shall have 16 bits: of f16 that is all of them.
+AttentionUnits::Pair AttentionUnits::pair(const Mem& from, const Val& at) const {
+  const Val a = k_.let("a", from[at]), b = k_.let("b", from[at + D_ / 2]);
+  const Val high = k_.let("pair", bf16_pair(a, b));
+  if (!two_parts_) return {high, {}};
+  return {high, bf16_pair(a - bitcast(high << 16, Kind::f32), b - bitcast(high & kHighHalf, Kind::f32))};
 }
 
 void AttentionUnits::store_query(const Val& line, const Mem& queries) const {
-  store_pairs(queries, line * D_, queries_high_, queries_low_, line * (D_ / 2));
+  k_.for_lanes("d", 0, D_ / 2, [&](const Val& d) {
+    const Pair now = pair(queries, line * D_ + d);
+    queries_high_[line * (D_ / 2) + d] = now.high;
+    if (two_parts_) queries_low_[line * (D_ / 2) + d] = now.low;
+  });
 }
 
 void AttentionUnits::pair_up(const Mem& as_stored, const Mem& values) const {
-  k_.for_("j", 0, keys_,
-          [&](const Val& j) { store_pairs(as_stored, j * D_, key_rows_high_, key_rows_low_, j * key_stride()); });
-  k_.barrier();
-  k_.for_("d", 0, D_ / 2, [&](const Val& d) {
-    k_.each("v", vectors(), [&](const Val& v) {
-      const Val j = v * k_.lanes() + k_.lane();
-      keys_high_[d * keys_ + j] = key_rows_high_[j * key_stride() + d].load();
-      if (two_parts_) keys_low_[d * keys_ + j] = key_rows_low_[j * key_stride() + d].load();
-    });
-  });
+  k_.for_(
+      "first_key", 0, keys_,
+      [&](const Val& key) {
+        k_.for_(
+            "first_d", 0, D_ / 2, [&](const Val& d) { turn(as_stored, key, d); }, 1, k_.lanes());
+      },
+      1, k_.lanes());
   k_.for_("j", 0, keys_ / 2, [&](const Val& j) {
     const Val from = k_.let("first_key", j / kApart * kUnit.k + j % kApart);
     k_.for_lanes("d", 0, D_, [&](const Val& d) {
       values_[j * D_ + d] = bf16_pair(values[from * D_ + d], values[(from + kApart) * D_ + d]);
     });
   });
+}
+
+/// The pairs from d on of as many keys as lanes: from keys in a row each to lanes that are keys.
+void AttentionUnits::turn(const Mem& as_stored, const Val& key, const Val& d) const {
+  const Tile high = k_.tile("pairs", k_.lanes(), Kind::u32);
+  const std::optional<Tile> low =
+      two_parts_ ? std::optional(k_.tile("low_pairs", k_.lanes(), Kind::u32)) : std::nullopt;
+  k_.each("j", k_.lanes(), [&](const Val& j) {
+    const Pair now = pair(as_stored, (key + j) * D_ + d + k_.lane());
+    high[j] = now.high;
+    if (low) (*low)[j] = now.low;
+  });
+  const auto store = [&](const Tile& pairs, const Mem& to) {
+    pairs.turn();
+    k_.each("i", k_.lanes(), [&](const Val& i) { to[(d + i) * keys_ + key + k_.lane()] = pairs[i]; });
+  };
+  store(high, keys_high_);
+  if (low) store(*low, keys_low_);
 }
 
 void AttentionUnits::meet(const Val& first, const Val& key) const {

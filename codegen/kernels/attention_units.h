@@ -30,8 +30,11 @@ class AttentionUnits {
  private:
   void scores(const kir::Val& first) const;
   void scores_of_pairs(const kir::Val& first) const;
-  void store_pairs(const kir::Mem& from, const kir::Val& from_at, const kir::Mem& high, const kir::Mem& low,
-                   const kir::Val& at) const;
+  struct Pair {
+    kir::Val high, low;
+  };
+  Pair pair(const kir::Mem& from, const kir::Val& at) const;
+  void turn(const kir::Mem& as_stored, const kir::Val& key, const kir::Val& d) const;
   void find_top(const kir::Val& i, const kir::Val& line, const kir::Val& key) const;
   void weigh(const kir::Val& i, const kir::Val& line, const kir::Val& key) const;
   void add_values(const kir::Val& first) const;
@@ -39,19 +42,17 @@ class AttentionUnits {
   kir::Val sees(const kir::Val& line, const kir::Val& at) const;
   kir::Val power(const kir::Val& x) const;
   int vectors() const;
-  int key_stride() const;
 
   kir::Build& k_;
   const Attention& what_;
   Lines lines_;
   int D_, keys_;
-  bool two_parts_;                         // of queries and keys: the second is what the first leaves
-  kir::Mem queries_high_, queries_low_;    // pairs of d, D / 2 apart: (lines, D / 2)
-  kir::Mem key_rows_high_, key_rows_low_;  // such pairs (keys, D / 2 + 1)
-  kir::Mem keys_high_, keys_low_;          // the same turned: (D / 2, keys)
-  kir::Mem values_;                        // pairs of keys sixteen apart: (keys / 2, D)
-  kir::Mem scores_, weights_, products_;   // (32, keys), pairs (32, keys / 2), (32, D)
-  kir::Mem tops_, fades_;                  // of each line: its largest score, what its older sums are worth
+  bool two_parts_;                        // of queries and keys: the second is what the first leaves
+  kir::Mem queries_high_, queries_low_;   // pairs of d, D / 2 apart: (lines, D / 2)
+  kir::Mem keys_high_, keys_low_;         // such pairs turned: (D / 2, keys)
+  kir::Mem values_;                       // pairs of keys sixteen apart: (keys / 2, D)
+  kir::Mem scores_, weights_, products_;  // (32, keys), pairs (32, keys / 2), (32, D)
+  kir::Mem tops_, fades_;                 // of each line: its largest score, what its older sums are worth
 };
 
 }  // namespace openinfer::kernels

@@ -46,7 +46,7 @@ class OuterTiles {
       sum_tiles_.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), Kind::f32,
                                      subgroups * sum_rows() * width()));
     const std::vector<Product::Weight>& weights = p.what().weights;
-    if (std::any_of(weights.begin(), weights.end(), has_float_rows))
+    if (!turns_in_registers() && std::any_of(weights.begin(), weights.end(), has_float_rows))
       piece_ = k_.shared("piece", element(), k_.lanes() * (piece_run() + 1));
   }
 
@@ -73,6 +73,7 @@ class OuterTiles {
   int steps() const { return pairs_ ? kPanelBlock / 2 : kPanelBlock; }
   /// Such places of a row that are turned at once.
   int piece_run() const { return std::clamp(k_.lanes(), 2, steps()); }
+  bool turns_in_registers() const { return k_.target().core_cache && piece_run() == k_.lanes(); }
   Val columns_of(std::size_t weight) const { return value_of(k_, p_.what().weights[weight].columns); }
   /// Where the subgroup's part of something in shared memory starts.
   Val own(const Val& at, int size) const { return k_.target().subgroups == 1 ? at : k_.subgroup() * size + at; }
@@ -155,34 +156,51 @@ class OuterTiles {
       });
     }
   }
-  /// The same of plain rows: lanes along k as they lie, then, from a piece that is in the nearest cache, along the
-  /// rows.
+  /// The same of plain rows: lanes along k as they lie, then along the rows.
   void turn(std::size_t weight, const Val& start, const Val& first, const Val& here) const {
     const Mem& w = p_.weight(weight).memory();
     const Extent& columns = p_.what().weights[weight].columns;
     const bool whole = columns.known() && columns.value % this->columns() == 0;
-    const int run = piece_run(), stride = run + 1, in_place = kPanelBlock / steps();
+    const int run = piece_run(), in_place = kPanelBlock / steps();
     k_.for_("v", 0, vectors(), [&](const Val& v) {
       const Val column = k_.let("column", start + v * k_.lanes());
       k_.for_("step", 0, here * (steps() / run), [&](const Val& step) {
         const Val k = k_.let("k", first * kPanelBlock + step * (run * in_place));
-        k_.for_("c", 0, k_.lanes(), [&](const Val& c) {
-          const Val row = whole ? column + c : min(column + c, columns_of(weight) - 1);
-          const Val from = k_.let("from", row * p_.K() + k);
+        const auto row = [&](const Val& c) {
+          const Val from_row = whole ? column + c : min(column + c, columns_of(weight) - 1);
+          const Val from = k_.let("from", from_row * p_.K() + k);
           fetch_next_piece(w, p_.what().weights[weight].dtype, from);
-          const auto number = [&](const Val& at) { return as(w[at], Kind::f32); };
-          k_.for_lanes("j", 0, run, [&](const Val& j) {
-            const Val at = from + j * in_place;
-            piece_[c * stride + j] = pairs_ ? bf16_pair(number(at), number(at + 1)) : number(at);
-          });
-        });
-        k_.barrier();
-        k_.for_("j", 0, run, [&](const Val& j) {
-          w_tile_[(step * run + j) * width() + v * k_.lanes() + k_.lane()] = Val(piece_[k_.lane() * stride + j]);
-        });
-        k_.barrier();
+          return from;
+        };
+        const auto element = [&](const Val& from, const Val& j) {
+          const Val at = from + j * in_place;
+          return pairs_ ? bf16_pair(as(w[at], Kind::f32), as(w[at + 1], Kind::f32)) : as(w[at], Kind::f32);
+        };
+        const auto to = [&](const Val& j) { return w_tile_[(step * run + j) * width() + v * k_.lanes() + k_.lane()]; };
+        turns_in_registers() ? turn_piece(row, element, to) : turn_stored_piece(row, element, to);
       });
     });
+  }
+  /// Of as many rows as lanes: where a row's elements are, one of them, and what lanes along the rows have of one k.
+  using Row = std::function<Val(const Val& c)>;
+  using Element = std::function<Val(const Val& from, const Val& j)>;
+  using Turned = std::function<kir::Elem(const Val& j)>;
+  void turn_piece(const Row& row, const Element& element, const Turned& to) const {
+    const Tile piece = k_.tile("piece", k_.lanes(), this->element());
+    k_.each("c", k_.lanes(), [&](const Val& c) { piece[c] = element(row(c), k_.lane()); });
+    piece.turn();
+    k_.each("j", k_.lanes(), [&](const Val& j) { to(j) = piece[j]; });
+  }
+  /// Where lanes are no vectors, or there are fewer steps: by a piece in shared memory.
+  void turn_stored_piece(const Row& row, const Element& element, const Turned& to) const {
+    const int run = piece_run(), stride = run + 1;
+    k_.for_("c", 0, k_.lanes(), [&](const Val& c) {
+      const Val from = row(c);
+      k_.for_lanes("j", 0, run, [&](const Val& j) { piece_[c * stride + j] = element(from, j); });
+    });
+    k_.barrier();
+    k_.for_("j", 0, run, [&](const Val& j) { to(j) = Val(piece_[k_.lane() * stride + j]); });
+    k_.barrier();
   }
 
   /// What the same row gives to the next tile, which lies far from what all other rows give, is fetched while rows are
@@ -299,7 +317,8 @@ class OuterTiles {
   int tile_rows_;
   bool pairs_;             // of bf16: x and W
   std::int64_t x_stride_;  // of rows, in elements of their memory
-  Mem w_tile_, piece_;
+  Mem w_tile_;
+  Mem piece_;                   // of plain rows: as many as lanes, steps of each
   std::vector<Mem> sum_tiles_;  // of weights whose columns meet in one tail
 };
 

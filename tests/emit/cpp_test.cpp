@@ -52,6 +52,45 @@ Case bf16_case(const kir::Target& target) {
   return {.kernel = k.done(), .runs = {run}};
 }
 
+/// Of C++ alone: a matrix whose sides are no multiples of the lanes is turned, behind its last row and column those
+/// again.
+template <class T>
+Case turn_case(const kir::Target& target, std::string_view name, kir::Kind stored) {
+  constexpr int kRows = 37, kColumns = 21;
+  const kir::Kind kind = kir::info(stored).in_register;
+  const int lanes = target.lanes, stride = (kRows + lanes - 1) / lanes * lanes;
+  kir::Build k(fmt::format("turn_{}", name), target);
+  const kir::Mem x = k.in("x", stored), y = k.out("y", kind);
+  const auto block = [&](const kir::Val& row, const kir::Val& column) {
+    const kir::Tile tile = k.tile("tile", lanes, kind);
+    k.each("j", lanes, [&](const kir::Val& j) {
+      tile[j] = x[min(row + j, kRows - 1) * kColumns + min(column + k.lane(), kColumns - 1)];
+    });
+    tile.turn();
+    k.each("i", lanes, [&](const kir::Val& i) { y[(column + i) * stride + row + k.lane()] = tile[i]; });
+  };
+  k.for_(
+      "row", 0, kRows,
+      [&](const kir::Val& row) {
+        k.for_(
+            "column", 0, kColumns, [&](const kir::Val& column) { block(row, column); }, 1, lanes);
+      },
+      1, lanes);
+  std::vector<T> matrix(kRows * kColumns);
+  for (std::size_t i = 0; i < matrix.size(); ++i) matrix[i] = static_cast<T>(i * 79 % 251);
+  const auto turned = static_cast<std::size_t>((kColumns + lanes - 1) / lanes * lanes * stride);
+  const std::vector<std::byte> out(turned * static_cast<std::size_t>(kir::info(kind).bytes));
+  return {.kernel = k.done(), .runs = {Run{.memory = {bytes_of(matrix), out}}}};
+}
+std::vector<Case> turn_cases(const kir::Target& target) {
+  using kir::Kind;
+  return {turn_case<float>(target, "f32", Kind::f32),         turn_case<double>(target, "f64", Kind::f64),
+          turn_case<std::int32_t>(target, "i32", Kind::i32),  turn_case<std::uint32_t>(target, "u32", Kind::u32),
+          turn_case<std::int64_t>(target, "i64", Kind::i64),  turn_case<std::uint64_t>(target, "u64", Kind::u64),
+          turn_case<std::uint16_t>(target, "f16", Kind::f16), turn_case<std::uint16_t>(target, "bf16", Kind::bf16),
+          turn_case<std::int8_t>(target, "i8", Kind::i8),     turn_case<std::uint16_t>(target, "u16", Kind::u16)};
+}
+
 std::vector<Case> all_cases(const kir::Target& target) {
   std::vector<Case> cases = algorithm_cases(target);
   for (Case& c : language_cases(target)) cases.push_back(std::move(c));
@@ -105,9 +144,9 @@ void check_run(const CppKernels& library, const Case& c, const Run& run) {
   if (run.error) CHECK(run.error(run.memory, mine) <= 1);
 }
 
-void check_build(const CppBuild& build) {
+void check_build(const CppBuild& build, const std::function<std::vector<Case>(const kir::Target&)>& cases_of) {
   CppKernels library(build);
-  const std::vector<Case> cases = all_cases({.lanes = build.lanes});
+  const std::vector<Case> cases = cases_of({.lanes = build.lanes});
   for (const Case& c : cases) library.add(c.kernel);
   library.compile();
   for (const Case& c : cases)
@@ -122,11 +161,15 @@ void check_build(const CppBuild& build) {
 TEST_CASE("C++ gives the bits of the interpreter, and what f64 loops give") {
   const std::vector<CppBuild> builds = cpp_builds(Builds::quick);
   REQUIRE(!builds.empty());
-  for (const CppBuild& build : builds) check_build(build);
+  for (const CppBuild& build : builds) check_build(build, all_cases);
 }
 
 TEST_CASE("every build of C++ gives the bits of the interpreter", "[.every_build]") {
-  for (const CppBuild& build : cpp_builds(Builds::all)) check_build(build);
+  for (const CppBuild& build : cpp_builds(Builds::all)) check_build(build, all_cases);
+}
+
+TEST_CASE("tiles of every kind are turned on targets with AVX-512 and without") {
+  for (const CppBuild& build : cpp_builds(Builds::all)) check_build(build, turn_cases);
 }
 
 TEST_CASE("C++ is one subgroup") {

@@ -123,6 +123,24 @@ TEST_CASE("mistakes of a template are named") {
   CHECK(build([](Build& k, Mem x, Mem y) {
           k.for_lanes("i", 0, 9, [&](Val i) { y[i] = k.lane_sum(x[i]); });
         }).find("a lane operation where some lanes may not be") != std::string::npos);
+  CHECK(build([](Build& k, Mem x, Mem y) {
+          const Tile tile = k.tile("tile", 8, Kind::f32, Rate::lane, x[0]);
+          tile.turn();
+          y[k.lane()] = tile[0];
+        }).find("lanes are no vectors") != std::string::npos);
+  const auto turned = [](int places, Rate rate) {
+    return internal_message([&] {
+      Build k("bad", {.lanes = 8});
+      const Mem y = k.out("y", Kind::f32);
+      const Tile tile = k.tile("tile", places, Kind::f32, rate);
+      tile.turn();
+      y[k.lane()] = tile[0];
+      (void)k.done();
+    });
+  };
+  CHECK(turned(8, Rate::lane).empty());
+  CHECK(turned(7, Rate::lane).find("no tile of as many places as lanes") != std::string::npos);
+  CHECK(turned(8, Rate::group).find("no tile of as many places as lanes") != std::string::npos);
   CHECK(build([](Build& k, Mem, Mem y) {
           const Val i = k.lane();
           y[i] = convert(k.lane_sums(i, i, i, i), Kind::f32);

@@ -103,6 +103,31 @@ TEST_CASE("quarters of the lanes have the largest of four values, where lanes ar
   }
 }
 
+TEST_CASE("rows of a tile become its columns, where lanes are vectors") {
+  for (const Target& target : kTargets) {
+    Build k("turn", target);
+    const Mem x = k.in("x", Kind::i32), y = k.out("y", Kind::i32);
+    const int lanes = target.lanes;
+    const auto code = [&] {
+      const Tile tile = k.tile("tile", lanes, Kind::i32);
+      k.each("j", lanes, [&](Val j) { tile[j] = x[j * lanes + k.lane()]; });
+      tile.turn();
+      k.each("j", lanes, [&](Val j) { y[j * lanes + k.lane()] = tile[j]; });
+      return k.done();
+    };
+    if (!target.lanes_are_vectors()) {
+      CHECK_THROWS_WITH(code(), Catch::Contains("lanes are no vectors"));
+      continue;
+    }
+    const auto n = static_cast<std::size_t>(lanes);
+    std::vector<int> rows(n * n), columns(n * n);
+    std::iota(rows.begin(), rows.end(), 7);
+    interpret(code(), {bytes(rows), bytes(columns)}, {}, 1);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) CHECK(columns[i * n + j] == rows[j * n + i]);
+  }
+}
+
 TEST_CASE("quarters of the lanes have the sums of four values") {
   for (const Target& target : kTargets) {
     if (target.lanes < 4) continue;

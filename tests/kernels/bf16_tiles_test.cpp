@@ -25,7 +25,7 @@ std::vector<kir::Target> pair_targets() {
     target.tuned = {{"tile_depth", 64}, {"outer_chunk", 20}, {"tile_panels", 2}, {"tile_rows", 6}};
     all.push_back(target);
   }
-  all.push_back({.lanes = 16, .fast_fma = true});
+  all.push_back({.lanes = 16, .fast_fma = true, .core_cache = true});
   all.back().tuned = {{"tile_depth", 128}, {"tile_panels", 3}, {"tile_rows", 8}};
   for (kir::Target& target : all) target.bf16_dot = true;
   return all;

@@ -85,7 +85,10 @@ std::vector<kir::Target> tile_targets() {
   }
   if (on_a_device()) return {all.front()};
   if (kFewer > 1) all = {all[1], all[3], all[5]};  // 16 lanes, 8 in four subgroups, 2 subgroups of 64
-  all.push_back({.lanes = 16, .fast_fma = true, .tuned = {{"tile_depth", 128}, {"tile_panels", 3}, {"tile_rows", 8}}});
+  all.push_back({.lanes = 16,
+                 .fast_fma = true,
+                 .core_cache = true,
+                 .tuned = {{"tile_depth", 128}, {"tile_panels", 3}, {"tile_rows", 8}}});
   return all;
 }
 /// All of them, those without tiles first.

@@ -451,6 +451,29 @@ inline element<V> lane_min(V v) {
   }
 }
 
+/// Elements of a and of b by turns: from `first` on in each.
+template <int first, class V, int... I>
+inline V interleaved(V a, V b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (first + I / 2 + I % 2 * lanes_of<V>)...);
+}
+/// Lane j of rows[i] becomes lane i of rows[j].
+template <IsVector V, int n>
+inline void turn(V (&rows)[n]) {
+  static_assert(n == lanes_of<V>);
+  constexpr auto lanes = std::make_integer_sequence<int, n>();
+  UNROLL(8)
+  for (int done = 1; done < n; done *= 2) {
+    V now[n];
+    UNROLL(32)
+    for (int i = 0; i < n / 2; ++i) {
+      now[i * 2] = interleaved<0>(rows[i], rows[i + n / 2], lanes);
+      now[i * 2 + 1] = interleaved<n / 2>(rows[i], rows[i + n / 2], lanes);
+    }
+    UNROLL(64)
+    for (int i = 0; i < n; ++i) rows[i] = now[i];
+  }
+}
+
 INSTRUCTIONS
 #endif
 
