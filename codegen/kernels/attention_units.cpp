@@ -2,6 +2,7 @@
 #include "codegen/kernels/attention_units.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,11 +23,12 @@ using kir::Tile;
 using kir::Val;
 
 constexpr MmaShape kUnit = kBf16Fragments;
-static_assert(kUnit.m == kUnitLines);
+static_assert(kUnit.m == kUnitLines && kUnit.n == kUnit.k);  // parts of the staged keys
 /// Neighbours along k in a fragment of weights, and so of values, are keys that far apart: lanes have neighbours.
 constexpr int kApart = kUnit.k / 2;
 constexpr std::int64_t kHighHalf = 0xffff0000;
 constexpr int kPairLines = 4;        // whose sums are in registers together, without units
+constexpr int kScoreLines = 8;       // the same of scores, for kUnit.k keys
 constexpr double kLeastPower = -80;  // no sum in f32 sees less; no weight is a denormal number
 
 }  // namespace
@@ -108,9 +110,11 @@ void AttentionUnits::meet(const Val& first, const Val& key) const {
   const Reg last = k_.var("last", Kind::i32, Rate::group);
   k_.for_("i", 0, kUnit.m, [&](const Val& i) { last = max(Val(last), lines_.ends[first + i].load()); });
   k_.if_(key < last, [&] {
-    two_parts_ ? scores(first) : scores_of_pairs(first);
+    const Val seen = k_.let("n_seen", min(last - key, keys_));  // what is behind them counts for nothing
+    const Val parts = k_.let("n_parts", (seen + (kUnit.k - 1)) / kUnit.k);
+    two_parts_ ? scores(first, parts) : scores_of_pairs(first, parts);
     k_.barrier();
-    k_.for_("i", 0, kUnit.m, [&](const Val& i) { find_top(i, k_.let("line", first + i), key); });
+    k_.for_("i", 0, kUnit.m, [&](const Val& i) { find_top(i, k_.let("line", first + i), key, parts); });
     k_.barrier();
     k_.for_lanes("i", 0, kUnit.m, [&](const Val& i) {
       const Val top = k_.let("top", tops_[i]);
@@ -118,19 +122,19 @@ void AttentionUnits::meet(const Val& first, const Val& key) const {
       lines_.largest[first + i] = top;
     });
     k_.barrier();
-    k_.for_("i", 0, kUnit.m, [&](const Val& i) { weigh(i, k_.let("line", first + i), key); });
+    k_.for_("i", 0, kUnit.m, [&](const Val& i) { weigh(i, k_.let("line", first + i), key, parts); });
     k_.barrier();
-    two_parts_ ? add_values(first) : add_values_of_pairs(first);
+    two_parts_ ? add_values(first, parts) : add_values_of_pairs(first, seen);
     k_.barrier();
   });
 }
 
 /// Queries are in two parts as keys are; the product of the lower ones is below what is kept.
-void AttentionUnits::scores(const Val& first) const {
+void AttentionUnits::scores(const Val& first, const Val& parts) const {
   const auto fragment = [&](Kind kind, const char* name, const Mem& from, const Val& at, int stride) {
     return k_.let(name, k_.mma_load(kind, from, at, stride));
   };
-  k_.for_("part_of_keys", 0, keys_ / kUnit.n, [&](const Val& part) {
+  k_.for_("part_of_keys", 0, parts, [&](const Val& part) {
     const Tile sum = k_.tile("score_sum", 1, Kind::mma_c, Rate::subgroup);
     k_.for_("step", 0, D_ / kUnit.k, [&](const Val& step) {
       const Val q_at = k_.let("line_at", first * (D_ / 2) + step * (kUnit.k / 2));
@@ -147,26 +151,40 @@ void AttentionUnits::scores(const Val& first) const {
   });
 }
 
-/// kPairLines lines at a time have their sums in registers, over all keys.
-void AttentionUnits::scores_of_pairs(const Val& first) const {
-  k_.for_("i", 0, kUnit.m / kPairLines, [&](const Val& quad) {
-    const Val line = k_.let("line_of_block", quad * kPairLines), q_at = k_.let("q_at", (first + line) * (D_ / 2));
-    const Tile sum = k_.tile("score_sum", kPairLines * vectors(), Kind::f32);
+/// kScoreLines lines at a time have their sums in registers, for a part of the keys.
+void AttentionUnits::scores_of_pairs(const Val& first, const Val& parts) const {
+  const int vectors = kUnit.k / k_.lanes();
+  const auto block = [&](const Val& line, const Val& part) {
+    const Tile sum = k_.tile("score_sum", kScoreLines * vectors, Kind::f32);
+    const Val q_at = k_.let("q_at", (first + line) * (D_ / 2)), start = k_.let("first_key", part * kUnit.k);
     k_.for_("d", 0, D_ / 2, [&](const Val& d) {
-      const Val from = k_.let("line_d", q_at + d);
-      k_.each("v", vectors(), [&](const Val& v) {
-        const Val pair = k_.let("keys_d", keys_high_[d * keys_ + v * k_.lanes() + k_.lane()]);
-        k_.each("m", kPairLines, [&](const Val& m) {
-          const Val place = m * vectors() + v;
-          sum[place] = bf16_dot(pair, queries_high_[from + m * (D_ / 2)], sum[place]);
+      const Val from = k_.let("line_d", q_at + d), keys_at = k_.let("keys_at", d * keys_ + start);
+      const Tile keys = k_.tile("keys_d", vectors, Kind::u32);
+      k_.each("v", vectors, [&](const Val& v) { keys[v] = keys_high_[keys_at + v * k_.lanes() + k_.lane()]; });
+      k_.each("m", kScoreLines, [&](const Val& m) {
+        const Val query = k_.let("query", queries_high_[from + m * (D_ / 2)]);
+        k_.each("v", vectors, [&](const Val& v) {
+          const Val place = m * vectors + v;
+          sum[place] = bf16_dot(keys[v], query, sum[place]);
         });
       });
     });
-    k_.each("m", kPairLines, [&](const Val& m) {
-      k_.each("v", vectors(),
-              [&](const Val& v) { scores_[(line + m) * keys_ + v * k_.lanes() + k_.lane()] = sum[m * vectors() + v]; });
+    k_.each("m", kScoreLines, [&](const Val& m) {
+      k_.each("v", vectors, [&](const Val& v) {
+        scores_[(line + m) * keys_ + start + v * k_.lanes() + k_.lane()] = sum[m * vectors + v];
+      });
     });
-  });
+  };
+  k_.for_(
+      "line_of_block", 0, kUnit.m,
+      [&](const Val& line) { k_.for_("part", 0, parts, [&](const Val& part) { block(line, part); }); }, 1, kScoreLines);
+}
+
+/// f of each vector of scores in such parts.
+void AttentionUnits::each_vector(const Val& parts, const std::function<void(const Val& v)>& f) const {
+  const int of_part = kUnit.k / k_.lanes();
+  k_.for_("part", 0, parts,
+          [&](const Val& part) { k_.each("v", of_part, [&](const Val& v) { f(part * of_part + v); }); });
 }
 
 Val AttentionUnits::sees(const Val& line, const Val& at) const {
@@ -174,9 +192,9 @@ Val AttentionUnits::sees(const Val& line, const Val& at) const {
   return what_.window > 0 ? before_end && at >= lines_.begins[line] : before_end;
 }
 
-void AttentionUnits::find_top(const Val& i, const Val& line, const Val& key) const {
+void AttentionUnits::find_top(const Val& i, const Val& line, const Val& key, const Val& parts) const {
   const Reg top_here = k_.var("top_here", Kind::f32, Rate::lane, kLowest);
-  k_.each("v", vectors(), [&](const Val& v) {
+  each_vector(parts, [&](const Val& v) {
     const Val j = v * k_.lanes() + k_.lane(), at = i * keys_ + j;
     Val score = scores_[at];
     if (what_.softcap > 0) {
@@ -188,7 +206,7 @@ void AttentionUnits::find_top(const Val& i, const Val& line, const Val& key) con
   tops_[i] = max(lines_.largest[line].load(), k_.let("tile_top", k_.lane_max(top_here)));
 }
 
-void AttentionUnits::weigh(const Val& i, const Val& line, const Val& key) const {
+void AttentionUnits::weigh(const Val& i, const Val& line, const Val& key, const Val& parts) const {
   const Val top = k_.let("top", tops_[i]);
   const auto weight = [&](const Val& v) {
     const Val j = v * k_.lanes() + k_.lane();
@@ -196,7 +214,7 @@ void AttentionUnits::weigh(const Val& i, const Val& line, const Val& key) const 
     return k_.let("weight", select(sees(line, key + j), e, k_.constant(0.0)));
   };
   const Reg total = k_.var("total_here", Kind::f32);
-  k_.each("p", vectors() / 2, [&](const Val& p) {
+  k_.for_("p", 0, parts, [&](const Val& p) {
     const Val a = weight(p * 2), b = weight(p * 2 + 1);
     weights_[i * (keys_ / 2) + p * kApart + k_.lane()] = bf16_pair(a, b);
     total += a + b;
@@ -208,10 +226,10 @@ void AttentionUnits::weigh(const Val& i, const Val& line, const Val& key) const 
 }
 
 /// sums = sums · fade + Σ_j weight_j · v[j]
-void AttentionUnits::add_values(const Val& first) const {
+void AttentionUnits::add_values(const Val& first, const Val& parts) const {
   k_.for_("part_of_values", 0, D_ / kUnit.n, [&](const Val& part) {
     const Tile sum = k_.tile("value_sum", 1, Kind::mma_c, Rate::subgroup);
-    k_.for_("step", 0, keys_ / kUnit.k, [&](const Val& step) {
+    k_.for_("step", 0, parts, [&](const Val& step) {
       const Val w = k_.let("weight_part", k_.mma_load(Kind::mma_a, weights_, step * kApart, keys_ / 2));
       const Val at = step * (kApart * D_) + part * kUnit.n;
       const Val v = k_.let("value_part", k_.mma_load(Kind::mma_b, values_, at, D_));
@@ -230,7 +248,8 @@ void AttentionUnits::add_values(const Val& first) const {
 }
 
 /// The same, kPairLines lines at a time.
-void AttentionUnits::add_values_of_pairs(const Val& first) const {
+void AttentionUnits::add_values_of_pairs(const Val& first, const Val& seen) const {
+  const Val pairs = k_.let("n_pairs", seen / kUnit.k * kApart + min(seen % kUnit.k, kApart));
   const int lanes = k_.lanes();
   int width = std::min(vectors(), D_ / lanes);
   while (D_ / lanes % width != 0) --width;
@@ -246,7 +265,7 @@ void AttentionUnits::add_values_of_pairs(const Val& first) const {
         });
       };
       each([&](const Val& m, const Val& place, const Val& at) { sum[place] = lines_.sums[at] * fades_[line + m]; });
-      k_.for_("j", 0, keys_ / 2, [&](const Val& j) {
+      k_.for_("j", 0, pairs, [&](const Val& j) {
         const Val from = k_.let("weight_at", line * (keys_ / 2) + j);
         k_.each("t", width, [&](const Val& t) {
           const Val pair = k_.let("value_pair", values_[j * D_ + start + t * lanes + k_.lane()]);

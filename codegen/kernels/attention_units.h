@@ -3,6 +3,8 @@
 // keys and values that are staged, all of them finite.
 #pragma once
 
+#include <functional>
+
 #include "codegen/kernels/attention.h"
 
 namespace openinfer::kernels {
@@ -28,17 +30,19 @@ class AttentionUnits {
   void meet(const kir::Val& first, const kir::Val& key) const;
 
  private:
-  void scores(const kir::Val& first) const;
-  void scores_of_pairs(const kir::Val& first) const;
+  // Of the staged keys only so many are seen by any line: in parts of as many as a fragment has, the last filled up.
+  void scores(const kir::Val& first, const kir::Val& parts) const;
+  void scores_of_pairs(const kir::Val& first, const kir::Val& parts) const;
+  void each_vector(const kir::Val& parts, const std::function<void(const kir::Val& v)>& f) const;
   struct Pair {
     kir::Val high, low;
   };
   Pair pair(const kir::Mem& from, const kir::Val& at) const;
   void turn(const kir::Mem& as_stored, const kir::Val& key, const kir::Val& d) const;
-  void find_top(const kir::Val& i, const kir::Val& line, const kir::Val& key) const;
-  void weigh(const kir::Val& i, const kir::Val& line, const kir::Val& key) const;
-  void add_values(const kir::Val& first) const;
-  void add_values_of_pairs(const kir::Val& first) const;
+  void find_top(const kir::Val& i, const kir::Val& line, const kir::Val& key, const kir::Val& parts) const;
+  void weigh(const kir::Val& i, const kir::Val& line, const kir::Val& key, const kir::Val& parts) const;
+  void add_values(const kir::Val& first, const kir::Val& parts) const;
+  void add_values_of_pairs(const kir::Val& first, const kir::Val& seen) const;
   kir::Val sees(const kir::Val& line, const kir::Val& at) const;
   kir::Val power(const kir::Val& x) const;
   int vectors() const;
