@@ -29,6 +29,7 @@ constexpr int kApart = kUnit.k / 2;
 constexpr std::int64_t kHighHalf = 0xffff0000;
 constexpr int kPairLines = 4;        // whose sums are in registers together, without units
 constexpr int kScoreLines = 8;       // the same of scores, for kUnit.k keys
+constexpr int kTotals = 4;           // of lines, that are added up over lanes together
 constexpr double kLeastPower = -80;  // no sum in f32 sees less; no weight is a denormal number
 
 }  // namespace
@@ -122,7 +123,8 @@ void AttentionUnits::meet(const Val& first, const Val& key) const {
       lines_.largest[first + i] = top;
     });
     k_.barrier();
-    k_.for_("i", 0, kUnit.m, [&](const Val& i) { weigh(i, k_.let("line", first + i), key, parts); });
+    k_.for_(
+        "i", 0, kUnit.m, [&](const Val& i) { weigh(i, first, key, parts); }, 1, kTotals);
     k_.barrier();
     two_parts_ ? add_values(first, parts) : add_values_of_pairs(first, seen);
     k_.barrier();
@@ -206,23 +208,30 @@ void AttentionUnits::find_top(const Val& i, const Val& line, const Val& key, con
   tops_[i] = max(lines_.largest[line].load(), k_.let("tile_top", k_.lane_max(top_here)));
 }
 
-void AttentionUnits::weigh(const Val& i, const Val& line, const Val& key, const Val& parts) const {
-  const Val top = k_.let("top", tops_[i]);
-  const auto weight = [&](const Val& v) {
-    const Val j = v * k_.lanes() + k_.lane();
-    const Val e = power(scores_[i * keys_ + j] - top);
-    return k_.let("weight", select(sees(line, key + j), e, k_.constant(0.0)));
-  };
-  const Reg total = k_.var("total_here", Kind::f32);
-  k_.for_("p", 0, parts, [&](const Val& p) {
-    const Val a = weight(p * 2), b = weight(p * 2 + 1);
-    weights_[i * (keys_ / 2) + p * kApart + k_.lane()] = bf16_pair(a, b);
-    total += a + b;
+/// Of kTotals lines.
+void AttentionUnits::weigh(const Val& quad, const Val& first, const Val& key, const Val& parts) const {
+  const Tile total = k_.tile("total", kTotals, Kind::f32);
+  k_.each("m", kTotals, [&](const Val& m) {
+    const Val i = k_.let("line_of_block", quad + m), line = k_.let("line", first + i), top = k_.let("top", tops_[i]);
+    const auto weight = [&](const Val& v) {
+      const Val j = v * k_.lanes() + k_.lane();
+      const Val e = power(scores_[i * keys_ + j] - top);
+      return k_.let("weight", select(sees(line, key + j), e, k_.constant(0.0)));
+    };
+    k_.for_("p", 0, parts, [&](const Val& p) {
+      const Val a = weight(p * 2), b = weight(p * 2 + 1);
+      weights_[i * (keys_ / 2) + p * kApart + k_.lane()] = bf16_pair(a, b);
+      total[m] += a + b;
+    });
   });
-  const Val here = k_.let("total_of_lanes", k_.lane_sum(total));
-  const Val all = k_.let("new_total", mul_add(k_, lines_.totals[line], fades_[i], here));
-  k_.barrier();
-  lines_.totals[line] = all;
+  const Val here = k_.let("totals_of_lanes", k_.lane_sums(total[0], total[1], total[2], total[3]));
+  k_.each("m", kTotals, [&](const Val& m) {
+    const Val line = k_.let("line", first + quad + m);
+    const Val own = k_.let("total_of_lanes", k_.lane_get(here, m * (k_.lanes() / kTotals)));
+    const Val all = k_.let("new_total", mul_add(k_, lines_.totals[line], fades_[quad + m], own));
+    k_.barrier();
+    lines_.totals[line] = all;
+  });
 }
 
 /// sums = sums · fade + Σ_j weight_j · v[j]

@@ -40,7 +40,7 @@ class AttentionUnits {
   Pair pair(const kir::Mem& from, const kir::Val& at) const;
   void turn(const kir::Mem& as_stored, const kir::Val& key, const kir::Val& d) const;
   void find_top(const kir::Val& i, const kir::Val& line, const kir::Val& key, const kir::Val& parts) const;
-  void weigh(const kir::Val& i, const kir::Val& line, const kir::Val& key, const kir::Val& parts) const;
+  void weigh(const kir::Val& quad, const kir::Val& first, const kir::Val& key, const kir::Val& parts) const;
   void add_values(const kir::Val& first, const kir::Val& parts) const;
   void add_values_of_pairs(const kir::Val& first, const kir::Val& seen) const;
   kir::Val sees(const kir::Val& line, const kir::Val& at) const;
