@@ -51,6 +51,6 @@ inline constexpr auto kCppReserved = std::to_array<std::string_view>(
      "min",     "narrow",    "ramp",      "round",     "scatter",    "select",    "splat",    "sqrt",
      "std",     "store",     "tail",      "widen",     "lane_max",   "lane_min",  "kernel",   "static_assert",
      "dot4",    "dot4_us",   "bf16_pair", "bf16_dot",  "load_a",     "load_b",    "store_c",  "mma",
-     "mma_a",   "mma_b",     "mma_c",     "lane_sums", "load_pairs", "lane_maxs", "turn"});
+     "mma_a",   "mma_b",     "mma_c",     "lane_sums", "load_pairs", "lane_maxs", "turn",     "lane_turn"});
 
 }  // namespace openinfer::emit

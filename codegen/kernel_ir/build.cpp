@@ -318,6 +318,9 @@ Val Build::by_quarters(Op op, const Val& a, const Val& b, const Val& c, const Va
   return {this, append({.op = op, .type = {a.kind(), Rate::lane}, .args = args})};
 }
 Val Build::lane_sums(Val a, Val b, Val c, Val d) { return by_quarters(Op::lane_sums, a, b, c, d); }
+Val Build::lane_turn(Val value) {
+  return {this, append({.op = Op::lane_turn, .type = {value.kind(), Rate::lane}, .args = {value.id()}})};
+}
 Val Build::lane_maxs(Val a, Val b, Val c, Val d) { return by_quarters(Op::lane_maxs, a, b, c, d); }
 
 Val Build::mma_load(Kind fragment, const Mem& from, Val at, Val stride) {

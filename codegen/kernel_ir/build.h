@@ -263,6 +263,9 @@ class Build {
   Val lane_sums(Val a, Val b, Val c, Val d);
   /// The same of the largest, of targets whose lanes are vectors.
   Val lane_maxs(Val a, Val b, Val c, Val d);
+  /// Quarters of the lanes as rows of a matrix, transposed: lane 4 i + j has what lane i of quarter j had. Such
+  /// targets.
+  Val lane_turn(Val value);
   /// Fragments of matrices in the shape of Target::mma: see Op::mma_load and Op::mma_store.
   Val mma_load(Kind fragment, const Mem& from, Val at, Val stride);
   Val mma(Val a, Val b, Val c);

@@ -296,6 +296,7 @@ class Interpreter {
       if (from < 0 || from >= lanes) stop(id, i, fmt::format("there is no lane {}", from));
       return get(n.args[0], begin + from);
     }
+    if (n.op == Op::lane_turn) return get(n.args[0], begin + (i - begin) % 4 * (lanes / 4) + (i - begin) / 4);
     const bool sums = n.op == Op::lane_sum || n.op == Op::lane_sums;
     const Op op = sums ? Op::add : n.op == Op::lane_min ? Op::min : Op::max;
     const Id of = n.args[n.args.size() == 4 ? static_cast<std::size_t>((i - begin) / (lanes / 4)) : 0];

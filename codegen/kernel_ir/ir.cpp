@@ -42,10 +42,10 @@ constexpr std::array kOps = {
     pure("logical_and", 2), pure("logical_or", 2),  pure("logical_not", 1), pure("select", 3),    pure("convert", 1),
     pure("bitcast", 1),     pure("dot4", 3),        pure("dot4_us", 3),     pure("bf16_pair", 2), pure("bf16_dot", 3),
     pure("call", -1),       look("load"),           look("read"),           wide("lane_sum", 1),  wide("lane_max", 1),
-    wide("lane_min", 1),    wide("lane_get", 2),    wide("lane_sums", 4),   wide("lane_maxs", 4), wide("mma_load", 2),
-    pure("mma", 3),         effect("declare"),      effect("write"),        effect("turn"),       effect("store"),
-    effect("mma_store"),    effect("loop"),         effect("if"),           effect("barrier"),    effect("prefetch"),
-    effect("comment")};
+    wide("lane_min", 1),    wide("lane_get", 2),    wide("lane_sums", 4),   wide("lane_maxs", 4), wide("lane_turn", 1),
+    wide("mma_load", 2),    pure("mma", 3),         effect("declare"),      effect("write"),      effect("turn"),
+    effect("store"),        effect("mma_store"),    effect("loop"),         effect("if"),         effect("barrier"),
+    effect("prefetch"),     effect("comment")};
 static_assert(kOps.size() == static_cast<std::size_t>(Op::comment) + 1);
 
 }  // namespace

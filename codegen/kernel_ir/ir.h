@@ -205,6 +205,7 @@ enum class Op : std::uint8_t {
   lane_sums,  // args: four values. Lane l: what lane_sum gives of value l / (lanes / 4); of lane rate. Four lanes or
               // more.
   lane_maxs,  // the same of lane_max and four i32: of targets whose lanes are vectors
+  lane_turn,  // args: a value. Lane l: that of lane l % 4 * (lanes / 4) + l / 4; of lane rate. Of such targets, too
   mma_load,   // a fragment from .ref buffer; args: first element, stride. Of a: its rows lie `stride` apart, of b its
               // columns. Both are multiples of 8 elements. Of bf16 in pairs of neighbouring k, a u32 each, the
               // stride is of those: a's rows as before; b, always in pairs, has rows of pairs `stride` apart.

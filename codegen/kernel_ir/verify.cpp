@@ -87,7 +87,7 @@ class Verifier {
     check(n.type.kind != Kind::none && !is_memory_only(n.type.kind), id, "a value of a kind that lies in memory only");
     if (info(n.op).lane_wide) {
       check(flow < Rate::lane, id, "a lane operation where some lanes may not be");
-      if (n.op == Op::lane_sums || n.op == Op::lane_maxs) return by_quarters(id);
+      if (n.op == Op::lane_sums || n.op == Op::lane_maxs || n.op == Op::lane_turn) return by_quarters(id);
       check(rate(n.type.rate) <= Rate::subgroup, id, "its result is the same for the subgroup");
       return n.op == Op::mma_load ? fragment(id, n.type.kind) : void();
     }
@@ -110,6 +110,7 @@ class Verifier {
     check(n.type.rate == Rate::lane, id, "quarters of the lanes have different results");
     const bool sums = n.op == Op::lane_sums;
     check(sums || k_.target.lanes_are_vectors(), id, "lanes are no vectors");
+    if (n.op == Op::lane_turn) return check(kind(n, 0) == n.type.kind, id, "of another kind than its operand");
     for (std::size_t i = 0; i < n.args.size(); ++i)
       check(kind(n, i) == (sums ? Kind::f32 : Kind::i32), id, sums ? "takes four f32" : "takes four i32");
   }

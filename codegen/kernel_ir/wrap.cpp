@@ -105,7 +105,8 @@ class Wrapping {
     if (n.op == Op::subgroup) return place(0, k_.target.subgroups - 1);
     if (n.op == Op::load) return loaded(n);
     if (n.op == Op::select) return either(ranges_[n.args[1]], ranges_[n.args[2]]);
-    if (n.op == Op::lane_max || n.op == Op::lane_min || n.op == Op::lane_get) return ranges_[n.args[0]];
+    if (n.op == Op::lane_max || n.op == Op::lane_min || n.op == Op::lane_get || n.op == Op::lane_turn)
+      return ranges_[n.args[0]];
     if (n.op == Op::lane_maxs)
       return either(either(ranges_[n.args[0]], ranges_[n.args[1]]), either(ranges_[n.args[2]], ranges_[n.args[3]]));
     if (n.op == Op::convert) return converted(n);

@@ -187,8 +187,8 @@ class PartedAttention {
             [&](Val i) { k_.prefetch(cache[at + i * (line / size)], keys_ahead * D_ * size); });
   }
 
-  /// Dot products of the lines from `first` on and n keys. Those that meet in registers lie a quarter of a vector
-  /// apart, as lane_sums leaves their sums.
+  /// Dot products of the lines from `first` on and n keys, read in their order, which is what a processor fetches ahead
+  /// by itself. lane_sums leaves the sums of neighbours a quarter of a vector apart.
   void scores(const Val& first, const Val& key, const Val& n, const Val& vectors) {
     const int lanes = k_.lanes(), apart = lanes / kTogether, steps = D_ / lanes;
     k_.for_("v", 0, vectors, [&](Val v) {
@@ -196,7 +196,7 @@ class PartedAttention {
       k_.for_("turn", 0, apart, [&](Val turn) {
         const Tile keys = k_.tile("keys", kTogether * steps, Kind::f32);
         k_.each("i", kTogether, [&](Val i) {
-          const Val j = k_.let("j", min(v * lanes + turn + i * apart, n - 1));
+          const Val j = k_.let("j", min(v * lanes + turn * kTogether + i, n - 1));
           const Val at = k_.let("k_at", kv_first_ + (key + j) * D_);
           fetch(values_memory_, at, D_);
           k_.each("t", steps, [&](Val t) { keys[i * steps + t] = f32_of(keys_memory_[at + t * lanes + k_.lane()]); });
@@ -206,7 +206,8 @@ class PartedAttention {
           score[m] = select(k_.lane_in(apart) == turn, four, Val(score[m]));
         });
       });
-      k_.each("m", scored_.lines, [&](Val m) { weights_[(first + m) * keys_ + v * lanes + k_.lane()] = score[m]; });
+      k_.each("m", scored_.lines,
+              [&](Val m) { weights_[(first + m) * keys_ + v * lanes + k_.lane()] = k_.lane_turn(score[m]); });
     });
   }
 

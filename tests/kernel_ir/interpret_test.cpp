@@ -128,6 +128,27 @@ TEST_CASE("rows of a tile become its columns, where lanes are vectors") {
   }
 }
 
+TEST_CASE("quarters of the lanes are transposed, where lanes are vectors") {
+  for (const Target& target : kTargets) {
+    if (target.lanes < 4) continue;
+    Build k("transposed", target);
+    const Mem y = k.out("y", Kind::i32);
+    const auto code = [&] {
+      y[k.subgroup() * k.lanes() + k.lane()] = k.lane_turn(k.lane());
+      return k.done();
+    };
+    if (!target.lanes_are_vectors()) {
+      CHECK_THROWS_WITH(code(), Catch::Contains("lanes are no vectors"));
+      continue;
+    }
+    std::vector<int> values(static_cast<std::size_t>(target.lanes));
+    interpret(code(), {bytes(values)}, {}, 1);
+    const int n = target.lanes;
+    for (int j = 0; j < 4; ++j)
+      for (int i = 0; i < n / 4; ++i) CHECK(values[static_cast<std::size_t>(4 * i + j)] == j * (n / 4) + i);
+  }
+}
+
 TEST_CASE("quarters of the lanes have the sums of four values") {
   for (const Target& target : kTargets) {
     if (target.lanes < 4) continue;

@@ -433,6 +433,15 @@ inline element<V> lane_max(V v) {
     return lane_max(max(h.low, h.high));
   }
 }
+/// Quarters of the lanes as rows of a matrix, transposed.
+template <class V, int... I>
+inline V lane_turn(V v, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(v, v, (I % 4 * (lanes_of<V> / 4) + I / 4)...);
+}
+template <IsVector V>
+inline V lane_turn(V v) {
+  return lane_turn(v, std::make_integer_sequence<int, lanes_of<V>>());
+}
 /// Each quarter of the lanes: the largest of one of the four.
 template <IsVector V>
 inline V lane_maxs(V a, V b, V c, V d) {
