@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 #include "codegen/kernels/int8_product.h"
 #include "codegen/kernels/int8_rows.h"
@@ -30,9 +31,9 @@ using kir::Val;
 constexpr std::int64_t kRowTile = 8;
 /// Columns of one workgroup on targets of one subgroup, so that a call does some work.
 constexpr int kColumnsPerCall = 8;
-/// Plain columns that are read side by side, of one row of x and of a tile of them: a single stream waits for memory
-/// wherever a column ends (68 % of read bandwidth against 92 to 100 on a Sapphire Rapids Xeon, two threads), and more
-/// accumulators would not stay in the registers of sixteen lanes.
+/// Plain columns that are read side by side, of one row of x (unless tuned) and of a tile of them: a single stream waits
+/// for memory wherever a column ends (68 % of read bandwidth against 92 to 100 on a Sapphire Rapids Xeon, two threads),
+/// and more accumulators would not stay in the registers of sixteen lanes.
 constexpr int kColumnsAtOnce = 8, kColumnsOfTile = 2;
 
 /// The sum of column j, of those at once, for row m of the tile.
@@ -110,7 +111,7 @@ int columns_at_once(const ProductParts& p, std::size_t weight) {
   const Extent& all = p.what().weights[weight].columns;
   const bool plain = p.weight(weight).is_plain() && !p.what().int8 && !p.what().experts && p.kind() == Kind::f32;
   if (!plain || !p.k().target().lanes_are_vectors() || !all.known() || all.value % kColumnsPerCall != 0) return 1;
-  if (p.tile() == 1) return kColumnsAtOnce;
+  if (p.tile() == 1) return std::gcd(p.k().target().tuned_or("columns_at_once", kColumnsAtOnce), kColumnsPerCall);
   return p.k().lanes() >= 16 ? kColumnsOfTile : 1;
 }
 

@@ -55,6 +55,7 @@ struct Product {
 /// Rows of W as the lanes' work: one subgroup per column, lanes split K. Up to `row_tile` rows of x at a time share
 /// each decoded weight. Plain columns are read several side by side on targets of one subgroup. Needs by_rows. Asks the
 /// target for (tune.NAME of a device's row):
+///   columns_at_once for one row of x; what does not divide eight counts as what it has in common with it
 ///   columns_ahead   those that many times ahead are fetched meanwhile, in one line; 0: none
 TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.

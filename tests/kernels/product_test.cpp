@@ -108,8 +108,10 @@ TEST_CASE("products of plain weights: every pair of dtypes, rows around the tile
 }
 
 TEST_CASE("plain columns that are read side by side: one row and tiles of rows, siblings") {
-  std::vector<kir::Target> targets = {{.lanes = 1}, {.lanes = 8}, {.lanes = 16}, {.lanes = 16}};
+  std::vector<kir::Target> targets = {{.lanes = 1}, {.lanes = 8}, {.lanes = 16}, {.lanes = 16}, {.lanes = 8}};
+  targets[2].tuned["columns_at_once"] = 2;
   targets[3].tuned["columns_ahead"] = 0;
+  targets[4].tuned["columns_at_once"] = 3;
   for (const kir::Target& target : targets) {
     for (const DType w : kPlain)
       for (const std::int64_t N : {1, 5, 17}) check_plain(target, {DType::f32, w, N, 37, 24});
