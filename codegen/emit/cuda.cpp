@@ -206,6 +206,7 @@ class CudaRenderer final : public LaneRenderer {
   }
   Text lane_operation(Id id) override {
     const Node& n = node(id);
+    if (n.op == Op::lane_turn) needs_vectors();
     if (n.op == Op::lane_get) return call("__shfl_sync", {{"0xffffffffu"}, value(n.args[0]), value(n.args[1])});
     if (n.op == Op::lane_sum && (n.type.kind == Kind::i32 || n.type.kind == Kind::i64)) {
       use("wrapping_add", n.type.kind);

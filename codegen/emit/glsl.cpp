@@ -183,6 +183,7 @@ class GlslRenderer final : public LaneRenderer {
   }
   Text lane_operation(Id id) override {
     const Node& n = node(id);
+    if (n.op == Op::lane_turn) needs_vectors();
     if (!(n.op == Op::lane_get ? k_.target.lane_broadcast : k_.target.lane_arithmetic)) return by_shared_memory(n);
     if (n.type.kind == Kind::i64 || n.type.kind == Kind::u64) extension("EXT_shader_subgroup_extended_types_int64");
     extension(n.op == Op::lane_get ? "KHR_shader_subgroup_ballot" : "KHR_shader_subgroup_arithmetic");

@@ -96,7 +96,7 @@ class CpuModel final : public HostModel {
     if (streams())
       line("    begin_step();");
     else if (lays_out_on_use())
-      line("    if (begin_step()) place_weights();");
+      line("    if (move_small_weights()) place_weights();");
     line("    switch (entry) {{");
     for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
       const std::string start = fmt::format("      case {}: return {}(", e, entry_function(plan_.entries[e]));

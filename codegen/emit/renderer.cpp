@@ -180,7 +180,8 @@ Text Renderer::mma(Id) {
   openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: this language has no fragments of matrices", k_.name);
 }
 
-void Renderer::turn(Id) {
+void Renderer::turn(Id) { needs_vectors(); }
+void Renderer::needs_vectors() const {
   openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: this language's lanes are no vectors", k_.name);
 }
 

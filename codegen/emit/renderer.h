@@ -55,6 +55,7 @@ class Renderer {
   virtual void mma_store(kir::Id id) { mma(id); }
   /// Errors: unsupported where lanes are no vectors.
   virtual void turn(kir::Id id);
+  [[noreturn]] void needs_vectors() const;
   virtual void declare_value(kir::Id id) = 0;
   virtual void declare_variable(kir::Id id) = 0;
   virtual void write(kir::Id id);

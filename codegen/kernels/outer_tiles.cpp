@@ -73,7 +73,9 @@ class OuterTiles {
   int steps() const { return pairs_ ? kPanelBlock / 2 : kPanelBlock; }
   /// Such places of a row that are turned at once.
   int piece_run() const { return std::clamp(k_.lanes(), 2, steps()); }
-  bool turns_in_registers() const { return k_.target().core_cache && piece_run() == k_.lanes(); }
+  bool turns_in_registers() const {
+    return k_.target().core_cache && k_.target().lanes_are_vectors() && piece_run() == k_.lanes();
+  }
   Val columns_of(std::size_t weight) const { return value_of(k_, p_.what().weights[weight].columns); }
   /// Where the subgroup's part of something in shared memory starts.
   Val own(const Val& at, int size) const { return k_.target().subgroups == 1 ? at : k_.subgroup() * size + at; }

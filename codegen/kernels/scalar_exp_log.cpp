@@ -43,7 +43,7 @@ ScalarExpr exp_body(const ScalarExpr& x) {
 // The same r and q. 2^n is added to the exponent of e^r, which is right where the result is a normal number; what comes
 // out for other x is replaced, NaN by NaN + infinity.
 ScalarExpr exp_fma_body(const ScalarExpr& x) {
-  const ScalarExpr magic(12582912), one(1), infinity = f32_bits(kInfinityBits);
+  const ScalarExpr magic(12582912), infinity = f32_bits(kInfinityBits);
   const ScalarExpr shifted = fma(x, ScalarExpr(1.44269502f), magic).named("shifted");
   const ScalarExpr n = (shifted - magic).named("n");
   const ScalarExpr r = fma(n, ScalarExpr(-kLn2Low), fma(n, ScalarExpr(-kLn2High), x)).named("r");

@@ -210,6 +210,21 @@ TEST_CASE("64-bit kinds, b1 and bit casts have the interpreter's bits") {
                Data(DType::i64, 100), Data(DType::boolean, 100), Data(DType::boolean, flags)});
 }
 
+TEST_CASE("what needs lanes that are vectors is refused") {
+  const auto source = [](bool tile) {
+    Build k("turned", kOne);
+    const Mem y = k.out("y", Kind::f32);
+    const kir::Tile rows = k.tile("rows", kOne.lanes, Kind::f32);
+    if (tile) rows.turn();
+    y[k.lane()] = tile ? Val(rows[0]) : k.lane_turn(convert(k.lane(), Kind::f32));
+    return emit::render_glsl(k.done());
+  };
+  for (const bool tile : {false, true}) {
+    CAPTURE(tile);
+    CHECK_THROWS_WITH(source(tile), Catch::Contains("kernel turned: this language's lanes are no vectors"));
+  }
+}
+
 TEST_CASE("scalar functions have the interpreter's bits") {
   run::VulkanDevice* on = device();
   if (!on) return;

@@ -31,7 +31,7 @@ class Steps final : public CpuProgram {
   }
 
   void run(std::size_t entry, [[maybe_unused]] const Input* const* in, void* const* out) override {
-    if (begin_step()) place_weights();
+    if (move_small_weights()) place_weights();
     switch (entry) {
       case 0: return entry_step(static_cast<const int*>(in[0]->data), static_cast<const float*>(in[1]->data),
           static_cast<float*>(out[0]), static_cast<float*>(out[1]));

@@ -10,7 +10,7 @@
 namespace MODEL_NAME {
 namespace {
 
-constexpr std::size_t kSmall = 64 << 10;  // bytes
+constexpr std::size_t kSmall = 64 << 10;  // bytes: a large page has 32 times as many
 
 /// Before anything else is looked at: a machine that lacks what the kernels need shall hear that.
 const Description& checked(const Description& description) {
@@ -37,6 +37,11 @@ CpuProgram::CpuProgram(const Description& description, const std::string& packag
     std::span<const std::byte>& place = tensors[relaid[i].family][relaid[i].member];
     if (!place.empty()) place = {laid_out_.tensors()[laid_out_as_[i]].place, place.size()};
   }
+  if (laid_out_.size_bytes() == 0) return;
+  small_weights_ = small_weights();
+  std::uint64_t small_bytes = 0;
+  for (const auto* weight : small_weights_) small_bytes += in_lines(weight->size());
+  small_.emplace(static_cast<std::int64_t>(small_bytes));  // untouched pages take no memory
 }
 
 /// In the order of the file, which is about that of the steps; tables of which a step may read a few rows are last.
@@ -104,20 +109,17 @@ std::vector<std::span<const std::byte>*> CpuProgram::small_weights() {
   return all;
 }
 
-/// The first step has read all weights. In the second those that are laid out anew come to stay, and their mapped pages
-/// go. A small weight in between would keep a large page for its few bytes: it gets a place of its own.
-bool CpuProgram::begin_step() {
-  if (counts.steps == 0 || small_ || laid_out_.size_bytes() == 0) return false;
-  const std::vector<std::span<const std::byte>*> all = small_weights();
-  std::size_t size = 0;
-  for (const auto* weight : all) size += in_lines(weight->size());
-  std::byte* place = small_.emplace(static_cast<std::int64_t>(size)).data();
-  for (const auto* weight : all) {
+/// In the second step weights that are laid out anew come to stay, and their mapped pages go. A small one in between
+/// would keep a large page for its few bytes.
+bool CpuProgram::move_small_weights() {
+  if (counts.steps == 0 || !small_ || std::exchange(moved_, true)) return false;
+  std::byte* place = small_->data();
+  for (const auto* weight : small_weights_) {
     std::copy(weight->begin(), weight->end(), place);
     place += in_lines(weight->size());
   }
   place = small_->data();
-  for (auto* weight : all) {
+  for (auto* weight : small_weights_) {
     LaidOut::give_back(*weight);
     *weight = {place, weight->size()};
     place += in_lines(weight->size());

@@ -22,8 +22,8 @@ class CpuProgram : public Program {
   CpuProgram(const Description& description, const std::string& package, const Options& options);
 
  protected:
-  /// Before a step. Are there weights that have moved since they were placed?
-  bool begin_step();
+  /// Before a step: to places of their own, once. True where they have just moved, and are to be placed again.
+  bool move_small_weights();
   /// Pointers to the members of a family, last {} fastest.
   template <class T, std::size_t count>
   void place(std::size_t family, const T* (&members)[count]) {
@@ -76,8 +76,10 @@ class CpuProgram : public Program {
   std::vector<Memory> states_;
   Memory arena_;
   std::vector<std::size_t> laid_out_as_;  // number of each of `relaid`, of which several may be one tensor
-  std::optional<Memory> small_;           // small weights, from the second step on
-  ReadAhead read_ahead_;                  // of the package, which outlives it
+  std::vector<std::span<const std::byte>*> small_weights_;  // of `tensors`
+  std::optional<Memory> small_;                             // where they go
+  bool moved_ = false;
+  ReadAhead read_ahead_;  // of the package, which outlives it
   LaidOut laid_out_;
 };
 

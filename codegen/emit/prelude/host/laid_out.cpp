@@ -41,6 +41,14 @@ std::int64_t all_bytes(const std::vector<LaidOut::Tensor>& tensors) {
   return static_cast<std::int64_t>(bytes);
 }
 
+/// Of a thread: for what passes at once, or a panel.
+std::int64_t buffer_bytes(const std::vector<LaidOut::Tensor>& tensors, std::int64_t passing_bytes) {
+  if (tensors.empty()) return 0;
+  std::uint64_t most = static_cast<std::uint64_t>(passing_bytes);
+  for (const LaidOut::Tensor& t : tensors) most = std::max(most, t.panel_bytes);
+  return static_cast<std::int64_t>(in_lines(most));
+}
+
 }  // namespace
 
 LaidOut::LaidOut(std::vector<Tensor> tensors, std::int64_t passing_bytes, const ReadAhead& file, ThreadPool& pool)
@@ -50,9 +58,7 @@ LaidOut::LaidOut(std::vector<Tensor> tensors, std::int64_t passing_bytes, const 
       places_(all_bytes(tensors_),
               "weights are laid out there; emit for a package that `openinfer pack --device` made, or with "
               "--memory-budget"),
-      passing_(tensors_.empty()
-                   ? 0
-                   : pool.threads() * static_cast<std::int64_t>(in_lines(static_cast<std::uint64_t>(passing_bytes)))),
+      passing_(pool.threads() * buffer_bytes(tensors_, passing_bytes)),
       waiting_(tensors_.size()) {
   // A step streams through all of it: fewer, larger pages where the machine has them.
   advise(places_.data(), static_cast<std::uint64_t>(places_.size_bytes()), MADV_HUGEPAGE, Pages::whole);
@@ -65,6 +71,10 @@ LaidOut::LaidOut(std::vector<Tensor> tensors, std::int64_t passing_bytes, const 
   }
   for (Tensor& t : tensors_)
     if (!t.on_use) lay_out(t);
+}
+
+std::byte* LaidOut::buffer_of(int thread) const {
+  return passing_.data() + passing_.size_bytes() / pool_.threads() * thread;
 }
 
 LaidOut::Tensor* LaidOut::waiting(const void* place) {
@@ -97,9 +107,8 @@ void LaidOut::lay_out(Tensor& t) {
   const auto threads = static_cast<std::uint64_t>(pool_.threads());
   pool_.run(pool_.threads(), [&](int thread) {
     const auto number = static_cast<std::uint64_t>(thread);
-    std::vector<std::byte> copy(t.panel_bytes);
     for (std::uint64_t panel = panels * number / threads; panel < panels * (number + 1) / threads; ++panel)
-      stay(t, panel * t.panel_bytes, (panel + 1) * t.panel_bytes, copy.data());
+      stay(t, panel * t.panel_bytes, (panel + 1) * t.panel_bytes, buffer_of(thread));
   });
   arrive(t);
 }
@@ -134,7 +143,7 @@ void LaidOut::run(std::int64_t parts, std::span<const PanelParts> weights, std::
 void LaidOut::run_share(int thread, std::span<const Coming> coming, Panels panels, std::int64_t groups,
                         const void* function, Call call) const {
   const std::int64_t threads = pool_.threads();
-  std::byte* const buffer = passing_.data() + passing_.size_bytes() / threads * thread;
+  std::byte* const buffer = buffer_of(thread);
   for (std::int64_t group = groups * thread / threads; group < groups * (thread + 1) / threads; ++group) {
     std::byte* free = buffer;
     for (std::size_t w = 0; w < coming.size(); ++w) {
@@ -159,7 +168,7 @@ void LaidOut::run_share(int thread, std::span<const Coming> coming, Panels panel
 
 void LaidOut::turn(const Tensor& t, const std::byte* from, std::uint64_t size_bytes, std::byte* place) const {
   const std::uint64_t blocks = t.panel_bytes / (opnf::kPanelRows * t.dtype->block_bytes);
-  for (const std::byte* const end = from + size_bytes; from != end; from += t.panel_bytes, place += t.panel_bytes)
+  for (const std::byte* const end = from + size_bytes; from < end; from += t.panel_bytes, place += t.panel_bytes)
     if (t.to_panels)
       opnf::to_panel16(*t.dtype, blocks, from, place);
     else
@@ -175,9 +184,11 @@ void LaidOut::stay(const Tensor& t, std::uint64_t from, std::uint64_t to, std::b
   if (t.file >= 0 && file_.done() && read(t.file, t.offset + from, {copy, size}))
     return turn(t, copy, size, t.place + from);
   turn(t, mapped, size, t.place + from);
-  const auto page = [](const std::byte* at) { return reinterpret_cast<std::uintptr_t>(at) / kLargePage; };
-  if (const std::uint64_t done = (page(mapped + size) - page(mapped)) * kLargePage; t.file >= 0 && done > 0)
-    advise(reinterpret_cast<const std::byte*>(page(mapped) * kLargePage), done, MADV_DONTNEED, Pages::all);
+  const auto large = [](const std::byte* at) { return reinterpret_cast<std::uintptr_t>(at) / kLargePage * kLargePage; };
+  // What lies before the file in the same large page is somebody else's.
+  const std::uintptr_t first = std::max(large(mapped), reinterpret_cast<std::uintptr_t>(t.from.data())),
+                       last = large(mapped + size);
+  if (t.file >= 0 && first < last) give_back({reinterpret_cast<const std::byte*>(first), last - first});
 }
 
 void LaidOut::look_up(const void* place, std::int64_t id) {
@@ -186,8 +197,7 @@ void LaidOut::look_up(const void* place, std::int64_t id) {
   const auto panels = static_cast<std::int64_t>(t->from.size() / t->panel_bytes);
   const auto panel = static_cast<std::uint64_t>(
       std::clamp<std::int64_t>(id / static_cast<std::int64_t>(opnf::kPanelRows), 0, panels - 1));
-  std::vector<std::byte> copy(t->panel_bytes);
-  stay(*t, panel * t->panel_bytes, (panel + 1) * t->panel_bytes, copy.data());
+  stay(*t, panel * t->panel_bytes, (panel + 1) * t->panel_bytes, buffer_of(0));
 }
 
 void LaidOut::forget(const void* place) {

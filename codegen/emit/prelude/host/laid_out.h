@@ -1,7 +1,7 @@
 // Weights that the package has in another layout than kernels read. Each has a place of its own in memory, where it
 // comes to lie when steps want it: a thread turns the panels that its workgroup reads right before it reads them. The
 // first step lets them pass through a buffer that stays in the cache, so that the first token waits for little more
-// than the file; the next one gives the mapped pages back and leaves in their places what it reads of the file again.
+// than the file; the next one gives the mapped pages back, reads the file again, and leaves them in their places.
 #pragma once
 
 #include <cstddef>
@@ -83,6 +83,7 @@ class LaidOut {
     PanelParts parts = {};
   };
 
+  std::byte* buffer_of(int thread) const;
   Tensor* waiting(const void* place);
   static void settle(const Tensor& tensor);
   void arrive(Tensor& tensor);

@@ -42,8 +42,9 @@ ReadAhead::ReadAhead(std::vector<Place> places) {
   if (!memory_holds(places)) return;
   try {
     reader_ = std::thread([this, places = std::move(places)] {
-      for (const Place& place : places) read(place);
-      done_ = !stop_;
+      bool all = true;
+      for (const Place& place : places) all = read(place) && all;
+      done_ = all;
     });
   } catch (const std::exception&) {  // without a thread for it, nothing is read ahead
   }
@@ -53,16 +54,18 @@ ReadAhead::~ReadAhead() {
   if (reader_.joinable()) reader_.join();
 }
 
-void ReadAhead::read(const Place& place) const {
+bool ReadAhead::read(const Place& place) const {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto start = reinterpret_cast<std::uintptr_t>(place.bytes.data());
   const std::uintptr_t end = (start + place.bytes.size() + page - 1) / page * page;
+  bool all = true;
   for (std::uintptr_t at = start / page * page; at < end && !stop_;) {
     const std::uintptr_t next = std::min(end, (at / kPiece + 1) * kPiece);
     if (!is_there(at, place.file, place.offset + (std::max(at, start) - start)))
-      ::madvise(reinterpret_cast<void*>(at), next - at, MADV_POPULATE_READ);
+      all = ::madvise(reinterpret_cast<void*>(at), next - at, MADV_POPULATE_READ) == 0 && all;
     at = next;
   }
+  return all && !stop_;
 }
 
 }  // namespace MODEL_NAME

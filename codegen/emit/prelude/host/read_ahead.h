@@ -28,7 +28,7 @@ class ReadAhead {
   bool done() const { return done_; }
 
  private:
-  void read(const Place& place) const;
+  bool read(const Place& place) const;  // all of it
 
   std::atomic<bool> stop_{false}, done_{false};
   std::thread reader_;

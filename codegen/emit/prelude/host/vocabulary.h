@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model.h"
 #include "reader.h"
 
 namespace MODEL_NAME {
@@ -16,9 +17,13 @@ namespace MODEL_NAME {
 /// The package's vocabulary: what ids stand for, and which end an answer.
 class Vocabulary {
  public:
-  /// `package`, opened with Options::words, stays open as long as this is used.
+  /// `package` stays open as long as this is used. Errors: Error where it was opened without Options::words.
   explicit Vocabulary(const opnf::Reader& package) {
     const opnf::Map& words = package.tokenizer();
+    const auto all = package.sections();
+    const auto is_words = [](const auto& s) { return s.kind == static_cast<std::uint32_t>(opnf::Section::tokenizer); };
+    if (words.size() == 0 && std::any_of(all.begin(), all.end(), is_words))
+      throw Error("the package was opened without its tokenizer: set Options::words");
     if (const auto tokens = words.find("tokens")) tokens_ = tokens->strings();
     if (const auto types = words.find("token_types")) types_ = types->array<std::int32_t>(kI32);
     if (const auto end = words.find("eos_id")) ends_.push_back(end->integer());
