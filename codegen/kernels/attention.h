@@ -34,6 +34,7 @@ struct Attention {
   double softcap = 0;                      // > 0: s becomes softcap · tanh(s / softcap), before the mask
   double scale = 1;
   bool bf16 = false;  // may dot products round their operands to bf16? (Matrix units: where the target has them)
+  bool int8 = false;  // y in rows of 8-bit blocks (int8_rows.h): where stores_int8_attention()
   std::optional<Mask> mask = {};
   std::optional<DType> sinks = {};   // (H): a score that joins the denominator
   std::optional<DType> slopes = {};  // (H): times how far a key is behind the row's own, added before the mask
@@ -71,5 +72,8 @@ bool has_attention_parts(const kir::Target& target, const Attention& what);
 int attention_parts_of(const kir::Target& target);
 TemplateKernel attention_parts(const kir::Target& target, const Attention& what);
 TemplateKernel attention_from_parts(const kir::Target& target, const Attention& what);
+
+/// Can the schedule that is taken leave y in 8-bit blocks?
+bool stores_int8_attention(const kir::Target& target, const Attention& what);
 
 }  // namespace openinfer::kernels

@@ -321,7 +321,6 @@ TemplateKernel attention_from_parts(const kir::Target& target, const Attention& 
   const Mem sums = k.in("part_sums", Kind::f32, "(N, H, parts, D)"),
             weights = k.in("part_weights", Kind::f32, "(N, H, parts, 2)"), pos = k.in("pos", Kind::i32, "(N)");
   const Mem sinks = what.sinks ? k.in("sinks", memory_kind(*what.sinks), "(H)") : Mem();
-  const Mem y = k.out("y", memory_kind(what.q), "(N, H * D)");
   const int parts = attention_parts_of(target), D = static_cast<int>(what.head_dim), lanes = k.lanes();
   const Sight sight(k, what, pos, k.let("row", k.group() / what.heads));
   const auto each_part = [&](const auto& f) {
@@ -342,12 +341,24 @@ TemplateKernel attention_from_parts(const kir::Target& target, const Attention& 
     k.each("t", D / lanes, [&](Val t) { sum[t] = mul_add(k, factor, sums[at * D + t * lanes + k.lane()], sum[t]); });
   });
   const Val divisor = k.let("divisor", select(total == 0.0, k.constant(1.0), Val(total)));
-  k.each("t", D / lanes, [&](Val t) { y[k.group() * D + t * lanes + k.lane()] = sum[t] / divisor; });
+  if (what.int8) {
+    const Int8Rows y(k, "y");
+    const int blocks = D / static_cast<int>(kInt8Block);
+    k.each("t", D / lanes, [&](Val t) { sum[t] = sum[t] / divisor; });
+    k.each("b", blocks, [&](Val b) {
+      y.store_vectors(
+          sum, [&](const Val&) { return b * y.vectors(); }, 1, [&](const Val&) { return k.group() * blocks + b; });
+    });
+  } else {
+    const Mem y = k.out("y", memory_kind(what.q), "(N, H * D)");
+    k.each("t", D / lanes, [&](Val t) { y[k.group() * D + t * lanes + k.lane()] = sum[t] / divisor; });
+  }
   const double heads = static_cast<double>(what.rows.value) * static_cast<double>(what.heads);
+  const double bytes_of_y = what.int8 ? 4.0 * kInt8BlockWords / kInt8Block : info(what.q).block_bytes;
   return {.kernel = k.done(),
           .grid = {{what.rows, 1}, {Extent{what.heads}, 1}},
           .reason = "parts of the keys put together",
-          .work = Work{heads * (parts * (D + 2) * 4.0 + D * info(what.q).block_bytes), heads * parts * 2.0 * (D + 1)}};
+          .work = Work{heads * (parts * (D + 2) * 4.0 + D * bytes_of_y), heads * parts * 2.0 * (D + 1)}};
 }
 
 }  // namespace openinfer::kernels

@@ -54,12 +54,15 @@ class TiledAttention {
     values_memory_ = k.in("v", memory_kind(what.kv), "(slots, Hk, C, D)");
     pos_ = k.in("pos", Kind::i32, "(N)");
     if (what.has_slot) slot_ = k.in("slot", Kind::i32, "(N)");
-    y_ = k.out("y", memory_kind(what.q), "(N, H * D)");
+    if (what.int8)
+      blocks_of_y_.emplace(k, "y");
+    else
+      y_ = k.out("y", memory_kind(what.q), "(N, H * D)");
     queries_ = k.shared("queries", Kind::f32, most_lines_ * D_);
     sums_ = k.shared("sums", Kind::f32, most_lines_ * D_);
     largest_ = k.shared("largest", Kind::f32, most_lines_);
     totals_ = k.shared("totals", Kind::f32, most_lines_);
-    begins_ = k.shared("begins", Kind::i32, most_lines_);
+    if (what.window > 0) begins_ = k.shared("begins", Kind::i32, most_lines_);
     ends_ = k.shared("ends", Kind::i32, most_lines_);
     turned_ = k.shared("turned_keys", Kind::f32, D_ * keys_);
     keys_as_stored_ = k.shared("staged_keys", Kind::f32, keys_ * D_);
@@ -109,7 +112,8 @@ class TiledAttention {
       const Val own_end = k_.let("own_end", max(min(own + 1, C), 0));
       const Val own_begin = what_.window > 0 ? k_.let("own_begin", max(own + 1 - what_.window, 0)) : k_.constant(0);
       begin = min(Val(begin), own_begin), end = max(Val(end), own_end);
-      begins_[line] = own_begin, ends_[line] = own_end;
+      if (what_.window > 0) begins_[line] = own_begin;
+      ends_[line] = own_end;
       largest_[line] = k_.constant(kLowest), totals_[line] = k_.constant(0.0);
       const Val at = k_.let("q_at", query(from, min(line, lines_ - 1)));
       k_.for_lanes("d", 0, D_, [&](Val d) {
@@ -136,13 +140,40 @@ class TiledAttention {
         },
         1, keys_);
     k_.barrier();
-    k_.for_("line", 0, lines_, [&](Val line) {
-      const Val at = k_.let("y_at", query(row + line / group_, line));
-      const Val total = k_.let("total", totals_[line]);
-      const Val divisor = k_.let("divisor", select(total == 0.0, k_.constant(1.0), total));
-      k_.for_lanes("d", 0, D_, [&](Val d) { y_[at + d] = sums_[line * D_ + d] / divisor; });
-    });
+    if (blocks_of_y_)
+      store_blocks(row);
+    else
+      k_.for_("line", 0, lines_, [&](Val line) {
+        const Val at = k_.let("y_at", query(row + line / group_, line)), by = divisor(line);
+        k_.for_lanes("d", 0, D_, [&](Val d) { y_[at + d] = sums_[line * D_ + d] / by; });
+      });
     k_.barrier();  // the next rows use the same memory
+  }
+  Val divisor(const Val& line) {
+    const Val total = k_.let("total", totals_[line]);
+    return k_.let("divisor", select(total == 0.0, k_.constant(1.0), total));
+  }
+  /// Blocks of all lines, kBlocksAtOnce together; the last one again, where there are fewer.
+  void store_blocks(const Val& row) {
+    const int each = D_ / static_cast<int>(kInt8Block), vectors = blocks_of_y_->vectors();
+    const Val end = k_.let("n_y_blocks", lines_ * each);
+    const auto four = [&](const Val& first) {
+      const auto at = [&](const Val& i) { return min(first + i, end - 1); };
+      const Tile y = k_.tile("y_part", kBlocksAtOnce * vectors, Kind::f32);
+      k_.each("i", kBlocksAtOnce, [&](const Val& i) {
+        const Val block = k_.let("y_block", at(i)), by = divisor(k_.let("line", block / each));
+        k_.each("v", vectors, [&](const Val& v) {
+          y[i * vectors + v] = sums_[block * static_cast<int>(kInt8Block) + v * k_.lanes() + k_.lane()] / by;
+        });
+      });
+      blocks_of_y_->store_vectors(
+          y, [&](const Val& i) { return i * vectors; }, kBlocksAtOnce,
+          [&](const Val& i) {
+            const Val line = k_.let("line", at(i) / each);
+            return query(row + line / group_, line) / static_cast<int>(kInt8Block) + at(i) % each;
+          });
+    };
+    k_.for_("y_first", 0, end, four, 1, kBlocksAtOnce);
   }
 
   /// Where the query of a line of that row begins.
@@ -344,7 +375,9 @@ class TiledAttention {
   int together_;  // lines that go together
   int most_lines_;
   Mem q_, keys_memory_, values_memory_, pos_, slot_, y_;
-  Mem queries_, sums_, largest_, totals_, begins_, ends_, turned_, keys_as_stored_, values_, weights_;
+  Mem queries_, sums_, largest_, totals_, ends_, turned_, keys_as_stored_, values_, weights_;
+  Mem begins_;                           // where there is a window
+  std::optional<Int8Rows> blocks_of_y_;  // instead of y_
   std::optional<AttentionUnits> units_;
   Val kv_head_, lines_, quads_, kv_first_;
   Val blocks_, by_units_;  // with units
@@ -365,6 +398,11 @@ bool has_attention_tiles(const kir::Target& target, const Attention& what) {
   return target.core_cache && target.lanes_are_vectors() && target.lanes > 1 && !what.dense && !what.mask &&
          !what.sinks && !what.slopes && what.has_pos && what.rows.value * (what.heads / what.kv_heads) >= kLines &&
          what.head_dim % target.lanes == 0;
+}
+
+bool stores_int8_attention(const kir::Target& target, const Attention& what) {
+  return (has_attention_parts(target, what) || has_attention_tiles(target, what)) && has_int8_vectors(target) &&
+         what.q == DType::f32 && what.head_dim % kInt8Block == 0;
 }
 
 TemplateKernel attention_tiles(const kir::Target& target, const Attention& what) {

@@ -15,7 +15,7 @@ inline constexpr int kUnitLines = 32;
 class AttentionUnits {
  public:
   /// What is kept of each line, f32 or i32: D sums, the largest score, the sum of weights, the first key that it sees
-  /// and the one behind the last.
+  /// (where there is a window) and the one behind the last.
   struct Lines {
     kir::Mem sums, largest, totals, begins, ends;
   };

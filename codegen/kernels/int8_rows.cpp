@@ -28,9 +28,6 @@ const Record& written_block() {
   return record;
 }
 
-/// Blocks that are rounded together where their elements are vectors in registers.
-constexpr int kBlocksAtOnce = 4;
-
 struct Int8Scale {
   Val finite, inverse, d;
 };

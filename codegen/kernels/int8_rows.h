@@ -14,7 +14,8 @@
 
 namespace openinfer::kernels {
 
-inline constexpr std::int64_t kInt8Block = 32;       // elements of a block
+inline constexpr std::int64_t kInt8Block = 32;  // elements of a block
+inline constexpr int kBlocksAtOnce = 4;  // that are rounded together where their elements are vectors in registers
 inline constexpr std::int64_t kInt8BlockWords = 12;  // of 32 bits each: d, d · Σq, Σq, Σq of the first half, q[0 … 31]
 
 /// One block as kernels read it: {d f32, d_sum f32, sum i32, first_sum i32, qs i8x4[8]}.

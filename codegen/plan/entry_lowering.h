@@ -111,13 +111,17 @@ class EntryLowering final : public GroupLowering {
   std::vector<Dim> members(const Node& leaf) const;
   std::string key(const Node& leaf, const std::vector<std::int64_t>& turn) const;
   std::string unique(std::string_view wanted);
-  /// Errors: unsupported for more elements, or blocks, than kernels count: of an operand from where it starts.
-  void check_reach(const Operand& operand) const;
-  void check_count(const std::string& what, std::int64_t units) const;
   int kernel_number(kir::Kernel code);
   /// The group's values, and tokens of its states, that the kernel writes.
   std::vector<Result> results_of(const kir::Kernel& code, const std::vector<Operand>& operands) const;
   std::optional<Result> result_at(const Operand& place) const;
+
+  // --- what kernels can count (entry_counts.cpp) ---
+  /// Errors: unsupported for more elements, or blocks, than kernels count: of an operand from where it starts.
+  void check_reach(const Operand& operand) const;
+  void check_count(const std::string& what, std::int64_t units, std::string_view remedy = {}) const;
+  /// What makes a cache of this shape smaller where its sizes are open: "Take a shorter context (--max-context)".
+  std::string remedy_of_cache(const Shape& shape) const;
 
   // --- where dispatches come from (origin.cpp) ---
   Origin origin(const std::string& reason) const;

@@ -312,27 +312,6 @@ std::vector<Operand> EntryLowering::state(int state) {
 
 // --- dispatches ---
 
-/// Kernels count elements, or blocks, in 32 bits from where an operand starts, and round up to what a group takes.
-constexpr std::int64_t kMostUnits = std::numeric_limits<std::int32_t>::max() - 65'535;
-
-void EntryLowering::check_count(const std::string& what, std::int64_t units) const {
-  if (units <= kMostUnits) return;
-  const Node& n = g_.nodes[group_.nodes.front()];
-  unsupported(n, fmt::format("{} may have {} elements or blocks; kernels count to {}. Bound its dimensions lower", what,
-                             units, kMostUnits));
-}
-
-void EntryLowering::check_reach(const Operand& operand) const {
-  const Buffer& b = plan_.buffers[static_cast<std::size_t>(operand.buffer)];
-  const bool is_cache = std::any_of(g_.states.begin(), g_.states.end(), [&](const StateDecl& s) {
-    return s.spec.kind == StateSpec::Kind::kv_cache && (b.key == s.name + ".keys" || b.key == s.name + ".values");
-  });
-  // A layer of a cache starts at its own offset.
-  const bool by_layer = b.role == Role::state && is_cache;
-  const Size count = Size::count(by_layer ? Shape(b.shape.begin() + 1, b.shape.end()) : b.shape);
-  check_count(fmt::format("'{}'", b.key), upper(count) / info(b.dtype).block_size);
-}
-
 kernels::Extent EntryLowering::extent(const Size& wanted) {
   const Size size = reduced(wanted);
   if (size.is_constant()) {

@@ -69,16 +69,18 @@ void lower_attention(GroupLowering& l) {
   const Node& n = l.node(l.group().head);
   if (l.dtype(n.operands[kQuery]) == DType::f64)
     l.unsupported(n, "devices compute it in f32 only, not in f64; cast the queries");
-  Bindings bind = {{"q", l.operand(n.operands[kQuery])},
-                   {"k", l.operand(n.operands[kKeys])},
-                   {"v", l.operand(n.operands[kValues])},
-                   {"y", l.operand(n.results[0])}};
+  Bindings bind = {
+      {"q", l.operand(n.operands[kQuery])}, {"k", l.operand(n.operands[kKeys])}, {"v", l.operand(n.operands[kValues])}};
   if (has(n, kMask)) bind["mask"] = l.operand(n.operands[kMask]);
   if (has(n, kPos)) bind["pos"] = l.operand(n.operands[kPos]);
   if (has(n, kSlot)) bind["slot"] = l.operand(n.operands[kSlot]);
   if (has(n, kSinks)) bind["sinks"] = l.operand(n.operands[kSinks]);
   if (has(n, kSlopes)) bind["slopes"] = l.operand(n.operands[kSlopes]);
-  const kernels::Attention what = attention_of(l, n);
+  kernels::Attention what = attention_of(l, n);
+  std::optional<Operand> blocks;
+  if (kernels::stores_int8_attention(l.target(), what)) blocks = l.rows_instead_in(RowForm::int8, n.results[0]);
+  what.int8 = blocks.has_value();
+  bind["y"] = blocks ? *blocks : l.operand(n.results[0]);
   if (kernels::has_attention_parts(l.target(), what))
     return lower_in_parts(l, what, n.operands[kQuery], n.results[0], std::move(bind));
   if (kernels::has_attention_units(l.target(), what)) {

@@ -10,8 +10,6 @@ namespace {
 
 using Problem = AttentionProblem;
 
-kir::Target with_lanes(int lanes) { return {.lanes = lanes, .fast_fma = true, .core_cache = true}; }
-
 /// A key in a cache of that many, seen by a row of `heads` query heads.
 Problem deep(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t capacity,
              const std::vector<double>& pos) {

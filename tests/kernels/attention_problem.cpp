@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "int8_blocks.h"
+
 namespace openinfer::kernels {
 namespace {
 
@@ -141,7 +143,8 @@ Call call_of(const AttentionProblem& p, const AttentionOperands& o) {
   a.name = "attention";
   a.rows = extent(p.N, "N"), a.keys = extent(p.C, "C"), a.slots = extent(p.S, "S");
   if (a.dense) a.queries = extent(p.T, "T");
-  Buffers b = {{"q", o.q}, {"k", o.k}, {"v", o.v}, {"y", Data(a.q, o.q.count())}};
+  Buffers b = {
+      {"q", o.q}, {"k", o.k}, {"v", o.v}, {"y", a.int8 ? int8_room(o.q.count() / 32) : Data(a.q, o.q.count())}};
   if (a.mask) b["mask"] = o.mask;
   if (a.has_pos) b["pos"] = Data(DType::i32, p.pos);
   if (a.has_slot) b["slot"] = Data(DType::i32, p.slot);
@@ -192,5 +195,18 @@ AttentionProblem three_rows(std::int64_t heads, std::int64_t kv_heads, std::int6
   p.slot = {1, 0, 1};
   return p;
 }
+
+AttentionProblem prompt(std::int64_t rows, std::int64_t head_dim, std::int64_t other) {
+  AttentionProblem p = {.what = rows_form(4, 2, head_dim), .N = rows, .C = rows + 9, .S = 2};
+  p.what.has_pos = p.what.has_slot = true;
+  for (std::int64_t n = 0; n < rows; ++n) {
+    p.pos.push_back(static_cast<double>(n < other ? n + 3 : n - other));
+    p.slot.push_back(n < other ? 1 : 0);
+  }
+  return p;
+}
+
+kir::Target with_lanes(int lanes) { return {.lanes = lanes, .fast_fma = true, .core_cache = true}; }
+kir::Target with_pairs() { return {.lanes = 16, .bf16_dot = true, .fast_fma = true, .core_cache = true}; }
 
 }  // namespace openinfer::kernels

@@ -48,5 +48,11 @@ void check_result(const Data& y, const AttentionResult& wanted);
 Attention rows_form(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim);
 /// Three rows at different positions of different slots.
 AttentionProblem three_rows(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t capacity);
+/// `rows` neighbours of slot 1, from position 3 on; rows from `other` on are of slot 0.
+AttentionProblem prompt(std::int64_t rows, std::int64_t head_dim, std::int64_t other = 1000);
+
+/// A core's cache and that many lanes; sixteen, and dot products of pairs of bf16.
+kir::Target with_lanes(int lanes);
+kir::Target with_pairs();
 
 }  // namespace openinfer::kernels

@@ -22,7 +22,6 @@ kir::Target with_units() {
           .mma = MmaShape{.m = 32, .n = 32, .k = 32, .operand = DType::bf16, .sum = DType::f32}};
 }
 
-kir::Target with_pairs() { return {.lanes = 16, .bf16_dot = true, .fast_fma = true, .core_cache = true}; }
 std::vector<kir::Target> of_bf16() { return {with_units(), with_pairs()}; }
 
 /// By how much scores are off on such targets: operands are rounded once, or into two parts.
@@ -54,17 +53,6 @@ TEST_CASE("rows at different positions and slots, grouped queries, any head_dim"
     p.known = false;
     check(p);
   }
-}
-
-/// `rows` neighbours of slot 1, from position 3 on; rows from `other` on are of slot 0.
-Problem prompt(std::int64_t rows, std::int64_t head_dim, std::int64_t other = 1000) {
-  Problem p = {.what = rows_form(4, 2, head_dim), .N = rows, .C = rows + 9, .S = 2};
-  p.what.has_pos = p.what.has_slot = true;
-  for (std::int64_t n = 0; n < rows; ++n) {
-    p.pos.push_back(static_cast<double>(n < other ? n + 3 : n - other));
-    p.slot.push_back(n < other ? 1 : 0);
-  }
-  return p;
 }
 
 TEST_CASE("prompts: whole tiles of rows and parts of one, keys behind several tiles, caches in f16") {

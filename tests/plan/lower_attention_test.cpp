@@ -119,3 +119,30 @@ TEST_CASE("attention of f64 is refused with the user's line") {
   CHECK_THROWS_WITH(plan_of(g, {}), Catch::Contains("[sdpa] devices compute it in f32 only, not in f64") &&
                                         Catch::Contains("lower_attention_test.cpp"));
 }
+
+TEST_CASE("a cache that is larger than kernels count says what makes it smaller, as far as its sizes are open") {
+  const auto refused = [](const Dim& slots, const Dim& capacity, int most_slots = 16) {
+    const Graph g = graph([&](GraphBuilder& b) {
+      for (const Dim& d : {slots, capacity})
+        if (!d.is_constant()) b.dim(d.to_string(), 1, d.to_string() == "ctx" ? (1 << 21) / most_slots : most_slots);
+      const State kv =
+          b.state("kv", kv_cache({.layers = 2, .slots = slots, .capacity = capacity, .heads = 8, .head_dim = 128}));
+      const Value q = b.input("q", f32, {3, 1024}), pos = b.input("pos", i32, {3});
+      const auto [k, v] = kv_read(kv, {.layer = 0});
+      b.output("y", sdpa(q, k, v, Attention{.pos = pos, .slot = pos}));
+    });
+    return [g] { plan_of(g, {.lanes = 8}); };
+  };
+  const Dim slots = Dim::symbol("slots"), ctx = Dim::symbol("ctx");
+  const std::string too_many =
+      "[kv_read] 'kv.keys' may have 2147483648 elements or blocks; kernels count to 2147418112. ";
+  const auto says = [&](const std::string& remedy) {
+    return Catch::StartsWith(too_many + remedy + " its dimensions lower at ");
+  };
+  CHECK_THROWS_WITH(refused(slots, ctx)(),
+                    says("Take a shorter context (--max-context) or fewer sequences (--batch), or bound"));
+  CHECK_THROWS_WITH(refused(slots, ctx, 1)(), says("Take a shorter context (--max-context), or bound"));
+  CHECK_THROWS_WITH(refused(16, ctx)(), says("Take a shorter context (--max-context), or bound"));
+  CHECK_THROWS_WITH(refused(slots, 1 << 17)(), says("Take fewer sequences (--batch), or bound"));
+  CHECK_THROWS_WITH(refused(16, 1 << 17)(), says("Bound"));
+}
