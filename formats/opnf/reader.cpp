@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <concepts>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 static_assert(std::endian::native == std::endian::little, "OPNF is used in place on little-endian machines");
@@ -463,9 +464,16 @@ struct File {
 };
 }  // namespace stored
 
+static void check_sum(const SectionEntry& s, std::span<const std::byte> bytes) {
+  if (xxh64(bytes.data(), bytes.size()) != s.checksum)
+    corrupt({section_name(s.kind), " (kind ", s.kind, ") is damaged: the checksum differs"});
+}
+
 struct Reader::Package {
   Mode mode;
   Sections wanted;
+  std::mutex reading;                      // of Sections::on_use
+  std::array<bool, kSectionKinds> read{};  // of those
   std::vector<File> files;
   std::vector<std::unique_ptr<uint64_t[]>> copies;  // of the sections, each followed by eight zero bytes at least
   std::array<std::span<const std::byte>, kSectionKinds> known{};
@@ -517,6 +525,7 @@ struct Reader::Package {
 
   void read_header();
   void read_sections(std::span<const std::byte> index);
+  void read_on_use(Section kind, Map& map);
   void read_dims();
   void read_states();
   void open_shards();
@@ -561,6 +570,9 @@ void Reader::Package::read_header() {
   read_sections(index);
 }
 
+/// Sections::on_use leaves it where it is.
+static bool on_use(Section kind) { return kind == Section::tokenizer || kind == Section::graph; }
+
 void Reader::Package::read_sections(std::span<const std::byte> index) {
   sections = {reinterpret_cast<const SectionEntry*>(index.data() + sizeof(Header)), header.section_count};
   uint64_t end = sizeof(Header) + sections.size_bytes();
@@ -592,7 +604,7 @@ void Reader::Package::read_sections(std::span<const std::byte> index) {
       data_offset = s.offset, data_end = end;
     } else if (end <= header.index_end) {
       known[s.kind] = index.subspan(s.offset, s.length);
-    } else if (wanted == Sections::all) {
+    } else if (wanted == Sections::all || !on_use(kind)) {
       known[s.kind] = fetch(s.offset, s.length);
     }
     after_tensors = after_tensors || kind == Section::tensors;
@@ -609,6 +621,16 @@ void Reader::Package::read_sections(std::span<const std::byte> index) {
                            {Section::shards, &shards}})
     if (const auto bytes = known[static_cast<size_t>(kind)]; bytes.data())
       *map = Map(section_name(static_cast<uint32_t>(kind)), bytes);
+}
+
+/// `known` stays as it is: others may look at it meanwhile.
+void Reader::Package::read_on_use(Section kind, Map& map) {
+  for (const SectionEntry& s : sections) {
+    if (s.kind != static_cast<uint32_t>(kind) || known[s.kind].data()) continue;
+    const auto bytes = fetch(s.offset, s.length);
+    check_sum(s, bytes);
+    map = Map(section_name(s.kind), bytes);
+  }
 }
 
 void Reader::Package::read_dims() {
@@ -873,11 +895,24 @@ Reader::Reader(Reader&&) noexcept = default;
 Reader& Reader::operator=(Reader&&) noexcept = default;
 Reader::~Reader() = default;
 
+namespace {
+/// Errors name the package.
+template <class Read>
+void naming(const string& path, const Read& read) {
+  try {
+    read();
+  } catch (const Error& e) {
+    throw Error(e.code() == Code::io || e.code() == Code::unsupported ? e.code() : Code::corrupt,
+                path + ": " + e.what());
+  }
+}
+}  // namespace
+
 Reader Reader::open(const string& path, Mode mode, Sections sections) {
   auto package = std::make_unique<Package>();
   Package& p = *package;
   p.mode = mode, p.wanted = sections;
-  try {
+  naming(path, [&] {
     p.files.emplace_back().path = path;
     p.files[0].open(true);
     p.read_header();
@@ -886,10 +921,7 @@ Reader Reader::open(const string& path, Mode mode, Sections sections) {
     p.open_shards();
     p.read_tensors();
     p.read_keyhash();
-  } catch (const Error& e) {
-    throw Error(e.code() == Code::io || e.code() == Code::unsupported ? e.code() : Code::corrupt,
-                path + ": " + e.what());
-  }
+  });
   return Reader(std::move(package));
 }
 
@@ -973,8 +1005,17 @@ void Reader::read_tensor(size_t i, uint64_t offset, std::span<std::byte> to) con
 const Map& Reader::metadata() const { return package_->metadata; }
 const Map& Reader::dims() const { return package_->dims; }
 const Map& Reader::states() const { return package_->states; }
-const Map& Reader::tokenizer() const { return package_->tokenizer; }
-const Map& Reader::graphs() const { return package_->graphs; }
+const Map& Reader::tokenizer() const { return asked_for(Section::tokenizer, package_->tokenizer); }
+const Map& Reader::graphs() const { return asked_for(Section::graph, package_->graphs); }
+const Map& Reader::asked_for(Section kind, Map& map) const {
+  Package& p = *package_;
+  if (p.wanted == Sections::all) return map;
+  const std::lock_guard lock(p.reading);
+  bool& read = p.read[static_cast<size_t>(kind)];
+  if (!read) naming(file_path(0), [&] { p.read_on_use(kind, map); });
+  read = true;
+  return map;
+}
 const Map& Reader::shards() const { return package_->shards; }
 std::span<const SectionEntry> Reader::sections() const { return package_->sections; }
 uint64_t Reader::fingerprint() const { return package_->header.checksum; }
@@ -994,8 +1035,7 @@ void Reader::check_section(uint32_t kind) const {
     std::vector<std::byte> copy;
     std::span<const std::byte> bytes = kind < kSectionKinds ? package_->known[kind] : std::span<const std::byte>();
     if (!bytes.data()) copy.resize(s.length), read_file(0, s.offset, copy), bytes = copy;
-    if (xxh64(bytes.data(), bytes.size()) != s.checksum)
-      corrupt({file_path(0), ": ", section_name(kind), " (kind ", kind, ") is damaged: the checksum differs"});
+    naming(file_path(0), [&] { check_sum(s, bytes); });
   }
 }
 

@@ -159,8 +159,9 @@ class Reader {
   /// is a SIGBUS, as of every mapped file. pread: tensors are read on request and nothing is mapped, so that a file
   /// that shrinks under us is always an Error.
   enum class Mode { map, pread };
-  /// index: what lies behind the index, TOKENIZER and GRAPH, is not copied, its maps are empty.
-  enum class Sections { all, index };
+  /// on_use: TOKENIZER and GRAPH behind the index are copied, and their checksums compared, when they are first asked
+  /// for.
+  enum class Sections { all, on_use };
 
   /// Errors: io (absent, a directory, unreadable), corrupt (what is wrong and where), unsupported (version, feature).
   static Reader open(const std::string& path, Mode mode = Mode::map, Sections sections = Sections::all);
@@ -183,6 +184,7 @@ class Reader {
   const Map& metadata() const;
   const Map& dims() const;
   const Map& states() const;
+  /// With Sections::on_use, both: Errors as of open(). Several threads may ask.
   const Map& tokenizer() const;
   const Map& graphs() const;
   const Map& shards() const;
@@ -204,6 +206,7 @@ class Reader {
  private:
   struct Package;
   explicit Reader(std::unique_ptr<Package> package);
+  const Map& asked_for(Section kind, Map& map) const;
   std::unique_ptr<Package> package_;
 };
 

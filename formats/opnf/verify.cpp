@@ -107,8 +107,7 @@ void check_data(const Reader& package, const std::function<void(std::uint64_t, s
       done += piece.size();
       if (progress) progress(done, total);
     });
-    if (hash.digest() != t.checksum)
-      corrupt(package, file, "tensor " + quoted(t.key) + " is damaged: the checksum differs");
+    check_checksum(package, t, hash.digest());
     end = t.offset + t.nbytes;
   }
 }
@@ -125,6 +124,11 @@ void check_shard_hashes(const Reader& package) {
 }
 
 }  // namespace
+
+void check_checksum(const Reader& package, const Tensor& tensor, std::uint64_t checksum) {
+  if (checksum != tensor.checksum)
+    corrupt(package, tensor.shard, "tensor " + quoted(tensor.key) + " is damaged: the checksum differs");
+}
 
 bool is_utf8(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };

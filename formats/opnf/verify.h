@@ -12,6 +12,9 @@ namespace opnf {
 /// file once or twice in pieces. Errors: corrupt, with the first difference; io.
 void verify(const Reader& package, const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {});
 
+/// Of the stored bytes of a data row, once all were read. Errors: corrupt if the index has another.
+void check_checksum(const Reader& package, const Tensor& tensor, std::uint64_t checksum);
+
 bool is_utf8(std::string_view text);
 
 }  // namespace opnf

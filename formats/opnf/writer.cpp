@@ -12,6 +12,7 @@
 #include "formats/opnf/encode.h"
 #include "formats/opnf/output_file.h"
 #include "formats/opnf/panel16.h"
+#include "formats/opnf/verify.h"
 
 namespace opnf {
 namespace {
@@ -163,7 +164,8 @@ Layout layout_for(const Tensor& t, std::optional<Layout> wanted) {
   return wanted.value_or(t.layout);
 }
 
-/// Bytes of row i in pieces of about a MiB, rows from panels or panels from rows where `layout` is another.
+/// Bytes of row i in pieces of about a MiB, rows from panels or panels from rows where `layout` is another. Errors:
+/// corrupt if they are not what their checksum says; what was written by then is nobody's.
 void copy_tensor(const Reader& package, std::size_t i, Layout layout, const Writer::Sink& sink) {
   const Tensor t = package.tensor(i);
   const bool change = layout != t.layout;
@@ -171,9 +173,11 @@ void copy_tensor(const Reader& package, std::size_t i, Layout layout, const Writ
   const std::uint64_t blocks = length / t.dtype->block_size, panel_bytes = kPanelRows * blocks * t.dtype->block_bytes;
   const std::uint64_t whole = change && panel_bytes ? panel_bytes * ((1 << 20) / panel_bytes + 1) : 1 << 20;
   std::vector<std::byte> piece(std::min(whole, t.nbytes)), changed(change ? piece.size() : 0);
+  Xxh64Stream hash;
   for (std::uint64_t at = 0; at < t.nbytes; at += piece.size()) {
     piece.resize(std::min<std::uint64_t>(piece.size(), t.nbytes - at));
     package.read_tensor(i, at, piece);
+    hash.update(piece);
     const std::uint64_t panels = change ? piece.size() / panel_bytes : 0;
     if (change && layout == Layout::rows)
       from_panel16(*t.dtype, blocks, piece.data(), 0, panels * kPanelRows, changed.data());
@@ -181,11 +185,13 @@ void copy_tensor(const Reader& package, std::size_t i, Layout layout, const Writ
       to_panel16(*t.dtype, blocks, piece.data() + p * panel_bytes, changed.data() + p * panel_bytes);
     sink(change ? std::span<const std::byte>(changed).first(piece.size()) : piece);
   }
+  check_checksum(package, t, hash.digest());
 }
 
 }  // namespace
 
 void Writer::copy(const Reader& package, std::optional<Layout> layout) {
+  for (const SectionEntry& s : package.sections()) package.check_section(s.kind);
   for (const auto& [section, map] : {std::pair{Section::metadata, &package.metadata()},
                                      {Section::dims, &package.dims()},
                                      {Section::states, &package.states()},

@@ -105,7 +105,8 @@ class Writer {
              std::optional<bool> transposed = {});
 
   /// Takes over everything that `package` holds; it must stay open until write() is done. With erase() and put() before
-  /// write(), this is how a package is changed. `layout`: what tensors get that can have it; others keep rows.
+  /// write(), this is how a package is changed. `layout`: what tensors get that can have it; others keep rows. Errors,
+  /// of sections here and of tensors in write(): corrupt where a checksum differs, for the new ones would hide it.
   void copy(const Reader& package, std::optional<Layout> layout = {});
   void erase(Section section, const std::string& key);
 

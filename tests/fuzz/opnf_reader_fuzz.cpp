@@ -60,12 +60,13 @@ void use(const Reader& reader) {
 
 void open(std::span<const std::uint8_t> bytes) {
   const openinfer::fuzz::MemoryFile file(bytes);
-  for (const auto mode : {Reader::Mode::map, Reader::Mode::pread}) {
-    try {
-      use(Reader::open(file.path(), mode));
-    } catch (const opnf::Error&) {
+  for (const auto mode : {Reader::Mode::map, Reader::Mode::pread})
+    for (const auto sections : {Reader::Sections::all, Reader::Sections::on_use}) {
+      try {
+        use(Reader::open(file.path(), mode, sections));
+      } catch (const opnf::Error&) {
+      }
     }
-  }
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 
 #include <xxhash.h>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "formats/opnf/xxh64_stream.h"
 #include "openinfer/dtype.h"
@@ -55,18 +57,58 @@ TEST_CASE("the reader's dtype table is the library's") {
   REQUIRE(!find_dtype_named("f31"));
 }
 
-TEST_CASE("sections behind the index are left out where nobody wants them") {
-  const std::string path = openinfer::testing::source_path("tests/formats/opnf/golden/small.oinf");
+TEST_CASE("sections behind the index are read when they are first asked for, by whoever asks") {
+  const std::string path = golden("small.oinf");
   const Reader all = Reader::open(path);
   REQUIRE(all.tokenizer().size() > 0);
+  REQUIRE(all.graphs().size() > 0);
   for (const Reader::Mode mode : {Reader::Mode::map, Reader::Mode::pread}) {
-    const Reader index = Reader::open(path, mode, Reader::Sections::index);
-    CHECK(index.tokenizer().size() == 0);
-    CHECK(index.graphs().size() == 0);
-    CHECK(index.metadata().size() == all.metadata().size());
-    REQUIRE(index.tensor_count() == all.tensor_count());
-    for (const SectionEntry& s : index.sections()) CHECK_NOTHROW(index.check_section(s.kind));
+    const Reader lazy = Reader::open(path, mode, Reader::Sections::on_use);
+    CHECK(lazy.metadata().size() == all.metadata().size());
+    REQUIRE(lazy.tensor_count() == all.tensor_count());
+    std::size_t tokens[2] = {};
+    std::thread other([&] { tokens[0] = lazy.tokenizer().size(); });
+    tokens[1] = lazy.tokenizer().size();
+    other.join();
+    for (const std::size_t found : tokens) CHECK(found == all.tokenizer().size());
+    CHECK(lazy.graphs().size() == all.graphs().size());
+    for (const SectionEntry& s : lazy.sections()) CHECK_NOTHROW(lazy.check_section(s.kind));
   }
+}
+
+TEST_CASE("a section that nobody asks for may be damaged") {
+  const std::string path = std::filesystem::current_path() / "damaged_graph.oinf";
+  std::filesystem::copy_file(golden("small.oinf"), path, std::filesystem::copy_options::overwrite_existing);
+  const Reader lazy = Reader::open(path, Reader::Mode::pread, Reader::Sections::on_use);
+  for (const SectionEntry& s : lazy.sections())
+    if (s.kind == static_cast<std::uint32_t>(Section::graph))
+      std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+              .seekp(static_cast<std::streamoff>(s.offset + s.length - 1))
+          << '~';
+  CHECK(lazy.tokenizer().size() > 0);
+  CHECK_THROWS_WITH(lazy.graphs(),
+                    Catch::Contains("damaged_graph.oinf") && Catch::Contains("GRAPH (kind 5) is damaged"));
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("what is asked for behind the index and cannot be read is an error that names the package") {
+  const std::string path = std::filesystem::current_path() / "lazy_sections.oinf";
+  std::filesystem::copy_file(golden("small.oinf"), path, std::filesystem::copy_options::overwrite_existing);
+  const Reader cut = Reader::open(path, Reader::Mode::pread, Reader::Sections::on_use);
+  const Reader damaged = Reader::open(path, Reader::Mode::pread, Reader::Sections::on_use);
+  const Reader flipped = Reader::open(path, Reader::Mode::pread, Reader::Sections::on_use);
+  for (const SectionEntry& s : cut.sections())
+    if (s.kind == static_cast<std::uint32_t>(Section::tokenizer)) {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(static_cast<std::streamoff>(s.offset + s.length - 1)) << '~' << std::flush;
+      CHECK_THROWS_WITH(flipped.tokenizer(), Catch::Contains("TOKENIZER (kind 4) is damaged: the checksum differs"));
+      file.seekp(static_cast<std::streamoff>(s.offset)) << std::string(s.length, '\xff');
+    }
+  CHECK_THROWS_WITH(damaged.tokenizer(), Catch::Contains("lazy_sections.oinf") && Catch::Contains("TOKENIZER"));
+  CHECK_THROWS_WITH(damaged.tokenizer(), Catch::Contains("TOKENIZER"));  // and again
+  std::filesystem::resize_file(path, 100);
+  CHECK_THROWS_WITH(cut.tokenizer(), Catch::Contains("lazy_sections.oinf") && Catch::Contains("was cut"));
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("the reader includes only the standard library and POSIX") {

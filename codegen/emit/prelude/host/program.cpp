@@ -56,9 +56,10 @@ std::uint64_t checksum(const opnf::Tensor& tensor) {
   fail(path, " is not the package that this program was emitted for: ", difference, "; emit again for it");
 }
 
-opnf::Reader open_package(const std::string& path, bool map, bool words) try {
+/// Without the tokenizer, which Vocabulary asks for where there is one.
+opnf::Reader open_package(const std::string& path, bool map) try {
   return opnf::Reader::open(path, map ? opnf::Reader::Mode::map : opnf::Reader::Mode::pread,
-                            words ? opnf::Reader::Sections::all : opnf::Reader::Sections::index);
+                            opnf::Reader::Sections::on_use);
 } catch (const opnf::Error& error) {
   throw Error(error.what());
 }
@@ -110,7 +111,7 @@ std::size_t element_bytes(std::string_view dtype) {
 
 Program::Program(const Description& description, const std::string& package, const Options& options)
     : description_(description),
-      package_(open_package(package, description.maps, options.words)),
+      package_(open_package(package, description.maps)),
       in_(description.inputs.size()),
       out_(description.outputs.size()) {
   open_sizes(options);

@@ -17,18 +17,16 @@ namespace MODEL_NAME {
 /// The package's vocabulary: what ids stand for, and which end an answer.
 class Vocabulary {
  public:
-  /// `package` stays open as long as this is used. Errors: Error where it was opened without Options::words.
-  explicit Vocabulary(const opnf::Reader& package) {
+  /// `package` stays open as long as this is used. Errors: Error where its tokenizer cannot be read, or is damaged.
+  explicit Vocabulary(const opnf::Reader& package) try {
     const opnf::Map& words = package.tokenizer();
-    const auto all = package.sections();
-    const auto is_words = [](const auto& s) { return s.kind == static_cast<std::uint32_t>(opnf::Section::tokenizer); };
-    if (words.size() == 0 && std::any_of(all.begin(), all.end(), is_words))
-      throw Error("the package was opened without its tokenizer: set Options::words");
     if (const auto tokens = words.find("tokens")) tokens_ = tokens->strings();
     if (const auto types = words.find("token_types")) types_ = types->array<std::int32_t>(kI32);
     if (const auto end = words.find("eos_id")) ends_.push_back(end->integer());
     if (const auto ends = words.find("eos_ids"))
       for (const std::int32_t id : ends->array<std::int32_t>(kI32)) ends_.push_back(id);
+  } catch (const opnf::Error& error) {
+    throw Error(error.what());
   }
   bool empty() const { return tokens_.size() == 0; }
   bool is_end(std::int32_t id) const { return std::find(ends_.begin(), ends_.end(), id) != ends_.end(); }
