@@ -77,6 +77,16 @@ TEST_CASE("what is on the disk comes into memory ahead of who reads it", "[host]
   CHECK(soon([&] { return file.there() == file.pages(); }));
 }
 
+TEST_CASE("neighbours in a file are read as one, files each for itself", "[host]") {
+  const ColdFile file, other;
+  if (file.there() != 0) return;
+  const ReadAhead ahead(
+      {file.place(0, 100), file.place(128, 3 << 20), other.place(3 << 20, kSize), file.place(3 << 20, kSize)});
+  CHECK(soon([&] { return file.there() == file.pages(); }));
+  CHECK(soon([&] { return other.there((3 << 20) / 4096) == other.pages() - (3 << 20) / 4096; }));
+  CHECK(soon([&] { return ahead.done(); }));
+}
+
 TEST_CASE("who may only read a package has it read ahead too", "[host]") {
   const ColdFile file;
   if (file.there() != 0 || ::geteuid() != 0) {

@@ -63,7 +63,7 @@ endif()
 set(kernel_tests ${PROJECT_SOURCE_DIR}/tests/kernels)
 set(vulkan_tests ${PROJECT_SOURCE_DIR}/tests/emit/vulkan)
 target_sources(emit_tests PRIVATE ${kernel_tests}/template_run.cpp ${kernel_tests}/stored.cpp ${vulkan_tests}/device.cpp)
-target_include_directories(emit_tests PRIVATE ${kernel_tests} ${vulkan_tests})
+target_include_directories(emit_tests PRIVATE ${kernel_tests} ${vulkan_tests} ${PROJECT_SOURCE_DIR}/formats/opnf)
 # Drivers leak: LeakSanitizer finds them in modules that are no longer loaded.
 # Who could not look at shaders did not pass. (NVRTC is no package that setup.sh installs: without it the cases of CUDA say so, and the
 # others count.)

@@ -20,7 +20,7 @@ class ReadAhead {
     int file;
     std::uint64_t offset;  // where the file has them
   };
-  explicit ReadAhead(std::vector<Place> places);
+  explicit ReadAhead(const std::vector<Place>& places);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
