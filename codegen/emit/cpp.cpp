@@ -391,7 +391,7 @@ class CppRenderer final : public Renderer {
     return "tail";
   }
 
-  void unroll(int turns) override { line(fmt::format("UNROLL({})", turns)); }
+  void unroll(int turns, bool around) override { line(fmt::format("UNROLL{}({})", around ? "_AROUND" : "", turns)); }
   void barrier() override {}
   void prefetch(Id id) override {
     const Node& n = node(id);

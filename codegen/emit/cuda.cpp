@@ -265,7 +265,7 @@ class CudaRenderer final : public LaneRenderer {
 
   // --- statements ---
 
-  void unroll(int turns) override { line(fmt::format("#pragma unroll {}", turns)); }
+  void unroll(int turns, bool) override { line(fmt::format("#pragma unroll {}", turns)); }
   void barrier() override { line("__syncthreads();"); }
   void prefetch(Id id) override {
     const Node& n = node(id);

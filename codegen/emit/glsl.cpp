@@ -348,7 +348,7 @@ class GlslRenderer final : public LaneRenderer {
 
   // --- statements ---
 
-  void unroll(int) override {
+  void unroll(int, bool) override {
     extension("EXT_control_flow_attributes");
     line("[[unroll]]");
   }

@@ -93,7 +93,7 @@ void LaneRenderer::declare_variable(Id id) {
   const std::string start = text(n.args[0]);
   if (v.count == 1) return line(fmt::format("{} {} = {};", qualified(v.type), variable(n), start));
   line(fmt::format("{} {}[{}];", qualified(v.type), variable(n), v.count));
-  unroll(v.count);
+  unroll(v.count, false);
   line(fmt::format("for (int each = 0; each < {}; ++each) {}[each] = {};", v.count, variable(n), start));
 }
 

@@ -202,9 +202,18 @@ void Renderer::write(Id id) {
   line(fmt::format("{} = {};", variable_place(n), text(n.args.back())));
 }
 
+bool Renderer::holds_loop(const std::vector<Id>& nodes) const {
+  return std::any_of(nodes.begin(), nodes.end(), [&](Id id) {
+    const Node& n = k_[id];
+    const bool stays = n.op == Op::loop && n.deal == kir::Deal::none && n.unroll == 1;
+    return stays || holds_loop(n.body) || holds_loop(n.other);
+  });
+}
+
 void Renderer::plain_loop(Id id) {
   const Node& n = k_[id];
-  if (n.unroll != 1) unroll(n.unroll == 0 ? static_cast<int>(k_[n.args[1]].integer - k_[n.args[0]].integer) : n.unroll);
+  const auto turns = [&] { return static_cast<int>(k_[n.args[1]].integer - k_[n.args[0]].integer); };
+  if (n.unroll != 1) unroll(n.unroll == 0 ? turns() : n.unroll, holds_loop(n.body));
   const std::string& i = names_.values[n.index];
   const std::string step = n.integer == 1 ? "++" + i : fmt::format("{} += {}", i, n.integer);
   open(fmt::format("for (int {} = {}; {} < {}; {}) {{", i, text(n.args[0]), i, wrapped(value(n.args[1]), 4), step));

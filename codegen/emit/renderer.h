@@ -61,7 +61,8 @@ class Renderer {
   virtual void write(kir::Id id);
   virtual void store(kir::Id id) = 0;
   virtual void dealt_loop(kir::Id id) = 0;
-  virtual void unroll(int turns) = 0;  // in front of a loop; 0 never comes
+  /// In front of a loop of so many turns, 0 never comes; `around`: around another one that is not unrolled.
+  virtual void unroll(int turns, bool around) = 0;
   virtual void barrier() = 0;
   virtual void prefetch(kir::Id id) = 0;
   /// Any value where it is used: its name, or its expression.
@@ -84,6 +85,7 @@ class Renderer {
   std::pair<kir::Id, std::string_view> accumulation(const kir::Node& write) const;
   void region(const std::vector<kir::Id>& nodes);
   virtual void statement(kir::Id id);
+  bool holds_loop(const std::vector<kir::Id>& nodes) const;  // dealt to nobody, and not unrolled
   void plain_loop(kir::Id id);
   void line(std::string_view text);  // indented; broken behind column 100, unless it has a comment or a #
   /// A parameter on each line with what stands behind it, as a comment, in one column; the last line ends in ") {".

@@ -34,6 +34,8 @@ std::vector<Case> algorithm_cases(const kir::Target& target);
 std::vector<Case> language_cases(const kir::Target& target);
 /// What the kernel templates make of every block format and of elementwise groups.
 std::vector<Case> template_cases(const kir::Target& target);
+/// Attention of a prompt, in f32 and in pairs of bf16, over all keys and over a window: for sixteen lanes.
+std::vector<Case> prompt_attention_cases(const kir::Target& target);
 
 // --- data ---
 

@@ -190,15 +190,19 @@ Case attention_case(kir::Target target) {
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
-/// A prompt over a cache in f16, in pairs of bf16: a block of lines and part of one, keys behind a tile.
-Case pairs_attention_case(kir::Target target) {
+/// A prompt over a cache in f16, in pairs of bf16 or not: a block of lines and part of one, keys behind a tile.
+Case prompt_attention_case(kir::Target target, bool pairs, std::int64_t window) {
   constexpr std::int64_t D = 32, C = 80, kPrompt = 21, kHeads = 4;
-  target.core_cache = target.fast_fma = target.bf16_dot = true;
-  kernels::Attention what = {.name = "attention_pairs", .rows = {512, "N"}, .keys = {C}, .slots = {1}};
+  target.core_cache = target.fast_fma = true;
+  target.bf16_dot = pairs;
+  kernels::Attention what = {.name = fmt::format("attention_{}_{}", pairs ? "pairs" : "tiles", window),
+                             .rows = {512, "N"},
+                             .keys = {C},
+                             .slots = {1}};
   what.kv = DType::f16;
   what.heads = kHeads, what.kv_heads = 2, what.head_dim = D;
-  what.has_pos = what.bf16 = true;
-  what.scale = 0.2, what.window = 60;
+  what.has_pos = true, what.bf16 = pairs;
+  what.scale = 0.2, what.window = window;
   TemplateKernel t = attention(target, what);
   std::vector<std::int32_t> pos;
   for (int n = 0; n < kPrompt; ++n) pos.push_back(n + 50);
@@ -233,6 +237,13 @@ Case functions_case(const kir::Target& target) {
 
 }  // namespace
 
+std::vector<Case> prompt_attention_cases(const kir::Target& target) {
+  std::vector<Case> cases;
+  for (const bool pairs : {false, true})
+    for (const std::int64_t window : {0, 60}) cases.push_back(prompt_attention_case(target, pairs, window));
+  return cases;
+}
+
 std::vector<Case> template_cases(const kir::Target& target) {
   std::vector<Case> cases = {functions_case(target)};
   kir::Target by_fma = target;
@@ -240,7 +251,7 @@ std::vector<Case> template_cases(const kir::Target& target) {
   cases.push_back(functions_case(by_fma));
   cases.back().kernel.name += "_by_fma";
   if (target.lanes >= 4) cases.push_back(attention_case(target));
-  if (target.lanes == 16) cases.push_back(pairs_attention_case(target));
+  if (target.lanes == 16) cases.push_back(prompt_attention_case(target, true, 60));
   for (int code = static_cast<int>(DType::q4_0); code <= static_cast<int>(DType::q8_k); ++code)
     if (has_block_code(static_cast<DType>(code)))
       cases.push_back(product_case(target, static_cast<DType>(code), 512, 1));
