@@ -18,7 +18,8 @@
 #include "formats/opnf/writer.h"
 #include "lib/base/fail.h"
 #include "lib/package/package.h"
-#include "openinfer/sim.h"
+#include "lib/passes/pipeline.h"
+#include "lib/sim/program.h"
 
 namespace openinfer::cli {
 namespace {
@@ -55,16 +56,20 @@ void write_package(const Model& model, const std::string& output, const std::str
   writer.graph("main", graph);
   writer.write();
 } catch (const opnf::Error& error) {
-  fail(translate(error.code()), "[pack] {}", error.what());
+  const bool damaged = error.code() == opnf::Code::corrupt;  // the package that is read: told as `verify` does
+  fail(translate(error.code()), "[{}] {}", damaged ? "model" : "pack", error.what());
 }
 
 void run_pack(const PackOptions& options) {
+  if (same_file(options.output, options.model))
+    throw UsageError(fmt::format("pack: the output {} is the source itself; name another file", options.output));
   if (same_file(options.output, options.graph))
     throw UsageError(fmt::format("pack: the output {} would replace the graph's text", options.output));
   const std::string layout = layout_of(options);
   const Model model = open_model(options.model);
   const auto chosen = choose_graph(model, {.file = options.graph});
-  const SimSession fits(model, chosen.graph, {}, Location{});  // the package has every tensor that the graph declares
+  // What a session checks, without its memory: the package has every tensor that the graph declares.
+  const Program fits(run_passes(chosen.graph, simulator_passes()).graph, model);
   write_package(model, options.output, layout, to_text(chosen.graph));
   print_err("openinfer: {}: {}, with the {}{}\n", options.output, size_text(std::filesystem::file_size(options.output)),
             chosen.origin, layout_note(options, layout));

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import tiny_llama  # its import of opnf finds scripts/
 import opnf
@@ -145,8 +146,19 @@ class PackageCommands(Case):
         tiny_llama.write(self.path("plain.oinf"), graph=self.text("graph", "m.oinf"))
         self.assertEqual(self.read("with.oinf"), self.read("plain.oinf"))
 
-    def test_pack_replaces_its_own_input(self):
-        self.works("pack", "m.oinf", "-o", "m.oinf")
+    def test_pack_does_not_replace_its_own_input(self):
+        before = self.read("m.oinf")
+        os.symlink("m.oinf", self.path("link.oinf"))
+        os.link(self.path("m.oinf"), self.path("hard.oinf"))
+        os.mkdir(self.path("folder"))
+        names = ("m.oinf", "./m.oinf", "folder/../m.oinf", self.path("m.oinf"), "link.oinf", "hard.oinf")
+        for source, output in [("m.oinf", name) for name in names] + [(name, "m.oinf") for name in names]:
+            for how in ([], ["--layout", "panel16"]):
+                with self.subTest(source=source, output=output, how=how):
+                    self.fails("pack", source, *how, "-o", output, says=[f"{output} is the source itself; name another file"], code=2)
+                    self.assertEqual(self.read("m.oinf"), before)
+        for name in ("link.oinf", "hard.oinf"):
+            os.remove(self.path(name))
         self.works("graph", "m.oinf", "-o", "own.oig")
         self.fails("pack", "m.oinf", "--graph", "own.oig", "-o", "own.oig", says=["own.oig would replace the graph's text"], code=2)
         os.remove(self.path("own.oig"))
@@ -157,6 +169,33 @@ class PackageCommands(Case):
         text = self.text("graph", "m.oinf").replace("@final_norm", "@other_norm")
         self.write("g.oig", text)
         self.fails("pack", "m.oinf", "--graph", "g.oig", "-o", "out.oinf", says=["other_norm"])
+
+    def test_pack_reserves_no_states(self):
+        """A cache of 4 PiB, more than a session makes or an address space holds: packing needs its declaration only."""
+        with mock.patch.object(tiny_llama, "CTX", 1 << 40):
+            tiny_llama.write(self.path("long.oinf"))
+        self.works("pack", "long.oinf", "-o", "packed.oinf")
+        self.works("verify", "packed.oinf", "--deep")
+
+    def test_pack_refuses_what_is_damaged(self):
+        """As `verify --deep` tells it: fresh checksums over damaged bytes would hide it for good."""
+        tiny_llama.write(self.path("q.oinf"), dtypes=dict.fromkeys(tiny_llama.matrices(), "q8_0"))
+        self.works("pack", "q.oinf", "--layout", "panel16", "-o", "panels.oinf")
+        for source in ("q.oinf", "panels.oinf"):
+            found = json.loads(self.text("inspect", source, "--tensors", "--json"))
+            starts = {s["kind"]: s["offset"] + s["size_bytes"] - 1 for s in found["sections"] if s["kind"] == "TOKENIZER"}
+            starts |= {t["key"]: t["offset"] + 40 for t in found["tensors"] if t["key"] in ("Wup.1", "final_norm", "tok_embeddings")}
+            self.assertEqual(len(starts), 4)
+            for what, at in starts.items():
+                raw = bytearray(self.read(source))
+                raw[at] ^= 1
+                self.write("bad.oinf", bytes(raw))
+                code, _, says = self.run_cli("verify", "bad.oinf", "--deep")
+                self.assertEqual(code, 1)
+                self.assertIn(what, says)
+                for how in ([], ["--layout", "panel16"], ["--layout", "rows"], ["--device", "this-cpu"]):
+                    with self.subTest(source=source, what=what, how=how):
+                        self.fails("pack", "bad.oinf", *how, "-o", "out.oinf", says=[says])
 
     def test_pack_for_a_device(self):
         tiny_llama.write(self.path("q.oinf"), dtypes=dict.fromkeys(tiny_llama.matrices(), "q8_0"))
