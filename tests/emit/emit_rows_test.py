@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -244,6 +245,19 @@ class Rows(Emitted):
             self.assertEqual(process.returncode, -number)
             self.assertEqual([name for name in os.listdir(self.folder) if "cut.npy" in name], [])
 
+    def test_a_file_size_limit(self):
+        command = [os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", ",".join(["1"] * 600), "--generate", "1"]
+        limited = lambda *more: subprocess.run([*command, *more], cwd=self.folder, capture_output=True, text=True, check=False,
+                                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+        done = limited("--logits", "l.npy")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", "model: error: l.npy: File too large\n"))
+        self.write("s.json", b"older" * 2000)
+        done = subprocess.run([*command, "--stats", "s.json"], cwd=self.folder, capture_output=True, text=True, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16)))
+        self.assertEqual((done.returncode, done.stderr.splitlines()[1:]), (1, ["model: error: s.json: File too large"]))
+        self.assertEqual((self.files(), self.read("s.json")), ([self.path("s.json")], b"older" * 2000))
+        self.assertEqual(limited().returncode, 0)
+
     def test_a_shard_is_not_replaced(self):
         shard = b"OINS\r\n\x1a\n" + bytes(100)
         self.write("w.00001.oins", shard)
@@ -287,8 +301,22 @@ class Rows(Emitted):
     def test_flags_that_would_do_nothing(self):
         for arguments, flag in itertools.product((["--prompt-ids", "1", "--generate", "1"], ["--bench", "--prompt", "1", "--generate", "1"]), ("--logits", "--stats")):
             self.model_fails(*arguments, flag, "", says=[f"{flag} needs a value"], code=2)
-        for arguments in (["--bench", "--prompt", "1", "--generate", "1"], ["--check"]):
+        prompt, tensors, bench, check = ["--prompt-ids", "1"], ["--output", "y=y.npy"], ["--bench"], ["--check"]
+        for arguments in (bench, check):
             self.model_fails(*arguments, "--logits", "l.npy", says=["--logits is of one prompt"], code=2)
+        for flag, ways, needs in ((["--ids"], (tensors, bench, check), "--prompt-ids"), (["--text"], (tensors, bench, check), "--prompt-ids"),
+                                  (["--ignore-eos"], (tensors, bench, check), "--prompt-ids"), (["--generate", "3"], (tensors, check), "--prompt-ids or --bench"),
+                                  (["--prompt", "3"], (prompt, tensors, check), "--bench"), (["--depth", "3"], (prompt, tensors, check), "--bench"),
+                                  (["--batch", "1"], (prompt, tensors, check), "--bench"), (["--json"], (prompt, tensors, check), "--bench"),
+                                  (["--max-context", "9"], (check,), "--prompt-ids, --output or --bench"),
+                                  (["--dim", "ctx=9"], (check,), "--prompt-ids, --output or --bench"), (["--check-data", "d"], (prompt, tensors, bench), "--check")):
+            for way in ways:
+                with self.subTest(flag=flag, way=way):
+                    self.model_fails(*way, *flag, says=[f"{flag[0]} needs {needs}\n"], code=2)
+        for flags in (["--ids", "--text"], ["--text", "--ids"]):
+            self.model_fails(*prompt, *flags, says=["--ids and --text exclude each other"], code=2)
+        self.model_fails(*bench, "--prompt", "4", "--generate", "0", says=["--generate: --bench measures decoding too: at least 1 token"], code=2)
+        self.assertEqual(self.model_works(*prompt, "--generate", "0"), "")
 
     def test_outputs_that_would_replace_something(self):
         shutil.copyfile(self.package, self.path("p.oinf"))
@@ -305,9 +333,11 @@ class Rows(Emitted):
     def test_an_output_that_is_standard_output(self):
         command = [os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", "1", "--generate", "2", "--ignore-eos", "--ids"]
         alone = subprocess.run(command, capture_output=True, check=True).stdout
-        piped = subprocess.run([*command, "--stats", "/dev/stdout"], capture_output=True, check=True).stdout
-        self.assertTrue(piped.startswith(alone))
-        self.assertGreater(json.loads(piped[len(alone):])["load_s"], 0)
+        os.chmod(self.home.name, 0o755)
+        for who in ({}, {"user": 65534} if os.geteuid() == 0 else {}):  # who may write no file beside it
+            piped = subprocess.run(["sh", "-c", '"$@" | cat', "sh", *command, "--stats", "/dev/stdout"], capture_output=True, check=True, **who).stdout
+            self.assertTrue(piped.startswith(alone))
+            self.assertGreater(json.loads(piped[len(alone):])["load_s"], 0)
         for flag in ("--stats", "--logits"):
             with open(self.path("out.txt"), "wb") as out:
                 done = subprocess.run([*command, flag, "/dev/stdout"], stdout=out, stderr=subprocess.PIPE, check=False)

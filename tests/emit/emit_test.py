@@ -126,6 +126,7 @@ class Tensors(Emitted):
         self.model_fails(*inputs, "--output", "q=z.npy", says=["no output 'q'"])
         self.model_fails(*inputs, "--output", "\x1b[1mq=z.npy", says=[r"no output '\x1b[1mq'"])
         self.model_fails("--prompt-ids", "1,2", says=["tok, pos, slot, rows", "ids: i32[N]", "--input"])
+        self.model_fails(*inputs, *z, "--max-context", 4, says=["--max-context 4", "no cache whose size is open"])
         self.model_fails(*inputs, says=["--input needs --output"], code=2)
         self.model_fails("--frobnicate", says=["no flag --frobnicate"], code=2)
         self.model_fails("--check", says=["without check data; emit it with --check-data"], code=2)

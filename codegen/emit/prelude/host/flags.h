@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <span>
@@ -44,7 +45,7 @@ struct Flags {
   std::vector<std::vector<std::int32_t>> prompts;
   std::string gpu;
   std::int64_t memory_limit_bytes = INT64_MAX;
-  bool ignore_eos = false, text = false, bench = false, json = false;
+  bool ignore_eos = false, ids = false, text = false, bench = false, json = false;
   bool validate = false, timings = false, check = false;
   std::string check_data;  // empty: the project's own
   std::optional<std::int64_t> generate, max_context;
@@ -145,42 +146,85 @@ inline std::vector<std::string_view> split_words(int argc, char** argv) {
   return words;
 }
 
+inline void check_kind(std::string_view word) {
+  if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
+  if ((word == "--gpu" || word == "--validate" || word == "--timings" || word == "--memory-limit") && kOnCpu)
+    throw WrongUsage(std::string(word) + ": this program runs on a CPU");
+  if (word.starts_with("--check") && !kChecks)
+    throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
+}
+
+/// What the program shall do; there is one such flag.
+inline std::string_view way_of(const Flags& flags) {
+  const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
+  const int given_ways = int(tensors) + int(!flags.prompts.empty()) + int(flags.bench) + int(flags.check);
+  if (given_ways != 1)
+    throw WrongUsage(std::string(given_ways == 0 ? "" : "these exclude each other: ") +
+                     "give one of --prompt-ids, --input and --output, " +
+                     (kChecks ? "--bench, or --check" : "or --bench"));
+  if (tensors) return "--output";
+  if (flags.bench) return "--bench";
+  return flags.check ? "--check" : "--prompt-ids";
+}
+
+/// A flag, and the ways in which it changes something.
+constexpr std::pair<std::string_view, std::string_view> kNeeds[] = {
+    {"--ids", "--prompt-ids"},
+    {"--text", "--prompt-ids"},
+    {"--ignore-eos", "--prompt-ids"},
+    {"--generate", "--prompt-ids or --bench"},
+    {"--prompt", "--bench"},
+    {"--depth", "--bench"},
+    {"--batch", "--bench"},
+    {"--json", "--bench"},
+    {"--max-context", "--prompt-ids, --output or --bench"},
+    {"--dim", "--prompt-ids, --output or --bench"},
+    {"--check-data", "--check"}};
+
+inline void check_together(const Flags& flags, std::span<const std::string_view> given) {
+  if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
+  const std::string_view way = way_of(flags);
+  for (const auto* named : {&flags.inputs, &flags.outputs})
+    for (auto one = named->begin(); one != named->end(); ++one)
+      if (std::any_of(named->begin(), one, [&](const auto& other) { return other.first == one->first; }))
+        throw WrongUsage("'" + one->first + "' is given twice");
+  if (way == "--output" && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
+  for (const auto& prompt : flags.prompts)
+    if (prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
+  if (flags.prompts.size() != 1 && !flags.logits.empty()) throw WrongUsage("--logits is of one prompt");
+  for (const auto& [flag, ways] : kNeeds)
+    if (is_in(given, flag) && ways.find(way) == ways.npos)
+      throw WrongUsage(std::string(flag) + " needs " + std::string(ways));
+  if (flags.ids && flags.text) throw WrongUsage("--ids and --text exclude each other");
+  if (flags.bench && flags.generate == 0)
+    throw WrongUsage("--generate: --bench measures decoding too: at least 1 token");
+}
+
+/// Flags that take no value.
+constexpr std::pair<std::string_view, bool Flags::*> kSwitches[] = {
+    {"--ignore-eos", &Flags::ignore_eos}, {"--ids", &Flags::ids},        {"--text", &Flags::text},
+    {"--bench", &Flags::bench},           {"--json", &Flags::json},      {"--check", &Flags::check},
+    {"--validate", &Flags::validate},     {"--timings", &Flags::timings}};
+
 inline Flags parse(int argc, char** argv) {
   const auto words = split_words(argc, argv);
   Flags flags;
   std::vector<std::string_view> given;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
-    if (word == "--threads" && !kOnCpu) throw WrongUsage("--threads: this program runs on a GPU");
-    if ((word == "--gpu" || word == "--validate" || word == "--timings" || word == "--memory-limit") && kOnCpu)
-      throw WrongUsage(std::string(word) + ": this program runs on a CPU");
-    if (word.starts_with("--check") && !kChecks)
-      throw WrongUsage(std::string(word) + ": this program was emitted without check data; emit it with --check-data");
+    check_kind(word);
+    const auto* const known = std::find_if(std::begin(kSwitches), std::end(kSwitches),
+                                           [&](const auto& named) { return named.first == word; });
     if (is_in(kWithValue, word)) {
       const bool has_value =
           i + 1 < words.size() && (!words[i + 1].empty() || word == "--prompt-ids");  // which says more
       if (!has_value) throw WrongUsage(std::string(word) + " needs a value");
       if (!is_in(kRepeats, word) && is_in(given, word)) throw WrongUsage(std::string(word) + " may be given once");
-      given.push_back(word);
       if (words[i + 1] == "-" && is_in(kFiles, word))
         throw WrongUsage(std::string(word) + " -: standard output is called /dev/stdout, and a file of that name ./-");
       set(flags, word, words[++i]);
-    } else if (word == "--ignore-eos") {
-      flags.ignore_eos = true;
-    } else if (word == "--ids") {
-      flags.text = false;
-    } else if (word == "--text") {
-      flags.text = true;
-    } else if (word == "--validate") {
-      flags.validate = true;
-    } else if (word == "--timings") {
-      flags.timings = true;
-    } else if (word == "--bench") {
-      flags.bench = true;
-    } else if (word == "--json") {
-      flags.json = true;
-    } else if (word == "--check") {
-      flags.check = true;
+    } else if (known != std::end(kSwitches)) {
+      flags.*known->second = true;
     } else if (word.starts_with("-")) {
       throw WrongUsage("there is no flag " + std::string(word));
     } else if (flags.package.empty()) {
@@ -188,22 +232,9 @@ inline Flags parse(int argc, char** argv) {
     } else {
       throw WrongUsage("'" + std::string(word) + "' is one argument too many");
     }
+    given.push_back(word);
   }
-  if (flags.package.empty()) throw WrongUsage("give a package; --help shows how");
-  const bool tensors = !flags.inputs.empty() || !flags.outputs.empty();
-  const int given_ways = int(tensors) + int(!flags.prompts.empty()) + int(flags.bench) + int(flags.check);
-  if (given_ways != 1)
-    throw WrongUsage(std::string(given_ways == 0 ? "" : "these exclude each other: ") +
-                     "give one of --prompt-ids, --input and --output, " +
-                     (kChecks ? "--bench, or --check" : "or --bench"));
-  for (const auto* named : {&flags.inputs, &flags.outputs})
-    for (auto one = named->begin(); one != named->end(); ++one)
-      if (std::any_of(named->begin(), one, [&](const auto& other) { return other.first == one->first; }))
-        throw WrongUsage("'" + one->first + "' is given twice");
-  if (tensors && flags.outputs.empty()) throw WrongUsage("--input needs --output NAME=F.npy");
-  for (const auto& prompt : flags.prompts)
-    if (prompt.empty()) throw WrongUsage("--prompt-ids: the prompt has no tokens");
-  if (flags.prompts.size() != 1 && !flags.logits.empty()) throw WrongUsage("--logits is of one prompt");
+  check_together(flags, given);
   return flags;
 }
 

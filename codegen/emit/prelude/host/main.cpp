@@ -81,7 +81,6 @@ std::string on_threads(const Model& model) {
 
 Options options_of(const Flags& flags) {
   Options options = {.threads = flags.threads,
-                     .words = !flags.prompts.empty(),
                      .device = flags.gpu,
                      .validate = flags.validate,
                      .timings = flags.timings,
@@ -98,6 +97,9 @@ Model open_for(const Flags& flags, std::int64_t positions, std::int64_t slots = 
   if (flags.max_context.value_or(0) > most)
     throw Error("--max-context " + std::to_string(*flags.max_context) + ": this program was emitted for up to " +
                 std::to_string(most));
+  if (flags.max_context && cache.context_symbol.empty())
+    throw Error("--max-context " + std::to_string(*flags.max_context) +
+                ": this program has no cache whose size is open");
   if (!cache.context_symbol.empty())
     options.sizes[std::string(cache.context_symbol)] =
         std::min(most, std::max<std::int64_t>(1, flags.max_context.value_or(positions)));
@@ -125,11 +127,10 @@ void flush_out() {
 }
 
 void write_stats(const std::string& path, const Times& times, const Stats& stats) {
-  flush_out();  // it may be where this goes
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  if (!file) throw Error(path + ": " + std::strerror(errno));
-  const int written = std::fprintf(
-      file,
+  flush_out();      // it may be where this goes
+  char text[1024];  // twice what it takes
+  const int size = std::snprintf(
+      text, sizeof text,
       "{\"prompt_tokens_per_s\": %.6g, \"generate_tokens_per_s\": %.6g, \"load_s\": %.6g, \"bytes_read\": %lld, "
       "\"peak_resident_bytes\": %lld, \"state_bytes\": %lld, \"arena_bytes\": %lld, \"repacked_bytes\": %lld, "
       "\"threads\": %d}\n",
@@ -137,7 +138,9 @@ void write_stats(const std::string& path, const Times& times, const Stats& stats
       static_cast<long long>(stats.weight_bytes * stats.steps), peak_resident_bytes(),
       static_cast<long long>(stats.state_bytes), static_cast<long long>(stats.arena_bytes),
       static_cast<long long>(stats.repacked_bytes), stats.threads);
-  if (std::fclose(file) != 0 || written < 0) throw Error(path + ": " + std::strerror(errno));
+  OutputFile file(path);
+  file.write(text, static_cast<std::size_t>(size));
+  file.commit();
 }
 
 // --- what it can do ---
@@ -272,7 +275,7 @@ std::vector<std::int32_t> random_tokens(std::int64_t count, std::int64_t vocab) 
 }
 
 void bench(const Flags& flags) {
-  const std::int64_t tokens = std::max<std::int64_t>(1, flags.generate.value_or(64));
+  const std::int64_t tokens = flags.generate.value_or(64);
   Times times = {.prompt_tokens = flags.bench_prompt, .generate_steps = tokens * flags.batch};
   auto start = Clock::now();
   Model model = open_for(flags, std::max(flags.bench_prompt, flags.depth + tokens), flags.batch);
@@ -363,8 +366,7 @@ void run_tensors(const Flags& flags) {
 }
 
 bool is_same_file(const std::string& a, const std::string& b) {
-  struct stat first {
-  }, second{};
+  struct stat first, second;
   if (::stat(a.c_str(), &first) != 0 || ::stat(b.c_str(), &second) != 0) return a == b;
   return S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
@@ -383,8 +385,7 @@ bool is_shard(const std::string& path) {
 
 /// Does standard output go to this file? Opened anew it would lose what is in it and what comes after.
 bool is_standard_output(const std::string& path) {
-  struct stat file {
-  }, out{};
+  struct stat file, out;
   return ::stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode) && ::fstat(STDOUT_FILENO, &out) == 0 &&
          file.st_dev == out.st_dev && file.st_ino == out.st_ino;
 }
@@ -404,6 +405,7 @@ void check_outputs(const Flags& flags) {
       throw WrongUsage("the output " + *path + " would replace an input");
     if (std::any_of(written.begin(), path, is_it)) throw WrongUsage("two outputs go to " + *path);
     if (is_standard_output(*path)) throw Error(*path + ": standard output goes to this file; name another");
+    if (is_in_place(*path)) continue;
     const std::size_t slash = path->rfind('/');
     const std::string folder = slash == path->npos ? "." : path->substr(0, slash + 1);
     if (::access(folder.c_str(), W_OK | X_OK) != 0) throw Error(*path + ": cannot be written: " + std::strerror(errno));
@@ -458,6 +460,7 @@ extern "C" void end_on_signal(int number) {
 
 void catch_signals() {
   ::signal(SIGBUS, package_was_cut);
+  ::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit of a file's size fails, as on a full disk
   for (const int number : {SIGHUP, SIGINT, SIGTERM})
     if (::signal(number, end_on_signal) == SIG_IGN) ::signal(number, SIG_IGN);  // as nohup leaves it
 }

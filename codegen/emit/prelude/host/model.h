@@ -70,7 +70,6 @@ class Check;
 struct Options {
   int threads = 0;                                 // of programs for CPUs; 0: one for each processor
   std::map<std::string, std::int64_t> sizes = {};  // of states: {"ctx", 512}; what is not named has its largest
-  bool words = true;                               // keep the package's tokenizer in memory: Vocabulary needs it
   Check* check = nullptr;                          // replays recorded steps: check.h, in programs that have it
   // Programs for GPUs.
   std::string device = "";  // a part of the name that the driver gives it; empty: the first that fits

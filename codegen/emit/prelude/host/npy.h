@@ -118,18 +118,31 @@ inline std::string npy_header(std::string_view dtype, const std::vector<std::int
          text + "\n";
 }
 
-/// What an NpyFile is writing into, for whoever ends the process; null where none is. There is one at a time.
+/// What an OutputFile is writing into, for whoever ends the process; null where none is. There is one at a time.
 inline std::atomic<const char*> unfinished_file{nullptr};
 
-/// A file that appears whole or not at all: written beside its name first, in a file that nobody else has. What is no
-/// regular file (/dev/stdout) is written in place.
-class NpyFile {
+/// What is there and no regular file (/dev/stdout).
+inline bool is_in_place(const std::string& path) {
+  struct stat there;
+  return ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
+}
+
+/// A file that appears whole or not at all: written beside its name first, in a file that nobody else has, or in place.
+class OutputFile {
  public:
-  NpyFile(std::string path, std::string_view dtype, const std::vector<std::int64_t>& shape)
-      : NpyFile(std::move(path), npy_header(dtype, shape)) {}
-  NpyFile(const NpyFile&) = delete;
-  NpyFile& operator=(const NpyFile&) = delete;
-  ~NpyFile() {
+  explicit OutputFile(std::string path) : path_(std::move(path)), part_(path_) {
+    const bool in_place = is_in_place(path_);
+    if (in_place) file_ = std::fopen(path_.c_str(), "wb");
+    for (int n = 0; !in_place && !file_ && (n == 0 || errno == EEXIST); ++n) {
+      part_ = path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(n) + ".part";
+      file_ = std::fopen(part_.c_str(), "wbx");  // x: not what is there, nor through a link
+    }
+    if (!file_) throw Error(path_ + ": " + std::strerror(errno));
+    if (!in_place) unfinished_file = part_.c_str();
+  }
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile() {
     if (file_) std::fclose(file_);
     if (file_ && part_ != path_) std::remove(part_.c_str());
     unfinished_file = nullptr;
@@ -146,23 +159,19 @@ class NpyFile {
   }
 
  private:
-  explicit NpyFile(std::string path) : path_(std::move(path)), part_(path_) {
-    struct stat there;
-    const bool in_place = ::stat(path_.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
-    if (in_place) file_ = std::fopen(path_.c_str(), "wb");
-    for (int n = 0; !in_place && !file_ && (n == 0 || errno == EEXIST); ++n) {
-      part_ = path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(n) + ".part";
-      file_ = std::fopen(part_.c_str(), "wbx");  // x: not what is there, nor through a link
-    }
-    if (!file_) throw Error(path_ + ": " + std::strerror(errno));
-    if (!in_place) unfinished_file = part_.c_str();
-  }
-  NpyFile(std::string path, const std::string& header) : NpyFile(std::move(path)) {
-    write(header.data(), header.size());  // behind a constructor that is done: what it throws closes and removes
-  }
-
   std::string path_, part_;
   std::FILE* file_ = nullptr;
+};
+
+class NpyFile : public OutputFile {
+ public:
+  NpyFile(std::string path, std::string_view dtype, const std::vector<std::int64_t>& shape)
+      : NpyFile(std::move(path), npy_header(dtype, shape)) {}
+
+ private:
+  NpyFile(std::string path, const std::string& header) : OutputFile(std::move(path)) {
+    write(header.data(), header.size());
+  }
 };
 
 }  // namespace MODEL_NAME
