@@ -57,7 +57,7 @@ def arguments():
     parser.add_argument("--nice", type=int, default=0, help="of timed runs; below 0 needs the right to it")
     parser.add_argument("--llama", metavar="PATH", help="a llama-bench, or a build folder, instead of building one")
     parser.add_argument("--ik-llama", metavar="PATH", help="the same of the fork ik_llama.cpp: a further column")
-    parser.add_argument("--no-llama", action="store_true", help="ceilings alone")
+    parser.add_argument("--no-llama", action="store_true", help="ours and its ceilings alone")
     parser.add_argument("--openinfer", default=str(ROOT / "build/release/bin/openinfer"), metavar="PATH")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/bench", metavar="DIR", help="%(default)s")
     parser.add_argument("--json", type=pathlib.Path, metavar="F", help="every figure of every round")
@@ -67,6 +67,9 @@ def arguments():
     o.numerics = o.numerics.split(",")
     if unknown := set(o.types) - set(TYPES) or set(o.numerics) - {"fast", "bf16", "strict"}:
         parser.error(f"unknown: {', '.join(unknown)}")
+    for file in (o.json, o.svg):
+        if file and not file.parent.is_dir():
+            parser.error(f"{file}: there is no folder {file.parent}")
     if o.rounds < 1 or o.threads < 1:
         parser.error("--rounds and --threads are 1 or more")
     return o
@@ -134,7 +137,7 @@ def main():
     o = arguments()
     os.chdir(ROOT)
     if not pathlib.Path(o.openinfer).exists():
-        raise Problem(f"there is no {o.openinfer}: cmake --preset release && cmake --build --preset release --target openinfer")
+        raise Problem(f"there is no {o.openinfer}: cmake --preset release && cmake --build --preset release --target openinfer_command")
     need_space(o.work, 3 if o.quick else 8, "this comparison")
     machine, plan = Machine(o.threads, o.nice), Plan()
     peers = {}

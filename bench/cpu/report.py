@@ -25,7 +25,7 @@ def median(values):
 
 def ratio(rounds, figure, ours, other):
     """Median over rounds of ours : other, from runs next to each other; above 1 is better."""
-    pairs = [(r[ours].get(figure), (r.get(other) or {}).get(figure)) for r in rounds]
+    pairs = [((r.get(ours) or {}).get(figure), (r.get(other) or {}).get(figure)) for r in rounds]
     pairs = [(a, b) if figure not in LESS_IS_BETTER else (b, a) for a, b in pairs if a and b]
     return median([a / b for a, b in pairs])
 
@@ -36,6 +36,7 @@ def summary(rounds, engines):
     found = {}
     for figure, _, _ in FIGURES:
         found[figure] = {name: median([r[name].get(figure) for r in rounds if name in r]) for name in (*engines, "ceiling")}
+        found[figure]["shares"] = {name: ratio(rounds, figure, name, "ceiling") for name in engines}
         found[figure]["ratios"] = {other: ratio(rounds, figure, ours, other) for other in (*engines[1:], "ceiling")}
     # Seconds that a token at depth takes more, over what its cache takes to be read.
     found["cache_times"] = median([r[ours]["deep_s"] / r["ceiling"]["cache_s"] for r in rounds])
@@ -83,8 +84,8 @@ def bars(report):
     for row in report["results"]:
         shares = {}
         for figure in ("decode", "prefill"):
-            at = row["found"][figure]
-            shares[figure] = {n: at[n] / at["ceiling"] for n in names if at.get(n) and at["ceiling"]}
+            at = row["found"][figure]["shares"]
+            shares[figure] = {n: at[n] for n in names if at.get(n)}
         yield f"{row['model']} {row['numerics']}", shares
 
 
