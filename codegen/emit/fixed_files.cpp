@@ -52,6 +52,10 @@ std::vector<Fixed> common_files() {
 #include "host_npy_h.inc"
           },
           {
+              "host/output_file.h",
+#include "host_output_file_h.inc"
+          },
+          {
               "host/printable.h",
 #include "host_printable_h.inc"
           },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parts of emitted programs that need no kernels, over a model that counts.
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <thread>
 
 #include "lib/base/temporary_folder.h"
 
@@ -95,6 +97,36 @@ TEST_CASE("an emitted program's .npy file appears whole, beside what others have
   CHECK(files_in(folder.path()) == 4);
   CHECK(std::filesystem::file_size(others) == 6);
   CHECK(host_test::read_npy(path).shape == std::vector<std::int64_t>{2});
+}
+
+TEST_CASE("a signal ends an emitted program once its unfinished file has a name, whichever thread the signal met") {
+  const openinfer::TemporaryFolder folder;
+  const std::string part = (folder.path() / "a.part").string();
+  for (const bool of_main : {true, false}) {
+    const pid_t child = ::fork();
+    if (child == 0) {  // no check of the test's in here
+      std::atomic<bool> now = false;
+      const auto meet = [] { ::pthread_kill(::pthread_self(), SIGTERM); };
+      host_test::catch_signals("");
+      std::thread other([&] {  // from before signals are held, as those of a pool are
+        while (!now) std::this_thread::yield();
+        if (!of_main) meet();
+      });
+      {
+        const host_test::SignalsHeld held;
+        const std::ofstream made(part);
+        now = true;
+        other.join();
+        if (of_main) meet();
+        host_test::unfinished_file = part.c_str();
+      }
+      ::_exit(0);
+    }
+    int ended = 0;
+    REQUIRE(::waitpid(child, &ended, 0) == child);
+    CHECK((WIFSIGNALED(ended) && WTERMSIG(ended) == SIGTERM));
+    CHECK_FALSE(std::filesystem::exists(part));
+  }
 }
 
 TEST_CASE("an emitted program reads regular files: it waits for no pipe and reads no device") {

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "model.h"
+#include "output_file.h"
 
 namespace MODEL_NAME {
 
@@ -117,51 +117,6 @@ inline std::string npy_header(std::string_view dtype, const std::vector<std::int
   return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(length & 0xff) + static_cast<char>(length >> 8) +
          text + "\n";
 }
-
-/// What an OutputFile is writing into, for whoever ends the process; null where none is. There is one at a time.
-inline std::atomic<const char*> unfinished_file{nullptr};
-
-/// What is there and no regular file (/dev/stdout).
-inline bool is_in_place(const std::string& path) {
-  struct stat there;
-  return ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
-}
-
-/// A file that appears whole or not at all: written beside its name first, in a file that nobody else has, or in place.
-class OutputFile {
- public:
-  explicit OutputFile(std::string path) : path_(std::move(path)), part_(path_) {
-    const bool in_place = is_in_place(path_);
-    if (in_place) file_ = std::fopen(path_.c_str(), "wb");
-    for (int n = 0; !in_place && !file_ && (n == 0 || errno == EEXIST); ++n) {
-      part_ = path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(n) + ".part";
-      file_ = std::fopen(part_.c_str(), "wbx");  // x: not what is there, nor through a link
-    }
-    if (!file_) throw Error(path_ + ": " + std::strerror(errno));
-    if (!in_place) unfinished_file = part_.c_str();
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-  ~OutputFile() {
-    if (file_) std::fclose(file_);
-    if (file_ && part_ != path_) std::remove(part_.c_str());
-    unfinished_file = nullptr;
-  }
-  void write(const void* bytes, std::size_t size) {
-    if (std::fwrite(bytes, 1, size, file_) != size) throw Error(path_ + ": " + std::strerror(errno));
-  }
-  void commit() {
-    const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
-    if (closed && (part_ == path_ || std::rename(part_.c_str(), path_.c_str()) == 0)) return;
-    const std::string why = std::strerror(errno);
-    if (part_ != path_) std::remove(part_.c_str());
-    throw Error(path_ + ": " + why);
-  }
-
- private:
-  std::string path_, part_;
-  std::FILE* file_ = nullptr;
-};
 
 class NpyFile : public OutputFile {
  public:
