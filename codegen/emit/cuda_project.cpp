@@ -26,10 +26,7 @@ void check_nvrtc(const compile::Nvrtc& nvrtc, const Device& device) {
 
 /// Before it is compiled: ptxas says less clearly what is wrong.
 void check_shared(const kir::Kernel& kernel, const Device& device) {
-  std::int64_t bytes = 0;
-  for (const kir::Buffer& b : kernel.buffers)
-    if (b.space == kir::Space::shared) bytes += std::int64_t{b.count} * kir::info(b.kind).bytes;
-  compile::check_limits(kernel.name, {.shared_bytes = static_cast<int>(bytes)}, device);
+  compile::check_limits(kernel.name, {.shared_bytes = static_cast<int>(kir::shared_bytes(kernel))}, device);
 }
 
 std::string use_table(const plan::Plan& plan, const Device& device, const compile::Nvrtc& nvrtc,

@@ -256,6 +256,10 @@ void HostModel::description() {
       plan_.budget.bytes != 0 || buffers_.passing_bytes() != 0 ? ", how it is read" : "");
   rows("families", families);
   line("      .arena_bytes = {},", arena);
+  std::int64_t stack = 0;
+  if (source_.device.api == Api::cpu)
+    for (const plan::Kernel& k : plan_.kernels) stack = std::max(stack, kir::shared_bytes(k.code));
+  if (stack != 0) line("      .stack_bytes = {},", stack);
   if (buffers_.passing_bytes() != 0) line("      .passing_bytes = {},", buffers_.passing_bytes());
   const plan::Caches& caches = source_.facts.caches;
   const auto least = [&](const std::vector<Dim>& dims) {

@@ -64,6 +64,13 @@ int Record::size_bytes() const {
   return bytes;
 }
 
+std::int64_t shared_bytes(const Kernel& kernel) {
+  std::int64_t bytes = 0;
+  for (const Buffer& b : kernel.buffers)
+    if (b.space == Space::shared) bytes += std::int64_t{b.count} * info(b.kind).bytes;
+  return bytes;
+}
+
 int Record::find(std::string_view field) const {
   for (std::size_t i = 0; i < fields.size(); ++i)
     if (fields[i].name == field) return static_cast<int>(i);

@@ -275,4 +275,7 @@ struct Kernel {
   const Node& operator[](Id id) const { return nodes[id]; }
 };
 
+/// Of a workgroup's arrays. On a CPU they lie on the stack of the thread that runs it.
+std::int64_t shared_bytes(const Kernel& kernel);
+
 }  // namespace openinfer::kir

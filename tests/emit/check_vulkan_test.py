@@ -57,8 +57,8 @@ class Project(unittest.TestCase):
         cls.build_folder = os.path.join(cls.project, "b")
         build(cls.project, cls.build_folder)
 
-    def check(self):
-        done = subprocess.run([os.path.join(self.build_folder, "model"), self.package, "--check", "--validate"], capture_output=True,
+    def check(self, *more):
+        done = subprocess.run([os.path.join(self.build_folder, "model"), self.package, "--check", "--validate", *more], capture_output=True,
                               text=True, timeout=300, check=False)
         return done.returncode, done.stdout, done.stderr
 
@@ -83,6 +83,7 @@ class Planted(Project):
         code, out, err = self.check()
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, r"check: \d+ nodes, \d+ values within bounds\n$")
+        self.assertEqual(self.check("--timings"), (2, "", "model: error: --timings needs --prompt-ids, --output or --bench\n"))
         for what, kernel, old, new, node in some_of(FAULTS):
             with self.subTest(what, kernel=kernel):
                 shader = os.path.join(self.project, "device", kernel)

@@ -219,7 +219,8 @@ class Rows(Emitted):
             self.assertEqual(text.encode(errors="surrogateescape"), bytes([209, 0, 39]) + b"\n")  # the first 256 tokens are the bytes
 
     def test_context(self):
-        self.model_fails("--prompt-ids", ",".join(["1"] * 701), says=["701 tokens", "context of 700"])
+        self.model_fails("--prompt-ids", ",".join(["1"] * 701), says=["701 tokens", "context of 700", "give fewer"])
+        self.model_fails("--bench", "--prompt", 701, says=["--prompt 701", "context of 700", "give fewer"])
         self.model_fails("--prompt-ids", "1", "--max-context", 701, says=["--max-context 701", "700"])
         code, out, err = self.model("--prompt-ids", "1,2,3", "--max-context", 5, "--generate", 9, "--ignore-eos")
         self.assertEqual((code, out), (0, ",".join(map(str, tiny_llama.greedy([1, 2, 3], 3))) + "\n"))
@@ -239,11 +240,23 @@ class Rows(Emitted):
                 process.send_signal(signal.SIGSTOP)
                 process.send_signal(number)
                 process.send_signal(signal.SIGCONT)
-                if process.wait() != 0:
+                process.wait()
+                self.assertIn(process.returncode, (0, -number))
+                self.assertEqual([name for name in os.listdir(self.folder) if name.endswith(".part")], [])
+                if not os.path.exists(self.path("cut.npy")):
                     break
+                self.assertEqual(np.load(self.path("cut.npy")).shape, (600, tiny_llama.VOCAB))
                 os.remove(self.path("cut.npy"))
             self.assertEqual(process.returncode, -number)
-            self.assertEqual([name for name in os.listdir(self.folder) if "cut.npy" in name], [])
+
+    def test_a_small_stack(self):
+        def limited(kib):
+            return subprocess.run([os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", ",".join(["1"] * 600), "--generate", "2", "--ignore-eos"],
+                                  cwd=self.folder, capture_output=True, text=True, check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (kib << 10, kib << 10)))
+        done = limited(64)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        [needed] = re.findall("^model: error: a thread's stack is limited to 64 KiB, and the kernels take ([0-9]+): raise it [(]ulimit -s[)]\n$", done.stderr)
+        self.assertEqual((limited(int(needed) - 1).returncode, limited(int(needed)).returncode), (1, 0))
 
     def test_a_file_size_limit(self):
         command = [os.path.join(self.project, "b", "model"), self.package, "--prompt-ids", ",".join(["1"] * 600), "--generate", "1"]

@@ -1,5 +1,7 @@
 #include "cpu_program.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <map>
@@ -12,12 +14,24 @@ namespace {
 
 constexpr std::size_t kSmall = 64 << 10;  // bytes: a large page has 32 times as many
 
+constexpr std::int64_t kAroundArrays = 96 << 10;  // bytes of a stack: frames, and what was there before
+
+/// A new thread's stack is as large as what main()'s may grow to.
+void check_stack(std::int64_t array_bytes) {
+  const rlim_t needed_kib = static_cast<rlim_t>(array_bytes + kAroundArrays + 1023) >> 10;
+  rlimit stack{};
+  if (::getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur >> 10 < needed_kib)
+    fail("a thread's stack is limited to ", stack.rlim_cur >> 10, " KiB, and the kernels take ", needed_kib,
+         ": raise it (ulimit -s)");
+}
+
 /// Before anything else is looked at: a machine that lacks what the kernels need shall hear that.
 const Description& checked(const Description& description) {
   for (const std::string_view feature : description.features)
     if (!machine_has(feature))
       fail(Reason::unsupported, "this program is for ", description.device, ", and this machine has no ", feature,
            ": emit again for --device this-cpu");
+  check_stack(description.stack_bytes);
   return description;
 }
 

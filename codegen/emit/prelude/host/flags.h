@@ -179,6 +179,7 @@ constexpr std::pair<std::string_view, std::string_view> kNeeds[] = {
     {"--json", "--bench"},
     {"--max-context", "--prompt-ids, --output or --bench"},
     {"--dim", "--prompt-ids, --output or --bench"},
+    {"--timings", "--prompt-ids, --output or --bench"},
     {"--check-data", "--check"}};
 
 inline void check_together(const Flags& flags, std::span<const std::string_view> given) {

@@ -1,11 +1,9 @@
 // The model as a command: generates from token ids, runs any step on .npy files, or measures speed.
-#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +17,7 @@
 #include "flags.h"
 #include "model.h"
 #include "npy.h"
+#include "output_file.h"
 #include "printable.h"
 #include "program.h"
 #include "sequences.h"
@@ -145,11 +144,18 @@ void write_stats(const std::string& path, const Times& times, const Stats& stats
 
 // --- what it can do ---
 
+/// What to do about a context that is too small.
+std::string larger_context(std::int64_t context) {
+  return context < Model::cache().max_context ? "; give fewer, or a larger --max-context"
+                                              : "; give fewer, or emit again with a larger --max-context";
+}
+
 void check_prompts(const Flags& flags, const Vocabulary& vocabulary, std::int64_t context) {
   if (flags.text && vocabulary.empty()) throw Error(flags.package + " has no vocabulary: use --ids");
   for (const auto& prompt : flags.prompts)
     if (static_cast<std::int64_t>(prompt.size()) > context)
-      throw Error(std::to_string(prompt.size()) + " tokens do not fit into a context of " + std::to_string(context));
+      throw Error(std::to_string(prompt.size()) + " tokens do not fit into a context of " + std::to_string(context) +
+                  larger_context(context));
 }
 
 void say_times(const Flags& flags, const Times& times, const Model& model) {
@@ -282,7 +288,9 @@ void bench(const Flags& flags) {
   times.load_s = seconds_since(start);
   Rows rows(model);
   if (std::max(flags.bench_prompt, flags.depth + tokens) > context_of(model))
-    throw Error("the context of " + std::to_string(context_of(model)) + " is too small for these lengths");
+    throw Error("--prompt " + std::to_string(flags.bench_prompt) + ", --depth " + std::to_string(flags.depth) +
+                ", --generate " + std::to_string(tokens) + ": do not fit into a context of " +
+                std::to_string(context_of(model)) + larger_context(context_of(model)));
   if (flags.batch > rows.slots())
     throw Error("--batch " + std::to_string(flags.batch) + ": this program holds " + std::to_string(rows.slots()) +
                 " sequences: emit again with --batch " + std::to_string(flags.batch) +
@@ -437,34 +445,6 @@ int report(std::string message, int code) {
   return code;
 }
 
-std::string cut_line;  // said by package_was_cut
-
-// Only what is safe in a signal handler happens in these.
-
-void remove_unfinished() {
-  if (const char* part = unfinished_file) ::unlink(part);
-}
-/// A page of the mapped package has no file behind it any more.
-extern "C" void package_was_cut(int) {
-  static std::atomic_flag said = ATOMIC_FLAG_INIT;
-  while (said.test_and_set()) ::pause();  // another thread met the same cut first, and ends the process
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, cut_line.data(), cut_line.size());
-  remove_unfinished();
-  ::_exit(1);
-}
-extern "C" void end_on_signal(int number) {
-  remove_unfinished();
-  ::signal(number, SIG_DFL);
-  ::raise(number);  // behind this handler
-}
-
-void catch_signals() {
-  ::signal(SIGBUS, package_was_cut);
-  ::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit of a file's size fails, as on a full disk
-  for (const int number : {SIGHUP, SIGINT, SIGTERM})
-    if (::signal(number, end_on_signal) == SIG_IGN) ::signal(number, SIG_IGN);  // as nohup leaves it
-}
-
 }  // namespace
 }  // namespace MODEL_NAME
 
@@ -475,8 +455,7 @@ int main(int argc, char** argv) {
   try {
     const Flags flags = help ? Flags{} : parse(argc, argv);
     check_outputs(flags);
-    cut_line = "model: error: " + printable(flags.package) + ": was cut while it was open\n";
-    catch_signals();
+    catch_signals("model: error: " + printable(flags.package) + ": was cut while it was open\n");
     if (help)
       std::fputs(kUsage, stdout);
     else if (flags.check)

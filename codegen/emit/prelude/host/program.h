@@ -61,6 +61,7 @@ struct Description {
   std::vector<IndexInput> index_inputs;
   std::vector<Family> families;
   std::int64_t arena_bytes;
+  std::int64_t stack_bytes = 0;    // of the arrays that a kernel keeps on a thread's stack, at most
   std::int64_t passing_bytes = 0;  // of what a workgroup reads of weights that are laid out on use
   Cache cache;
   StreamBuffers stream = {};

@@ -106,6 +106,7 @@ ReadAhead::~ReadAhead() {
 }
 
 bool ReadAhead::read(const Place& place) const {
+  if (place.bytes.empty()) return true;
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t end = place.offset + place.bytes.size();
   const OwnView file(place.file, end);
