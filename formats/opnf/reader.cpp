@@ -405,6 +405,16 @@ Value Map::at(string_view key) const {
 
 // ---- the open package ----
 namespace stored {
+/// An error of what is read, with the file that it is of.
+template <class Read>
+void naming(const string& path, const Read& read) {
+  try {
+    read();
+  } catch (const Error& e) {
+    throw Error(e.code() == Code::io || e.code() == Code::unsupported ? e.code() : Code::corrupt,
+                path + ": " + e.what());
+  }
+}
 struct File {
   string path;
   int fd = -1;
@@ -452,12 +462,12 @@ struct File {
   }
   void read(uint64_t offset, std::span<std::byte> to) const {
     if (offset > size || to.size() > size - offset)
-      fail(Code::io, {path, ": ", to.size(), " bytes at ", offset, " lie beyond its end"});
+      fail(Code::io, {to.size(), " bytes at ", offset, " lie beyond its end"});
     while (!to.empty()) {
       const ssize_t got = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) fail(Code::io, {path, ": cannot read: ", std::strerror(errno)});
-      if (got == 0) fail(Code::io, {path, ": was cut while open: no bytes at ", offset});
+      if (got < 0) fail(Code::io, {"cannot read: ", std::strerror(errno)});
+      if (got == 0) fail(Code::io, {"was cut while open: no bytes at ", offset});
       to = to.subspan(static_cast<size_t>(got)), offset += static_cast<uint64_t>(got);
     }
   }
@@ -577,6 +587,7 @@ void Reader::Package::read_sections(std::span<const std::byte> index) {
   sections = {reinterpret_cast<const SectionEntry*>(index.data() + sizeof(Header)), header.section_count};
   uint64_t end = sizeof(Header) + sections.size_bytes();
   bool after_tensors = false;
+  std::array<bool, kSectionKinds> seen{};
   for (const SectionEntry& s : sections) {
     const string name =
         section_name(s.kind).empty() ? "section kind " + std::to_string(s.kind) : string(section_name(s.kind));
@@ -597,7 +608,7 @@ void Reader::Package::read_sections(std::span<const std::byte> index) {
     end = s.offset + s.length;
     if (section_name(s.kind).empty()) continue;
     const auto kind = static_cast<Section>(s.kind);
-    if (known[s.kind].data()) corrupt({name, " occurs twice"});
+    if (std::exchange(seen[s.kind], true)) corrupt({name, " occurs twice"});
     if (after_tensors && (s.kind <= 3 || kind == Section::shards)) corrupt({name, ": must lie before TENSORS"});
     if (kind == Section::data) {
       if (s.alignment < kPage) corrupt({name, ": alignment ", s.alignment, ", expected ", kPage});
@@ -895,19 +906,6 @@ Reader::Reader(Reader&&) noexcept = default;
 Reader& Reader::operator=(Reader&&) noexcept = default;
 Reader::~Reader() = default;
 
-namespace {
-/// Errors name the package.
-template <class Read>
-void naming(const string& path, const Read& read) {
-  try {
-    read();
-  } catch (const Error& e) {
-    throw Error(e.code() == Code::io || e.code() == Code::unsupported ? e.code() : Code::corrupt,
-                path + ": " + e.what());
-  }
-}
-}  // namespace
-
 Reader Reader::open(const string& path, Mode mode, Sections sections) {
   auto package = std::make_unique<Package>();
   Package& p = *package;
@@ -998,7 +996,7 @@ void Reader::read_tensor(size_t i, uint64_t offset, std::span<std::byte> to) con
   const Tensor t = tensor(i);
   if (offset > t.nbytes || to.size() > t.nbytes - offset)
     fail(Code::io, {quoted(t.key), ": ", to.size(), " bytes at ", offset, " lie beyond its ", t.nbytes});
-  if (t.pattern.empty()) return package_->files[t.shard].read(t.offset + offset, to);
+  if (t.pattern.empty()) return read_file(t.shard, t.offset + offset, to);
   for (size_t n = 0; n < to.size(); ++n) to[n] = t.pattern[(offset + n) % t.pattern.size()];
 }
 
@@ -1026,7 +1024,7 @@ uint64_t Reader::file_size(size_t file) const { return package_->files[file].siz
 const string& Reader::file_path(size_t file) const { return package_->files[file].path; }
 int Reader::file_descriptor(size_t file) const { return package_->files[file].fd; }
 void Reader::read_file(size_t file, uint64_t offset, std::span<std::byte> to) const {
-  package_->files[file].read(offset, to);
+  naming(file_path(file), [&] { package_->files[file].read(offset, to); });
 }
 
 void Reader::check_section(uint32_t kind) const {

@@ -110,6 +110,10 @@ TEST_CASE("section table: kinds and flags") {
   }
   SECTION("data alignment") { CHECK_THAT(image.set(data + 32, 8u).sealed_error(), Contains("DATA: ")); }
   SECTION("twice") { CHECK_THAT(image.set(dims, 1u).sealed_error(), Contains("METADATA occurs twice")); }
+  SECTION("twice behind the index") {
+    const std::size_t graph = image.entry(Section::graph);
+    CHECK_THAT(image.set(graph, 4u).sealed_error(), Contains("TOKENIZER occurs twice"));
+  }
   SECTION("flags") { CHECK_THAT(image.set(dims + 4, 2u).sealed_error(), Contains("DIMS: flags 2")); }
   SECTION("reserved") { CHECK_THAT(image.set(dims + 36, 2u).sealed_error(), Contains("DIMS: flags")); }
   SECTION("unknown required") {

@@ -67,7 +67,7 @@ class Image {
       set(56, xxh64(bytes.data() + 64, index_end - 64, xxh64(bytes.data(), 56)));
     return *this;
   }
-  /// What opening says, the same in both modes; "" if it opens.
+  /// What opening says, the same in both modes, and where sections are read on use and asked for; "" if it opens.
   std::string open_error() const {
     TemporaryFolder folder;
     for (const std::string& shard : kGoldenShards) write_file(folder.file(shard), read_file(golden(shard)));
@@ -75,7 +75,14 @@ class Image {
     write_file(path, bytes);
     const std::string mapped = message([&] { Reader::open(path, Reader::Mode::map); }, path);
     const std::string read = message([&] { Reader::open(path, Reader::Mode::pread); }, path);
-    return mapped == read ? mapped : mapped + " / " + read;
+    const auto on_use = [&] {
+      const Reader lazy = Reader::open(path, Reader::Mode::pread, Reader::Sections::on_use);
+      lazy.tokenizer(), lazy.graphs();
+    };
+    const std::string asked = message(on_use, path);
+    if (mapped != read || mapped != asked)
+      throw std::logic_error("not the same everywhere: " + mapped + " / " + read + " / " + asked);
+    return mapped;
   }
   std::string sealed_error() { return reseal().open_error(); }
   std::string verify_error() {

@@ -107,7 +107,7 @@ TEST_CASE("what is asked for behind the index and cannot be read is an error tha
   CHECK_THROWS_WITH(damaged.tokenizer(), Catch::Contains("lazy_sections.oinf") && Catch::Contains("TOKENIZER"));
   CHECK_THROWS_WITH(damaged.tokenizer(), Catch::Contains("TOKENIZER"));  // and again
   std::filesystem::resize_file(path, 100);
-  CHECK_THROWS_WITH(cut.tokenizer(), Catch::Contains("lazy_sections.oinf") && Catch::Contains("was cut"));
+  CHECK_THROWS_WITH(cut.tokenizer(), Catch::StartsWith(path + ": was cut while open: no bytes at "));
   std::filesystem::remove(path);
 }
 
