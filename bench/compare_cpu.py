@@ -54,7 +54,7 @@ def arguments():
     parser.add_argument("--numerics", default="fast,strict", help="%(default)s")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of both engines (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="%(default)s")
-    parser.add_argument("--nice", type=int, default=0, help="of timed runs; below 0 needs the right to it")
+    parser.add_argument("--nice", type=int, default=0, help="of all that runs; below 0 needs the right to it")
     parser.add_argument("--llama", metavar="PATH", help="a llama-bench, or a build folder, instead of building one")
     parser.add_argument("--ik-llama", metavar="PATH", help="the same of the fork ik_llama.cpp: a further column")
     parser.add_argument("--no-llama", action="store_true", help="ours and its ceilings alone")
@@ -70,6 +70,7 @@ def arguments():
     for file in (o.json, o.svg):
         if file and not file.parent.is_dir():
             parser.error(f"{file}: there is no folder {file.parent}")
+    o.json, o.svg = (file and file.absolute() for file in (o.json, o.svg))  # main() goes to another folder
     if o.rounds < 1 or o.threads < 1:
         parser.error("--rounds and --threads are 1 or more")
     return o

@@ -31,7 +31,10 @@ def need_program(name, why):
 
 
 def need_space(folder, gib, what):
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(f"{folder} cannot be made: {error.strerror}; give another --work") from None
     free = shutil.disk_usage(folder).free / 2**30
     if free < gib:
         raise Problem(f"{folder} has {free:.1f} GiB free, {what} needs {gib:.1f} GiB: delete something or give --work")
@@ -89,8 +92,8 @@ class Machine:
 
     @contextlib.contextmanager
     def _placed(self):
-        """What is started inside runs on those processors. (A preexec_fn would cost the process 2 ms, by a fork of all
-        of this one's pages.)"""
+        """What is started inside runs on those processors. Not by a preexec_fn: subprocess then forks
+        all of this one's pages, 2 ms of what is timed."""
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self.cpus)
         try:

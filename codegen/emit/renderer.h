@@ -61,7 +61,7 @@ class Renderer {
   virtual void write(kir::Id id);
   virtual void store(kir::Id id) = 0;
   virtual void dealt_loop(kir::Id id) = 0;
-  /// In front of a loop of so many turns, 0 never comes; `around`: around another one that is not unrolled.
+  /// In front of a loop of so many turns, 0 never comes; `around`: around another one, dealt to nobody and not unrolled.
   virtual void unroll(int turns, bool around) = 0;
   virtual void barrier() = 0;
   virtual void prefetch(kir::Id id) = 0;

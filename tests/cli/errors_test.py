@@ -25,7 +25,8 @@ class Errors(Case):
         return name
 
     def test_file_cut_in_half(self):
-        for size in (len(raw := self.read(self.package())) // 2, 100, 3, 0):
+        raw = self.read(self.package())
+        for size in (len(raw) // 2, 100, 3, 0):
             self.write("cut.oinf", raw[:size])
             self.fails("run", "cut.oinf", *IDS, says=["cut.oinf"])
 
