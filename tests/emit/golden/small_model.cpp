@@ -100,6 +100,7 @@ const Description& description() {
               {"W.{}", {{0, 3}}, {64, 64}, true, {"q8_0"}, {}, false, true, Fetch::on_use},
           },
       .arena_bytes = 20480,
+      .stack_bytes = 10944,
       .passing_bytes = 1088,
       .cache = {"", "", 0, 0},
   };

@@ -372,6 +372,7 @@ const Description& description() {
               {"lm_head", {}, {32, 265}, true, {"f32"}, {}},
           },
       .arena_bytes = 393216,
+      .stack_bytes = 74112,
       .cache = {"ctx", "slots", 1024, 16},
   };
   return all;
