@@ -34,7 +34,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Bytes64 = std::uint64_t __attribute__((vector_size(64)));
-using Floats = float __attribute__((vector_size(64)));
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;  // of a register
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+using Floats = float __attribute__((vector_size(kVectorBytes)));
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -166,7 +173,7 @@ double gflop_f32(int threads) {
     for (int c = 1; c < kChains; ++c) sum[0] += sum[c];
     g_sink = static_cast<std::uint64_t>(sum[0][0]);
   });
-  return 2.0 * 16 * kChains * kSteps * threads / s.best / 1e9;
+  return 2.0 * (kVectorBytes / 4) * kChains * kSteps * threads / s.best / 1e9;
 }
 
 /// f(sum, x, y) for vectors V of products: `each` multiply-adds a call.
@@ -199,6 +206,7 @@ double gop_int8(int threads) {
                           [](__m256i s, __m256i a, __m256i b) { return _mm256_dpbusd_avx_epi32(s, a, b); });
 #elif defined(__AVX2__)
   return of_dots<__m256i>(threads, 32, [](__m256i s, __m256i a, __m256i b) {
+    asm volatile("" : "+x"(a));  // as if another one each time: products of the same could be made once for all sums
     return _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)));
   });
 #elif defined(__ARM_FEATURE_DOTPROD)

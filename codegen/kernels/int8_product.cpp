@@ -160,8 +160,9 @@ class PanelsTimesRows {
 };
 
 void add_panels(const PanelStep& s) {
-  const std::size_t vectors = s.decoded ? static_cast<std::size_t>(s.decoded->vectors) : s.blocks.size();
-  for (std::size_t v = 0; v < vectors; v += static_cast<std::size_t>(s.side_by_side)) PanelsTimesRows(s, v).add();
+  if (s.decoded) return PanelsTimesRows(s, static_cast<std::size_t>(s.first_decoded)).add();
+  for (std::size_t v = 0; v < s.blocks.size(); v += static_cast<std::size_t>(s.side_by_side))
+    PanelsTimesRows(s, v).add();
 }
 
 /// Bytes as products take them, all scales and minima in f32.

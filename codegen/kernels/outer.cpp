@@ -55,7 +55,7 @@ class Outer {
     const auto& weights = p_.what().weights;
     const auto in_groups = [](const Product::Weight& w) { return panel_code(w.dtype).groups > 1; };
     const bool pays = products_.decode && std::any_of(weights.begin(), weights.end(), in_groups);
-    if (side_by_side_ == 1 || p_.tile() <= kFewRows || !pays) return 0;
+    if (vectors_at_once(side_by_side_) == 1 || p_.tile() <= kFewRows || !pays) return 0;
     if (k_.target().subgroups != 1 || k_.lanes() > kPanelRows) return 0;
     return k_.target().tuned_or("outer_depth", 0) / kPanelBlock;
   }
@@ -81,11 +81,14 @@ class Outer {
   /// Of a panel.
   int vectors() const { return kPanelRows / wide_; }
   bool in_blocks() const { return p_.blocks(0) != nullptr; }
+  /// Vectors that an x meets at once.
+  int vectors_at_once(int panels) const { return products_.side_by_side ? panels * vectors() : panels; }
 
   void all_rows(std::size_t place, const Val& start, const std::vector<int>& heights) const {
     if (p_.tile() == 1) return rows(place, start, 1, {p_.first_row(), 1, length()});
     const Val end = k_.let("end_row", min(p_.first_row() + p_.tile(), p_.n_rows()));
-    if (side_by_side_ == 1) return rows_of_panel(place, start, {p_.first_row(), end}, heights, p_.tile() > heights[0]);
+    if (side_by_side_ == 1 && depth_ == 0)
+      return rows_of_panel(place, start, {p_.first_row(), end}, heights, p_.tile() > heights[0]);
     const int height = heights[0];
     const Val whole = k_.let("whole", p_.first_row() + (end - p_.first_row()) / height * height);
     if (depth_ > 0) {
@@ -233,9 +236,11 @@ class Outer {
         const Tile sum = k_.tile("sum", height * vectors, Kind::f32);
         const Val m = row - range.first;
         k_.each("i", height * vectors, [&](const Val& i) { sum[i] = sums[sum_at(m, i)]; });
-        k_.for_("g", 0, here, [&](const Val& g) {
-          products_.add({k_, code, {}, panels_, p_.x_memory(), x, first + g, sum, &decoded_, g});
-        });
+        const int at_once = vectors_at_once(side_by_side_);
+        for (int from = 0; from < vectors; from += at_once)
+          k_.for_("g", 0, here, [&](const Val& g) {
+            products_.add({k_, code, {}, at_once, p_.x_memory(), x, first + g, sum, &decoded_, g, from});
+          });
         k_.each("i", height * vectors, [&](const Val& i) { sums[sum_at(m, i)] = Val(sum[i]); });
       };
       k_.for_("row", range.first, range.second, tile, 1, height);
@@ -312,7 +317,7 @@ class Outer {
     const std::int64_t blocks = p_.K() / code.size();
     // Of several full tiles all but the first find the panel in a cache.
     const int tiles = std::max(p_.tile() / x.count, 1);
-    const bool stream = x.count == 1 || x.starts || tiles == 1;
+    const bool stream = x.count == 1 || x.starts || tiles == 1 || p_.tile() <= kFewRows;
     const auto next = static_cast<int>(panels * blocks * code.record.size_bytes());  // panels behind those side by side
     // The first would wait for its panels: while these are multiplied, the next ones are fetched, a line of each panel
     // at every step of the first tiles of rows until all are.
@@ -344,7 +349,7 @@ class Outer {
         std::vector<PanelBlock> of_vectors;
         for (int v = 0; v < vectors(); ++v)
           for (const kir::Slot& slot : slots) of_vectors.push_back({slot, k_.lane_in(kPanelRows) + v * wide_, g, half});
-        products({k_, code, of_vectors, panels, p_.x_memory(), x, b * code.groups + g, sum});
+        products({k_, code, of_vectors, vectors_at_once(panels), p_.x_memory(), x, b * code.groups + g, sum});
       };
       const auto group = [&](Val g) {
         if (stream) fetch(g);
@@ -399,10 +404,11 @@ int panels_side_by_side(const kir::Target& target, const Product& what, const Pr
 
 /// Heights of tiles: the device's, then smaller ones for the rows that are left; none that holds more than there are
 /// where the next one does. Of panels side by side the first is theirs, and those behind it one panel's.
-std::vector<int> tile_heights(const kir::Target& target, std::int64_t most, int panels) {
+std::vector<int> tile_heights(const kir::Target& target, std::int64_t most, int panels, bool together) {
   std::vector<int> heights;
-  const int tallest = std::max(target.tuned_or("outer_rows", 4) / panels, 1);
-  for (const int height : {tallest, kFewRows, 4, 1}) {
+  const int vectors = together ? std::max(kPanelRows / target.lanes, 1) : 1;
+  const int tallest = std::max(target.tuned_or("outer_rows", 4) / (panels * vectors), 1);
+  for (const int height : {tallest, std::max(kFewRows / vectors, 1), std::max(4 / vectors, 1), 1}) {
     if (!heights.empty() && height >= heights.back()) continue;
     if (!heights.empty() && height >= most) heights.clear();
     heights.push_back(height);
@@ -435,7 +441,7 @@ TemplateKernel outer(const kir::Target& target, const Product& what, const Produ
   const int panels = panels_side_by_side(target, what, products);
   const Outer outer(p, products, panels);
   if (p.blocks(0) && !stores_int8_rows(target, what)) k.fail("no 8-bit blocks of such columns");
-  const std::vector<int> heights = tile_heights(target, p.tile(), panels);
+  const std::vector<int> heights = tile_heights(target, p.tile(), panels, products.side_by_side);
   const int columns = outer.columns() * target.subgroups;
   p.share_columns(columns, [&](std::size_t place, const Val& first) { outer.run(place, first, heights); });
   std::string reason = fmt::format("panels of 16 rows of W as lanes, {} products; ", products.name);

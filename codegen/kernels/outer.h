@@ -41,13 +41,14 @@ struct PanelStep {
   kir::Build& k;
   const PanelCode& code;
   const std::vector<PanelBlock>& blocks;   // by vector: sixteen rows are several vectors where there are fewer lanes
-  int side_by_side;                        // vectors of as many panels stand together in blocks
+  int side_by_side;                        // so many vectors meet each x at once; they stand together in blocks
   const kir::Mem& x;                       // plain elements (N, K), or Products::x (N, K / 32)
   const TileRows& rows;                    // of x
   kir::Val block;                          // the position along K / 32
   const kir::Tile& sum;                    // [row · vectors + vector], f32
   const DecodedGroups* decoded = nullptr;  // read instead of blocks, at decoded_group
   kir::Val decoded_group = {};
+  int first_decoded = 0;  // vector, of the side_by_side that are meant
 };
 
 /// A group of panels that is to be decoded.
@@ -67,7 +68,7 @@ struct Products {
   std::function<void(const PanelStep&)> add;
   /// The same of that group and the one behind it, for one row of x and codes with grouped.pair. Empty: not needed.
   std::function<void(const PanelStep&)> add_pair = {};
-  bool side_by_side = false;  // is it worth while that an x meets several panels?
+  bool side_by_side = false;  // is it worth while that an x meets several vectors, of a panel and of several?
   /// Empty: an add that does not know decoded groups.
   std::function<void(const DecodeStep&)> decode = {};
 };
@@ -76,11 +77,11 @@ struct Products {
 const Products& f32_products();
 
 /// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
-///   outer_rows      sums in registers for a lane, for prompts: rows of x times panels
-///   outer_panels    panels side by side in a prompt, where the columns are as many, and the arithmetic wants it
-///   outer_depth     k of panels side by side that are decoded at once for a chunk of rows; 0: each tile decodes them
-///   outer_chunk     rows of x that a workgroup goes through for its columns
-///   prefetch_bytes  how far ahead of a stream that few rows read is fetched; 0: not at all
+///   outer_rows      sums in registers for a lane, for prompts: rows of x times panels (and vectors of a panel, in
+///   integers) outer_panels    panels side by side in a prompt, where the columns are as many, and the arithmetic wants
+///   it outer_depth     k of panels that are decoded at once for a chunk of rows, in integers; 0: each tile decodes
+///   them outer_chunk     rows of x that a workgroup goes through for its columns prefetch_bytes  how far ahead of a
+///   stream that few rows read is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());
 
 /// Does that product, whose tails are not looked at, store its result in 8-bit blocks where a tail's output asks for

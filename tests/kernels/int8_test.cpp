@@ -314,6 +314,10 @@ TEST_CASE("panels side by side: each format, decoded once or not, rests of rows;
     all.push_back({.lanes = 8,
                    .dot4 = kir::Dot4::us_sat16,
                    .tuned = {{"outer_rows", 6}, {"outer_panels", 3}, {"outer_depth", 256}}});
+    all.push_back({.lanes = 8,
+                   .dot4 = kir::Dot4::us_sat16,
+                   .tuned = {{"outer_rows", 8}, {"outer_depth", 96}, {"outer_chunk", 24}}});
+    all.push_back({.lanes = 4, .dot4 = kir::Dot4::ss, .tuned = {{"outer_rows", 16}, {"outer_depth", 256}}});
     all.push_back({.lanes = 32, .subgroups = 2, .dot4 = kir::Dot4::ss, .tuned = {{"outer_panels", 2}}});
   }
   for (const kir::Target& target : all) {
@@ -347,15 +351,26 @@ TEST_CASE("eight rows at once take panels side by side of weights below a byte, 
   CHECK(takes_two(DType::q8_0, 9));
 }
 
+TEST_CASE("the vectors of a panel meet each x at once, in integers; in f32 one after the other") {
+  const kir::Target target = {.lanes = 8, .dot4 = kir::Dot4::us_sat16, .tuned = {{"outer_rows", 8}}};
+  for (const bool int8 : {true, false}) {
+    Product p = {.name = "p", .rows = {64, "N"}, .inner = {512}};
+    p.int8 = int8;
+    p.weights = {{.name = "w", .dtype = DType::q4_0, .columns = {64}, .layout = Layout::panel16}};
+    p.tails = {{.axes = {p.rows, {64}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+    CHECK_THAT(product(target, p).reason, Catch::Contains(int8 ? "tiles of 4, 2, 1 rows" : "tiles of 8, 4, 1 rows"));
+  }
+}
+
 TEST_CASE("a row's bits depend neither on how many rows there are nor on which panels stand beside its own") {
   if (few_shaders()) return;  // as above
   const std::int64_t N = 30, K = 512, M = 64;
   for (const DType dtype : {DType::q4_1, DType::q8_0, DType::q4_k, DType::q6_k}) {
     const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 9);
     const Stored w(dtype, M, K, 3);
-    const auto y = [&](int side_by_side, std::int64_t rows, std::int64_t most, int depth = 0) {
+    const auto y = [&](int side_by_side, std::int64_t rows, std::int64_t most, int depth = 0, int lanes = 16) {
       const kir::Target target = {
-          .lanes = 16,
+          .lanes = lanes,
           .dot4 = kir::Dot4::us,
           .fast_fma = true,
           .tuned = {{"outer_rows", 16}, {"outer_panels", side_by_side}, {"outer_depth", depth}}};
@@ -379,6 +394,10 @@ TEST_CASE("a row's bits depend neither on how many rows there are nor on which p
     CHECK(y(2, 7, 8) == std::vector<double>(all.begin(), all.begin() + 7 * M));
     CHECK(y(2, 8, 8, 96) == std::vector<double>(all.begin(), all.begin() + 8 * M));
     CHECK(y(2, 1, 1) == std::vector<double>(all.begin(), all.begin() + M));
+    if (on_a_device()) continue;  // of sixteen lanes
+    for (const int depth : {0, 96}) CHECK(y(1, N, 1 << 16, depth, 8) == all);
+    CHECK(y(1, 8, 8, 0, 8) == std::vector<double>(all.begin(), all.begin() + 8 * M));
+    CHECK(y(1, 1, 1, 0, 8) == std::vector<double>(all.begin(), all.begin() + M));
   }
 }
 
@@ -394,6 +413,8 @@ TEST_CASE("a product's own 8-bit blocks are bit for bit those that a kernel of t
   all[3].tuned["outer_panels"] = 1;
   all[4].tuned = {{"outer_rows", 6}, {"outer_panels", 3}};  // no blocks of three: one panel after the other
   for (const int lanes : {4, 8}) all.push_back({.lanes = lanes, .dot4 = kir::Dot4::us, .tuned = wide.tuned});
+  for (const int depth : {0, 96})
+    all.push_back({.lanes = 8, .dot4 = kir::Dot4::us_sat16, .tuned = {{"outer_rows", 8}, {"outer_depth", depth}}});
   for (const kir::Target& target : all)
     for (const DType dtype : {DType::q4_1, DType::q4_k})
       for (const auto& [N, most] : std::vector<std::pair<int, int>>{{1, 64}, {3, 64}, {5, 8}, {8, 64}, {29, 64}}) {

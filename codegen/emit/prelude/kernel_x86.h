@@ -117,7 +117,9 @@ inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // (a + 128) · b - 128 ·
 // Sums of two products are kept in 16 bits: exact where they fit.
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   const __m512i pairs = _mm512_maddubs_epi16((__m512i)a, (__m512i)b);
-  return sum + (i32x16)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+  sum += (i32x16)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+  asm("" : "+v"(sum));  // in order: g++ would add up products as a tree, with all of them in memory
+  return sum;
 }
 inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // |a| · (b with a's sign); b has no -128
   const __m512i with_sign =
@@ -302,7 +304,9 @@ inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
 // Sums of two products are kept in 16 bits: exact where they fit.
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
   const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
-  return sum + (i32x8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  sum += (i32x8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  asm("" : "+x"(sum));  // as for sixteen lanes
+  return sum;
 }
 #endif
 #if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
