@@ -164,6 +164,7 @@ class CppRenderer final : public Renderer {
     return emit::Renderer::call(n.op == Op::dot4 ? "dot4" : "dot4_us",
                                 {widened(n.args[0], n.type), widened(n.args[1], n.type), widened(n.args[2], n.type)});
   }
+  Text pair_sums(Id id) override { return builtin(id); }
   Text bf16(Id id) override {
     const Node& n = node(id);
     const auto inline_here = [&](Id arg) { return names_.values[arg].empty(); };

@@ -36,21 +36,22 @@ bool lies_naturally(const kir::Record& record);
 
 /// The language's words, and what every kernel finds in the prelude.
 inline constexpr auto kCppReserved = std::to_array<std::string_view>(
-    {"alignas", "alignof",   "and",       "and_eq",    "asm",        "auto",      "bitand",   "bitor",
-     "bool",    "break",     "case",      "catch",     "char",       "class",     "compl",    "concept",
-     "const",   "consteval", "constexpr", "constinit", "continue",   "decltype",  "default",  "delete",
-     "do",      "double",    "else",      "enum",      "explicit",   "export",    "extern",   "false",
-     "float",   "for",       "friend",    "goto",      "if",         "inline",    "int",      "long",
-     "mutable", "namespace", "new",       "noexcept",  "not",        "not_eq",    "nullptr",  "operator",
-     "or",      "or_eq",     "private",   "protected", "public",     "register",  "requires", "return",
-     "short",   "signed",    "sizeof",    "static",    "struct",     "switch",    "template", "this",
-     "throw",   "true",      "try",       "typedef",   "typeid",     "typename",  "union",    "unsigned",
-     "using",   "virtual",   "void",      "volatile",  "wchar_t",    "while",     "xor",      "xor_eq",
-     "abs",     "b1",        "bf16",      "bitcast",   "convert",    "count",     "f16",      "floor",
-     "fma",     "gather",    "group",     "half",      "lane",       "lane_sum",  "load",     "max",
-     "min",     "narrow",    "ramp",      "round",     "scatter",    "select",    "splat",    "sqrt",
-     "std",     "store",     "tail",      "widen",     "lane_max",   "lane_min",  "kernel",   "static_assert",
-     "dot4",    "dot4_us",   "bf16_pair", "bf16_dot",  "load_a",     "load_b",    "store_c",  "mma",
-     "mma_a",   "mma_b",     "mma_c",     "lane_sums", "load_pairs", "lane_maxs", "turn",     "lane_turn"});
+    {"alignas",      "alignof",   "and",       "and_eq",    "asm",        "auto",      "bitand",   "bitor",
+     "bool",         "break",     "case",      "catch",     "char",       "class",     "compl",    "concept",
+     "const",        "consteval", "constexpr", "constinit", "continue",   "decltype",  "default",  "delete",
+     "do",           "double",    "else",      "enum",      "explicit",   "export",    "extern",   "false",
+     "float",        "for",       "friend",    "goto",      "if",         "inline",    "int",      "long",
+     "mutable",      "namespace", "new",       "noexcept",  "not",        "not_eq",    "nullptr",  "operator",
+     "or",           "or_eq",     "private",   "protected", "public",     "register",  "requires", "return",
+     "short",        "signed",    "sizeof",    "static",    "struct",     "switch",    "template", "this",
+     "throw",        "true",      "try",       "typedef",   "typeid",     "typename",  "union",    "unsigned",
+     "using",        "virtual",   "void",      "volatile",  "wchar_t",    "while",     "xor",      "xor_eq",
+     "abs",          "b1",        "bf16",      "bitcast",   "convert",    "count",     "f16",      "floor",
+     "fma",          "gather",    "group",     "half",      "lane",       "lane_sum",  "load",     "max",
+     "min",          "narrow",    "ramp",      "round",     "scatter",    "select",    "splat",    "sqrt",
+     "std",          "store",     "tail",      "widen",     "lane_max",   "lane_min",  "kernel",   "static_assert",
+     "dot4",         "dot4_us",   "bf16_pair", "bf16_dot",  "load_a",     "load_b",    "store_c",  "mma",
+     "mma_a",        "mma_b",     "mma_c",     "lane_sums", "load_pairs", "lane_maxs", "turn",     "lane_turn",
+     "pair_dots_us", "pair_sum"});
 
 }  // namespace openinfer::emit

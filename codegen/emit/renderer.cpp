@@ -164,6 +164,7 @@ Text Renderer::expression(Id id) {
   if (n.op == Op::bitcast)  // an i8x4 is an int everywhere
     return type_name(n.type) == type_name(k_[n.args[0]].type) ? value(n.args[0]) : bitcast(id);
   if (n.op == Op::dot4 || n.op == Op::dot4_us) return dot4(id);
+  if (n.op == Op::pair_dots_us || n.op == Op::pair_sum) return pair_sums(id);
   if (n.op == Op::bf16_pair || n.op == Op::bf16_dot) return bf16(id);
   if (n.op == Op::mma_load || n.op == Op::mma) return mma(id);
   if (n.op == Op::load) return load(id);
@@ -172,6 +173,7 @@ Text Renderer::expression(Id id) {
   return builtin(id);
 }
 
+Text Renderer::pair_sums(Id) { needs_vectors(); }
 Text Renderer::bf16(Id) {
   openinfer::fail(ErrorCode::unsupported, "[emit] kernel {}: this language has no pairs of bf16", k_.name);
 }

@@ -48,6 +48,8 @@ class Renderer {
   /// min, max, fma, sqrt … of these operands.
   virtual Text builtin(kir::Id id) = 0;
   virtual Text dot4(kir::Id id) = 0;
+  /// pair_dots_us or pair_sum. Errors: unsupported where lanes are no vectors.
+  virtual Text pair_sums(kir::Id id);
   /// bf16_pair or bf16_dot. Errors: unsupported where the language has none.
   virtual Text bf16(kir::Id id);
   /// A load or product of fragments, and a store. Errors: unsupported where the language has none.
@@ -61,7 +63,8 @@ class Renderer {
   virtual void write(kir::Id id);
   virtual void store(kir::Id id) = 0;
   virtual void dealt_loop(kir::Id id) = 0;
-  /// In front of a loop of so many turns, 0 never comes; `around`: around another one, dealt to nobody and not unrolled.
+  /// In front of a loop of so many turns, 0 never comes; `around`: around another that is
+  /// dealt to nobody and not unrolled.
   virtual void unroll(int turns, bool around) = 0;
   virtual void barrier() = 0;
   virtual void prefetch(kir::Id id) = 0;

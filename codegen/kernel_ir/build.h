@@ -84,6 +84,10 @@ Val convert(Val a, Kind kind);
 Val bitcast(Val a, Kind kind);
 Val dot4(Val a, Val b, Val sum);
 Val dot4_us(Val a, Val b, Val sum);
+/// The same in two sums of 16 bits: of the first two bytes, low, and of the last two.
+Val pair_dots_us(Val a, Val b, Val sums);
+/// Both of those added up.
+Val pair_sum(Val sums);
 /// Two numbers as bf16 in 32 bits, the first in the low half.
 Val bf16_pair(Val a, Val b);
 /// sum + the two products of such pairs.

@@ -33,19 +33,22 @@ constexpr OpInfo effect(std::string_view name) { return {name, -1, false, true, 
 
 // In the order of Op.
 constexpr std::array kOps = {
-    pure("constant", 0),    pure("param", 0),       pure("group", 0),       pure("subgroup", 0),  pure("lane", 0),
-    pure("index", 0),       pure("argument", 0),    pure("add", 2),         pure("sub", 2),       pure("mul", 2),
-    pure("div", 2),         pure("mod", 2),         pure("min", 2),         pure("max", 2),       pure("neg", 1),
-    pure("abs", 1),         pure("fma", 3),         pure("sqrt", 1),        pure("floor", 1),     pure("round", 1),
-    pure("shift_left", 2),  pure("shift_right", 2), pure("bit_and", 2),     pure("bit_or", 2),    pure("bit_xor", 2),
-    pure("bit_not", 1),     pure("eq", 2),          pure("ne", 2),          pure("lt", 2),        pure("le", 2),
-    pure("logical_and", 2), pure("logical_or", 2),  pure("logical_not", 1), pure("select", 3),    pure("convert", 1),
-    pure("bitcast", 1),     pure("dot4", 3),        pure("dot4_us", 3),     pure("bf16_pair", 2), pure("bf16_dot", 3),
-    pure("call", -1),       look("load"),           look("read"),           wide("lane_sum", 1),  wide("lane_max", 1),
-    wide("lane_min", 1),    wide("lane_get", 2),    wide("lane_sums", 4),   wide("lane_maxs", 4), wide("lane_turn", 1),
-    wide("mma_load", 2),    pure("mma", 3),         effect("declare"),      effect("write"),      effect("turn"),
-    effect("store"),        effect("mma_store"),    effect("loop"),         effect("if"),         effect("barrier"),
-    effect("prefetch"),     effect("comment")};
+    pure("constant", 0),    pure("param", 0),       pure("group", 0),        pure("subgroup", 0),
+    pure("lane", 0),        pure("index", 0),       pure("argument", 0),     pure("add", 2),
+    pure("sub", 2),         pure("mul", 2),         pure("div", 2),          pure("mod", 2),
+    pure("min", 2),         pure("max", 2),         pure("neg", 1),          pure("abs", 1),
+    pure("fma", 3),         pure("sqrt", 1),        pure("floor", 1),        pure("round", 1),
+    pure("shift_left", 2),  pure("shift_right", 2), pure("bit_and", 2),      pure("bit_or", 2),
+    pure("bit_xor", 2),     pure("bit_not", 1),     pure("eq", 2),           pure("ne", 2),
+    pure("lt", 2),          pure("le", 2),          pure("logical_and", 2),  pure("logical_or", 2),
+    pure("logical_not", 1), pure("select", 3),      pure("convert", 1),      pure("bitcast", 1),
+    pure("dot4", 3),        pure("dot4_us", 3),     pure("pair_dots_us", 3), pure("pair_sum", 1),
+    pure("bf16_pair", 2),   pure("bf16_dot", 3),    pure("call", -1),        look("load"),
+    look("read"),           wide("lane_sum", 1),    wide("lane_max", 1),     wide("lane_min", 1),
+    wide("lane_get", 2),    wide("lane_sums", 4),   wide("lane_maxs", 4),    wide("lane_turn", 1),
+    wide("mma_load", 2),    pure("mma", 3),         effect("declare"),       effect("write"),
+    effect("turn"),         effect("store"),        effect("mma_store"),     effect("loop"),
+    effect("if"),           effect("barrier"),      effect("prefetch"),      effect("comment")};
 static_assert(kOps.size() == static_cast<std::size_t>(Op::comment) + 1);
 
 }  // namespace

@@ -189,9 +189,12 @@ enum class Op : std::uint8_t {
   dot4,     // args: a i8x4, b i8x4, sum i32: sum + Σ a[j]·b[j], the same bits on every device. With Dot4::us_sat16 no
             // byte of b may be -128.
   dot4_us,  // the same with a's bytes taken as 0 … 255. With Dot4::us_sat16 sums of two products must fit 16 bits.
-  bf16_pair,  // args: f32 a, b. u32: both rounded to bf16, to nearest even, a in the low half.
-              // What is below 2^-126 in size may be 0 instead:
-              // matrix units that multiply bf16 take it so.
+  pair_dots_us,  // args as dot4_us, but sum is two of 16 bits in an i32, of bytes 0 and 1 and of bytes 2 and 3. Each
+                 // must fit. Of targets whose lanes are vectors.
+  pair_sum,      // args: i32: its halves, signed, added up. Of such targets, too.
+  bf16_pair,     // args: f32 a, b. u32: both rounded to bf16, to nearest even, a in the low half.
+                 // What is below 2^-126 in size may be 0 instead:
+                 // matrix units that multiply bf16 take it so.
   bf16_dot,  // args: u32 a, u32 b, f32 sum: sum + a0·b0 + a1·b1 of such pairs. Each product and sum is rounded at most
              // once, to nearest even, in any order; what is below 2^-126 in size, operands too, may be 0 instead.
   call,      // .ref: Kernel::functions

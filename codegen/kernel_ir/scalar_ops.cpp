@@ -173,6 +173,24 @@ std::optional<Bits> dot4_of(Bits a_bits, Bits b_bits, Bits sum) {
   return as<std::uint32_t>(sum) + static_cast<std::uint32_t>(low + high);  // wraps
 }
 
+/// Nothing where a sum does not fit its half.
+std::optional<Bits> pair_dots_of(Bits a_bits, Bits b_bits, Bits sum_bits) {
+  const auto a = as<std::uint32_t>(a_bits), b = as<std::uint32_t>(b_bits), sum = as<std::uint32_t>(sum_bits);
+  std::uint32_t all = 0;
+  for (int shift = 0; shift < 32; shift += 16) {
+    std::int32_t half = static_cast<std::int16_t>(sum >> shift);
+    for (const int byte : {shift, shift + 8})
+      half += static_cast<std::uint8_t>(a >> byte) * static_cast<std::int8_t>(b >> byte);
+    if (half != static_cast<std::int16_t>(half)) return std::nullopt;
+    all |= static_cast<std::uint32_t>(static_cast<std::uint16_t>(half)) << shift;
+  }
+  return all;
+}
+std::optional<Bits> pair_sum_of(Bits bits, Bits, Bits) {
+  const auto sums = as<std::uint32_t>(bits);
+  return static_cast<std::uint32_t>(static_cast<std::int16_t>(sums) + static_cast<std::int16_t>(sums >> 16));
+}
+
 /// Of each pair the high product first, as Intel's and AMD's instructions do. Products of two bf16 are exact in f32.
 float bf16_dot_of(std::uint32_t a, std::uint32_t b, float sum) {
   const auto high = [](std::uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000u); };
@@ -200,6 +218,8 @@ Scalar scalar_of(const Node& node, Kind kind, Dot4 dot4) {
   const bool saturates = dot4 == Dot4::us_sat16;
   if (node.op == Op::dot4) return saturates ? dot4_of<true, Dot4::us_sat16> : dot4_of<true, Dot4::none>;
   if (node.op == Op::dot4_us) return saturates ? dot4_of<false, Dot4::us_sat16> : dot4_of<false, Dot4::none>;
+  if (node.op == Op::pair_dots_us) return pair_dots_of;
+  if (node.op == Op::pair_sum) return pair_sum_of;
   return with_type(kind, [&](auto type) -> Scalar {
     using T = decltype(type);
     if (node.op == Op::convert)

@@ -107,6 +107,8 @@ Val dot(Op op, const Val& a, const Val& b, const Val& sum) {
 }  // namespace
 Val dot4(Val a, Val b, Val sum) { return dot(Op::dot4, a, b, sum); }
 Val dot4_us(Val a, Val b, Val sum) { return dot(Op::dot4_us, a, b, sum); }
+Val pair_dots_us(Val a, Val b, Val sums) { return dot(Op::pair_dots_us, a, b, sums); }
+Val pair_sum(Val sums) { return value(builder_of({sums}), Op::pair_sum, Kind::i32, {sums.id()}); }
 Val bf16_pair(Val a, Val b) { return same_kind(Op::bf16_pair, {a, b}, Kind::u32); }
 Val bf16_dot(Val a, Val b, Val sum) {
   Build& k = builder_of({a, b, sum});

@@ -121,7 +121,9 @@ class Verifier {
       if (n.op == Op::bitcast) check(info(kind(n, 0)).bytes == info(n.type.kind).bytes, id, "kinds differ in width");
       return;
     }
-    if (n.op == Op::dot4 || n.op == Op::dot4_us)
+    if (n.op == Op::pair_dots_us || n.op == Op::pair_sum)
+      check(k_.target.lanes_are_vectors(), id, "lanes are no vectors");
+    if (n.op == Op::dot4 || n.op == Op::dot4_us || n.op == Op::pair_dots_us)
       return check(kind(n, 0) == Kind::i8x4 && kind(n, 1) == Kind::i8x4 && kind(n, 2) == Kind::i32, id,
                    "takes i8x4, i8x4, i32");
     if (n.op == Op::bf16_pair)

@@ -33,6 +33,11 @@ struct ByteProduct {
                   [](const std::vector<Val>& x) { return bitcast(bitcast(x[0], Kind::i32) ^ kTopBits, Kind::i8x4); },
                   "four signed bytes, each raised by 128", {"bytes"});
   }
+  /// Do sums of so many products of such quants fit 16 bits, and does the device gain by it?
+  bool fits_pairs(const Build& k, int bits, int products) const {
+    return k.target().dot4 == kir::Dot4::us_sat16 && k.target().lanes_are_vectors() && is_unsigned &&
+           products * ((1 << bits) - 1) * 128 <= INT16_MAX;
+  }
   Val add(const Val& w, const Val& x, const Val& sum) const {
     return is_unsigned ? dot4_us(w, x, sum) : dot4(w, x, sum);
   }
@@ -54,6 +59,7 @@ class PanelsTimesRows {
         vectors_(s.decoded ? s.decoded->vectors : static_cast<int>(s.blocks.size())),
         chains_(s.rows.count * panels_ < 8 ? 2 : 1),
         product_(s.code.is_signed, s.code.zero, s.k.target().dot4),
+        pairs_(product_.fits_pairs(s.k, s.code.bits, 2 * kWords / s.code.scales)),
         x_at_(s.k.let("x_at", s.rows.start() + s.block)) {
     for (int p = 0; p < panels_ && !s.decoded; ++p) fifth_.push_back(s.code.fifth_bits(s.k, block(p)));
   }
@@ -97,7 +103,7 @@ class PanelsTimesRows {
   void add_scaled(int number) const {
     Build& k = s_.k;
     const Tile dot = k.tile("dot", s_.rows.count * panels_ * chains_, Kind::i32);
-    if (product_.zero != 0) {
+    if (product_.zero != 0 && !pairs_) {
       k.each("m", s_.rows.count, [&](Val m) {
         Val start = x_sum(m, number) * -product_.zero;
         if (panels_ > 1) start = k.let("start", start);
@@ -115,9 +121,16 @@ class PanelsTimesRows {
     for (int p = 0; p < panels_; ++p) scales.push_back(k.let("scale", scale(p, number)));
     k.each("m", s_.rows.count, [&](Val m) {
       const Val d = x(m)["d"];
+      Val below;
+      if (product_.zero != 0 && pairs_) below = k.let("below", x_sum(m, number) * product_.zero);
       for (int p = 0; p < panels_; ++p) {
-        const Val first = dot[dot_at(m, p, k.constant(0))], at = sum_at(m, p);
-        const Val total = chains_ == 1 ? first : first + dot[dot_at(m, p, k.constant(1))];
+        const auto of_chain = [&](int chain) {
+          const Val sum = dot[dot_at(m, p, k.constant(chain))];
+          return pairs_ ? pair_sum(sum) : sum;
+        };
+        const Val at = sum_at(m, p);
+        Val total = chains_ == 1 ? of_chain(0) : of_chain(0) + of_chain(1);
+        if (product_.zero != 0 && pairs_) total = total - below;
         s_.sum[at] = mul_add(k, convert(total, Kind::f32), scales[static_cast<std::size_t>(p)] * d, s_.sum[at]);
       }
     });
@@ -146,7 +159,8 @@ class PanelsTimesRows {
       const Val x_k = x(m)["qs"](number);
       for (int p = 0; p < panels_; ++p) {
         const Val place = dot_at(m, p, chain);
-        dot[place] = product_.add(q[static_cast<std::size_t>(p)], x_k, dot[place]);
+        const Val& w = q[static_cast<std::size_t>(p)];
+        dot[place] = pairs_ ? pair_dots_us(w, x_k, dot[place]) : product_.add(w, x_k, dot[place]);
       }
     });
   }
@@ -155,6 +169,7 @@ class PanelsTimesRows {
   std::size_t first_;  // of the step's vectors
   int panels_, vectors_, chains_;
   ByteProduct product_;
+  bool pairs_;  // dots are two sums of 16 bits each until the end of the group
   Val x_at_;
   std::vector<Val> fifth_;
 };

@@ -18,6 +18,7 @@ using kir::Val;
 /// Of four bits and perhaps a fifth: quants, fifth bits, scales, minima, in the order of the file.
 PanelCode nibbles(const std::string& name, int zero, bool fifth, bool minimum) {
   PanelCode code = {.record = {name + "_x16", {{"qs", Kind::i8, 16 * kPanelRows}}},
+                    .bits = fifth ? 5 : 4,
                     .zero = zero,
                     .fifth = fifth,
                     .has_minimum = minimum};
@@ -30,6 +31,7 @@ PanelCode bytes(const std::string& name) {
   return {.record = {name + "_x16", {{"qs", Kind::i8, 32 * kPanelRows}, {"d", Kind::f16, kPanelRows}}},
           .words = 8,
           .parts = 1,
+          .bits = 8,
           .sides = 1,
           .is_signed = true};
 }
@@ -85,23 +87,25 @@ PanelCode panels_of_q4_k() {
                     .pair = panel_pair});
 }
 PanelCode panels_of_q5_k() {
-  return in_groups(
-      "q5_k",
-      {{"qs", Kind::i8, 128 * kPanelRows},
-       {"qh", Kind::i8, 32 * kPanelRows},
-       {"scales", Kind::i8, 12 * kPanelRows},
-       {"d", Kind::f16, kPanelRows},
-       {"dmin", Kind::f16, kPanelRows}},
-      {.word =
-           [](const PanelBlock& b, const Val& i) {
-             const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
-             return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
-           },
-       .scale = panel_scale,
-       .minimum = panel_minimum,
-       .pair = panel_pair,
-       .pair_fifth = [](const PanelBlock& b, const Val& number,
-                        int odd) { return (four_of_row(b, "qh", number) >> (b.group + odd)) & kPanelOnes; }});
+  PanelCode code =
+      in_groups("q5_k",
+                {{"qs", Kind::i8, 128 * kPanelRows},
+                 {"qh", Kind::i8, 32 * kPanelRows},
+                 {"scales", Kind::i8, 12 * kPanelRows},
+                 {"d", Kind::f16, kPanelRows},
+                 {"dmin", Kind::f16, kPanelRows}},
+                {.word =
+                     [](const PanelBlock& b, const Val& i) {
+                       const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
+                       return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
+                     },
+                 .scale = panel_scale,
+                 .minimum = panel_minimum,
+                 .pair = panel_pair,
+                 .pair_fifth = [](const PanelBlock& b, const Val& number,
+                                  int odd) { return (four_of_row(b, "qh", number) >> (b.group + odd)) & kPanelOnes; }});
+  code.bits = 5;
+  return code;
 }
 PanelCode panels_of_q6_k() {
   PanelCode code =
@@ -122,6 +126,7 @@ PanelCode panels_of_q6_k() {
                        return Val(b.slot["d"](b.row)) * convert((scales << (24 - byte * 8)) >> 24, Kind::f32);
                      },
                  .minimum = nullptr});
+  code.bits = 6;
   code.zero = 32;
   code.scales = 2;
   return code;

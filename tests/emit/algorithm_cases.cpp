@@ -187,6 +187,29 @@ Case dots(Target target, Dot4 flavour, bool is_signed, int small, const std::str
   return {.kernel = k.done(), .runs = {std::move(run)}};
 }
 
+/// y[i] = both of two sums over 32 bytes of a[i] (0 … 15) times b (-128 … 127), as they lie; z[i] = those added up.
+Case pair_dots(const Target& target) {
+  constexpr std::size_t kCount = 19, kWords = 8;
+  Build k("pair_dots", target);
+  const Mem a = k.in("a", Kind::i8), b = k.in("b", Kind::i8), y = k.out("y", Kind::i32), z = k.out("z", Kind::i32);
+  k.for_lanes("i", 0, kCount, [&](Val i) {
+    Val sums = k.constant(0);
+    for (std::size_t w = 0; w < kWords; ++w) {
+      const auto word = static_cast<std::int64_t>(w * 4);
+      sums = pair_dots_us(a[i * 4 + word].packed(), b[word].packed(), sums);
+    }
+    const Val all = k.let("all", sums);
+    y[i] = all;
+    z[i] = pair_sum(all);
+  });
+  Run run = {.memory = {random_bytes(4 * (kCount + kWords), 21), random_bytes(4 * kWords, 22),
+                        bytes_of(std::vector<int>(kCount)), bytes_of(std::vector<int>(kCount))}};
+  for (std::byte& byte : run.memory[0]) byte &= std::byte{15};
+  for (std::size_t i = 0; i < 4 * kWords; ++i)
+    run.memory[1][i] = static_cast<std::byte>(std::to_integer<int>(run.memory[1][i]) * 37 + 100);
+  return {.kernel = k.done(), .runs = {std::move(run)}};
+}
+
 }  // namespace
 
 std::vector<Case> algorithm_cases(const Target& target) {
@@ -201,6 +224,7 @@ std::vector<Case> algorithm_cases(const Target& target) {
   cases.push_back(dots(target, Dot4::us_sat16, true, 255, "dot4_signed_in_pairs"));
   cases.push_back(dots(target, Dot4::us_sat16, false, 127, "dot4_unsigned_in_pairs"));
   cases.push_back(dots(target, Dot4::us, false, target.dot4 == Dot4::us ? 255 : 127, "dot4_unsigned"));
+  if (target.lanes_are_vectors()) cases.push_back(pair_dots(target));
   return cases;
 }
 

@@ -211,17 +211,18 @@ TEST_CASE("64-bit kinds, b1 and bit casts have the interpreter's bits") {
 }
 
 TEST_CASE("what needs lanes that are vectors is refused") {
-  const auto source = [](bool tile) {
+  const auto source = [](int what) {
     Build k("turned", kOne);
     const Mem y = k.out("y", Kind::f32);
     const kir::Tile rows = k.tile("rows", kOne.lanes, Kind::f32);
-    if (tile) rows.turn();
-    y[k.lane()] = tile ? Val(rows[0]) : k.lane_turn(convert(k.lane(), Kind::f32));
+    if (what == 0) rows.turn();
+    const Val pairs = convert(pair_sum(k.lane()), Kind::f32);
+    y[k.lane()] = what == 0 ? Val(rows[0]) : what == 1 ? k.lane_turn(convert(k.lane(), Kind::f32)) : pairs;
     return emit::render_glsl(k.done());
   };
-  for (const bool tile : {false, true}) {
-    CAPTURE(tile);
-    CHECK_THROWS_WITH(source(tile), Catch::Contains("kernel turned: this language's lanes are no vectors"));
+  for (const int what : {0, 1, 2}) {
+    CAPTURE(what);
+    CHECK_THROWS_WITH(source(what), Catch::Contains("kernel turned: this language's lanes are no vectors"));
   }
 }
 

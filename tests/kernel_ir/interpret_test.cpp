@@ -251,6 +251,28 @@ TEST_CASE("four bytes at once: the exact sum, or an error where a device would s
   CHECK_THROWS_WITH(dot(Dot4::us_sat16, true, {1, 0, 0, 0}, {-128, 0, 0, 0}), Catch::Contains("undefined"));
 }
 
+TEST_CASE("two sums of pairs of products, in 16 bits each: exact, or an error where one does not fit") {
+  const auto dots = [](std::vector<std::int8_t> x, std::vector<std::int8_t> z, std::int32_t sums) {
+    Build k("dots", {.lanes = 8, .dot4 = Dot4::us_sat16});
+    const Mem a = k.in("a", Kind::i8), b = k.in("b", Kind::i8), y = k.out("y", Kind::i32), s = k.in("s", Kind::i32);
+    const Val all = k.let("all", pair_dots_us(a[0].packed(), b[0].packed(), s[0]));
+    y[0] = all;
+    y[1] = pair_sum(all);
+    std::vector<std::int32_t> out(2), in = {sums};
+    interpret(k.done(), {bytes(x), bytes(z), bytes(out), bytes(in)}, {}, 1);
+    return out;
+  };
+  const auto pair = [](int low, int high) {
+    return static_cast<std::int32_t>((static_cast<std::uint32_t>(high) << 16) |
+                                     (static_cast<std::uint32_t>(low) & 0xffff));
+  };
+  CHECK(dots({1, 2, 3, 4}, {10, 100, -7, -8}, 0) == std::vector<std::int32_t>{pair(210, -53), 157});
+  CHECK(dots({1, 2, 3, 4}, {10, 100, -7, -8}, pair(-300, 60)) == std::vector<std::int32_t>{pair(-90, 7), -83});
+  CHECK(dots({-1, 1, 0, 0}, {127, 127, 0, 0}, pair(255, -32768)) == std::vector<std::int32_t>{pair(32767, -32768), -1});
+  CHECK_THROWS_WITH(dots({-1, 1, 0, 0}, {127, 127, 0, 0}, pair(256, 0)), Catch::Contains("undefined"));
+  CHECK_THROWS_WITH(dots({0, 0, 0, 1}, {0, 0, 0, -1}, pair(0, -32768)), Catch::Contains("undefined"));
+}
+
 TEST_CASE("pairs of bf16: both products and the sum, in f32") {
   const auto dot = [](float a0, float a1, float b0, float b1, float sum) {
     Build k("dot", {.lanes = 1});

@@ -164,6 +164,16 @@ inline int dot4_us(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
   return sum;
 }
+// The same in two sums of 16 bits, of the first two bytes, low, and of the last two; both added up.
+inline int pair_dots_us(int a, int b, int sums) {
+  const auto half = [&](int at) {
+    return static_cast<std::int16_t>(sums >> at) +
+           static_cast<std::uint8_t>(a >> at) * static_cast<std::int8_t>(b >> at) +
+           static_cast<std::uint8_t>(a >> (at + 8)) * static_cast<std::int8_t>(b >> (at + 8));
+  };
+  return (half(0) & 0xffff) | half(16) << 16;
+}
+inline int pair_sum(int sums) { return static_cast<std::int16_t>(sums) + (sums >> 16); }
 /// Both as bf16, the first in the low half.
 inline unsigned bf16_pair(float a, float b) {
   return narrow<bf16>(a).bits | static_cast<unsigned>(narrow<bf16>(b).bits) << 16;
@@ -287,6 +297,16 @@ inline V dot4(V a, V b, V sum) {
   V v;
   for (int i = 0; i < lanes_of<V>; ++i) v[i] = dot4(a[i], b[i], sum[i]);
   return v;
+}
+template <IsVector V>
+inline V pair_dots_us(V a, V b, V sums) {
+  V v;
+  for (int i = 0; i < lanes_of<V>; ++i) v[i] = pair_dots_us(a[i], b[i], sums[i]);
+  return v;
+}
+template <IsVector V>
+inline V pair_sum(V sums) {
+  return (sums << 16 >> 16) + (sums >> 16);
 }
 template <IsVector V>
 inline auto bf16_pair(V a, V b) {
