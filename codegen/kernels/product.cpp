@@ -5,12 +5,12 @@
 #include <functional>
 #include <numeric>
 
+#include "codegen/kernels/few_rows.h"
 #include "codegen/kernels/int8_product.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/outer.h"
 #include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/outer_tiles.h"
-#include "codegen/kernels/pair_columns.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"
 #include "codegen/kernels/rows.h"
@@ -31,10 +31,9 @@ using kir::Val;
 constexpr std::int64_t kRowTile = 8;
 /// Columns of one workgroup on targets of one subgroup, so that a call does some work.
 constexpr int kColumnsPerCall = 8;
-/// Plain columns that are read side by side, of one row of x (unless tuned) and of a tile of them: a single stream waits
-/// for memory wherever a column ends (68 % of read bandwidth against 92 to 100 on a Sapphire Rapids Xeon, two threads),
-/// and more accumulators would not stay in the registers of sixteen lanes.
-constexpr int kColumnsAtOnce = 8, kColumnsOfTile = 2;
+/// Plain columns that one row of x (unless tuned) meets side by side: a single stream waits for memory wherever a
+/// column ends (68 % of read bandwidth against 92 to 100 on a Sapphire Rapids Xeon, two threads).
+constexpr int kColumnsAtOnce = 8;
 
 /// The sum of column j, of those at once, for row m of the tile.
 using Sum = std::function<Val(Val j, Val m)>;
@@ -47,7 +46,10 @@ void add_plain(const ProductParts& p, std::size_t weight, Val column, int column
     k.each("j", columns, [&](Val j) {
       const kir::Elem place = p.weight(weight).memory()[(column + j) * p.K() + at];
       const Val w = k.let("w_k", as(p.weight(weight).number(place, column + j, at), p.kind()));
-      k.each("m", p.tile(), [&](Val m) { sum[j * p.tile() + m] += w * p.x(m, at); });
+      k.each("m", p.tile(), [&](Val m) {
+        const Val place = j * p.tile() + m;
+        sum[place] = mul_add(k, w, p.x(m, at), sum[place]);
+      });
     });
   });
 }
@@ -106,13 +108,14 @@ void add_blocks(const ProductParts& p, std::size_t weight, Val column, const Til
   k.for_lanes("b", 0, p.K() / code.group, group, sharing);
 }
 
-/// How many columns of that weight are read side by side. Several subgroups are several streams already.
+/// How many columns of that weight are read side by side, by one row of x (few_rows.h: by several). Several subgroups
+/// are several streams already.
 int columns_at_once(const ProductParts& p, std::size_t weight) {
   const Extent& all = p.what().weights[weight].columns;
   const bool plain = p.weight(weight).is_plain() && !p.what().int8 && !p.what().experts && p.kind() == Kind::f32;
-  if (!plain || !p.k().target().lanes_are_vectors() || !all.known() || all.value % kColumnsPerCall != 0) return 1;
-  if (p.tile() == 1) return std::gcd(p.k().target().tuned_or("columns_at_once", kColumnsAtOnce), kColumnsPerCall);
-  return p.k().lanes() >= 16 ? kColumnsOfTile : 1;
+  const bool whole = all.known() && all.value % kColumnsPerCall == 0;
+  if (!plain || p.tile() > 1 || !p.k().target().lanes_are_vectors() || !whole) return 1;
+  return std::gcd(p.k().target().tuned_or("columns_at_once", kColumnsAtOnce), kColumnsPerCall);
 }
 
 /// The sums of the columns from there on for each row of the tile, the same in all lanes.
@@ -215,12 +218,12 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 
 TemplateKernel product(const kir::Target& target, const Product& what) {
   if (what.bf16 && (target.mma || !target.bf16_dot)) return outer_mma(target, what);
-  if (what.bf16)
-    return why_no_pair_columns(target, what).empty() ? pair_columns(target, what) : outer_tiles(target, what);
+  if (what.bf16) return why_no_few_rows(target, what).empty() ? few_rows(target, what) : outer_tiles(target, what);
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
   if (why_no_outer_tiles(target, what).empty()) return outer_tiles(target, what);
   if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
     return outer(target, what, what.int8 ? int8_products() : f32_products());
+  if (why_no_few_rows(target, what).empty()) return few_rows(target, what);
   const bool units = target.mma && target.mma->operand == DType::f16 && !what.experts;
   const std::string no_mma = units ? why_no_mma(target, what) : "";
   if (units && no_mma.empty()) return mma_product(target, what);

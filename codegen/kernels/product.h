@@ -61,9 +61,9 @@ TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
 /// The one that fits: where x is bf16 outer_mma (outer_mma.h) or, on targets that multiply pairs of bf16 and have no
-/// matrix units, pair_columns (pair_columns.h) for a few rows, else outer_tiles (outer_tiles.h); outer (outer.h) where
-/// all weights are panels, else one of the two above; with Target::mma, matrix units where they serve (product_mma.h).
-/// Of experts one of the two above: a row at a time.
+/// matrix units, few_rows (few_rows.h), else outer_tiles (outer_tiles.h); that where it serves; outer (outer.h) where
+/// all weights are panels; few_rows over rows of floats on CPUs; with Target::mma, matrix units where they serve
+/// (product_mma.h); else one of the two above. Of experts one of these: a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m], with broadcast leading dimensions: strides of 0. Of activations, or with

@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "codegen/kernels/block_code.h"
+#include "codegen/kernels/few_rows.h"
 #include "codegen/kernels/outer.h"
 #include "codegen/kernels/outer_mma.h"
 #include "codegen/kernels/outer_tiles.h"
-#include "codegen/kernels/pair_columns.h"
 #include "codegen/kernels/product.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/plan/lower_functions.h"
@@ -113,8 +113,8 @@ std::string why_no_pairs(GroupLowering& l, const FusedGroup& group, const kernel
     const Node& n = l.node(id);
     return l.layout(read_as(l, n.operands[1]).stored) == kernels::Layout::rows && why_no_rounded_rows(l, n).empty();
   });
-  return in_rows && kernels::is_for_pair_columns(rows) ? kernels::why_no_pair_columns(l.target(), rows, K)
-                                                       : kernels::why_no_bf16_tiles(l.target(), rows, K);
+  return in_rows && kernels::are_few_bf16_rows(rows) ? kernels::why_no_few_bf16_rows(l.target(), rows, K)
+                                                     : kernels::why_no_bf16_tiles(l.target(), rows, K);
 }
 
 /// Why a product of several rows does not multiply bf16, by matrix units if the target has some, else by dot products

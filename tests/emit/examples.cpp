@@ -120,6 +120,7 @@ Example matvec(const kir::Target& target, DType weights, std::int64_t N, std::in
 std::vector<Example> all_examples(const kir::Target& target) {
   std::vector<Example> all = {chain(target), rms_norm(target)};
   for (const DType dtype : block_dtypes()) all.push_back(matvec(target, dtype));
+  for (const DType dtype : {DType::f16, DType::bf16, DType::f32}) all.push_back(matvec(target, dtype, 7, 148));
   return all;
 }
 

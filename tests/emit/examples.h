@@ -32,7 +32,7 @@ struct Example {
 Example chain(const kir::Target& target, std::int64_t rows = 3, std::int64_t width = 45);
 /// Sums over all subgroups of a workgroup where there are several.
 Example rms_norm(const kir::Target& target, std::int64_t rows = 5, std::int64_t width = 300);
-/// y (N, M) = x (N, K) · Wᵀ + residual, W in blocks of that format.
+/// y (N, M) = x (N, K) · Wᵀ + residual, W (M, K) of that dtype.
 Example matvec(const kir::Target& target, DType weights, std::int64_t N = 3, std::int64_t K = 512, std::int64_t M = 21);
 std::vector<Example> all_examples(const kir::Target& target);
 

@@ -37,13 +37,14 @@ extern "C" void columns_f16_pairs(
       }
     }
     UNROLL(8)
-    for (int m = 0; m < 8; ++m) {
-      const int at = m * 4;
+    for (int four = 0; four < 8; ++four) {
+      const int at = four * 4;
       const f32x16 totals = lane_sums(sum[at], sum[at + 1], sum[at + 2], sum[at + 3]);
       UNROLL(4)
       for (int j = 0; j < 4; ++j) {
         const float all = totals[j * 4];
-        sums[m * 16 + c + j] = all;
+        const int at_2 = at + j;
+        sums[at_2 / 4 * 16 + c + at_2 % 4] = all;
       }
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of a few rows over rows of floats by dot products of pairs of bf16, in the interpreter, against f64 loops
-// over operands that were rounded to bf16.
-#include "codegen/kernels/pair_columns.h"
+// Products of a few rows over rows of floats, in the interpreter, against f64 loops: in f32, and by dot products of
+// pairs of bf16 over operands that were rounded so.
+#include "codegen/kernels/few_rows.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -27,10 +27,85 @@ std::vector<kir::Target> column_targets() {
   return all;
 }
 
+/// In f32: rows in registers that divide a tile and that do not, with fused multiply-adds and without.
+std::vector<kir::Target> float_targets() {
+  std::vector<kir::Target> all = column_targets();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].bf16_dot = false;
+    all[i].fast_fma = i % 2 == 0;
+    all[i].tuned["few_rows_at_once"] = std::vector{4, 3, 8, 1, 5, 4}[i];
+  }
+  return all;
+}
+
 const Extent kFew = {8, "N"};
 const std::vector<DType> kFloats = {DType::f16, DType::bf16, DType::f32};
 
+Product float_product(DType x, DType w, const Extent& rows, std::int64_t K, std::int64_t M) {
+  return {.name = "p",
+          .x = x,
+          .rows = rows,
+          .inner = {K},
+          .weights = {{.name = "w", .dtype = w, .columns = {M}}},
+          .tails = {{.axes = {rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}}};
+}
+
+/// Each product is rounded once or not at all and the sum K times at most: (K + 1) eps Σ|x·w| (Higham 2002, 3.1).
+void check_float_product(const kir::Target& target, DType x_type, DType w_type, std::int64_t N, std::int64_t K,
+                         std::int64_t M, const Extent& rows) {
+  INFO(target.lanes << " lanes, " << name(x_type) << " x " << name(w_type) << ": " << N << ", " << K << ", " << M);
+  const Stored x(x_type, N, K, 11), w(w_type, M, K, 12);
+  const Product p = float_product(x_type, w_type, rows, K, M);
+  Buffers b = {{"x", x.data}, {"w", w.data}, {"y", Data(f32, N * M)}};
+  run(product(target, p), b, {{"N", N}});
+  for (std::int64_t n = 0; n < N; ++n)
+    for (std::int64_t m = 0; m < M; ++m) {
+      Near wanted;
+      for (std::int64_t k = 0; k < K; ++k) {
+        wanted.value += x.at(n, k) * w.at(m, k);
+        wanted.bound += std::abs(x.at(n, k) * w.at(m, k));
+      }
+      wanted.bound *= static_cast<double>(K + 1) * rounding(DType::f32);
+      check(b["y"], n * M + m, wanted);
+    }
+}
+
 }  // namespace
+
+TEST_CASE("rows of floats in f32: a few rows, what is left of rows, columns and of k") {
+  for (const kir::Target& target : float_targets()) {
+    for (std::int64_t N = 1; N <= 10; ++N) check_float_product(target, DType::f32, DType::f16, N, 37, 26, {19, "N"});
+    for (std::int64_t N = 2; N <= 9; ++N) check_float_product(target, DType::f32, DType::bf16, N, 70, 24, Extent{N});
+    for (const DType x : kFloats)
+      for (const DType w : kFloats) {
+        for (const std::int64_t K : {1, 31, 32, 96}) check_float_product(target, x, w, 5, K, 7, kFew);
+        for (const std::int64_t M : {1, 2, 3, 23, 25, 48, 50}) check_float_product(target, x, w, 3, 33, M, Extent{3});
+      }
+  }
+}
+
+TEST_CASE("rows of floats in f32: a row has the same bits among any rows, and what is not finite stays in its own") {
+  const std::int64_t K = 90, M = 29;
+  for (const kir::Target& target : float_targets()) {
+    Stored x(DType::f32, 19, K, 11);
+    const Stored w(DType::f16, M, K, 12);
+    x.data.set(4 * K + 89, NAN);
+    const auto product_of_rows = [&](std::int64_t first, std::int64_t N, const Extent& rows_of) {
+      Data rows(DType::f32, N * K);
+      for (std::int64_t i = 0; i < N * K; ++i) rows.set(i, x.data[first * K + i]);
+      Buffers b = {{"x", rows}, {"w", w.data}, {"y", Data(f32, N * M)}};
+      run(few_rows(target, float_product(DType::f32, DType::f16, rows_of, K, M)), b, {{"N", N}});
+      return b["y"].values();
+    };
+    const std::vector<double> all = product_of_rows(0, 19, {32, "N"});
+    for (std::int64_t i = 0; i < 19 * M; ++i) CHECK(std::isnan(all[i]) == (i / M == 4));
+    for (const auto& [first, N] : {std::pair<std::int64_t, std::int64_t>{0, 2}, {18, 1}, {5, 3}, {7, 8}})
+      for (const Extent& rows_of : {kFew, Extent{std::max<std::int64_t>(N, 2), "N"}}) {
+        const std::vector<double> some = product_of_rows(first, N, rows_of);
+        CHECK(std::equal(some.begin(), some.end(), all.begin() + first * M));
+      }
+  }
+}
 
 TEST_CASE("columns by pairs of bf16: a few rows, what is left of columns and of k") {
   for (const kir::Target& target : column_targets()) {
@@ -128,24 +203,30 @@ TEST_CASE("columns by pairs of bf16: a row has the same bits among any rows, how
   }
 }
 
-TEST_CASE("what columns by pairs of bf16 do not serve says why") {
+TEST_CASE("what few rows do not serve says why") {
   const kir::Target target = column_targets().back();
   kir::Target without = target, several = target;
   without.bf16_dot = false;
   several.subgroups = 4;
-  CHECK(why_no_pair_columns(target, kFew, 38).empty());
-  CHECK(why_no_pair_columns(without, kFew, 38) == "no kernel for the device multiplies bf16 faster than f32");
-  CHECK(why_no_pair_columns(several, kFew, 38) == "columns are read by one subgroup");
-  CHECK(why_no_pair_columns(target, {1}, 38) == "at most 1 rows");
-  CHECK(why_no_pair_columns(target, {33, "N"}, 38) == "at most 33 rows");
-  CHECK(why_no_pair_columns(target, kFew, 37) == "37 k are no pairs");
+  CHECK(why_no_few_bf16_rows(target, kFew, 38).empty());
+  CHECK(why_no_few_bf16_rows(without, kFew, 38) == "no kernel for the device multiplies bf16 faster than f32");
+  CHECK(why_no_few_bf16_rows(several, kFew, 38) == "columns are read by one subgroup");
+  CHECK(why_no_few_bf16_rows(target, {1}, 38) == "at most 1 rows");
+  CHECK(why_no_few_bf16_rows(target, {33, "N"}, 38) == "at most 33 rows");
+  CHECK(why_no_few_bf16_rows(target, kFew, 37) == "37 k are no pairs");
   const Stored w(DType::f16, 16, 38, 1);
   Product p = bf16_product({&w}, 38, kFew);
-  CHECK(why_no_pair_columns(target, p).empty());
+  CHECK(why_no_few_rows(target, p).empty());
   p.weights[0].by_rows = false;
-  CHECK(why_no_pair_columns(target, p) == "w0 is no rows of floats");
-  CHECK_THROWS_WITH(pair_columns(target, p), Catch::Contains("w0 is no rows of floats"));
+  CHECK(why_no_few_rows(target, p) == "w0 is no rows of floats");
+  CHECK_THROWS_WITH(few_rows(target, p), Catch::Contains("w0 is no rows of floats"));
   p.weights[0].by_rows = true;
   p.bf16 = false;
-  CHECK(why_no_pair_columns(target, p) == "x is no rows of bf16");
+  CHECK(why_no_few_rows(without, p).empty());
+  CHECK(why_no_few_rows(several, p) == "columns are read by one subgroup");
+  p.rows = {1};
+  CHECK(why_no_few_rows(target, p) == "at most 1 rows");
+  p.rows = kFew;
+  p.x = DType::f64;
+  CHECK(why_no_few_rows(target, p) == "x is no plain rows of f32 sums");
 }
