@@ -31,6 +31,9 @@ constexpr int kColumnsAtOnce = 3, kPairColumnsAtOnce = 4;
 /// Columns of a call: where rows of the result are whole vectors on most devices.
 constexpr int kColumns = 24, kPairColumns = 16;
 
+/// Of floats in f32; 0: the device says nothing.
+int tuned_rows(const kir::Target& target) { return target.tuned_or("few_rows_at_once", 0); }
+
 /// A call's columns for a tile of rows.
 class FewRows {
  public:
@@ -41,7 +44,7 @@ class FewRows {
         x_stride_(pairs_ ? bf16_stride(p.K()) / 2 : p.K()),
         columns_(pairs_ ? kPairColumns : kColumns),
         columns_at_once_(pairs_ ? kPairColumnsAtOnce : kColumnsAtOnce),
-        rows_at_once_(pairs_ ? p.tile() : std::min(k_.target().tuned_or("few_rows_at_once", 4), p.tile())) {
+        rows_at_once_(pairs_ ? p.tile() : std::min(tuned_rows(k_.target()), p.tile())) {
     // The last of them may have rows behind those that there are.
     const int tiles = (p.tile() + rows_at_once_ - 1) / rows_at_once_;
     const std::size_t at_once = p.weights_at(0).size();
@@ -184,6 +187,7 @@ std::string why_no_few_rows(const kir::Target& target, const Product& what) {
   const std::string no = what.bf16 ? why_no_few_bf16_rows(target, what.rows, what.inner.value) : why_no_columns(target);
   if (!no.empty()) return no;
   if (what.rows.value <= 1) return fmt::format("at most {} rows", what.rows.value);
+  if (!what.bf16 && tuned_rows(target) <= 0) return "the device has no number of rows for registers";
   for (const Product::Weight& w : what.weights)
     if (!has_float_rows(w)) return w.name + " is no rows of floats";
   return "";

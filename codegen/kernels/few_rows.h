@@ -12,8 +12,8 @@
 namespace openinfer::kernels {
 
 /// Why few_rows does not serve that product: one row of x, or of bf16 more than a few tiles of them, x of f64, of bf16
-/// an odd K, weights that are no rows of floats, experts, a target with several subgroups or, of bf16, without
-/// Target::bf16_dot. Empty: it does.
+/// an odd K, weights that are no rows of floats, experts, a target with several subgroups or without few_rows_at_once,
+/// of bf16 without Target::bf16_dot. Empty: it does.
 std::string why_no_few_rows(const kir::Target& target, const Product& what);
 /// The same of x in rows of bf16, before there is a product: of what has such weights.
 std::string why_no_few_bf16_rows(const kir::Target& target, const Extent& rows, std::int64_t K);
@@ -23,7 +23,7 @@ bool are_few_bf16_rows(const Extent& rows);
 /// y[n, m] = tail(Σ_k x[n, k] · W[k, m]). A lane adds up every k (of bf16 every pair) of its own in order, then the
 /// lanes' sums meet: the same bits for every number of rows and wherever a row stands among them. Of bf16: outer_mma.h
 /// says how far off. Asks the target for columns_ahead (product.h) and (tune.NAME of a device's row):
-///   few_rows_at_once  rows in registers, by three columns; of bf16 all of a tile, by four
+///   few_rows_at_once  rows in registers, by three columns; 0: not so for the device; of bf16 all of a tile, by four
 /// Errors: internal where why_no_few_rows says why not.
 TemplateKernel few_rows(const kir::Target& target, const Product& what);
 

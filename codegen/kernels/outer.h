@@ -77,11 +77,11 @@ struct Products {
 const Products& f32_products();
 
 /// Needs weights in panel16 and sums in f32. Asks the target for (tune.NAME of a device's row):
-///   outer_rows      sums in registers for a lane, for prompts: rows of x times panels (and vectors of a panel, in
-///   integers) outer_panels    panels side by side in a prompt, where the columns are as many, and the arithmetic wants
-///   it outer_depth     k of panels that are decoded at once for a chunk of rows, in integers; 0: each tile decodes
-///   them outer_chunk     rows of x that a workgroup goes through for its columns prefetch_bytes  how far ahead of a
-///   stream that few rows read is fetched; 0: not at all
+///   outer_rows      sums in registers for a lane, for prompts: rows of x times panels (in integers times vectors too)
+///   outer_panels    panels side by side in a prompt, where the columns are as many and the arithmetic wants it
+///   outer_depth     k of panels that are decoded once for a chunk of rows, in integers; 0: by each tile
+///   outer_chunk     rows of x that a workgroup goes through for its columns
+///   prefetch_bytes  how far ahead a stream that few rows read is fetched; 0: not at all
 TemplateKernel outer(const kir::Target& target, const Product& what, const Products& products = f32_products());
 
 /// Does that product, whose tails are not looked at, store its result in 8-bit blocks where a tail's output asks for

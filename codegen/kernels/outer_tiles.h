@@ -20,8 +20,7 @@ std::string why_no_bf16_tiles(const kir::Target& target, const Extent& rows, std
 
 /// y[n, m] = tail(Σ_k x[n, k] · W[k, m]). A sum goes through k in order, tile_depth of them from zero on at a time: the
 /// same bits for every number of rows and wherever a row stands among them. Of bf16: outer_mma.h says how far off.
-/// Asks the target for (tune.NAME of a
-/// device's row):
+/// Asks the target for (tune.NAME of a device's row):
 ///   tile_depth    k that are decoded at once, a multiple of 32; 0: this schedule is not for the device
 ///   tile_panels   panels of 16 columns side by side
 ///   tile_rows     rows of x in registers

@@ -155,8 +155,8 @@ class EntryLowering final : public GroupLowering {
   std::set<ValueId> int8_products_, bf16_products_, bf16_scores_;
   std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;
-  bool plain_ = false;                  // lower as for a target without matrix units, in strict numerics
-  kir::Target plain_target_;            // without matrix units
+  bool plain_ = false;                  // lower as for a target without matrix units and tiles, in strict numerics
+  kir::Target plain_target_;            // without matrix units, and tiles of floats
   std::map<std::string, Size> params_;  // of the dispatch in the making
   std::vector<Step>* steps_ = nullptr;
   std::set<std::string, std::less<>> names_;

@@ -47,6 +47,7 @@ EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, con
       all_uses_(g),
       plain_target_(options.target) {
   plain_target_.mma.reset();
+  for (const char* of_floats : {"tile_depth", "few_rows_at_once"}) plain_target_.tuned.erase(of_floats);
   for (const Buffer& b : plan_.buffers)
     if (b.role != Role::scratch) names_.insert(b.name);
   for (const DimDecl& d : g.dims) bounds_[d.name] = {d.min, d.max};
@@ -334,7 +335,7 @@ void EntryLowering::lower_variants(const Item& item, const std::vector<std::map<
                   "weights of different dtypes that need different dispatches; give the members of a family one dtype");
     for (Step& step : *steps)
       if (auto* d = std::get_if<Dispatch>(&step))
-        d->origin.reason += "; strict and without matrix units: the family's dtypes share no other schedule";
+        d->origin.reason += "; strict, without matrix units and tiles: the family's dtypes share no other schedule";
   }
   for (Step& step : *steps) {
     if (auto* d = std::get_if<Dispatch>(&step); d && all.size() > 1) d->variant = variant;

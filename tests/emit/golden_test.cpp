@@ -78,6 +78,6 @@ TEST_CASE("C++ is what was reviewed") {
   columns.tails = {{.axes = {columns.rows, {192}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
   kernels.push_back(product({.lanes = 16, .bf16_dot = true, .fast_fma = true}, columns).kernel);
   columns.name = "columns_f16", columns.of = "x", columns.x = DType::f32, columns.bf16 = false;
-  kernels.push_back(product({.lanes = 8, .fast_fma = true}, columns).kernel);
+  kernels.push_back(product({.lanes = 8, .fast_fma = true, .tuned = {{"few_rows_at_once", 4}}}, columns).kernel);
   for (const kir::Kernel& k : kernels) check_golden(k.name + ".cpp", emit::cpp_records(k) + emit::render_cpp(k));
 }

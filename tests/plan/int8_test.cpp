@@ -222,6 +222,25 @@ TEST_CASE("fast: families that mix formats with bytes have a kernel for each; on
   }
 }
 
+TEST_CASE("families that mix floats and blocks have one schedule on devices with tiles of floats too") {
+  TestPackage package("plan_mixed_tiles");
+  fill(package, "f32");
+  const Model model = package.open();
+  const kir::Target target = {.lanes = 8, .dot4 = Dot4::us, .tuned = {{"tile_depth", 128}, {"few_rows_at_once", 4}}};
+  for (const std::int64_t most : {8, 9}) {
+    const Graph g = layers(model, most);
+    SimSession sim(model, g);
+    for (const Numerics numerics : {Numerics::strict, Numerics::fast}) {
+      const plan::Plan p = fast_plan(g, target, numerics);
+      INFO(to_text(p));
+      CHECK(count(to_text(p), "the family's dtypes share no other schedule") == 1);
+      const Tensor x = rows(most, 4);
+      const Outputs want = sim.run_step({{"x", x}});
+      CHECK(distance(InterpretedPlan(p, &model).run("step", {{"x", x}}).at("y"), want["y"]) <= kMost);
+    }
+  }
+}
+
 TEST_CASE("fast: a plan computes what the simulator computes but for 8 bits") {
   TestPackage package("plan_int8");
   fill(package);
