@@ -32,8 +32,7 @@ import report  # noqa: E402
 from process import Machine, Problem, need_space, run, say  # noqa: E402
 
 SMOLLM2 = "smollm2"
-TYPES = ["f16", "q8_0", "q4_0", "q4_k"]
-FLOAT_TYPES = {"f16"}
+TYPES = {"f16": "float", "q8_0": "int8", "q4_0": "int4", "q4_k": "int4"}  # whose peak bounds their products
 
 
 @dataclasses.dataclass
@@ -70,20 +69,23 @@ def arguments():
     for file in (o.json, o.svg):
         if file and not file.parent.is_dir():
             parser.error(f"{file}: there is no folder {file.parent}")
-    o.json, o.svg = (file and file.absolute() for file in (o.json, o.svg))  # main() goes to another folder
+    # main() goes to another folder.
+    for name in ("json", "svg", "work", "llama", "ik_llama", "openinfer"):
+        if (given := getattr(o, name)) is not None:
+            setattr(o, name, pathlib.Path(given).absolute())
     if o.rounds < 1 or o.threads < 1:
         parser.error("--rounds and --threads are 1 or more")
     return o
 
 
 def models(o):
-    """Name, whether its weights are floats, and a function that gives the GGUF file."""
+    """Name, what its weights are (see TYPES), and a function that gives the GGUF file."""
     smollm2 = sorted((ROOT / "build/models/smollm2").glob("*.gguf"))
     if not smollm2:
         raise Problem("build/models/smollm2 has no GGUF file: scripts/fetch_models.sh smollm2 fetches it")
-    yield "SmolLM2-135M q4_1", False, lambda: smollm2[0]
+    yield "SmolLM2-135M q4_1", "int4", lambda: smollm2[0]
     for dtype in o.types:
-        yield f"1.1B {dtype}", dtype in FLOAT_TYPES, lambda dtype=dtype: random_llama(o, dtype)
+        yield f"1.1B {dtype}", TYPES[dtype], lambda dtype=dtype: random_llama(o, dtype)
 
 
 def random_llama(o, dtype):
@@ -108,7 +110,7 @@ def one_round(number, engines, limits, oinf, bounds):
 
 def compare(o, machine, limits, peers, plan):
     """Of each model and numerics the rounds, and what all of them found."""
-    for name, is_float, gguf in models(o):
+    for name, weights, gguf in models(o):
         path = gguf()
         oinf = emitted.package(path, o.work / f"{path.stem}.oinf")
         facts = emitted.Facts(o.openinfer, oinf)
@@ -118,7 +120,7 @@ def compare(o, machine, limits, peers, plan):
             engines = {"ours": lambda: program.measure(machine, probes)}
             for key, peer in peers.items():
                 engines[key] = lambda peer=peer: peer.measure(machine, path, plan)
-            bounds = functools.partial(ceilings.bounds, facts, plan, numerics, is_float)
+            bounds = functools.partial(ceilings.bounds, facts, plan, numerics, weights)
             rounds = []
             for number in range(o.rounds):
                 say(f"{name}, {numerics}: round {number + 1} of {o.rounds}")

@@ -21,6 +21,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -155,73 +156,112 @@ void read_file(const char* path, int threads, bool from_disk) {
   std::printf("{\"seconds\": %.4g}\n", seconds[seconds.size() / 2]);
 }
 
-// --- arithmetic: chains long enough in number to fill every unit, in registers; the best round, which nobody disturbed
-// ---
+// --- arithmetic: as many chains as registers hold beside what they multiply, which fill every unit; the best round,
+// which nobody disturbed ---
 
-constexpr int kChains = 12, kSteps = 2'000'000;
-constexpr int kRounds = 40;  // of 3 ms: somebody else on the machine disturbs many
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kChains = 24;  // of 32 registers
+#else
+constexpr int kChains = 12;  // of 16
+#endif
+constexpr int kMultiplyAdds = 24'000'000;  // of vectors
+constexpr int kRounds = 40;                // of 3 ms: somebody else on the machine disturbs many
+#if defined(__aarch64__)
+#define ANOTHER(v) asm volatile("" : "+w"(v))  // for all that the compiler knows: no two chains are one
+#elif defined(__x86_64__)
+#define ANOTHER(v) asm volatile("" : "+v"(v))
+#else
+#define ANOTHER(v) asm volatile("" : "+m"(v))
+#endif
+
+/// step(sum, x, y) for vectors V: `each` multiply-adds a call.
+template <class V, int kCount = kChains, class Step>
+double gop_of(int threads, double each, const Step& step) {
+  constexpr int kTurns = kMultiplyAdds / kCount;
+  const Seconds s = timed(threads, kRounds, [&](int) {
+    const auto another = [](V& v) { ANOTHER(v); };
+    V a, b;
+    std::memset(&a, 0x3f, sizeof a), std::memset(&b, 0x3f, sizeof b);  // 63, about 0.75 as a float
+    another(a), another(b);
+    const auto chains = [&]<int... c>(
+        std::integer_sequence<int, c...>) {  // no index of a loop: places in memory have one
+      V sum[kCount] = {};
+      (..., another(sum[c]));
+      for (int i = 0; i < kTurns; ++i) (..., step(sum[c], a, b));
+      (..., another(sum[c]));
+    };
+    chains(std::make_integer_sequence<int, kCount>());
+  });
+  return 2.0 * each * kCount * kTurns * threads / s.best / 1e9;
+}
 
 double gflop_f32(int threads) {
-  const Seconds s = timed(threads, kRounds, [](int) {
-    Floats sum[kChains] = {}, a = Floats{} + 0.999f, b = Floats{} + 1e-3f;
-    asm volatile("" : "+m"(a), "+m"(b));
-    const Floats x = a, y = b;
-    for (int i = 0; i < kSteps; ++i) {
-#pragma GCC unroll 12
-      for (int c = 0; c < kChains; ++c) sum[c] = sum[c] * x + y;
-    }
-    for (int c = 1; c < kChains; ++c) sum[0] += sum[c];
-    g_sink = static_cast<std::uint64_t>(sum[0][0]);
-  });
-  return 2.0 * (kVectorBytes / 4) * kChains * kSteps * threads / s.best / 1e9;
+  return gop_of<Floats>(threads, kVectorBytes / 4, [](Floats& s, const Floats& a, const Floats& b) { s = s * a + b; });
 }
 
-/// f(sum, x, y) for vectors V of products: `each` multiply-adds a call.
-template <class V, class F>
-double of_dots(int threads, int each, const F& f) {
-  const Seconds s = timed(threads, kRounds, [&](int) {
-    V sum[kChains], x, y;
-    std::memset(&sum, 0, sizeof sum), std::memset(&x, 0x3f, sizeof x),
-        std::memset(&y, 0x3f, sizeof y);  // 63, or 0.75 as bf16
-    asm volatile("" : "+m"(x), "+m"(y));
-    const V a = x, b = y;
-    for (int i = 0; i < kSteps; ++i) {
-#pragma GCC unroll 12
-      for (int c = 0; c < kChains; ++c) sum[c] = f(sum[c], a, b);
-    }
-    for (int c = 0; c < kChains; ++c) {
-      std::uint64_t some;
-      std::memcpy(&some, &sum[c], sizeof some);
-      g_sink = g_sink + some;
-    }
-  });
-  return 2.0 * each * kChains * kSteps * threads / s.best / 1e9;
+#if defined(__AVX2__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
+#define NO_DOT_INSTRUCTION
+// As they are written: compilers make products of the same numbers once for all sums or, where they may not, keep sums
+// in memory.
+#define PAIRS_OF_PRODUCTS(to) "vpmaddubsw %[b], %[a], " to "\n\t"
+#define ADD_PAIRS_OF_PRODUCTS PAIRS_OF_PRODUCTS("%[more]") "vpaddw %[more], %[pairs], %[pairs]\n\t"
+#define ADD_BOTH_OF_PAIRS "vpmaddwd %[ones], %[pairs], %[pairs]\n\tvpaddd %[pairs], %[sum], %[sum]"
+
+template <class V>
+void add_dots(V& sum, V a, V b, V ones) {
+  V pairs;
+  asm volatile(PAIRS_OF_PRODUCTS("%[pairs]") ADD_BOTH_OF_PAIRS
+               : [sum] "+v"(sum), [pairs] "=&v"(pairs)
+               : [a] "v"(a), [b] "v"(b), [ones] "v"(ones));
 }
+/// Eight dots in one sum: their pairs fit 16 bits where quants have four.
+template <class V>
+void add_eight_dots(V& sum, V a, V b, V ones) {
+  V pairs, more;
+  asm volatile(PAIRS_OF_PRODUCTS("%[pairs]")
+                   ADD_PAIRS_OF_PRODUCTS ADD_PAIRS_OF_PRODUCTS ADD_PAIRS_OF_PRODUCTS ADD_PAIRS_OF_PRODUCTS
+                       ADD_PAIRS_OF_PRODUCTS ADD_PAIRS_OF_PRODUCTS ADD_PAIRS_OF_PRODUCTS ADD_BOTH_OF_PAIRS
+               : [sum] "+v"(sum), [pairs] "=&v"(pairs), [more] "=&v"(more)
+               : [a] "v"(a), [b] "v"(b), [ones] "v"(ones));
+}
+#if defined(__AVX512BW__)
+using Bytes = __m512i;
+Bytes ones() { return _mm512_set1_epi16(1); }
+#else
+using Bytes = __m256i;
+Bytes ones() { return _mm256_set1_epi16(1); }
+#endif
+#endif
 
 double gop_int8(int threads) {
 #if defined(__AVX512VNNI__)
-  return of_dots<__m512i>(threads, 64, [](__m512i s, __m512i a, __m512i b) { return _mm512_dpbusd_epi32(s, a, b); });
+  return gop_of<__m512i>(threads, 64, [](auto& s, auto a, auto b) { s = _mm512_dpbusd_epi32(s, a, b); });
 #elif defined(__AVXVNNI__)
-  return of_dots<__m256i>(threads, 32,
-                          [](__m256i s, __m256i a, __m256i b) { return _mm256_dpbusd_avx_epi32(s, a, b); });
-#elif defined(__AVX2__)
-  return of_dots<__m256i>(threads, 32, [](__m256i s, __m256i a, __m256i b) {
-    asm volatile("" : "+x"(a));  // as if another one each time: products of the same could be made once for all sums
-    return _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)));
-  });
+  return gop_of<__m256i>(threads, 32, [](auto& s, auto a, auto b) { s = _mm256_dpbusd_avx_epi32(s, a, b); });
+#elif defined(NO_DOT_INSTRUCTION)
+  return gop_of<Bytes, 8>(threads, sizeof(Bytes), [one = ones()](auto& s, auto a, auto b) { add_dots(s, a, b, one); });
 #elif defined(__ARM_FEATURE_DOTPROD)
-  return of_dots<int32x4_t>(threads, 16, [](int32x4_t s, int32x4_t a, int32x4_t b) {
-    return vdotq_s32(s, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b));
-  });
+  return gop_of<int32x4_t>(
+      threads, 16, [](auto& s, auto a, auto b) { s = vdotq_s32(s, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)); });
 #else
   return 0 * threads;
 #endif
 }
 
+/// Of quants of four bits: faster where there is no instruction for dots of bytes.
+double gop_int4(int threads) {
+#if defined(NO_DOT_INSTRUCTION)
+  return gop_of<Bytes, 8>(threads, 8 * sizeof(Bytes),
+                          [one = ones()](auto& s, auto a, auto b) { add_eight_dots(s, a, b, one); });
+#else
+  return gop_int8(threads);
+#endif
+}
+
 double gflop_bf16(int threads) {
 #if defined(__AVX512BF16__)
-  return of_dots<__m512>(threads, 32,
-                         [](__m512 s, __m512 a, __m512 b) { return _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b); });
+  return gop_of<__m512>(threads, 32,
+                        [](auto& s, auto a, auto b) { s = _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b); });
 #else
   return 0 * threads;
 #endif
@@ -298,8 +338,9 @@ int main(int argc, char** argv) {
   if (what == "file" || what == "disk") read_file(argv[2], threads, what == "disk");
   if (what == "barrier") barrier(threads);
   if (what == "peaks")
-    std::printf("{\"f32\": %.5g, \"bf16\": %.5g, \"int8\": %.5g, \"int8_tiles\": %.5g, \"bf16_tiles\": %.5g}\n",
-                gflop_f32(threads), gflop_bf16(threads), gop_int8(threads), gop_int8_tiles(threads),
-                gflop_bf16_tiles(threads));
+    std::printf(
+        "{\"f32\": %.5g, \"bf16\": %.5g, \"int8\": %.5g, \"int4\": %.5g, \"int8_tiles\": %.5g, \"bf16_tiles\": %.5g}\n",
+        gflop_f32(threads), gflop_bf16(threads), gop_int8(threads), gop_int4(threads), gop_int8_tiles(threads),
+        gflop_bf16_tiles(threads));
   return 0;
 }

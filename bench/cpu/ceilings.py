@@ -49,15 +49,16 @@ class Ceilings:
         return self._ask(place, path, self.machine.threads)["seconds"]
 
 
-def bounds(facts, plan, numerics, float_weights, bytes_per_token, probes):
-    """What no program of this kind can exceed, by figure; `probes`: read (bytes/s, by figure), file_s, disk_s, f32, bf16, bf16_tiles, int8 (Gop/s)."""
+def bounds(facts, plan, numerics, weights, bytes_per_token, probes):
+    """What no program of this kind can exceed, by figure. `weights`: "float", "int8" or "int4", the widest that blocks have;
+    `probes`: read (bytes/s, by figure), file_s, disk_s, f32, bf16, bf16_tiles, int8, int4 (Gop/s)."""
     of_cache = 2 if numerics == "fast" else 4  # f16 or f32
     cache = facts.cache_elements * plan.depth * of_cache
     if numerics == "strict":
         peak = probes["f32"]
     else:
         floats = max(probes["f32"], probes["bf16"], probes["bf16_tiles"])
-        peak = floats if float_weights or numerics == "bf16" else probes["int8"]
+        peak = floats if weights == "float" or numerics == "bf16" else probes[weights]
     read = probes["read"]
     return {
         "decode": read["decode"] / bytes_per_token,

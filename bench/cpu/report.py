@@ -60,6 +60,7 @@ def markdown(report):
     lines = [report["machine"], ""]
     peaks = report["peaks"]
     lines.append(f"Ceilings, {report['threads']} threads: f32 {peaks['f32']:,.0f} Gflop/s, bf16 {peaks['bf16']:,.0f}, int8 {peaks['int8']:,.0f} Gop/s"
+                 + (f" (quants of four bits {peaks['int4']:,.0f})" if peaks["int4"] > 1.1 * peaks["int8"] else "")
                  + (f" (tiles: bf16 {peaks['bf16_tiles']:,.0f}, int8 {peaks['int8_tiles']:,.0f})" if peaks["int8_tiles"] else "")
                  + f", barrier {peaks['barrier_ns']:,.0f} ns; read " + ", ".join(f"{t} thread{'s' if t > 1 else ''} {gb:.1f} GB/s" for t, gb in report["read"]) + ".")
     lines += ["", "Each cell: ours (share of its ceiling)" + "".join(f" · ours : {t}" for t in report["peers"].values()) + "; above 1 is better everywhere. Shares are of the ceilings of their round, not of the greatest above.", ""]
