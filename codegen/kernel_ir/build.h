@@ -84,7 +84,8 @@ Val convert(Val a, Kind kind);
 Val bitcast(Val a, Kind kind);
 Val dot4(Val a, Val b, Val sum);
 Val dot4_us(Val a, Val b, Val sum);
-/// The same in two sums of 16 bits: of the first two bytes, low, and of the last two.
+/// The same in two sums of 16 bits, which each must fit: of the first two bytes, low, and of the last two. Both for
+/// targets whose lanes are vectors.
 Val pair_dots_us(Val a, Val b, Val sums);
 /// Both of those added up.
 Val pair_sum(Val sums);

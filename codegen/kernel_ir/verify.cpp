@@ -123,6 +123,7 @@ class Verifier {
     }
     if (n.op == Op::pair_dots_us || n.op == Op::pair_sum)
       check(k_.target.lanes_are_vectors(), id, "lanes are no vectors");
+    if (n.op == Op::pair_sum) return check(kind(n, 0) == Kind::i32 && n.type.kind == Kind::i32, id, "takes i32");
     if (n.op == Op::dot4 || n.op == Op::dot4_us || n.op == Op::pair_dots_us)
       return check(kind(n, 0) == Kind::i8x4 && kind(n, 1) == Kind::i8x4 && kind(n, 2) == Kind::i32, id,
                    "takes i8x4, i8x4, i32");

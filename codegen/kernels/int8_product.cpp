@@ -33,10 +33,13 @@ struct ByteProduct {
                   [](const std::vector<Val>& x) { return bitcast(bitcast(x[0], Kind::i32) ^ kTopBits, Kind::i8x4); },
                   "four signed bytes, each raised by 128", {"bytes"});
   }
-  /// Do sums of so many products of such quants fit 16 bits, and does the device gain by it?
-  bool fits_pairs(const Build& k, int bits, int products) const {
-    return k.target().dot4 == kir::Dot4::us_sat16 && k.target().lanes_are_vectors() && is_unsigned &&
-           products * ((1 << bits) - 1) * 128 <= INT16_MAX;
+  /// Are sums in 16 bits faster than dots?
+  static bool pays_pairs(const kir::Target& target) {
+    return target.dot4 == kir::Dot4::us_sat16 && target.lanes_are_vectors();
+  }
+  /// Do so many products of such quants and any bytes fit them?
+  bool fits_pairs(int bits, int products) const {
+    return is_unsigned && products * ((1 << bits) - 1) * 128 <= INT16_MAX;
   }
   Val add(const Val& w, const Val& x, const Val& sum) const {
     return is_unsigned ? dot4_us(w, x, sum) : dot4(w, x, sum);
@@ -59,7 +62,7 @@ class PanelsTimesRows {
         vectors_(s.decoded ? s.decoded->vectors : static_cast<int>(s.blocks.size())),
         chains_(s.rows.count * panels_ < 8 ? 2 : 1),
         product_(s.code.is_signed, s.code.zero, s.k.target().dot4),
-        pairs_(product_.fits_pairs(s.k, s.code.bits, 2 * kWords / s.code.scales)),
+        pairs_(ByteProduct::pays_pairs(s.k.target()) && product_.fits_pairs(s.code.bits, 2 * kWords / s.code.scales)),
         x_at_(s.k.let("x_at", s.rows.start() + s.block)) {
     for (int p = 0; p < panels_ && !s.decoded; ++p) fifth_.push_back(s.code.fifth_bits(s.k, block(p)));
   }

@@ -92,7 +92,7 @@ class Outer {
     const int height = heights[0];
     const Val whole = k_.let("whole", p_.first_row() + (end - p_.first_row()) / height * height);
     if (depth_ > 0) {
-      decoded_once(place, start, {p_.first_row(), whole}, height);
+      k_.if_(p_.first_row() < whole, [&] { decoded_once(place, start, {p_.first_row(), whole}, height); });
     } else {
       k_.for_(
           "row", p_.first_row(), whole,

@@ -31,7 +31,6 @@ PanelCode bytes(const std::string& name) {
   return {.record = {name + "_x16", {{"qs", Kind::i8, 32 * kPanelRows}, {"d", Kind::f16, kPanelRows}}},
           .words = 8,
           .parts = 1,
-          .bits = 8,
           .sides = 1,
           .is_signed = true};
 }
@@ -65,17 +64,18 @@ Val panel_nibbles(const PanelBlock& b, const char* field, const Val& number, con
 
 Val panel_pair(const PanelBlock& b, const Val& number) { return four_of_row(b, "qs", b.group * 4 + number); }
 
-PanelCode in_groups(std::string name, std::vector<kir::Record::Field> fields, PanelCode::Grouped grouped) {
+PanelCode in_groups(std::string name, int bits, std::vector<kir::Record::Field> fields, PanelCode::Grouped grouped) {
   return {.record = {name + "_x16", std::move(fields)},
           .groups = 8,
           .words = 8,
           .parts = 1,
+          .bits = bits,
           .sides = 1,
           .has_minimum = grouped.minimum != nullptr,
           .grouped = grouped};
 }
 PanelCode panels_of_q4_k() {
-  return in_groups("q4_k",
+  return in_groups("q4_k", 4,
                    {{"qs", Kind::i8, 128 * kPanelRows},
                     {"scales", Kind::i8, 12 * kPanelRows},
                     {"d", Kind::f16, kPanelRows},
@@ -87,29 +87,27 @@ PanelCode panels_of_q4_k() {
                     .pair = panel_pair});
 }
 PanelCode panels_of_q5_k() {
-  PanelCode code =
-      in_groups("q5_k",
-                {{"qs", Kind::i8, 128 * kPanelRows},
-                 {"qh", Kind::i8, 32 * kPanelRows},
-                 {"scales", Kind::i8, 12 * kPanelRows},
-                 {"d", Kind::f16, kPanelRows},
-                 {"dmin", Kind::f16, kPanelRows}},
-                {.word =
-                     [](const PanelBlock& b, const Val& i) {
-                       const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
-                       return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
-                     },
-                 .scale = panel_scale,
-                 .minimum = panel_minimum,
-                 .pair = panel_pair,
-                 .pair_fifth = [](const PanelBlock& b, const Val& number,
-                                  int odd) { return (four_of_row(b, "qh", number) >> (b.group + odd)) & kPanelOnes; }});
-  code.bits = 5;
-  return code;
+  return in_groups(
+      "q5_k", 5,
+      {{"qs", Kind::i8, 128 * kPanelRows},
+       {"qh", Kind::i8, 32 * kPanelRows},
+       {"scales", Kind::i8, 12 * kPanelRows},
+       {"d", Kind::f16, kPanelRows},
+       {"dmin", Kind::f16, kPanelRows}},
+      {.word =
+           [](const PanelBlock& b, const Val& i) {
+             const Val high = (four_of_row(b, "qh", i) >> b.group) & kPanelOnes;
+             return panel_nibbles(b, "qs", b.group / 2 * 8 + i, b.group % 2) | (high << 4);
+           },
+       .scale = panel_scale,
+       .minimum = panel_minimum,
+       .pair = panel_pair,
+       .pair_fifth = [](const PanelBlock& b, const Val& number,
+                        int odd) { return (four_of_row(b, "qh", number) >> (b.group + odd)) & kPanelOnes; }});
 }
 PanelCode panels_of_q6_k() {
   PanelCode code =
-      in_groups("q6_k",
+      in_groups("q6_k", 6,
                 {{"ql", Kind::i8, 128 * kPanelRows},
                  {"qh", Kind::i8, 64 * kPanelRows},
                  {"scales", Kind::i8, 16 * kPanelRows},
@@ -126,7 +124,6 @@ PanelCode panels_of_q6_k() {
                        return Val(b.slot["d"](b.row)) * convert((scales << (24 - byte * 8)) >> 24, Kind::f32);
                      },
                  .minimum = nullptr});
-  code.bits = 6;
   code.zero = 32;
   code.scales = 2;
   return code;

@@ -30,7 +30,7 @@ struct PanelCode {
   int groups = 1;      // of a block
   int words = 4;       // of a row's group
   int parts = 2;       // quants in a byte
-  int bits = 4;        // of a quant
+  int bits = 8;        // of a quant, at most
   int zero = 0;        // what the bits of the quant 0 are
   int sides = 2;       // of a word, whose quants are `placed`: halves of nibbles; bytes have one
   int scales = 1;      // of a group: two have a half of its elements each

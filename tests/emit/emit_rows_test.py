@@ -255,7 +255,7 @@ class Rows(Emitted):
                                   cwd=self.folder, capture_output=True, text=True, check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (kib << 10, kib << 10)))
         done = limited(64)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        [needed] = re.findall("^model: error: a thread's stack is limited to 64 KiB, and the kernels take ([0-9]+): raise it [(]ulimit -s[)]\n$", done.stderr)
+        [needed] = re.findall("^model: error: a thread's stack is limited to 64 KiB, and the kernels take ([0-9]+) KiB: raise it [(]ulimit -s 8192[)]\n$", done.stderr)
         self.assertEqual((limited(int(needed) - 1).returncode, limited(int(needed)).returncode), (1, 0))
 
     def test_a_file_size_limit(self):

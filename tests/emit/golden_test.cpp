@@ -72,6 +72,11 @@ TEST_CASE("C++ is what was reviewed") {
   panels.name = "panels_q4_k_int8", panels.rows = {1}, panels.inner = {512};
   panels.tails[0].axes[0] = {1};
   kernels.push_back(product(wide, panels).kernel);
+  panels.name = "panels_q4_0_int8_pairs", panels.weights[0].dtype = DType::q4_0, panels.rows = {8, "N"};
+  panels.tails[0].axes[0] = panels.rows;
+  kernels.push_back(
+      product({.lanes = 8, .dot4 = kir::Dot4::us_sat16, .fast_fma = true, .tuned = {{"outer_rows", 8}}}, panels)
+          .kernel);
   Product columns = {.name = "columns_f16_pairs", .of = "x_bf16", .x = DType::bf16, .rows = {8, "N"}, .inner = {576}};
   columns.bf16 = true;
   columns.weights = {{.name = "w", .dtype = DType::f16, .columns = {192}}};

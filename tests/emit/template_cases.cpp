@@ -149,6 +149,46 @@ Case int8_product_case(kir::Target target, kir::Dot4 dot4, DType weight, std::in
   return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
 }
 
+/// The same of panels where dots have sums of 16 bits on the way.
+Case int8_panels_case(kir::Target target, DType weight, std::int64_t rows) {
+  constexpr std::int64_t K = 256, M = 32;
+  target.dot4 = kir::Dot4::us_sat16;
+  target.tuned = {{"outer_rows", 8}, {"outer_depth", 256}};
+  Product p;
+  p.name = fmt::format("product_int8_panels_{}_{}", name(weight), rows);
+  p.rows = {rows};
+  p.inner = {K};
+  p.int8 = true;
+  p.weights = {{.name = "w", .dtype = weight, .columns = {M}, .layout = Layout::panel16}};
+  p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  TemplateKernel t = product(target, p);
+  std::vector<std::byte> x = random_bytes(static_cast<std::size_t>(rows * K / kInt8Block * kInt8BlockWords * 4), 3);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (i % 48 >= 16 && i % 3 == 0) x[i] ^= std::byte{0xff};  // as above
+  Run run = {.memory = {std::move(x), data(weight, M * K, 2), data(DType::f32, rows * M, 4)},
+             .groups = groups_of(t, rows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
+/// Some rows of f32 by rows of floats.
+Case few_rows_case(kir::Target target, DType weight, std::int64_t most, std::int64_t rows, std::int64_t K,
+                   std::int64_t columns) {
+  target.fast_fma = true;
+  target.tuned = {{"few_rows_at_once", 4}};
+  Product p;
+  p.name = fmt::format("product_few_{}_{}_{}", rows, columns, name(weight));
+  p.rows = {most, "N"};
+  p.inner = {K};
+  p.weights = {{.name = "w", .dtype = weight, .columns = {columns}}};
+  p.tails = {{.axes = {p.rows, {columns}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
+  TemplateKernel t = product(target, p);
+  Run run = {
+      .memory = {data(DType::f32, rows * K, 1), data(weight, columns * K, 2), data(DType::f32, rows * columns, 4)},
+      .params = {static_cast<std::int32_t>(rows)},
+      .groups = groups_of(t, rows)};
+  return {.kernel = std::move(t.kernel), .runs = {std::move(run)}};
+}
+
 /// x · W of panels side by side, in 8-bit blocks: whole tiles of rows and what is left behind them.
 Case int8_blocks_case(kir::Target target, std::int64_t rows) {
   constexpr std::int64_t K = 96, M = 64;
@@ -276,6 +316,9 @@ std::vector<Case> template_cases(const kir::Target& target) {
     for (const DType dtype : {DType::f16, DType::bf16, DType::f32})
       for (const std::int64_t K : {70, 128})  // with pairs left behind whole vectors, and without
         cases.push_back(pairs_case(target, dtype, 8, K == 70 ? 5 : 8, K, K == 70 ? 21 : 32));
+  if (target.subgroups == 1)
+    for (const DType dtype : {DType::f16, DType::bf16, DType::f32})
+      for (const std::int64_t K : {70, 128}) cases.push_back(few_rows_case(target, dtype, 8, K == 70 ? 5 : 8, K, 26));
   cases.push_back(int8_case(target, 32));
   cases.push_back(int8_case(target, 576));
   for (const kir::Dot4 dot4 : {kir::Dot4::ss, kir::Dot4::us, kir::Dot4::us_sat16})
@@ -283,6 +326,9 @@ std::vector<Case> template_cases(const kir::Target& target) {
       cases.push_back(int8_product_case(target, dot4, dtype, dtype == DType::q4_1 ? 3 : 1));
   for (const DType dtype : {DType::q4_0, DType::q5_0, DType::q5_1, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k})
     cases.push_back(int8_product_case(target, kir::Dot4::us, dtype, 1));
+  if (target.subgroups == 1 && target.lanes <= 16)
+    for (const DType dtype : {DType::q4_0, DType::q4_k, DType::q5_0})
+      for (const std::int64_t rows : {1, 9}) cases.push_back(int8_panels_case(target, dtype, rows));
   if (has_int8_vectors(target) && target.lanes <= 16)
     for (const std::int64_t rows : {1, 8, 21}) cases.push_back(int8_blocks_case(target, rows));
   return cases;

@@ -128,6 +128,9 @@ TEST_CASE("mistakes of a template are named") {
           tile.turn();
           y[k.lane()] = tile[0];
         }).find("lanes are no vectors") != std::string::npos);
+  CHECK(build([](Build& k, Mem, Mem y) {
+          y[k.lane()] = convert(pair_sum(k.lane()), Kind::f32);
+        }).find("lanes are no vectors") != std::string::npos);
   const auto turned = [](int places, Rate rate) {
     return internal_message([&] {
       Build k("bad", {.lanes = 8});

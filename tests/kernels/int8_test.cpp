@@ -112,20 +112,26 @@ Near expected(const std::vector<Int8Block>& x, std::int64_t n, const Stored& w, 
   return sum;
 }
 
-void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
-                   Layout layout = Layout::rows, std::int64_t most = 1 << 16) {
-  INFO(name(dtype) << ": " << N << ", " << K << ", " << M << " dot4 " << name(target.dot4) << " lanes "
-                   << target.lanes);
-  const std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 7);
-  const Stored w(dtype, M, K, 12);
-  Product p = {.name = "p", .rows = most == 1 ? Extent{1} : Extent{most, "N"}, .inner = {K}};
+/// Of N rows of x, of which there may be so many.
+void check_products(const kir::Target& target, const std::vector<Int8Block>& x, const Stored& w, const Extent& rows,
+                    std::int64_t N, Layout layout) {
+  const std::int64_t M = static_cast<std::int64_t>(w.values.size()) / w.n;
+  Product p = {.name = "p", .rows = rows, .inner = {w.n}};
   p.int8 = true;
-  p.weights = {{.name = "w", .dtype = dtype, .columns = {M}, .layout = layout}};
+  p.weights = {{.name = "w", .dtype = w.dtype, .columns = {M}, .layout = layout}};
   p.tails = {{.axes = {p.rows, {M}}, .given = {DType::f32}, .outputs = {{"y", DType::f32, 0}}}};
   Buffers b = {{"x", int8_data(x)}, {"w", layout == Layout::rows ? w.data : panels(w)}, {"y", Data(DType::f32, N * M)}};
   run(product(target, p), b, {{"N", N}});
   for (std::int64_t n = 0; n < N; ++n)
     for (std::int64_t m = 0; m < M; ++m) check(b["y"], n * M + m, expected(x, n, w, m));
+}
+
+void check_product(const kir::Target& target, DType dtype, std::int64_t N, std::int64_t K, std::int64_t M,
+                   Layout layout = Layout::rows, std::int64_t most = 1 << 16) {
+  INFO(name(dtype) << ": " << N << ", " << K << ", " << M << " dot4 " << name(target.dot4) << " lanes "
+                   << target.lanes);
+  check_products(target, random_int8_blocks(N * K / 32, 7), Stored(dtype, M, K, 12),
+                 most == 1 ? Extent{1} : Extent{most, "N"}, N, layout);
 }
 
 /// A product of 8-bit rows and two weights, of each its own result.
@@ -300,6 +306,34 @@ TEST_CASE("integer products of panels: each format, one row, tiles and what is l
            kFewer == 1 && !few_shaders() ? std::vector<std::int64_t>{1, 2, 7, 8} : std::vector<std::int64_t>{7})
         check_product(target, dtype, N, size, 16, Layout::panel16, 8);
     }
+}
+
+/// Where sums do not fit what a kernel keeps them in the interpreter stops.
+TEST_CASE("integer products of panels: the largest quants of each format by the largest of x, of one sign") {
+  if (few_shaders()) return;
+  std::vector<kir::Target> all = dot_targets();
+  for (const int lanes : {8, 16})
+    for (const int depth : {0, 256})
+      all.push_back(
+          {.lanes = lanes, .dot4 = kir::Dot4::us_sat16, .tuned = {{"outer_rows", 8}, {"outer_depth", depth}}});
+  for (const kir::Target& target : all)
+    for (const DType dtype :
+         {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k})
+      for (const int x_quant : {127, -127})
+        for (const std::int64_t most : {1, 64}) {
+          INFO(name(dtype) << ": " << x_quant << ", " << most << " rows, dot4 " << name(target.dot4) << ", "
+                           << target.lanes << " lanes");
+          const std::int64_t K = 256, M = 32, N = std::min<std::int64_t>(most, 9);
+          std::vector<Int8Block> x = random_int8_blocks(N * K / 32, 7);
+          for (Int8Block& b : x) {
+            std::fill(std::begin(b.qs), std::end(b.qs), static_cast<std::int8_t>(x_quant));
+            b.sum = 32 * x_quant, b.first_sum = 16 * x_quant;
+            b.d_sum = b.d * static_cast<float>(b.sum);
+          }
+          Stored w(dtype, M, K, 12);
+          w.set_all_bits();
+          check_products(target, x, w, most == 1 ? Extent{1} : Extent{most, "N"}, N, Layout::panel16);
+        }
 }
 
 TEST_CASE("panels side by side: each format, decoded once or not, rests of rows; odd panels stay alone") {

@@ -98,6 +98,21 @@ void Stored::fill_blocks(std::int64_t rows, std::uint32_t seed) {
   data = Data(std::move(raw));
 }
 
+void Stored::set_all_bits() {
+  const kir::Record& record = block_code(dtype).record;
+  std::vector<std::byte> raw = Data(data).bytes();
+  std::size_t at = 0;
+  while (at < raw.size())
+    for (const kir::Record::Field& f : record.fields) {
+      const auto bytes = static_cast<std::size_t>(f.count * info(f.kind).bytes);
+      if (f.kind == kir::Kind::i8 || f.kind == kir::Kind::u8) std::memset(&raw[at], 0xff, bytes);
+      at += bytes;
+    }
+  dequantize(dtype, raw.data(), values.data(), static_cast<std::int64_t>(values.size()));
+  for (const double v : values) largest_ = std::max(largest_, std::abs(v));
+  data = Data(std::move(raw));
+}
+
 Data panels(const Stored& w) {
   const opnf::DTypeInfo& row = *opnf::find_dtype(static_cast<std::uint8_t>(w.dtype));
   const auto blocks = static_cast<std::uint64_t>(w.n / row.block_size);

@@ -20,6 +20,8 @@ Data codebook_data();
 /// scales, which are numbers near 1/64; of packed ones too, but for exponents of 8-bit floats, which are ordinary.
 struct Stored {
   Stored(DType dtype, std::int64_t rows, std::int64_t columns, std::uint32_t seed = 1);
+  /// Every bit of every quant and of small scales set, of a block format.
+  void set_all_bits();
   double at(std::int64_t row, std::int64_t column) const { return values[static_cast<std::size_t>(row * n + column)]; }
   /// The largest |element|.
   double largest() const { return largest_; }

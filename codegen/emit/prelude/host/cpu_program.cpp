@@ -1,5 +1,6 @@
 #include "cpu_program.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -16,13 +17,23 @@ constexpr std::size_t kSmall = 64 << 10;  // bytes: a large page has 32 times as
 
 constexpr std::int64_t kAroundArrays = 96 << 10;  // bytes of a stack: frames, and what was there before
 
-/// A new thread's stack is as large as what main()'s may grow to.
+/// What main()'s stack may grow to and what a new thread gets, whichever is less: not the same where there is no limit.
+std::uint64_t stack_bytes() {
+  std::uint64_t bytes = UINT64_MAX;
+  rlimit of_main{};
+  if (::getrlimit(RLIMIT_STACK, &of_main) == 0 && of_main.rlim_cur != RLIM_INFINITY) bytes = of_main.rlim_cur;
+  pthread_attr_t of_thread;
+  std::size_t size = 0;
+  if (::pthread_attr_init(&of_thread) != 0) return bytes;
+  if (::pthread_attr_getstacksize(&of_thread, &size) == 0 && size > 0) bytes = std::min<std::uint64_t>(bytes, size);
+  ::pthread_attr_destroy(&of_thread);
+  return bytes;
+}
 void check_stack(std::int64_t array_bytes) {
-  const rlim_t needed_kib = static_cast<rlim_t>(array_bytes + kAroundArrays + 1023) >> 10;
-  rlimit stack{};
-  if (::getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur >> 10 < needed_kib)
-    fail("a thread's stack is limited to ", stack.rlim_cur >> 10, " KiB, and the kernels take ", needed_kib,
-         ": raise it (ulimit -s)");
+  const std::uint64_t needed = static_cast<std::uint64_t>(array_bytes + kAroundArrays), there = stack_bytes();
+  if (there < needed)
+    fail("a thread's stack is limited to ", there >> 10, " KiB, and the kernels take ", (needed + 1023) >> 10,
+         " KiB: raise it (ulimit -s ", std::max<std::uint64_t>(8192, (needed + 1023) >> 10), ")");
 }
 
 /// Before anything else is looked at: a machine that lacks what the kernels need shall hear that.
