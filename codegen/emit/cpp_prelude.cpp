@@ -14,6 +14,9 @@ namespace {
 constexpr std::string_view kText =
 #include "prelude_kernel.inc"
     ;
+constexpr std::string_view kDots =
+#include "prelude_kernel_dots.inc"
+    ;
 constexpr std::string_view kX86 =
 #include "prelude_kernel_x86.inc"
     ;
@@ -67,6 +70,7 @@ std::string cpp_prelude(int lanes) {
                            kind == "b1" ? "  // a mask: -1 is true" : "");
   std::string prelude = fmt::format("#define LANES {}\n{}", lanes, kText);
   fill_in(prelude, "VECTORS\n", vectors);
+  fill_in(prelude, "DOTS\n", kDots);
   fill_in(prelude, "INSTRUCTIONS\n", fmt::format("{}\n{}", kX86, kNeon));
   return prelude;
 }

@@ -60,10 +60,10 @@ struct Product {
 TemplateKernel matvec(const kir::Target& target, const Product& what);
 /// Columns of W as lanes: for weights stored (K, M); reads the others as well.
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what);
-/// The one that fits: where x is bf16 outer_mma (outer_mma.h) or, on targets that multiply pairs of bf16 and have no
-/// matrix units, few_rows (few_rows.h), else outer_tiles (outer_tiles.h); that where it serves; outer (outer.h) where
-/// all weights are panels; few_rows over rows of floats on CPUs; with Target::mma, matrix units where they serve
-/// (product_mma.h); else one of the two above. Of experts one of these: a row at a time.
+/// The first that serves. Of x in bf16: outer_mma (outer_mma.h) with Target::mma, else few_rows (few_rows.h), else
+/// outer_tiles (outer_tiles.h). Of others: outer_tiles, outer (outer.h) where all weights are panels, few_rows,
+/// mma_product (product_mma.h) with Target::mma, matvec where all are by_rows, product_by_columns. Of experts matvec or
+/// product_by_columns: a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m], with broadcast leading dimensions: strides of 0. Of activations, or with
