@@ -164,8 +164,8 @@ constexpr int kChains = 24;  // of 32 registers
 #else
 constexpr int kChains = 12;  // of 16
 #endif
-constexpr int kMultiplyAdds = 24'000'000;  // of vectors
-constexpr int kRounds = 40;                // of 3 ms: somebody else on the machine disturbs many
+constexpr int kInstructions = 24'000'000;  // a round
+constexpr int kRounds = 40;                // of 2 to 5 ms: somebody else on the machine disturbs many
 #if defined(__aarch64__)
 #define ANOTHER(v) asm volatile("" : "+w"(v))  // for all that the compiler knows: no two chains are one
 #elif defined(__x86_64__)
@@ -174,10 +174,10 @@ constexpr int kRounds = 40;                // of 3 ms: somebody else on the mach
 #define ANOTHER(v) asm volatile("" : "+m"(v))
 #endif
 
-/// step(sum, x, y) for vectors V: `each` multiply-adds a call.
-template <class V, int kCount = kChains, class Step>
+/// step(sum, x, y) for vectors V: `each` multiply-adds a call, in so many instructions.
+template <class V, int kCount = kChains, int kOfStep = 1, class Step>
 double gop_of(int threads, double each, const Step& step) {
-  constexpr int kTurns = kMultiplyAdds / kCount;
+  constexpr int kTurns = kInstructions / kOfStep / kCount;
   const Seconds s = timed(threads, kRounds, [&](int) {
     const auto another = [](V& v) { ANOTHER(v); };
     V a, b;
@@ -239,7 +239,8 @@ double gop_int8(int threads) {
 #elif defined(__AVXVNNI__)
   return gop_of<__m256i>(threads, 32, [](auto& s, auto a, auto b) { s = _mm256_dpbusd_avx_epi32(s, a, b); });
 #elif defined(NO_DOT_INSTRUCTION)
-  return gop_of<Bytes, 8>(threads, sizeof(Bytes), [one = ones()](auto& s, auto a, auto b) { add_dots(s, a, b, one); });
+  return gop_of<Bytes, 8, 3>(threads, sizeof(Bytes),
+                             [one = ones()](auto& s, auto a, auto b) { add_dots(s, a, b, one); });
 #elif defined(__ARM_FEATURE_DOTPROD)
   return gop_of<int32x4_t>(
       threads, 16, [](auto& s, auto a, auto b) { s = vdotq_s32(s, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)); });
@@ -251,8 +252,8 @@ double gop_int8(int threads) {
 /// Of quants of four bits: faster where there is no instruction for dots of bytes.
 double gop_int4(int threads) {
 #if defined(NO_DOT_INSTRUCTION)
-  return gop_of<Bytes, 8>(threads, 8 * sizeof(Bytes),
-                          [one = ones()](auto& s, auto a, auto b) { add_eight_dots(s, a, b, one); });
+  return gop_of<Bytes, 8, 17>(threads, 8 * sizeof(Bytes),
+                              [one = ones()](auto& s, auto a, auto b) { add_eight_dots(s, a, b, one); });
 #else
   return gop_int8(threads);
 #endif

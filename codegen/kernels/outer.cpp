@@ -4,8 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-
-#include "codegen/kernels/product_parts.h"
+#include <optional>
 
 namespace openinfer::kernels {
 namespace {
@@ -13,7 +12,6 @@ namespace {
 using kir::Build;
 using kir::Kind;
 using kir::Mem;
-using kir::Rate;
 using kir::Tile;
 using kir::Val;
 
@@ -71,9 +69,7 @@ class Outer {
     decoded_.words = k_.shared("w_tile", Kind::i32, depth_ * (kPanelBlock / 4) * lanes);
     decoded_.scales = k_.shared("scales", Kind::f32, depth_ * scales * lanes);
     if (minima) decoded_.minima = k_.shared("minima", Kind::f32, depth_ * lanes);
-    const std::size_t at_once = p_.weights_at(0).size();
-    for (std::size_t i = 0; i < at_once; ++i)
-      sums_.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), Kind::f32, p_.tile() * lanes));
+    sums_ = p_.shared_sums(p_.tile() * lanes);
   }
   Val count(std::size_t place) const { return value_of(k_, p_.what().weights[place].columns); }
   /// Columns of a panel, or of as many as there are lanes for.
@@ -124,7 +120,7 @@ class Outer {
           "row", from, to,
           [&](Val row) {
             if (full) return rows(place, start, 1, {row, height, length()});
-            rows(place, start, 1, {row, height, length(), starts(row, height, end)}, end);
+            rows(place, start, 1, TileRows::before(end, row, height, length()), end);
           },
           1, height);
       from = to;
@@ -133,11 +129,6 @@ class Outer {
 
   /// Of a row of x, in what its memory has.
   std::int64_t length() const { return products_.x.fields.empty() ? p_.K() : p_.K() / kPanelBlock; }
-  Tile starts(const Val& row, int height, const Val& end) const {
-    const Tile starts = k_.tile("x_row", height, Kind::i32, Rate::subgroup);
-    k_.each("m", height, [&](Val m) { starts[m] = min(row + m, end - 1) * length(); });
-    return starts;
-  }
 
   /// Of full tiles of rows: groups of the panels are decoded once for all of them, and their sums wait in shared
   /// memory.

@@ -6,26 +6,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "codegen/kernels/panel_code.h"
-#include "codegen/kernels/product.h"
+#include "codegen/kernels/product_parts.h"
 
 namespace openinfer::kernels {
-
-/// Rows of x that are in registers together. Of a tile that may be partly empty the last row of x stands in for those
-/// behind it, whose results are not stored.
-struct TileRows {
-  kir::Val first;
-  int count = 1;
-  std::int64_t length = 0;               // of a row, in elements or records
-  std::optional<kir::Tile> starts = {};  // of each, where the tile may be partly empty
-  /// Row m of the tile is behind() + start() + … in memory: one address serves all where rows lie evenly.
-  kir::Val start() const { return starts ? first.build()->constant(0) : first * length; }
-  kir::Val behind(const kir::Val& m) const { return starts ? kir::Val((*starts)[m]) : m * length; }
-};
 
 /// Groups of panels side by side as an arithmetic wants them, made once for many tiles of rows: in shared memory, which
 /// a CPU keeps in its nearest cache. Places are [group][of the group][vector][lane].

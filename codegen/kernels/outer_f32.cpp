@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "codegen/kernels/outer.h"
-#include "codegen/kernels/product_parts.h"
 
 namespace openinfer::kernels {
 namespace {

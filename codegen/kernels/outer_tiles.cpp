@@ -41,10 +41,7 @@ class OuterTiles {
         x_stride_(pairs_ ? bf16_stride(p.K()) / 2 : p.K()) {
     const int subgroups = k_.target().subgroups;
     w_tile_ = k_.shared("w_tile", element(), subgroups * depth_ * steps() * width());
-    const std::size_t at_once = p.weights_at(0).size();
-    for (std::size_t i = 0; i < at_once; ++i)
-      sum_tiles_.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), Kind::f32,
-                                     subgroups * sum_rows() * width()));
+    sum_tiles_ = p.shared_sums(subgroups * sum_rows() * width());
     const std::vector<Product::Weight>& weights = p.what().weights;
     if (!turns_in_registers() && std::any_of(weights.begin(), weights.end(), has_float_rows))
       piece_ = k_.shared("piece", element(), k_.lanes() * (piece_run() + 1));

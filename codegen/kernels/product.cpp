@@ -27,8 +27,6 @@ using kir::Slot;
 using kir::Tile;
 using kir::Val;
 
-/// Rows of x that share each decoded weight: eight accumulators of a vector each stay in registers everywhere.
-constexpr std::int64_t kRowTile = 8;
 /// Columns of one workgroup on targets of one subgroup, so that a call does some work.
 constexpr int kColumnsPerCall = 8;
 /// Plain columns that one row of x (unless tuned) meets side by side: a single stream waits for memory wherever a
@@ -191,6 +189,12 @@ TemplateKernel matvec(const kir::Target& target, const Product& what) {
   if (what.int8) reason += "; four products of bytes at a time";
   if (p.tile() > 1) reason += fmt::format("; {} rows share each decoded weight", p.tile());
   return {.kernel = k.done(), .grid = p.grid(columns), .reason = std::move(reason), .columns = p.parts(columns)};
+}
+
+kir::Target with_one_grid(kir::Target target) {
+  target.mma.reset();
+  for (const char* of_some_weights : {"tile_depth", "few_rows_at_once"}) target.tuned.erase(of_some_weights);
+  return target;
 }
 
 TemplateKernel product_by_columns(const kir::Target& target, const Product& what) {

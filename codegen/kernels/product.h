@@ -65,6 +65,9 @@ TemplateKernel product_by_columns(const kir::Target& target, const Product& what
 /// mma_product (product_mma.h) with Target::mma, matvec where all are by_rows, product_by_columns. Of experts matvec or
 /// product_by_columns: a row at a time.
 TemplateKernel product(const kir::Target& target, const Product& what);
+/// That target as one where products have the same grid whatever floats or blocks their weights are (families' members
+/// share a dispatch): no matrix units, no outer_tiles, no few_rows.
+kir::Target with_one_grid(kir::Target target);
 
 /// y[b, n, m] = Σ_k x[b, n, k] · w[b, k, m], with broadcast leading dimensions: strides of 0. Of activations, or with
 /// matrices of a weight, in any stored format.

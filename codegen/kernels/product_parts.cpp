@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/kernels/product_parts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -18,6 +20,13 @@ Val parts_of(Build& k, const Extent& extent, int divide) {
 }
 
 }  // namespace
+
+TileRows TileRows::before(const Val& end, const Val& first, int count, std::int64_t length) {
+  Build& k = *first.build();
+  const kir::Tile starts = k.tile("x_row", count, kir::Kind::i32, kir::Rate::subgroup);
+  k.each("m", count, [&](const Val& m) { starts[m] = min(first + m, end - 1) * length; });
+  return {first, count, length, starts};
+}
 
 ProductParts::ProductParts(Build& k, const Product& what, std::int64_t tile, const kir::Record& x)
     : ProductParts(k, what, tile,
@@ -54,6 +63,14 @@ std::vector<std::size_t> ProductParts::weights_at(std::size_t place) const {
   std::vector<std::size_t> all(what_.weights.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
   return all;
+}
+
+std::vector<Mem> ProductParts::shared_sums(int count) const {
+  const std::size_t at_once = weights_at(0).size();
+  std::vector<Mem> sums;
+  for (std::size_t i = 0; i < at_once; ++i)
+    sums.push_back(k_.shared(at_once == 1 ? "sums" : fmt::format("sums_{}", i + 1), kir::Kind::f32, count));
+  return sums;
 }
 
 void ProductParts::start_rows(Val tile) {

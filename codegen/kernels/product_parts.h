@@ -3,8 +3,10 @@
 // happens to a finished sum (bias, tail, stores).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,23 @@
 namespace openinfer::kernels {
 
 inline kir::Val as(kir::Val v, kir::Kind kind) { return v.kind() == kind ? v : convert(v, kind); }
+
+/// Rows of x that share each decoded weight: eight accumulators of a vector each stay in registers everywhere.
+inline constexpr std::int64_t kRowTile = 8;
+
+/// Rows of x that are in registers together. Of a tile that may be partly empty the last row of x stands in for those
+/// behind it, whose results are not stored.
+struct TileRows {
+  kir::Val first;
+  int count = 1;
+  std::int64_t length = 0;               // from a row to the next, in elements or records
+  std::optional<kir::Tile> starts = {};  // of each, where the tile may be partly empty
+  /// Row m of the tile is behind() + start() + … in memory: one address serves all where rows lie evenly.
+  kir::Val start() const { return starts ? first.build()->constant(0) : first * length; }
+  kir::Val behind(const kir::Val& m) const { return starts ? kir::Val((*starts)[m]) : m * length; }
+  /// Of x's rows before row `end`.
+  static TileRows before(const kir::Val& end, const kir::Val& first, int count, std::int64_t length);
+};
 
 /// Sums by weight: of a place's weights in order.
 using Sums = std::vector<std::pair<std::size_t, kir::Val>>;
@@ -40,6 +59,9 @@ class ProductParts {
   std::size_t places() const { return is_stacked() ? what_.weights.size() : 1; }
   /// Weights whose columns meet in the tail of that place.
   std::vector<std::size_t> weights_at(std::size_t place) const;
+
+  /// Shared memory of so many f32 for each weight whose columns meet in one tail: "sums" or "sums_1", "sums_2", …
+  std::vector<kir::Mem> shared_sums(int count) const;
 
   /// Do all rows fit one tile?
   bool one_tile() const { return what_.rows.known() && what_.rows.value <= tile_; }

@@ -156,7 +156,7 @@ class EntryLowering final : public GroupLowering {
   std::set<NodeId> left_out_;  // nodes of the group that the dispatches from here on do not compute
   std::map<ValueId, DType> signature_;
   bool plain_ = false;                  // lower as for a target without matrix units and tiles, in strict numerics
-  kir::Target plain_target_;            // without matrix units, and tiles of floats
+  kir::Target plain_target_;            // kernels::with_one_grid
   std::map<std::string, Size> params_;  // of the dispatch in the making
   std::vector<Step>* steps_ = nullptr;
   std::set<std::string, std::less<>> names_;

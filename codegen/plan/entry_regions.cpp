@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "codegen/kernels/product.h"
 #include "codegen/plan/alike.h"
 #include "codegen/plan/entry_lowering.h"
 #include "codegen/plan/lower_functions.h"
@@ -45,9 +46,7 @@ EntryLowering::EntryLowering(const GraphData& g, const PlanOptions& options, con
       places_(g.values.size()),
       uses_(g.values.size()),
       all_uses_(g),
-      plain_target_(options.target) {
-  plain_target_.mma.reset();
-  for (const char* of_floats : {"tile_depth", "few_rows_at_once"}) plain_target_.tuned.erase(of_floats);
+      plain_target_(kernels::with_one_grid(options.target)) {
   for (const Buffer& b : plan_.buffers)
     if (b.role != Role::scratch) names_.insert(b.name);
   for (const DimDecl& d : g.dims) bounds_[d.name] = {d.min, d.max};

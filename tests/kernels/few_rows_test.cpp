@@ -210,7 +210,7 @@ TEST_CASE("what few rows do not serve says why") {
   several.subgroups = 4;
   CHECK(why_no_few_bf16_rows(target, kFew, 38).empty());
   CHECK(why_no_few_bf16_rows(without, kFew, 38) == "no kernel for the device multiplies bf16 faster than f32");
-  CHECK(why_no_few_bf16_rows(several, kFew, 38) == "columns are read by one subgroup");
+  CHECK(why_no_few_bf16_rows(several, kFew, 38) == "a workgroup has several subgroups");
   CHECK(why_no_few_bf16_rows(target, {1}, 38) == "at most 1 rows");
   CHECK(why_no_few_bf16_rows(target, {33, "N"}, 38) == "at most 33 rows");
   CHECK(why_no_few_bf16_rows(target, kFew, 37) == "37 k are no pairs");
@@ -225,10 +225,16 @@ TEST_CASE("what few rows do not serve says why") {
   CHECK(why_no_few_rows(target, p) == "the device has no number of rows for registers");
   const kir::Target tuned = float_targets().front();
   CHECK(why_no_few_rows(tuned, p).empty());
-  CHECK(why_no_few_rows(several, p) == "columns are read by one subgroup");
+  CHECK(why_no_few_rows(several, p) == "a workgroup has several subgroups");
   p.rows = {1};
   CHECK(why_no_few_rows(tuned, p) == "at most 1 rows");
   p.rows = kFew;
   p.x = DType::f64;
-  CHECK(why_no_few_rows(tuned, p) == "x is no plain rows of f32 sums");
+  CHECK(why_no_few_rows(tuned, p) == "sums of f64 stay f64");
+  p.x = DType::f32;
+  p.int8 = true;
+  CHECK(why_no_few_rows(tuned, p) == "x lies in 8-bit blocks");
+  p.int8 = false;
+  p.experts = {.count = 2};
+  CHECK(why_no_few_rows(tuned, p) == "each row of x has an expert of its own");
 }

@@ -98,14 +98,14 @@ void Stored::fill_blocks(std::int64_t rows, std::uint32_t seed) {
   data = Data(std::move(raw));
 }
 
-void Stored::set_all_bits() {
+void Stored::set_bytes(std::uint8_t byte) {
   const kir::Record& record = block_code(dtype).record;
   std::vector<std::byte> raw = Data(data).bytes();
   std::size_t at = 0;
   while (at < raw.size())
     for (const kir::Record::Field& f : record.fields) {
       const auto bytes = static_cast<std::size_t>(f.count * info(f.kind).bytes);
-      if (f.kind == kir::Kind::i8 || f.kind == kir::Kind::u8) std::memset(&raw[at], 0xff, bytes);
+      if (f.kind == kir::Kind::i8 || f.kind == kir::Kind::u8) std::memset(&raw[at], byte, bytes);
       at += bytes;
     }
   dequantize(dtype, raw.data(), values.data(), static_cast<std::int64_t>(values.size()));

@@ -2,6 +2,7 @@
 // Stored matrices of any dtype and what they hold.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "template_run.h"
@@ -20,8 +21,8 @@ Data codebook_data();
 /// scales, which are numbers near 1/64; of packed ones too, but for exponents of 8-bit floats, which are ordinary.
 struct Stored {
   Stored(DType dtype, std::int64_t rows, std::int64_t columns, std::uint32_t seed = 1);
-  /// Every bit of every quant and of small scales set, of a block format.
-  void set_all_bits();
+  /// Every byte of quants and of small scales the same, of a block format: 0xff are the largest, or -1; 0x80 is -128.
+  void set_bytes(std::uint8_t byte);
   double at(std::int64_t row, std::int64_t column) const { return values[static_cast<std::size_t>(row * n + column)]; }
   /// The largest |element|.
   double largest() const { return largest_; }

@@ -9,7 +9,8 @@ inline int dot4_us(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
   return sum;
 }
-// The same in two sums of 16 bits, of the first two bytes, low, and of the last two; both added up.
+// As dot4_us in two sums of 16 bits, of the first two bytes, low, and of the last two. For sums that fit them: others
+// wrap here, and saturate where an instruction makes them.
 inline int pair_dots_us(int a, int b, int sums) {
   const auto half = [&](int at) {
     return static_cast<std::int16_t>(sums >> at) +
@@ -18,6 +19,7 @@ inline int pair_dots_us(int a, int b, int sums) {
   };
   return (half(0) & 0xffff) | half(16) << 16;
 }
+// Both sums of pair_dots_us added up.
 inline int pair_sum(int sums) { return static_cast<std::int16_t>(sums) + (sums >> 16); }
 /// Both as bf16, the first in the low half.
 inline unsigned bf16_pair(float a, float b) {

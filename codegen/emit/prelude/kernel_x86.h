@@ -105,6 +105,14 @@ inline i32x16 lane_maxs(i32x16 a, i32x16 b, i32x16 c, i32x16 d) {
   const i32x16 pairs = max(fours, (i32x16)_mm512_permute_ps((__m512)fours, 0x4e));
   return max(pairs, (i32x16)_mm512_permute_ps((__m512)pairs, 0xb1));
 }
+#if defined(__AVX512BW__)
+inline i32x16 pair_dots_us(i32x16 a, i32x16 b, i32x16 sums) {
+  sums = (i32x16)_mm512_add_epi16((__m512i)sums, _mm512_maddubs_epi16((__m512i)a, (__m512i)b));
+  asm("" : "+v"(sums));  // in order: g++ would add up products as a tree, with all of them in memory
+  return sums;
+}
+inline i32x16 pair_sum(i32x16 sums) { return (i32x16)_mm512_madd_epi16((__m512i)sums, _mm512_set1_epi16(1)); }
+#endif
 #if defined(__AVX512VNNI__)
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   return (i32x16)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
@@ -114,12 +122,6 @@ inline i32x16 dot4(i32x16 a, i32x16 b, i32x16 sum) {  // (a + 128) · b - 128 ·
   return dot4_us(a ^ top, b, sum) - dot4_us(top, b, i32x16{});
 }
 #elif defined(__AVX512BW__)
-inline i32x16 pair_dots_us(i32x16 a, i32x16 b, i32x16 sums) {
-  sums = (i32x16)_mm512_add_epi16((__m512i)sums, _mm512_maddubs_epi16((__m512i)a, (__m512i)b));
-  asm("" : "+v"(sums));  // in order: g++ would add up products as a tree, with all of them in memory
-  return sums;
-}
-inline i32x16 pair_sum(i32x16 sums) { return (i32x16)_mm512_madd_epi16((__m512i)sums, _mm512_set1_epi16(1)); }
 // Sums of two products are kept in 16 bits: exact where they fit.
 inline i32x16 dot4_us(i32x16 a, i32x16 b, i32x16 sum) {
   const __m512i pairs = _mm512_maddubs_epi16((__m512i)a, (__m512i)b);
@@ -298,6 +300,12 @@ inline i32x8 lane_maxs(i32x8 a, i32x8 b, i32x8 c, i32x8 d) {
   const __m256i pairs = larger((__m256i)_mm256_shuffle_ps(ac, bd, 0x44), (__m256i)_mm256_shuffle_ps(ac, bd, 0xee));
   return (i32x8)larger(pairs, _mm256_shuffle_epi32(pairs, 0xb1));
 }
+inline i32x8 pair_dots_us(i32x8 a, i32x8 b, i32x8 sums) {
+  sums = (i32x8)_mm256_add_epi16((__m256i)sums, _mm256_maddubs_epi16((__m256i)a, (__m256i)b));
+  asm("" : "+x"(sums));  // in order: g++ would add up products as a tree, with all of them in memory
+  return sums;
+}
+inline i32x8 pair_sum(i32x8 sums) { return (i32x8)_mm256_madd_epi16((__m256i)sums, _mm256_set1_epi16(1)); }
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
   return (i32x8)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
@@ -307,12 +315,6 @@ inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
   return (i32x8)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
 }
 #else
-inline i32x8 pair_dots_us(i32x8 a, i32x8 b, i32x8 sums) {
-  sums = (i32x8)_mm256_add_epi16((__m256i)sums, _mm256_maddubs_epi16((__m256i)a, (__m256i)b));
-  asm("" : "+x"(sums));  // in order: g++ would add up products as a tree, with all of them in memory
-  return sums;
-}
-inline i32x8 pair_sum(i32x8 sums) { return (i32x8)_mm256_madd_epi16((__m256i)sums, _mm256_set1_epi16(1)); }
 // Sums of two products are kept in 16 bits: exact where they fit.
 inline i32x8 dot4_us(i32x8 a, i32x8 b, i32x8 sum) {
   const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);

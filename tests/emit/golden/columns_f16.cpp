@@ -13,9 +13,10 @@ extern "C" void columns_f16(
     for (int row = 0; row < rows_here; row += 4) {
       f32x8 sum[12]{};
       int x_row[4]{};
+      const int row_of_x = first_row + row;
       UNROLL(4)
       for (int m = 0; m < 4; ++m) {
-        x_row[m] = (first_row + min(row + m, rows_here - 1)) * 576;
+        x_row[m] = min(row_of_x + m, N - 1) * 576;
       }
       const int column = first_column + c;
       for (int k = 0; k + 8 <= 576; k += 8) {

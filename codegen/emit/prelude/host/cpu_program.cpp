@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <utility>
 
@@ -17,23 +18,31 @@ constexpr std::size_t kSmall = 64 << 10;  // bytes: a large page has 32 times as
 
 constexpr std::int64_t kAroundArrays = 96 << 10;  // bytes of a stack: frames, and what was there before
 
-/// What main()'s stack may grow to and what a new thread gets, whichever is less: not the same where there is no limit.
-std::uint64_t stack_bytes() {
-  std::uint64_t bytes = UINT64_MAX;
-  rlimit of_main{};
-  if (::getrlimit(RLIMIT_STACK, &of_main) == 0 && of_main.rlim_cur != RLIM_INFINITY) bytes = of_main.rlim_cur;
-  pthread_attr_t of_thread;
-  std::size_t size = 0;
-  if (::pthread_attr_init(&of_thread) != 0) return bytes;
-  if (::pthread_attr_getstacksize(&of_thread, &size) == 0 && size > 0) bytes = std::min<std::uint64_t>(bytes, size);
-  ::pthread_attr_destroy(&of_thread);
+/// What main()'s stack may grow to.
+std::uint64_t stack_of_main() {
+  rlimit limit{};
+  const bool limited = ::getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return limited ? limit.rlim_cur : UINT64_MAX;
+}
+/// What a new thread gets: main()'s limit, or what the C library has for threads.
+std::uint64_t stack_of_threads() {
+  pthread_attr_t attributes;
+  std::size_t bytes = 0;
+  if (const int error = ::pthread_attr_init(&attributes); error != 0)
+    fail("no attributes of a thread: ", std::strerror(error));
+  ::pthread_attr_getstacksize(&attributes, &bytes);
+  ::pthread_attr_destroy(&attributes);
   return bytes;
 }
 void check_stack(std::int64_t array_bytes) {
-  const std::uint64_t needed = static_cast<std::uint64_t>(array_bytes + kAroundArrays), there = stack_bytes();
-  if (there < needed)
-    fail("a thread's stack is limited to ", there >> 10, " KiB, and the kernels take ", (needed + 1023) >> 10,
-         " KiB: raise it (ulimit -s ", std::max<std::uint64_t>(8192, (needed + 1023) >> 10), ")");
+  const std::uint64_t needed = (static_cast<std::uint64_t>(array_bytes + kAroundArrays) + 1023) >> 10,
+                      of_main = stack_of_main() >> 10, of_threads = stack_of_threads() >> 10;
+  if (of_main < needed)
+    fail("a thread's stack is limited to ", of_main, " KiB, and the kernels take ", needed,
+         " KiB: raise it (ulimit -s ", std::max<std::uint64_t>(8192, needed), ")");
+  if (of_threads < needed)
+    fail("new threads have a stack of ", of_threads, " KiB, and the kernels take ", needed,
+         " KiB: set a limit (ulimit -s ", needed, ") or, with musl, link with -Wl,-z,stack-size=", needed << 10);
 }
 
 /// Before anything else is looked at: a machine that lacks what the kernels need shall hear that.
