@@ -425,12 +425,20 @@ class Arm(Case):
             project = os.path.join(cls.home, device)
             subprocess.run([COMMAND, "emit", cls.package, "--device", device, "-o", project, "--name", NAME, "--check-data"], check=True, capture_output=True)
             build(project, os.path.join(project, "b"), *options)
-        # The one for Arm once more, with the kernels of the other: attention there multiplies and adds with two roundings, as SSE does.
+        # The one for Arm once more, with the kernels of the other and the steps that call them: its sums have two roundings a term, as SSE's.
         cls.same = os.path.join(cls.home, "same")
         shutil.copytree(os.path.join(cls.home, "neoverse-n1"), cls.same, ignore=shutil.ignore_patterns("b"))
         cls.kernels = [name for name in os.listdir(os.path.join(cls.same, "device")) if name.endswith(".cpp")]
         for name in cls.kernels:
             shutil.copy(os.path.join(cls.home, "x86-64-v2", "device", name), os.path.join(cls.same, "device", name))
+        steps = {}
+        for device in ("x86-64-v2", "neoverse-n1"):
+            with open(os.path.join(cls.home, device, "host/model.cpp"), encoding="utf-8") as file:
+                steps[device] = file.read()
+        device_named = re.compile(r'\.device = "[^"]*",\s*\.features = \{[^}]*\}')
+        (arm,) = device_named.findall(steps["neoverse-n1"])
+        with open(os.path.join(cls.same, "host/model.cpp"), "w", encoding="utf-8") as file:
+            file.write(device_named.sub(arm, steps["x86-64-v2"]))
         build(cls.same, os.path.join(cls.same, "b"), *cross)
 
     def model(self, emulator, device, *arguments):
