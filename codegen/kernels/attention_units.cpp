@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/pointwise.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"

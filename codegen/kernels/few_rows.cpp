@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/product_parts.h"
 
 namespace openinfer::kernels {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of a few rows of x over rows of floats (decoding of several sequences), on targets of one subgroup: lanes
 // along K, as matvec's, with some rows by some columns of sums in registers. In f32; or, where x lies in rows of bf16
-// (bf16_rows.h), of numerics that round both operands to bf16: a lane has a pair of neighbouring k and W is rounded as
+// (apart_rows.h), of numerics that round both operands to bf16: a lane has a pair of neighbouring k and W is rounded as
 // it is read, half as much of x and half as many products for the same k.
 #pragma once
 

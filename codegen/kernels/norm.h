@@ -20,7 +20,7 @@ struct Norm {
   double eps = 1e-5;
   Pointwise tail = {};     // of one given value; its last axis is the row
   std::string int8 = {};   // a buffer that gets the norm as rows of 8-bit blocks besides (int8_rows.h); "": none
-  std::string bf16 = {};   // the same of rows of bf16 (bf16_rows.h)
+  std::string bf16 = {};   // the same of rows of bf16 (apart_rows.h)
   bool only_int8 = false;  // no y, no tail
 };
 TemplateKernel norm(const kir::Target& target, std::string name, const Norm& what);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/panel_code.h"
 #include "codegen/kernels/product_mma.h"
 #include "codegen/kernels/product_parts.h"

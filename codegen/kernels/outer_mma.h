@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of many rows over panels, or rows of f16 and bf16, by matrix units that multiply bf16 (AMX tiles).
-// Activations lie as rows of bf16 (bf16_rows.h); weights are decoded to bf16 once for all rows of a workgroup. Both are
-// rounded, so this is for numerics that allow it: `fast`.
+// Activations lie as rows of bf16 (apart_rows.h); weights are decoded to bf16 once for all rows of a workgroup. Both
+// are rounded, so this is for numerics that allow it: `fast`.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/panel_code.h"
 #include "codegen/kernels/product_parts.h"
 
@@ -26,6 +26,12 @@ constexpr int kUnroll = 4;               // k at a time
 
 int groups_at_once(const kir::Target& target) { return target.tuned_or("tile_depth", 0) / kPanelBlock; }
 
+/// From a row of x to the next, in elements of its memory.
+std::int64_t x_stride(const ProductParts& p) {
+  if (p.what().bf16) return bf16_stride(p.K()) / 2;
+  return p.what().apart ? f32_stride(p.K()) : p.K();
+}
+
 /// A workgroup's columns for a chunk of rows. A subgroup has panels of its own, a lane columns of its own: what a lane
 /// reads of the tiles in shared memory it has written itself.
 class OuterTiles {
@@ -38,7 +44,7 @@ class OuterTiles {
         depth_(groups_at_once(k_.target())),
         tile_rows_(k_.target().tuned_or("tile_rows", 4)),
         pairs_(p.what().bf16),
-        x_stride_(pairs_ ? bf16_stride(p.K()) / 2 : p.K()) {
+        x_stride_(x_stride(p)) {
     const int subgroups = k_.target().subgroups;
     w_tile_ = k_.shared("w_tile", element(), subgroups * depth_ * steps() * width());
     sum_tiles_ = p.shared_sums(subgroups * sum_rows() * width());
@@ -314,8 +320,8 @@ class OuterTiles {
   int panels_;  // side by side, or as many times the lanes where there are more of them
   int depth_;   // in groups of 32
   int tile_rows_;
-  bool pairs_;             // of bf16: x and W
-  std::int64_t x_stride_;  // of rows, in elements of their memory
+  bool pairs_;  // of bf16: x and W
+  std::int64_t x_stride_;
   Mem w_tile_;
   Mem piece_;                   // of plain rows: as many as lanes, steps of each
   std::vector<Mem> sum_tiles_;  // of weights whose columns meet in one tail
@@ -350,13 +356,20 @@ std::string why_no_outer_tiles(const kir::Target& target, const Product& what) {
   return "";
 }
 
+bool wants_apart_rows(const kir::Target& target, const Product& what) {
+  constexpr std::int64_t kFewSets = 2048;  // bytes
+  if (what.bf16 || what.x != DType::f32 || !target.core_cache) return false;
+  return what.inner.value * info(what.x).block_bytes % kFewSets == 0 && why_no_outer_tiles(target, what).empty();
+}
+
 TemplateKernel outer_tiles(const kir::Target& target, const Product& what) {
   Build k(what.name, target);
   if (const std::string why = why_no_outer_tiles(target, what); !why.empty()) k.fail("no tiles of weights: " + why);
   // To turn rows costs more than to decode panels: more rows of x share it.
   const bool turns = std::any_of(what.weights.begin(), what.weights.end(), has_float_rows);
   const std::int64_t chunk = std::int64_t{target.tuned_or("outer_chunk", 128)} * (turns ? 4 : 1);
-  const Mem x = what.bf16 ? k.in(what.of, Kind::u32, "(N, stride / 2)") : k.in(what.of, memory_kind(what.x), "(N, K)");
+  const Mem x = what.bf16 ? k.in(what.of, Kind::u32, "(N, stride / 2)")
+                          : k.in(what.of, memory_kind(what.x), what.apart ? "(N, stride)" : "(N, K)");
   ProductParts p(k, what, chunk, x);
   const OuterTiles tiles(p);
   const int columns = tiles.columns();

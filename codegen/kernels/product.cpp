@@ -224,7 +224,7 @@ TemplateKernel product(const kir::Target& target, const Product& what) {
   if (what.bf16 && (target.mma || !target.bf16_dot)) return outer_mma(target, what);
   if (what.bf16) return why_no_few_rows(target, what).empty() ? few_rows(target, what) : outer_tiles(target, what);
   const auto all = [&](const auto& holds) { return std::all_of(what.weights.begin(), what.weights.end(), holds); };
-  if (why_no_outer_tiles(target, what).empty()) return outer_tiles(target, what);
+  if (what.apart || why_no_outer_tiles(target, what).empty()) return outer_tiles(target, what);
   if (!what.experts && all([](const Product::Weight& w) { return w.layout == Layout::panel16; }))
     return outer(target, what, what.int8 ? int8_products() : f32_products());
   if (why_no_few_rows(target, what).empty()) return few_rows(target, what);

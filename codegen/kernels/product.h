@@ -45,8 +45,10 @@ struct Product {
   std::optional<Experts> experts = {};
   /// x lies in blocks of 8 bits (int8_rows.h), and quants of W are multiplied as bytes: all W by rows, with byte codes.
   bool int8 = false;
-  /// x lies in rows of bf16 (bf16_rows.h): all W are panels, or rows of f16 or bf16 (without matrix units also f32).
+  /// x lies in rows of bf16 (apart_rows.h): all W are panels, or rows of f16 or bf16 (without matrix units also f32).
   bool bf16 = false;
+  /// x lies in rows of f32 that lie apart (apart_rows.h): for outer_tiles alone.
+  bool apart = false;
   bool codebooks = false;  // binds those (block_code.h): some variant of the dispatch reads iq1, iq2 or iq3
   /// Over axes (N, M): one, or one for each weight if stacked. Given: the sums of its weights, in x's compute kind.
   std::vector<Pointwise> tails = {};

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where values are: buffers of the plan, made when first asked for.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "codegen/kernel_ir/print.h"
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/plan/entry_lowering.h"
 #include "codegen/plan/tail.h"
@@ -408,21 +410,36 @@ void EntryLowering::dispatch(kernels::TemplateKernel made, const std::map<std::s
   steps_->push_back(std::move(d));
 }
 
+std::string_view name(RowForm form) {
+  switch (form) {
+    case RowForm::int8: return "int8";
+    case RowForm::bf16: return "bf16";
+    case RowForm::apart: break;
+  }
+  return "apart";
+}
+
 Operand EntryLowering::place_of_rows(RowForm form, ValueId value) {
   const auto known = row_places_.find({form, value});
   if (known != row_places_.end()) return known->second;
   Shape shape = type(value).shape;
   const std::int64_t width = shape.back().constant();
-  const std::string name = name_of(*this, value);
-  const auto placed = [&](Operand place) { return row_places_[{form, value}] = std::move(place); };
-  if (form == RowForm::int8) {
-    shape.back() = Dim(width / kernels::kInt8Block);
-    shape.push_back(Dim(kernels::kInt8BlockWords));
-    return placed(scratch(name + "_int8", DType::i32, std::move(shape)));
+  DType dtype = DType::f32;
+  switch (form) {
+    case RowForm::int8:
+      dtype = DType::i32;
+      shape.back() = Dim(width / kernels::kInt8Block);
+      shape.push_back(Dim(kernels::kInt8BlockWords));
+      break;
+    case RowForm::bf16:
+      dtype = DType::bf16;
+      shape.front() = shape.front().plus(Dim(kernels::kBf16SpareRows));
+      shape.back() = Dim(kernels::bf16_stride(width));
+      break;
+    case RowForm::apart: shape.back() = Dim(kernels::f32_stride(width)); break;
   }
-  shape.front() = shape.front().plus(Dim(kernels::kBf16SpareRows));
-  shape.back() = Dim(kernels::bf16_stride(width));
-  return placed(scratch(name + "_bf16", DType::bf16, std::move(shape)));
+  Operand place = scratch(fmt::format("{}_{}", name_of(*this, value), name(form)), dtype, std::move(shape));
+  return row_places_[{form, value}] = std::move(place);
 }
 
 std::optional<Operand> EntryLowering::rows_wanted_in(RowForm form, ValueId value) {
@@ -442,12 +459,14 @@ Operand EntryLowering::rows_in(RowForm form, ValueId value) {
   const Operand place = place_of_rows(form, value);
   if (!rows_there_.insert({form, value}).second) return place;
   const Shape& shape = type(value).shape;
-  const std::string of = name_of(*this, value), kernel = form == RowForm::int8 ? "to_int8" : "to_bf16",
-                    to = of + kernel.substr(2);
+  const std::string of = name_of(*this, value), kernel = fmt::format("to_{}", name(form)),
+                    to = fmt::format("{}_{}", of, name(form));
+  const DType apart = form == RowForm::bf16 ? DType::bf16 : DType::f32;
   const kernels::Extent rows = extent(Size::count(Shape(shape.begin(), shape.end() - 1))), width = extent(shape.back());
   kernels::TemplateKernel made =
-      form == RowForm::int8 ? kernels::to_int8(target(), {kernel + "_" + of, of, to, dtype(value), rows, width})
-                            : kernels::to_bf16(target(), {kernel + "_" + of, of, to, dtype(value), rows, width});
+      form == RowForm::int8
+          ? kernels::to_int8(target(), {kernel + "_" + of, of, to, dtype(value), rows, width})
+          : kernels::apart_rows(target(), {kernel + "_" + of, of, to, dtype(value), apart, rows, width});
   // It computes none of the group's nodes.
   std::set<NodeId> left_out = std::exchange(left_out_, {group_.nodes.begin(), group_.nodes.end()});
   dispatch(std::move(made), {{of, operand(value)}, {to, place}});
@@ -459,9 +478,9 @@ Operand EntryLowering::rows_in(RowForm form, ValueId value) {
   if (origin.at[0]) origin.lines = origin.at;
   const double count = elements(shape), blocks = count / static_cast<double>(kernels::kInt8Block);
   const double written = form == RowForm::int8 ? blocks * 4 * static_cast<double>(kernels::kInt8BlockWords)
-                                               : count * info(DType::bf16).block_bytes;
+                                               : count * info(apart).block_bytes;
   origin.bytes = count * info(dtype(value)).block_bytes + written;
-  origin.flops = (form == RowForm::int8 ? 2 : 1) * count;
+  origin.flops = form == RowForm::apart ? 0 : (form == RowForm::int8 ? 2 : 1) * count;
   return place;
 }
 

@@ -255,8 +255,7 @@ void lower_product(GroupLowering& l) {
   what.name = "matmul";
   what.int8 = form.rows == RowForm::int8;
   what.bf16 = bf16;
-  what.of = name_of(l, first.operands[0]) + (what.int8 ? "_int8" : bf16 ? "_bf16" : "");
-  Bindings bind = {{what.of, form.rows ? l.rows_in(*form.rows, first.operands[0]) : l.operand(first.operands[0])}};
+  Bindings bind;
   std::vector<std::vector<ValueId>> given(what.siblings == Product::Siblings::stacked ? group.products.size() : 1);
   std::vector<std::vector<NodeId>> tails(given.size());
   for (const NodeId p : group.products)
@@ -269,6 +268,10 @@ void lower_product(GroupLowering& l) {
     given[place].push_back(n.results[0]);
     tails[place] = given.size() == 1 ? group.tail : tail_from(l, group.products[i]);
   }
+  what.apart = !form.rows && kernels::wants_apart_rows(l.target(), what);
+  const std::optional<RowForm> rows = what.apart ? RowForm::apart : form.rows;
+  what.of = name_of(l, first.operands[0]) + (rows ? fmt::format("_{}", name(*rows)) : "");
+  bind[what.of] = rows ? l.rows_in(*rows, first.operands[0]) : l.operand(first.operands[0]);
   std::vector<NodeId> alone;
   const bool in_blocks = kernels::stores_int8_rows(l.target(), what);
   for (std::size_t i = 0; i < given.size(); ++i) {

@@ -20,11 +20,14 @@
 
 namespace openinfer::plan {
 
-/// How rows of activations lie for products in numerics bf16 and fast, besides as they are.
+/// How rows of activations lie for products, besides as they are: int8 and bf16 of numerics bf16 and fast.
 enum class RowForm : std::uint8_t {
-  int8,  // 8-bit blocks (kernels/int8_rows.h)
-  bf16,  // rounded, with room behind them (kernels/bf16_rows.h)
+  int8,   // 8-bit blocks (kernels/int8_rows.h)
+  bf16,   // rounded, with room behind them (kernels/apart_rows.h)
+  apart,  // f32 as they are, with room behind each (the same)
 };
+/// In names of buffers and kernels: "int8", "bf16", "apart".
+std::string_view name(RowForm form);
 
 /// One group of nodes on its way to dispatches. Values are those of the graph.
 class GroupLowering {
@@ -89,7 +92,7 @@ class GroupLowering {
   /// For who computes the value and would rather leave its rows in that form: their place, if all that read the value
   /// take it so. The value itself is nowhere then.
   virtual std::optional<Operand> rows_instead_in(RowForm form, ValueId value) = 0;
-  /// The product multiplies rows in that form, not the activations: a fact that checks must know.
+  /// The product multiplies rows in that form, int8 or bf16, not the activations: a fact that checks must know.
   virtual void note_rows_in(RowForm form, NodeId product) = 0;
   /// Of attention so noted: its scores multiply operands that were rounded once.
   virtual void note_rounded_scores(NodeId attention) = 0;

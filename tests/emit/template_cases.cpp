@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/attention.h"
-#include "codegen/kernels/bf16_rows.h"
 #include "codegen/kernels/block_code.h"
 #include "codegen/kernels/int8_rows.h"
 #include "codegen/kernels/pointwise.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "openinfer/half.h"
 
 namespace openinfer::kernels {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "bf16_products.h"
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/outer_tiles.h"
 #include "openinfer/error.h"
 #include "tests/sanitizers.h"

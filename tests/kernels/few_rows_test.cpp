@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "bf16_products.h"
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "openinfer/error.h"
 
 using namespace openinfer;

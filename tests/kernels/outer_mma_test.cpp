@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "bf16_products.h"
-#include "codegen/kernels/bf16_rows.h"
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/norm.h"
 #include "openinfer/error.h"
 
@@ -83,7 +83,7 @@ TEST_CASE("rows of bf16: by a kernel of their own, and by a norm beside its resu
       const std::int64_t N = 3, width = 96, stride = bf16_stride(width);
       const Data x(dtype, noise(N * width));
       Buffers b = {{"x", x}, {"y", Data(DType::bf16, N * stride)}};
-      run(to_bf16(target, {"to_bf16", "x", "y", dtype, {1 << 16, "N"}, {width}}), b, {{"N", N}});
+      run(apart_rows(target, {"to_bf16", "x", "y", dtype, DType::bf16, {1 << 16, "N"}, {width}}), b, {{"N", N}});
       Norm what = {.rows = {1 << 16, "rows"}, .width = {width}, .x = dtype};
       what.bf16 = "halves";
       Buffers n = {{"x", x},
@@ -97,6 +97,18 @@ TEST_CASE("rows of bf16: by a kernel of their own, and by a norm beside its resu
           const double y = n["y"][row * width + i];  // rounded to x's dtype itself
           CHECK(std::abs(n["halves"][row * stride + i] - y) <= (0x1p-8 + 2 * rounding(dtype)) * std::abs(y));
         }
+    }
+}
+
+TEST_CASE("rows of f32 that lie apart are the rows as they were") {
+  for (const kir::Target& target : targets())
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+      const std::int64_t N = 3, width = 70, stride = f32_stride(width);
+      const Data x(dtype, noise(N * width));
+      Buffers b = {{"x", x}, {"y", Data(DType::f32, N * stride)}};
+      run(apart_rows(target, {"to_apart", "x", "y", dtype, DType::f32, {1 << 16, "N"}, {width}}), b, {{"N", N}});
+      for (std::int64_t row = 0; row < N; ++row)
+        for (std::int64_t i = 0; i < width; ++i) CHECK(b["y"][row * stride + i] == x[row * width + i]);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "codegen/kernels/apart_rows.h"
 #include "codegen/kernels/gather.h"
 #include "codegen/kernels/outer_tiles.h"
 #include "formats/opnf/panel16.h"
@@ -224,6 +225,31 @@ TEST_CASE("products of rows of floats by tiles") {
     check_outer(target, {DType::f16, DType::bf16, 33, 64, 32});
     check_outer(target, {DType::f32, DType::f16, 33, 72, 32});  // no groups of 32
   }
+}
+
+TEST_CASE("products by tiles of rows that lie apart have the same bits, and read nothing between the rows") {
+  for (const kir::Target& target : tile_targets())
+    for (const DType dtype : {DType::q4_1, DType::q8_0, DType::f16})
+      for (const std::int64_t N : {1, 6, 23}) {
+        if (on_a_device() && (dtype != DType::q4_1 || N != 6)) continue;
+        if (dtype == DType::f16 && target.subgroups > 1) continue;  // rows are turned by one
+        INFO(name(dtype) << ", " << N << " rows");
+        const std::int64_t K = 96, M = 48, stride = f32_stride(K);
+        const Stored x(DType::f32, N, K, 11), w(dtype, M, K, 12);
+        Product p = product_of({&w}, x, {1 << 16, "N"}, Siblings::one);
+        if (!is_block(dtype)) p.weights[0].layout = Layout::rows;
+        std::vector<double> apart(static_cast<std::size_t>(N * stride), std::numeric_limits<double>::quiet_NaN());
+        for (std::int64_t n = 0; n < N; ++n)
+          for (std::int64_t k = 0; k < K; ++k) apart[static_cast<std::size_t>(n * stride + k)] = x.at(n, k);
+        const auto y_of = [&](const Data& rows) {
+          Buffers b = {{"x", rows}, {"w0", is_block(dtype) ? panels(w) : w.data}, {"y0", Data(f32, N * M)}};
+          run(outer_tiles(target, p), b, {{"N", N}});
+          return b["y0"].values();
+        };
+        const std::vector<double> dense = y_of(x.data);
+        p.apart = true;
+        CHECK(y_of(Data(DType::f32, apart)) == dense);
+      }
 }
 
 TEST_CASE("products of panels by decoded tiles: a row has the same bits among any number of rows") {
